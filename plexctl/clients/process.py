@@ -1,0 +1,129 @@
+"""The one door to other programs. Nothing else in the package starts a process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plexctl.errors import PlexError
+
+LAST_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that has ended."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    check: bool = True,
+    hint: str | None = None,
+) -> Finished:
+    """Run a program to its end.
+
+    `env` is added to this process' environment and must hold no secret. PlexError with the last
+    lines of its output if it cannot be started, takes longer than `timeout` seconds, or (unless
+    `check` is false) ends with another code than 0.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise PlexError(f"the program {words[0]} is not installed", hint=hint) from error
+    except subprocess.TimeoutExpired as error:
+        raise PlexError(
+            f"{_shown(words)} did not end within {timeout:.0f} s",
+            details=_tail(error.stderr or error.stdout or b""),
+            hint=hint,
+        ) from error
+    finished = Finished(
+        words,
+        done.returncode,
+        done.stdout.decode(errors="replace"),
+        done.stderr.decode(errors="replace"),
+    )
+    if check and finished.code != 0:
+        raise PlexError(
+            f"{_shown(words)} failed with code {finished.code}",
+            details=_tail(done.stderr or done.stdout),
+            hint=hint,
+        )
+    return finished
+
+
+def stream(
+    argv: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a program and hand over each line of its output (both streams) as it comes.
+
+    Returns its exit code. The program is ended with this one: a time-out is the caller's affair,
+    by an exception from `on_line`.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise PlexError(f"the program {words[0]} is not installed") from error
+    with process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                on_line(line.rstrip("\n"))
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode
+
+
+def replace(argv: Sequence[str | Path]) -> None:
+    """Become another program, for an interactive `ssh`. Does not return."""
+    words = [str(word) for word in argv]
+    try:
+        os.execvp(words[0], words)
+    except FileNotFoundError as error:
+        raise PlexError(f"the program {words[0]} is not installed") from error
+
+
+def _shown(words: tuple[str, ...]) -> str:
+    text = shlex.join(words)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _tail(output: bytes) -> tuple[str, ...]:
+    return tuple(output.decode(errors="replace").splitlines()[-LAST_LINES:])

@@ -1,0 +1,134 @@
+"""Tar files whose bytes are decided by their content alone: image layers and OCI archives."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from plexctl.depot.blobs import sha256_of
+
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+EPOCH = "1970-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file (bytes or a path), symbolic link or folder of a tar file; owned by root."""
+
+    path: str  # relative
+    content: bytes | Path | None = None
+    link: str | None = None
+    mode: int = 0o755
+    xattrs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One object of an OCI image."""
+
+    media_type: str
+    digest: str  # hex
+    size: int
+    content: bytes | Path
+
+    def descriptor(self) -> dict[str, object]:
+        return {"mediaType": self.media_type, "digest": f"sha256:{self.digest}", "size": self.size}
+
+
+def blob(media_type: str, content: bytes | Path) -> Blob:
+    if isinstance(content, Path):
+        return Blob(media_type, sha256_of(content), content.stat().st_size, content)
+    return Blob(media_type, hashlib.sha256(content).hexdigest(), len(content), content)
+
+
+def canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def write_tar(target: Path, entries: Iterable[Entry]) -> None:
+    """Write entries sorted by path, with the folders above them, without times and owners."""
+    by_path = {entry.path: entry for entry in entries}
+    folders = {str(folder) for path in by_path for folder in PurePosixPath(path).parents}
+    for folder in folders - by_path.keys() - {"."}:
+        by_path[folder] = Entry(folder)
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(by_path):
+            _add(tar, by_path[path])
+
+
+def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+    info = tarfile.TarInfo(entry.path)
+    info.mode = entry.mode
+    info.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in entry.xattrs}
+    if entry.link is not None:
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
+        tar.addfile(info)
+    elif isinstance(entry.content, bytes):
+        info.size = len(entry.content)
+        tar.addfile(info, io.BytesIO(entry.content))
+    elif entry.content is not None:
+        info.size = entry.content.stat().st_size
+        with entry.content.open("rb") as file:
+            tar.addfile(info, file)
+    else:
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+
+
+def write_oci(
+    target: Path, reference: str, architecture: str, manifest: Blob, blobs: Sequence[Blob]
+) -> None:
+    """Write an OCI archive that `ctr images import` stores under `reference`."""
+    annotations = {
+        "io.containerd.image.name": reference,
+        "org.opencontainers.image.ref.name": reference.rpartition(":")[2],
+    }
+    descriptor = manifest.descriptor() | {
+        "platform": {"architecture": architecture, "os": "linux"},
+        "annotations": annotations,
+    }
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [descriptor]}
+    entries = [
+        Entry("oci-layout", canonical({"imageLayoutVersion": "1.0.0"}), mode=0o644),
+        Entry("index.json", canonical(index), mode=0o644),
+    ]
+    entries += [
+        Entry(f"blobs/sha256/{one.digest}", one.content, mode=0o644) for one in (manifest, *blobs)
+    ]
+    write_tar(target, entries)
+
+
+def write_image(
+    target: Path,
+    reference: str,
+    architecture: str,
+    layer: Path,
+    settings: dict[str, object],
+) -> None:
+    """Write an image of one layer. `settings` are the runtime's: Entrypoint, User, Env, …"""
+    layer_blob = blob(LAYER_TYPE, layer)
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "created": EPOCH,
+        "config": settings,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_blob.digest}"]},
+        "history": [{"created": EPOCH, "created_by": "plexctl"}],
+    }
+    config_blob = blob(CONFIG_TYPE, canonical(config))
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": config_blob.descriptor(),
+        "layers": [layer_blob.descriptor()],
+    }
+    manifest_blob = blob(MANIFEST_TYPE, canonical(manifest))
+    write_oci(target, reference, architecture, manifest_blob, [config_blob, layer_blob])

@@ -1,0 +1,85 @@
+"""A content-addressed folder: what is in it is whole, or a crash has left nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from plexctl.errors import PlexError
+
+
+def mismatch(what: str, expected: str, found: str, where: str) -> PlexError:
+    """Bytes are not those that are wanted. Digests are SHA-256 in hex."""
+    return PlexError(
+        f"{what}: the checksum does not match",
+        details=(f"from      {where}", f"expected  sha256:{expected}", f"found     sha256:{found}"),
+        hint="nothing of it was kept; a damaged or changed file must not become part of a node",
+    )
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a small file so that a crash leaves the old content or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(content)
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """Files by the SHA-256 of their bytes, read-only, below `root`/sha256."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "sha256"
+
+    def path(self, digest: str) -> Path:
+        return self.folder / digest
+
+    def has(self, digest: str, size: int) -> bool:
+        """Whether there is a file of that size; its bytes are not read."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except OSError:
+            return False
+
+    def take(self, file: Path, digest: str) -> None:
+        """Move in `file`, whose digest the caller has computed. It is on the same file system."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file.chmod(0o444)
+        sync(file)
+        file.replace(self.path(digest))
+        sync(self.folder)
+
+    def digests(self) -> Iterator[str]:
+        """What is there, by name."""
+        if self.folder.is_dir():
+            yield from sorted(entry.name for entry in self.folder.iterdir())
+
+    def drop(self, digest: str) -> int:
+        """Remove one; returns the bytes that this has freed."""
+        path = self.path(digest)
+        size = path.stat().st_size if path.exists() else 0
+        path.unlink(missing_ok=True)
+        return size

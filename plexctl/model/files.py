@@ -1,0 +1,61 @@
+"""Writing files so that a reader or a crash finds the old content or the new, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from plexctl.errors import PlexError
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` at `path` with exactly `mode`, whatever the umask; replaces what is there.
+
+    The content is on the disk when this returns. The folder must exist. PlexError if it fails.
+    """
+    _write(path, data, mode, os.replace)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """`write_atomic` for secrets: no one else can read the file at any instant."""
+    write_atomic(path, data, 0o600)
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> bool:
+    """`write_atomic` that never replaces: False, and nothing done, if `path` exists."""
+    try:
+        _write(path, data, mode, os.link)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes, mode: int, place: Callable[[str, Path], None]) -> None:
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        place(temporary, path)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise PlexError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a crash."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

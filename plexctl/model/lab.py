@@ -1,0 +1,26 @@
+"""A lab: the folder with `clusters/`, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plexctl.model.hosts import Host
+from plexctl.model.plex import Plex
+from plexctl.model.types import NodeType
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """All that the files of a lab say. Mappings are by name and never changed."""
+
+    root: Path
+    hosts: Mapping[str, Host]
+    types: Mapping[str, NodeType]
+    plexes: Mapping[str, Plex]
+
+    @property
+    def state(self) -> Path:
+        """The git-ignored folder for locks, run records and generated files."""
+        return self.root / ".plexctl"

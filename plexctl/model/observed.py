@@ -1,0 +1,57 @@
+"""What a host has, as one reading saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+RUNNING = "Running"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenInstance:
+    """An instance that exists. `tags` are its `user.plex.*` keys without the prefix."""
+
+    name: str
+    status: str  # "Running", "Stopped", "Error", …
+    tags: Mapping[str, str]
+    started: bool  # whether it has ever been started
+    image: str  # fingerprint
+    uuid: str  # changes with every recreation
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNetwork:
+    name: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenProfile:
+    name: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """A baked image, or a half of one. `properties` has what plexctl wrote on it."""
+
+    fingerprint: str
+    names: tuple[str, ...]  # aliases
+    properties: Mapping[str, str]
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """All that plexctl made on one host, and the names that are taken by others."""
+
+    host: str
+    instances: Mapping[str, SeenInstance]
+    networks: Mapping[str, SeenNetwork]
+    profiles: Mapping[str, SeenProfile]
+    images: tuple[SeenImage, ...]
+
+    def image(self, name: str) -> SeenImage | None:
+        """The image with the alias `name`."""
+        return next((image for image in self.images if name in image.names), None)

@@ -1,0 +1,104 @@
+"""A plex: one cluster, its networks and its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import NewType
+
+from plexctl.model.types import NodeType, Size
+
+JsonText = NewType("JsonText", str)
+"""Canonical JSON (sorted keys) of settings that plexctl hands on without reading them."""
+
+
+class Role(StrEnum):
+    MASTER = "master"
+    WORKER = "worker"
+    PLAIN = "plain"  # a node that is no part of the Kubernetes cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    key: str
+    value: str
+    effect: str  # NoSchedule, PreferNoSchedule or NoExecute
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The three networks of a plex; none overlaps another one of the lab."""
+
+    nodes: IPv4Network
+    pods: IPv4Network
+    services: IPv4Network
+
+    @property
+    def gateway(self) -> IPv4Interface:
+        """The host's address on the bridge of the nodes."""
+        return IPv4Interface((self.nodes[1], self.nodes.prefixlen))
+
+    @property
+    def api_service(self) -> IPv4Address:
+        return self.services[1]
+
+    @property
+    def dns_service(self) -> IPv4Address:
+        return self.services[10]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine of a plex. Built only by `model.nodes`."""
+
+    name: str  # "demo2"
+    index: int  # 1-based; 1 is the first master
+    role: Role
+    type: NodeType
+    host: str
+    address: IPv4Interface  # on the plex's node network
+    pods: IPv4Network  # this node's own /24
+    mac: str
+    size: Size
+    labels: tuple[tuple[str, str], ...]
+    taints: tuple[Taint, ...]
+    kubelet: JsonText  # further fields of its KubeletConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a plex file says of some of its nodes; later groups win."""
+
+    nodes: frozenset[int]
+    type: NodeType | None
+    host: str | None
+    size: Size
+    labels: tuple[tuple[str, str], ...]
+    taints: tuple[Taint, ...] | None
+    kubelet: JsonText
+
+
+@dataclass(frozen=True, slots=True)
+class Plex:
+    """One cluster, as `clusters/<name>/plex.yaml` declares it."""
+
+    name: str
+    file: Path
+    kubernetes: str  # "1.36.3"
+    host: str
+    type: NodeType
+    workers: int
+    networks: Networks
+    domain: str  # "cluster.local"
+    dns_replicas: int
+    epoch: int  # a new number rotates all keys
+    groups: tuple[Group, ...]
+    cluster: JsonText  # further fields of kubeadm's ClusterConfiguration
+    proxy: JsonText  # further fields of KubeProxyConfiguration
+
+    @property
+    def size(self) -> int:
+        """How many nodes there are, the master with them."""
+        return 1 + self.workers

@@ -1,0 +1,60 @@
+"""What a node is: its type, the OS it is baked on, and its size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Form(StrEnum):
+    CONTAINER = "container"
+    VM = "vm"
+
+
+class BaseSource(StrEnum):
+    DEBOOTSTRAP = "debootstrap"
+    IMAGES = "images"  # an image server that speaks simplestreams
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An operating system that a type is baked on (`types/bases.yaml`)."""
+
+    name: str  # "debian12"
+    release: str  # "bookworm"
+    form: Form
+    source: BaseSource
+    packages: tuple[str, ...]  # what the root file system has besides the minimum
+    mirror: str | None  # package mirror; None: the one that this machine uses
+    server: str | None  # of source `images`: https://images.linuxcontainers.org
+    image: str | None  # of source `images`: "debian/12"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One step of a bake, an image of its own: `roles/<role>/tasks/<name>.yml`."""
+
+    name: str  # "runtime"
+    artifacts: tuple[str, ...]  # names of depot components it installs: "containerd"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Limits of a node; None means no limit."""
+
+    cpu: int | None = None
+    memory: int | None = None  # bytes
+    disk: int | None = None  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """What a node is (`types/<name>.yaml`)."""
+
+    name: str
+    role: str  # folder below roles/
+    base: Base
+    layers: tuple[Layer, ...]
+    kubernetes: bool  # whether nodes of this type join the cluster
+    privileged: bool
+    size: Size

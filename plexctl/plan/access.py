@@ -1,0 +1,84 @@
+"""How a user reaches a plex: kubeconfig, SSH configuration, known hosts, Ansible inventory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from plexctl.keys.pki import ClusterKeys
+from plexctl.keys.seed import RootSeed
+from plexctl.keys.ssh import client_key, host_key
+from plexctl.model.nodes import nodes
+from plexctl.model.plex import Plex, Role
+from plexctl.plan.documents import dump
+from plexctl.plan.files import BootFile, private, text
+from plexctl.plan.kubeconfig import kubeconfig
+
+ADMIN = "kubernetes-admin"
+
+
+def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
+    """The user's kubeconfig; the same for as long as the plex' epoch is."""
+    keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
+    return dump(kubeconfig(plex, keys.ca.pair.certificate, ADMIN, keys.admin()))
+
+
+def access_files(plex: Plex, seed: RootSeed, folder: Path) -> tuple[BootFile, ...]:
+    """What is written to `folder` for the user's own tools: `ssh -F ssh_config demo2`."""
+    return (
+        private(str(folder / "kubeconfig"), admin_kubeconfig(plex, seed).encode()),
+        private(str(folder / "id_ed25519"), client_key(seed).private.reveal()),
+        text(str(folder / "known_hosts"), known_hosts(plex, seed)),
+        text(str(folder / "ssh_config"), ssh_config(plex, folder)),
+    )
+
+
+def known_hosts(plex: Plex, seed: RootSeed) -> str:
+    lines = []
+    for node in nodes(plex):
+        kind, key = host_key(seed, plex.name, plex.epoch, node.name).public.split()[:2]
+        lines.append(f"{node.name},{node.address.ip} {kind} {key}")
+    return "\n".join(lines) + "\n"
+
+
+def ssh_config(plex: Plex, folder: Path) -> str:
+    """One entry a node; nothing of the user's own configuration or keys is tried."""
+    blocks = [
+        f"Host {node.name}\n  HostName {node.address.ip}\n  HostKeyAlias {node.name}\n"
+        for node in nodes(plex)
+    ]
+    common = (
+        "Host *\n"
+        "  User root\n"
+        f'  IdentityFile "{folder / "id_ed25519"}"\n'
+        "  IdentitiesOnly yes\n"
+        f'  UserKnownHostsFile "{folder / "known_hosts"}"\n'
+        "  StrictHostKeyChecking yes\n"
+    )
+    return "\n".join((*blocks, common))
+
+
+def inventory(plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any]:
+    """Ansible's dynamic inventory (`--list`): a group per plex, role and type.
+
+    Each plex comes with the folder of its access files.
+    """
+    groups: dict[str, list[str]] = {}
+    variables: dict[str, dict[str, object]] = {}
+    for plex, folder in plexes:
+        for node in nodes(plex):
+            role = "plain" if node.role is Role.PLAIN else str(node.role)
+            for group in (plex.name, role, f"type_{node.type.name}"):
+                groups.setdefault(group, []).append(node.name)
+            variables[node.name] = {
+                "ansible_host": str(node.address.ip),
+                "ansible_user": "root",
+                "ansible_ssh_common_args": f"-F {folder / 'ssh_config'}",
+                "plex": plex.name,
+                "plex_pods": str(node.pods),
+            }
+    return {
+        "_meta": {"hostvars": variables},
+        "all": {"children": sorted(groups)},
+        **{group: {"hosts": members} for group, members in sorted(groups.items())},
+    }

@@ -1,0 +1,35 @@
+"""How Kubernetes documents become text: YAML with sorted keys, as Go's encoders write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+Document = dict[str, Any]
+"""A Kubernetes object on its way to a file; built and dumped in one place, never passed on."""
+
+
+def dump(*documents: Mapping[str, Any]) -> str:
+    """One or more documents as a YAML stream."""
+    return yaml.dump_all(
+        documents, Dumper=_Dumper, sort_keys=True, default_flow_style=False, width=1000
+    )
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Without anchors: what is used twice is written twice."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Document:
+    """`below` with `above` laid over it: mappings are merged, all else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both and old is not None else value
+    return merged

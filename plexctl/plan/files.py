@@ -1,0 +1,62 @@
+"""Files that a node boots with, and the one tar that carries them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+MTIME = 1767225600
+"""2026-01-01T00:00:00Z for every member: same files, same bytes, whenever they are packed."""
+
+
+class Kind(Enum):
+    FILE = tarfile.REGTYPE
+    FOLDER = tarfile.DIRTYPE
+    LINK = tarfile.SYMTYPE
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A file, folder or symbolic link of a node, owned by root. `path` is absolute."""
+
+    path: str
+    kind: Kind
+    mode: int
+    content: bytes = field(default=b"", repr=False)  # may hold a key
+    target: str = ""  # of a link
+
+
+def text(path: str, content: str, mode: int = 0o644) -> BootFile:
+    return BootFile(path, Kind.FILE, mode, content.encode())
+
+
+def private(path: str, content: bytes) -> BootFile:
+    """A file that only root may read."""
+    return BootFile(path, Kind.FILE, 0o600, content)
+
+
+def folder(path: str, mode: int) -> BootFile:
+    return BootFile(path, Kind.FOLDER, mode)
+
+
+def link(path: str, target: str) -> BootFile:
+    return BootFile(path, Kind.LINK, 0o777, target=target)
+
+
+def pack(files: Iterable[BootFile]) -> bytes:
+    """An uncompressed tar; the same files in any order give the same bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for file in sorted(files, key=lambda f: f.path):
+            member = tarfile.TarInfo(file.path.lstrip("/"))
+            member.type = file.kind.value
+            member.mode = file.mode
+            member.mtime = MTIME
+            member.uname = member.gname = "root"
+            member.linkname = file.target
+            member.size = len(file.content)
+            tar.addfile(member, io.BytesIO(file.content))
+    return buffer.getvalue()

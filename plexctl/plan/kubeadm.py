@@ -1,0 +1,223 @@
+"""The kubeadm configuration (v1beta4) of a plex, and its audit policy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from plexctl.model.hosts import HostFacts
+from plexctl.model.nodes import node
+from plexctl.model.plex import Node, Plex
+from plexctl.model.secret import Secret
+from plexctl.plan.documents import Document, merge
+
+API_PORT = 6443
+CRI_SOCKET = "unix:///run/containerd/containerd.sock"
+PKI = "/etc/kubernetes/pki"
+CA_VALIDITY = "175200h0m0s"
+LEAF_VALIDITY = "87600h0m0s"
+"""As `keys.pki` signs, so that what kubeadm renews lives as long as what it replaces."""
+
+AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
+AUDIT_LOG = "/var/log/kubernetes/audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Extra settings of one control plane program, as kubeadm and its manifest both need them."""
+
+    args: tuple[tuple[str, str], ...]
+    volumes: tuple[tuple[str, str, str, bool], ...] = ()  # name, path, hostPath type, read-only
+
+
+API_SERVER = Component(
+    (
+        ("audit-log-maxage", "7"),
+        ("audit-log-maxbackup", "2"),
+        ("audit-log-maxsize", "50"),
+        # Lines are written in batches: no request waits for the disk.
+        ("audit-log-mode", "batch"),
+        ("audit-log-path", f"{AUDIT_LOG}/audit.log"),
+        ("audit-policy-file", AUDIT_POLICY),
+        ("kubelet-certificate-authority", f"{PKI}/ca.crt"),
+    ),
+    (
+        ("audit-log", AUDIT_LOG, "DirectoryOrCreate", False),
+        ("audit-policy", AUDIT_POLICY, "File", True),
+    ),
+)
+
+# With the default of 20 requests a second the manager takes 4.8 s from its lease to its first
+# controller, as it asks for one token per controller; 1 s with these. A lease that is asked for
+# before the API is ready is otherwise asked for again only after 2 s.
+LEASE_RETRY = ("leader-elect-retry-period", "200ms")
+CONTROLLER_MANAGER = Component(
+    (
+        # Pod networks belong to nodes by their number, not in the order of their registration.
+        ("allocate-node-cidrs", "false"),
+        ("kube-api-burst", "400"),
+        ("kube-api-qps", "200"),
+        LEASE_RETRY,
+    )
+)
+SCHEDULER = Component((LEASE_RETRY,))
+
+
+def master(plex: Plex) -> Node:
+    return node(plex, 1)
+
+
+def endpoint(plex: Plex) -> str:
+    """`address:port` at which all of the plex reaches the API."""
+    return f"{master(plex).address.ip}:{API_PORT}"
+
+
+def init_configuration(plex: Plex, token: Secret) -> tuple[Document, ...]:
+    """The documents of `kubeadm init --config`. They hold the bootstrap token."""
+    first = master(plex)
+    init = {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "InitConfiguration",
+        "bootstrapTokens": [{"token": token.reveal_text(), "ttl": "24h0m0s"}],
+        "localAPIEndpoint": {"advertiseAddress": str(first.address.ip), "bindPort": API_PORT},
+        "nodeRegistration": {
+            "name": first.name,
+            "criSocket": CRI_SOCKET,
+            "imagePullPolicy": "IfNotPresent",
+            "taints": [_taint(t.key, t.value, t.effect) for t in first.taints],
+        },
+    }
+    return (init, cluster_configuration(plex))
+
+
+def cluster_configuration(plex: Plex) -> Document:
+    """ClusterConfiguration, the user's own settings laid over plexctl's."""
+    own: Document = {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "ClusterConfiguration",
+        "clusterName": plex.name,
+        "kubernetesVersion": f"v{plex.kubernetes}",
+        "controlPlaneEndpoint": endpoint(plex),
+        "networking": {
+            "podSubnet": str(plex.networks.pods),
+            "serviceSubnet": str(plex.networks.services),
+            "dnsDomain": plex.domain,
+        },
+        "encryptionAlgorithm": "ECDSA-P256",
+        "caCertificateValidityPeriod": CA_VALIDITY,
+        "certificateValidityPeriod": LEAF_VALIDITY,
+        "apiServer": _component(API_SERVER),
+        "controllerManager": _component(CONTROLLER_MANAGER),
+        "scheduler": _component(SCHEDULER),
+    }
+    user = json.loads(plex.cluster)
+    merged = merge(own, user)
+    # Lists of arguments and volumes add up; an argument of the user's wins by its name.
+    for name in ("apiServer", "controllerManager", "scheduler"):
+        for field in ("extraArgs", "extraVolumes"):
+            both = _by_name(own[name].get(field, []), user.get(name, {}).get(field, []))
+            if both:
+                merged[name][field] = both
+    return merged
+
+
+def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
+    """KubeletConfiguration of the cluster; what one node adds is laid over it on that node."""
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": f"{PKI}/ca.crt"},
+        },
+        "authorization": {"mode": "Webhook"},
+        "cgroupDriver": "cgroupfs" if facts.cgroup == 1 else "systemd",
+        "clusterDNS": [str(plex.networks.dns_service)],
+        "clusterDomain": plex.domain,
+        # The disk and the memory that a node sees are its host's: nothing to evict for.
+        "evictionHard": {
+            "imagefs.available": "0%",
+            "memory.available": "0",
+            "nodefs.available": "0%",
+            "nodefs.inodesFree": "0%",
+        },
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "healthzBindAddress": "127.0.0.1",
+        "healthzPort": 10248,
+        "imageGCHighThresholdPercent": 100,
+        "rotateCertificates": True,
+        "serverTLSBootstrap": True,
+        "staticPodPath": "/etc/kubernetes/manifests",
+    }
+
+
+def proxy_configuration(plex: Plex) -> Document:
+    """KubeProxyConfiguration: nftables; the host's conntrack table is not a node's to size."""
+    own = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clusterCIDR": str(plex.networks.pods),
+        "conntrack": {"maxPerCore": 0, "min": 0},
+        "mode": "nftables",
+    }
+    return merge(own, json.loads(plex.proxy))
+
+
+def audit_policy() -> Document:
+    """Who changed what, never a body; reads only of what is secret."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "resources": [{"group": "coordination.k8s.io"}]},
+            {
+                "level": "Metadata",
+                "resources": [{"group": "", "resources": ["secrets", "configmaps"]}],
+            },
+            {"level": "None", "verbs": ["get", "list", "watch"]},
+            {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
+            {"level": "None", "resources": [{"group": "events.k8s.io"}]},
+            {"level": "Metadata"},
+        ],
+    }
+
+
+def coredns_patch(plex: Plex) -> Document:
+    """Laid over kubeadm's CoreDNS: as many as asked for, Ready a second after they answer."""
+    container = {"name": "coredns", "readinessProbe": {"periodSeconds": 1}}
+    return {
+        "spec": {
+            "replicas": plex.dns_replicas,
+            "template": {"spec": {"containers": [container]}},
+        }
+    }
+
+
+def _component(component: Component) -> Document:
+    document: Document = {"extraArgs": [{"name": n, "value": v} for n, v in component.args]}
+    if component.volumes:
+        document["extraVolumes"] = [
+            {
+                "name": name,
+                "hostPath": path,
+                "mountPath": path,
+                "pathType": path_type,
+                "readOnly": read_only,
+            }
+            for name, path, path_type, read_only in component.volumes
+        ]
+    return document
+
+
+def _by_name(below: list[dict[str, Any]], above: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    taken = {entry["name"] for entry in above}
+    return [entry for entry in below if entry["name"] not in taken] + above
+
+
+def _taint(key: str, value: str, effect: str) -> Document:
+    taint = {"key": key, "effect": effect}
+    return {**taint, "value": value} if value else taint

@@ -1,0 +1,109 @@
+"""The flat list that a plan ends in: typed, frozen resources, each with its needs and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from plexctl.model.types import Form
+
+TAG = "user.plex."
+"""Prefix of the Incus config keys that say whose an object is."""
+
+Settings = tuple[tuple[str, str], ...]
+Devices = tuple[tuple[str, Settings], ...]
+
+
+def settings(values: Mapping[str, str]) -> Settings:
+    return tuple(sorted(values.items()))
+
+
+def devices(values: Mapping[str, Mapping[str, str]]) -> Devices:
+    return tuple(sorted((name, settings(device)) for name, device in values.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a resource is: the lab's public identifier and the plex."""
+
+    lab: str
+    plex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A managed bridge of one plex on one host."""
+
+    name: str
+    host: str
+    owner: Owner
+    config: Settings
+
+    @property
+    def key(self) -> str:
+        return f"network/{self.host}/{self.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What all nodes of one type of a plex share."""
+
+    name: str
+    host: str
+    owner: Owner
+    config: Settings
+    devices: Devices
+    needs: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"profile/{self.host}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One node. It is cattle: any change of what decides its hash replaces it."""
+
+    name: str
+    host: str
+    owner: Owner
+    form: Form
+    image: str  # name of a baked image: "plex-kube-<recipe>"
+    profile: str
+    config: Settings
+    devices: Devices
+    boot: bytes = field(repr=False)  # tar of the files it boots with; holds keys
+    needs: tuple[str, ...] = ()
+    parent: str | None = None  # key of the instance whose recreation recreates this one
+
+    @property
+    def key(self) -> str:
+        return f"instance/{self.host}/{self.name}"
+
+
+Resource = Network | Profile | Instance
+
+
+def resource_hash(resource: Resource) -> str:
+    """16 hex digits over all that decides `resource`."""
+    content = {f.name: _plain(getattr(resource, f.name)) for f in fields(resource)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, Owner):
+        return [value.lab, value.plex]
+    return value
+
+
+def with_image(instance: Instance, image: str) -> Instance:
+    return replace(instance, image=image)
