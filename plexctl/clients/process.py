@@ -115,7 +115,7 @@ def replace(argv: Sequence[str | Path]) -> None:
     """Become another program, for an interactive `ssh`. Does not return."""
     words = [str(word) for word in argv]
     try:
-        os.execvp(words[0], words)
+        os.execvp(words[0], words)  # noqa: S606
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
 

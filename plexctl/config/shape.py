@@ -8,7 +8,6 @@ all checks still run.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,19 +15,12 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from plexctl.config.source import Source, Where
+from plexctl.config.words import Fault, describe, did_you_mean
 from plexctl.model.plex import JsonText
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Schema = dict[str, Any]
-
-
-class Fault(ValueError):
-    """Raised by a parser of one value: what is wrong with it, and what would be right."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 class Unreadable(Exception):  # noqa: N818 - not an error for anyone but the shape around it
@@ -96,10 +88,15 @@ class MapOf(Generic[T]):
 
     name: Scalar[str]
     item: Shape[T]
+    least: int = 0
 
     def read(self, value: object, source: Source, where: Where) -> dict[str, T]:
+        given = _mapping(value, source, where)
+        if len(given) < self.least:
+            source.report(where, "must not be empty")
+            raise Unreadable
         entries = {}
-        for key, item in _mapping(value, source, where).items():
+        for key, item in given.items():
             try:
                 self.name.read(key, source, (*where, key))
                 entries[key] = self.item.read(item, source, (*where, key))
@@ -109,58 +106,53 @@ class MapOf(Generic[T]):
 
     def schema(self) -> Schema:
         return {
-            "type": ["object", "null"],
+            "type": "object" if self.least else ["object", "null"],
             "propertyNames": self.name.schema(),
             "additionalProperties": self.item.schema(),
-        }
+        } | ({"minProperties": self.least} if self.least else {})
 
 
 @dataclass(frozen=True)
 class Record(Generic[T]):
-    """A mapping with the fields of the dataclass `of`, each made by `entry`.
+    """A mapping with the fields of the dataclass `of`, each made by `entry` or `needed`.
 
-    A field with a fault has its default, so that checks of the others go on. `owned` names fields
-    that plexctl decides itself, and says where or why.
+    A field with a fault has its default, so that checks of the others go on.
     """
 
     of: type[T]
-    owned: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def read(self, value: object, source: Source, where: Where) -> T:
         given = _mapping(value, source, where)
         fields = {field.name: field for field in dataclasses.fields(self.of)}  # type: ignore[arg-type]
-        check_names(given, fields, self.owned, source, where)
+        check_names(given, fields, {}, source, where)
         values: dict[str, Any] = {}
-        sound = True
         for name, field in fields.items():
-            required = field.default_factory is dataclasses.MISSING
             if name in given:
                 try:
                     values[name] = field.metadata["shape"].read(given[name], source, (*where, name))
                 except Unreadable:
-                    sound = sound and not required
-            elif required:
+                    continue
+            elif field.metadata["default"] is dataclasses.MISSING:
                 source.report((*where, name), "is missing")
-                sound = False
-        if not sound:
-            raise Unreadable
         return self.of(**values)
 
     def schema(self) -> Schema:
-        properties, required = {}, []
+        properties, needed = {}, []
         for field in dataclasses.fields(self.of):  # type: ignore[arg-type]
-            schema = field.metadata["shape"].schema()
+            shape = field.metadata["shape"]
+            schema = shape.schema()
             schema["description"] = field.metadata["about"]
-            if field.default_factory is dataclasses.MISSING:
-                required.append(field.name)
-            elif isinstance(default := field.default_factory(), str | int):
+            default = field.metadata["default"]
+            if default is dataclasses.MISSING:
+                needed.append(field.name)
+            elif isinstance(default, str | int) and not isinstance(shape, Settings):
                 schema["default"] = default
             properties[field.name] = schema
         return {
-            "type": "object" if required else ["object", "null"],
+            "type": "object" if needed else ["object", "null"],
             "properties": properties,
             "additionalProperties": False,
-        } | ({"required": required} if required else {})
+        } | ({"required": needed} if needed else {})
 
 
 @dataclass(frozen=True)
@@ -194,21 +186,28 @@ class Settings:
         return JsonText(text)
 
     def schema(self) -> Schema:
+        known = {name: shape.schema() if shape else {} for name, shape in self.known.items()}
+        owned = {
+            name: {"not": {}, "description": f"Decided by plexctl: {why}."}
+            for name, why in self.owned.items()
+        }
         return {
             "type": ["object", "null"],
-            "properties": {
-                name: shape.schema() if shape else {} for name, shape in sorted(self.known.items())
-            },
+            "properties": known | owned,
             "additionalProperties": False,
         }
 
 
-def entry(shape: Shape[T], about: str, default: T | None | dataclasses._MISSING_TYPE = dataclasses.MISSING) -> Any:  # noqa: ANN401, E501
-    """A field of a record: its shape, its description in a sentence, its default (none: needed)."""
-    metadata = {"shape": shape, "about": about}
-    if isinstance(default, dataclasses._MISSING_TYPE):
-        return dataclasses.field(metadata=metadata)
+def entry(shape: Shape[T], about: str, default: T | None) -> Any:
+    """A field of a record: its shape, its description in sentences, its default."""
+    metadata = {"shape": shape, "about": about, "default": default}
     return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+
+
+def needed(shape: Shape[T], about: str, instead: T) -> Any:
+    """A field that must be given. `instead` stands in for one with a fault while checks go on."""
+    metadata = {"shape": shape, "about": about, "default": dataclasses.MISSING}
+    return dataclasses.field(default_factory=lambda: instead, metadata=metadata)
 
 
 def whole(least: int, most: int) -> Scalar[int]:
@@ -258,35 +257,6 @@ def text(value: object) -> str:
     if not value:
         raise Fault("must not be empty")
     return value
-
-
-def describe(value: object) -> str:
-    """A value of YAML in words, for messages."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f"'{value}'"
-        case int() | float():
-            return str(getattr(value, "text", value))
-        case list():
-            return "a list"
-        case dict():
-            return "a mapping"
-        case _:
-            return f"{type(value).__name__} {value}"
-
-
-def did_you_mean(given: object, known: Collection[str]) -> str | None:
-    """A hint with the known name nearest to `given`, else all names where they are few."""
-    near = difflib.get_close_matches(str(given), sorted(known), n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    if 0 < len(known) <= 16:
-        return "known are " + ", ".join(f"`{name}`" for name in sorted(known))
-    return None
 
 
 def check_names(

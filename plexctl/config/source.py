@@ -45,7 +45,7 @@ class Source:
         self.problems.append(Problem(self.file, line, dotted(where), message, hint))
 
     def sound(self, *where: str | int) -> bool:
-        """Whether nothing at or below `where` was found faulty, so that a check on it makes sense."""
+        """Whether nothing at, below or above `where` is faulty: a check on it makes sense."""
         return self.parsed and not any(
             bad[: len(where)] == where or where[: len(bad)] == bad for bad in self.faulty
         )

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from plexctl.clients import process
 from plexctl.depot.archive import Entry
 
-MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+MERGED = ("bin", "lib", "lib64", "sbin")
 """Links to the folders of the same name below usr; packages of old still name them."""
 
 _HINT = "refresh the package lists with `apt-get update`"

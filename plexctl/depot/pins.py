@@ -69,6 +69,16 @@ class ImagePin:
 
 
 @dataclass(frozen=True, slots=True)
+class CProgram:
+    """A program in C whose source comes along in a Go module."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    version: str
+    module: str
+    source: str  # path in the module
+
+
+@dataclass(frozen=True, slots=True)
 class GoModule:
     """Programs built together, from one go.mod and go.sum."""
 
@@ -79,6 +89,7 @@ class GoModule:
     variables: Mapping[str, str] = field(default_factory=dict)  # set by the linker (-X)
     cgo: tuple[str, ...] = ()  # pkg-config names of the C libraries it needs; empty: no C
     tags: tuple[str, ...] = ()
+    c_programs: Mapping[str, CProgram] = field(default_factory=dict)
     go_mod: str = ""  # the files' content
     go_sum: str = ""
 
@@ -180,9 +191,7 @@ def load_pins(folder: Path | None = None, architecture: str | None = None) -> Pi
     try:
         raw = yaml.load((root / "pins.yaml").read_text(), _Loader)  # noqa: S506 - a safe loader
         pins = TypeAdapter(_File).validate_python(raw)
-        modules = {
-            name: _with_files(module, root / name) for name, module in pins.modules.items()
-        }
+        modules = {name: _with_files(module, root / name) for name, module in pins.modules.items()}
         releases = tuple(
             _release(version, pins, modules, arch)
             for version in sorted(pins.kubernetes, key=_version_key, reverse=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -33,3 +35,50 @@ class Reporter(Protocol):
 
     def mark(self, node: str, what: str) -> None:
         """Record an instant of a node's life for the timeline: "pushed", "registered"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a run told. `at` is seconds since the run began."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegan(Event):
+    title: str
+    expect: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepWentOn(Event):
+    title: str
+    text: str
+    done: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded(Event):
+    title: str
+    outcome: Outcome
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Event):
+    """An instant of a node's life."""
+
+    node: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """Something a user should know that is no failure."""
+
+    text: str
+
+
+Listener = Callable[[Event], None]
+"""Shows events; called from several threads, one at a time."""

@@ -42,6 +42,9 @@ class SeenImage:
     size: int  # bytes
 
 
+Tagged = SeenInstance | SeenNetwork | SeenProfile
+
+
 @dataclass(frozen=True, slots=True)
 class HostState:
     """All that plexctl made on one host, and the names that are taken by others."""

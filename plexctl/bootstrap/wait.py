@@ -1,0 +1,147 @@
+"""What `up` waits for: the API, the nodes, DNS. Each wait has an end and says what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from plexctl.clients.incus import Incus
+from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
+from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Seen
+from plexctl.model.events import Reporter
+from plexctl.model.plex import Node, Plex, Role
+
+API, NODES, DNS = 120.0, 180.0, 120.0
+PER_NODE = 4.0
+"""Seconds. A plex of many nodes is given more, by the node."""
+
+UNITS = ("plex-boot", "containerd", "kubelet", "plex-node")
+NODES_EXPLAINED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the conditions of one plex look at."""
+
+    plex: Plex
+    nodes: tuple[Node, ...]
+    kube: Kube
+    hosts: Mapping[str, Incus]
+    reporter: Reporter
+    _marked: set[str] = field(default_factory=set)
+
+    def api_answers(self) -> Condition:
+        master = self.nodes[0]
+        return Condition(
+            f"the API of {self.plex.name} answers",
+            probe=_told(self._api),
+            deadline=API,
+            explain=lambda: self._explain([master]),
+            hint=_look(self.plex, master),
+        )
+
+    def nodes_ready(self) -> Condition:
+        members = [node for node in self.nodes if node.role is not Role.PLAIN]
+        return Condition(
+            f"all {len(members)} nodes of {self.plex.name} are Ready",
+            probe=_told(lambda: self._nodes(members)),
+            deadline=NODES + PER_NODE * len(members),
+            explain=lambda: self._explain(self._late(members)),
+            hint=_look(self.plex, members[-1]),
+        )
+
+    def dns_available(self) -> Condition:
+        """CoreDNS answers: the first call that an application would make."""
+        return Condition(
+            f"DNS of {self.plex.name} answers",
+            probe=_told(self._dns),
+            deadline=DNS,
+            explain=self._explain_dns,
+            hint=f"kubectl --kubeconfig <(plexctl kubeconfig {self.plex.name})"
+            " -n kube-system describe pods -l k8s-app=kube-dns",
+        )
+
+    def _api(self) -> Seen:
+        self.kube.ready()
+        self._mark(self.nodes[0].name, "api")
+        return Seen(True)
+
+    def _nodes(self, members: Sequence[Node]) -> Seen:
+        found = {node.name: node for node in self.kube.nodes()}
+        for name, status in found.items():
+            self._mark(name, "registered")
+            if status.ready:
+                self._mark(name, "ready")
+        missing = [_state(node.name, found.get(node.name)) for node in members]
+        waiting = [text for text in missing if text]
+        return Seen(not waiting, "; ".join(waiting[:4]))
+
+    def _dns(self) -> Seen:
+        available, wanted = self.kube.available("kube-system", "coredns")
+        enough = 0 < wanted <= available
+        if enough:
+            self._mark(self.nodes[0].name, "dns")
+        return Seen(enough, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods")
+
+    def _mark(self, node: str, what: str) -> None:
+        if f"{node}/{what}" not in self._marked:
+            self._marked.add(f"{node}/{what}")
+            self.reporter.mark(node, what)
+
+    def _late(self, members: Sequence[Node]) -> list[Node]:
+        try:
+            ready = {node.name for node in self.kube.nodes() if node.ready}
+        except PlexError:
+            ready = set()
+        return [node for node in members if node.name not in ready]
+
+    def _explain(self, late: Sequence[Node]) -> tuple[str, ...]:
+        """Unit states and last log lines of the first nodes that are late."""
+        lines = []
+        for node in late[:NODES_EXPLAINED]:
+            lines += [f"{node.name}: {line}" for line in node_report(self.hosts[node.host], node)]
+        return tuple(lines)
+
+    def _explain_dns(self) -> tuple[str, ...]:
+        try:
+            pods = self.kube.pods(selector="k8s-app=kube-dns")
+        except PlexError as error:
+            return (error.summary,)
+        return tuple(f"{p.name} on {p.node or 'no node'}: {p.phase}" for p in pods)
+
+
+def node_report(incus: Incus, node: Node) -> tuple[str, ...]:
+    """What a node's units do, and the last lines of the log of those that are not well."""
+    report = (
+        f"for unit in {' '.join(UNITS)}; do "
+        'state=$(systemctl is-active $unit); echo "$unit is $state"; '
+        '[ "$state" = active ] && [ $unit != kubelet ] || '
+        "journalctl -u $unit -n 4 -o cat --no-pager; done"
+    )
+    try:
+        return tuple(incus.execute(node.name, ("sh", "-c", report)).stdout.splitlines())
+    except PlexError as error:
+        return (error.summary,)
+
+
+def _told(probe: Callable[[], Seen]) -> Callable[[], Seen]:
+    """What cannot be asked yet does not hold yet."""
+
+    def look() -> Seen:
+        try:
+            return probe()
+        except UnreachableError as error:
+            return Seen(False, " ".join((error.summary, *error.details)))
+
+    return look
+
+
+def _state(name: str, status: NodeStatus | None) -> str:
+    if status is None:
+        return f"{name} is not registered"
+    return "" if status.ready else f"{name}: {status.message}"
+
+
+def _look(plex: Plex, node: Node) -> str:
+    return f"plexctl logs {node.name} --plex {plex.name}; plexctl ssh {node.name}"

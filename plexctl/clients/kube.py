@@ -1,0 +1,193 @@
+"""The one door to a plex' Kubernetes API: the few calls that plexctl makes itself.
+
+Plain HTTPS with `requests`, which is loaded for Incus anyway: importing the official client costs
+more processor time than all calls of an `up` together.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from plexctl.errors import PlexError
+from plexctl.keys.certificates import KeyPair
+
+CONNECT, READ = 1.0, 5.0
+"""Seconds; a master that boots does not answer at all, or answers late."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node as its cluster knows it."""
+
+    name: str
+    ready: bool
+    message: str  # why it is not Ready
+    version: str  # of its kubelet
+    roles: tuple[str, ...]
+    unschedulable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    namespace: str
+    name: str
+    node: str
+    phase: str
+    ready: bool
+    controller: str  # kind of what owns it: "DaemonSet", "ReplicaSet", "Node" (static), ""
+
+
+class UnreachableError(PlexError):
+    """The API does not answer, or not yet with what is asked."""
+
+
+class Kube:
+    """A client that may do everything in one cluster. Safe to use from several threads."""
+
+    def __init__(self, server: str, session: requests.Session) -> None:
+        self._server = server
+        self._session = session
+
+    def ready(self) -> None:
+        """UnreachableError unless the API says that it is ready."""
+        self._call("GET", "/readyz")
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        return tuple(map(_node, self._call("GET", "/api/v1/nodes").json()["items"]))
+
+    def delete_node(self, name: str) -> None:
+        """Remove a node's object; one that is gone already is no error."""
+        self._call("DELETE", f"/api/v1/nodes/{name}", fine=(404,))
+
+    def cordon(self, name: str) -> bool:
+        """Let no new pod onto a node. False if there is no such node."""
+        answer = self._call(
+            "PATCH",
+            f"/api/v1/nodes/{name}",
+            json={"spec": {"unschedulable": True}},
+            headers={"Content-Type": "application/merge-patch+json"},
+            fine=(404,),
+        )
+        return bool(answer.status_code != 404)
+
+    def pods(self, *, node: str = "", selector: str = "") -> tuple[Pod, ...]:
+        """Pods of all namespaces, on one node or with the labels of `selector`."""
+        params = {"fieldSelector": f"spec.nodeName={node}"} if node else {}
+        if selector:
+            params["labelSelector"] = selector
+        return tuple(map(_pod, self._call("GET", "/api/v1/pods", params=params).json()["items"]))
+
+    def evict(self, pod: Pod) -> bool:
+        """Ask for a pod to leave its node. False if a disruption budget says: not now."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+        }
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
+        answer = self._call("POST", path, json=body, fine=(404, 429))
+        return bool(answer.status_code != 429)
+
+    def available(self, namespace: str, deployment: str) -> tuple[int, int]:
+        """Pods of a deployment: available ones, wanted ones. (0, 0) if there is no such."""
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
+        answer = self._call("GET", path, fine=(404,))
+        if answer.status_code == 404:
+            return (0, 0)
+        found = answer.json()
+        return (
+            int(found["status"].get("availableReplicas", 0)),
+            int(found["spec"].get("replicas", 1)),
+        )
+
+    def _call(
+        self, method: str, path: str, *, fine: tuple[int, ...] = (), **arguments: Any
+    ) -> requests.Response:
+        try:
+            answer = self._session.request(
+                method, f"{self._server}{path}", timeout=(CONNECT, READ), **arguments
+            )
+        except requests.RequestException as error:
+            raise UnreachableError(
+                f"the API at {self._server} does not answer", details=(_cause(error),)
+            ) from error
+        if not answer.ok and answer.status_code not in fine:
+            raise UnreachableError(
+                f"the API at {self._server} refuses {method} {path}: "
+                f"{answer.status_code} {answer.reason}",
+                details=answer.text.strip().splitlines()[-3:],
+            )
+        return answer
+
+
+@contextmanager
+def connect(server: str, ca: bytes, pair: KeyPair) -> Iterator[Kube]:
+    """A client that trusts `ca` only and shows `pair`.
+
+    The TLS library reads keys from files: they are on disk, for this user only, while it connects.
+    """
+    with tempfile.TemporaryDirectory(prefix="plexctl-", dir=_memory()) as folder:
+        files = {"ca": ca, "cert": pair.certificate, "key": pair.key.reveal()}
+        paths = {name: os.path.join(folder, name) for name in files}  # noqa: PTH118
+        for name, content in files.items():
+            descriptor = os.open(paths[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+        with requests.Session() as session:
+            # Neither a proxy nor a bundle of the environment has a say in this connection.
+            session.trust_env = False
+            session.verify = paths["ca"]
+            session.cert = (paths["cert"], paths["key"])
+            yield Kube(server, session)
+
+
+def _memory() -> str | None:
+    """A folder that is no disk, where there is one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+
+def _node(found: dict[str, Any]) -> NodeStatus:
+    conditions = {c["type"]: c for c in found["status"].get("conditions", ())}
+    ready = conditions.get("Ready", {})
+    prefix = "node-role.kubernetes.io/"
+    labels = found["metadata"].get("labels", {})
+    return NodeStatus(
+        name=found["metadata"]["name"],
+        ready=ready.get("status") == "True",
+        message="" if ready.get("status") == "True" else ready.get("message", "no status yet"),
+        version=found["status"]["nodeInfo"]["kubeletVersion"],
+        roles=tuple(sorted(k.removeprefix(prefix) for k in labels if k.startswith(prefix))),
+        unschedulable=bool(found["spec"].get("unschedulable")),
+    )
+
+
+def _pod(found: dict[str, Any]) -> Pod:
+    owners = found["metadata"].get("ownerReferences") or [{}]
+    conditions = found["status"].get("conditions", ())
+    return Pod(
+        namespace=found["metadata"]["namespace"],
+        name=found["metadata"]["name"],
+        node=found["spec"].get("nodeName", ""),
+        phase=found["status"].get("phase", ""),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
+        controller=owners[0].get("kind", ""),
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason: "Connection refused" rather than the library's nest of it."""
+    while True:
+        inner = error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    with suppress(AttributeError):
+        return str(error.strerror) or str(error)  # type: ignore[attr-defined]
+    return str(error)

@@ -1,0 +1,101 @@
+"""From the fields of files that fit together to the model. Nothing can go wrong any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from plexctl.config.check import networks_of, newest
+from plexctl.config.draft import Draft, Drafts
+from plexctl.config.fields import BaseFields, GroupFields, PlexFields, TypeFields
+from plexctl.config.shape import T
+from plexctl.model.hosts import Host
+from plexctl.model.lab import Lab
+from plexctl.model.plex import Group, Plex
+from plexctl.model.types import Base, BaseSource, Layer, NodeType
+
+
+def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
+    """The lab of `drafts`, which `check` found nothing wrong with."""
+    hosts = {
+        name: Host(name, host.kind, host.socket, host.pool, host.parallel)
+        for name, host in _fields(drafts.hosts).hosts.items()
+    }
+    bases = {
+        name: _base(name, base) for draft in drafts.bases for name, base in _fields(draft).items()
+    }
+    types = {name: _type(name, _fields(draft), bases) for name, draft in drafts.types.items()}
+    plexes = {
+        name: _plex(name, draft, hosts, types, kubernetes_versions)
+        for name, draft in drafts.plexes.items()
+    }
+    return Lab(drafts.root, hosts, types, plexes)
+
+
+def _fields(draft: Draft[T]) -> T:
+    assert draft.fields is not None, draft.source.file  # a draft without fields has problems
+    return draft.fields
+
+
+def _base(name: str, fields: BaseFields) -> Base:
+    from_server = fields.source is BaseSource.IMAGES
+    return Base(
+        name=name,
+        release=fields.release,
+        form=fields.form,
+        source=fields.source,
+        packages=fields.packages,
+        mirror=fields.mirror,
+        server=fields.server if from_server else None,
+        image=fields.image if from_server else None,
+    )
+
+
+def _type(name: str, fields: TypeFields, bases: Mapping[str, Base]) -> NodeType:
+    return NodeType(
+        name=name,
+        role=fields.role,
+        base=bases[fields.base],
+        layers=tuple(Layer(layer.name, layer.artifacts) for layer in fields.layers),
+        kubernetes=fields.kubernetes,
+        privileged=fields.privileged,
+        size=fields.size.size(),
+    )
+
+
+def _plex(
+    name: str,
+    draft: Draft[PlexFields],
+    hosts: Mapping[str, Host],
+    types: Mapping[str, NodeType],
+    kubernetes_versions: Sequence[str],
+) -> Plex:
+    fields = _fields(draft)
+    version = newest(kubernetes_versions, fields.kubernetes)
+    assert version is not None, draft.source.file
+    return Plex(
+        name=name,
+        file=draft.source.file,
+        kubernetes=version,
+        host=fields.host or next(iter(hosts)),
+        type=types[fields.type],
+        workers=fields.workers,
+        networks=networks_of(name, fields),
+        domain=fields.domain,
+        dns_replicas=fields.dns.replicas,
+        epoch=fields.epoch,
+        groups=tuple(_group(group, types) for group in fields.groups),
+        cluster=fields.kubeadm.cluster,
+        proxy=fields.kubeadm.proxy,
+    )
+
+
+def _group(fields: GroupFields, types: Mapping[str, NodeType]) -> Group:
+    return Group(
+        nodes=fields.nodes,
+        type=types[fields.type] if fields.type else None,
+        host=fields.host,
+        size=fields.size.size(),
+        labels=tuple(sorted(fields.labels.items())),
+        taints=fields.taints,
+        kubelet=fields.kubelet,
+    )

@@ -1,0 +1,207 @@
+"""Whether the files of a lab fit together: names that exist, networks apart, numbers in range."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from ipaddress import IPv4Network
+
+from plexctl.config.draft import Draft, Drafts
+from plexctl.config.fields import PlexFields, TypeFields
+from plexctl.config.networks import default_networks, each, free_networks
+from plexctl.config.source import Where
+from plexctl.config.values import parse_plex_name
+from plexctl.config.words import Fault, did_you_mean
+from plexctl.errors import UsageError
+from plexctl.model.nodes import capacity
+from plexctl.model.plex import Networks
+from plexctl.model.types import BaseSource
+
+BASE_LAYER = "base"
+"""The name of the image below all layers of a type."""
+
+
+def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
+    """Report what does not fit to the sources of `drafts`."""
+    _hosts(drafts)
+    _bases(drafts)
+    for draft in drafts.types.values():
+        if draft.fields:
+            _type(drafts, draft, draft.fields)
+    for name, plex in drafts.plexes.items():
+        try:
+            parse_plex_name(name)
+        except Fault as fault:
+            plex.source.report((), str(fault), fault.hint)
+        if plex.fields:
+            _plex(drafts, plex, plex.fields, networks_of(name, plex.fields))
+            if plex.fields.kubernetes:
+                _kubernetes(plex, plex.fields.kubernetes, kubernetes_versions)
+    _overlaps(drafts)
+
+
+def networks_of(name: str, fields: PlexFields) -> Networks:
+    """The networks of the plex `name`: those its file names, for the others the default."""
+    own, default = fields.networks, default_networks(name)
+    return Networks(
+        nodes=own.nodes or default.nodes,
+        pods=own.pods or default.pods,
+        services=own.services or default.services,
+    )
+
+
+def newest(kubernetes_versions: Sequence[str], wanted: str | None) -> str | None:
+    """The newest version that is `wanted` or one of its patches; None if there is none."""
+    fitting = (
+        version
+        for version in kubernetes_versions
+        if wanted is None or f"{version}.".startswith(f"{wanted}.")
+    )
+    return max(fitting, key=lambda version: tuple(map(int, version.split("."))), default=None)
+
+
+def _hosts(drafts: Drafts) -> None:
+    if not drafts.hosts.fields:
+        return
+    servers: dict[str, str] = {}
+    for name, host in drafts.hosts.fields.hosts.items():
+        if drafts.hosts.source.sound("hosts", name) and host.socket in servers:
+            drafts.hosts.source.report(
+                ("hosts", name, "socket"),
+                f"is the same server as host {servers[host.socket]}",
+                "name each server once; `pool` is the same for all its nodes",
+            )
+        servers.setdefault(host.socket, name)
+
+
+def _bases(drafts: Drafts) -> None:
+    for draft in drafts.bases:
+        for name, base in (draft.fields or {}).items():
+            if base.source is BaseSource.IMAGES and base.image is None:
+                draft.source.report((name, "image"), "is missing", "as in `image: debian/12`")
+
+
+def _type(drafts: Drafts, draft: Draft[TypeFields], fields: TypeFields) -> None:
+    bases = _base_names(drafts)
+    if fields.base not in bases and all(base.source.parsed for base in drafts.bases):
+        draft.source.report(
+            ("base",), f"there is no base {fields.base}", did_you_mean(fields.base, bases)
+        )
+    if fields.kubernetes and not fields.privileged and draft.source.sound("privileged"):
+        draft.source.report(
+            ("privileged",), "nodes of Kubernetes need it", "write `privileged: true`"
+        )
+    seen = {BASE_LAYER}
+    for place, layer in enumerate(fields.layers):
+        if layer.name in seen:
+            message = f"there is a layer {layer.name} already"
+            draft.source.report(("layers", place, "name"), message)
+        seen.add(layer.name)
+
+
+def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks: Networks) -> None:
+    source = draft.source
+    hosts = _host_names(drafts)
+    members: list[tuple[Where, str | None, str | None]] = [((), fields.host, fields.type)]
+    members += [(("groups", i), group.host, group.type) for i, group in enumerate(fields.groups)]
+    for where, host, type_ in members:
+        if host is not None and host not in hosts and drafts.hosts.source.parsed:
+            source.report((*where, "host"), f"there is no host {host}", did_you_mean(host, hosts))
+        if type_ is not None and type_ not in drafts.types:
+            hint = did_you_mean(type_, drafts.types)
+            source.report((*where, "type"), f"there is no type {type_}", hint)
+    _master_type(drafts, draft, fields)
+
+    size = 1 + fields.workers
+    if not source.sound("workers"):
+        return
+    for place, group in enumerate(fields.groups):
+        if beyond := sorted(number for number in group.nodes if number > size):
+            source.report(
+                ("groups", place, "nodes"),
+                f"there is no node {beyond[0]}: the plex has {size}, the master with them",
+                "raise `workers`, or take the number out",
+            )
+    most = capacity(networks)
+    if size > most and source.sound("networks"):
+        source.report(
+            ("workers",),
+            f"{size} nodes do not fit into its networks: {most} do",
+            room_for(size),
+        )
+
+
+def room_for(size: int) -> str:
+    """Which prefixes `size` nodes need."""
+    nodes = 32 - (size + 11).bit_length()
+    pods = 24 - size.bit_length()
+    return f"{size} nodes need a /{nodes} in `networks.nodes` and a /{pods} in `networks.pods`"
+
+
+def _master_type(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields) -> None:
+    """Report if node 1 has a type that is not of Kubernetes."""
+    where: Where = ("type",)
+    name = fields.type
+    masters = [n for n, t in drafts.types.items() if t.fields and t.fields.kubernetes]
+    for place, group in enumerate(fields.groups):
+        if 1 in group.nodes and group.type:
+            where, name = ("groups", place, "type"), group.type
+    if name not in drafts.types or name in masters:
+        return
+    if drafts.types[name].source.sound("kubernetes"):
+        draft.source.report(
+            where,
+            f"node 1 is the master, and nodes of type {name} do not join the cluster",
+            did_you_mean(name, masters),
+        )
+
+
+def _kubernetes(draft: Draft[PlexFields], wanted: str, versions: Sequence[str]) -> None:
+    if newest(versions, wanted) is None:
+        draft.source.report(
+            ("kubernetes",),
+            f"Kubernetes {wanted} is not among the versions that plexctl knows",
+            did_you_mean(wanted, versions),
+        )
+
+
+def _overlaps(drafts: Drafts) -> None:
+    """Report each network that overlaps with one before it, of its own plex or of another."""
+    before: list[tuple[IPv4Network, str]] = []
+    used = [network for _, _, network in _all_networks(drafts)]
+    for name, field, network in _all_networks(drafts):
+        for other, whose in before:
+            if network.overlaps(other):
+                drafts.plexes[name].source.report(
+                    ("networks", field),
+                    f"{network} overlaps with {other}, {whose}",
+                    _free(used, name, field),
+                )
+                break
+        before.append((network, f"the {field} of plex {name}"))
+
+
+def _free(used: Collection[IPv4Network], plex: str, field: str) -> str | None:
+    try:
+        return f"{each(free_networks(used, plex))[field]} is free"
+    except UsageError:
+        return None
+
+
+def _all_networks(drafts: Drafts) -> Iterator[tuple[str, str, IPv4Network]]:
+    for name, draft in drafts.plexes.items():
+        if draft.fields and draft.source.sound("networks"):
+            for field, network in each(networks_of(name, draft.fields)).items():
+                yield name, field, network
+
+
+def _host_names(drafts: Drafts) -> set[str]:
+    """All hosts that are declared, those with faults too."""
+    value = drafts.hosts.source.value
+    hosts = value.get("hosts") if isinstance(value, dict) else None
+    return set(hosts) if isinstance(hosts, dict) else set()
+
+
+def _base_names(drafts: Drafts) -> set[str]:
+    """All bases that are declared, those with faults too."""
+    values = (draft.source.value for draft in drafts.bases)
+    return {name for value in values if isinstance(value, dict) for name in value}

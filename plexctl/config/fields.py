@@ -1,0 +1,207 @@
+"""What each file of a lab may hold: every field with its kind, its description and its default."""
+# ruff: noqa: RUF009 - `entry` is a dataclasses.field
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from plexctl.config import kubernetes, values
+from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
+from plexctl.config.words import Fault
+from plexctl.model.hosts import HostKind
+from plexctl.model.plex import JsonText, Taint
+from plexctl.model.types import BaseSource, Form, Size
+
+NO_SETTINGS = JsonText("{}")
+
+
+def _one_master(value: object) -> int:
+    if value != 1 or isinstance(value, bool):
+        raise Fault("one master is supported", "leave `masters` out")
+    return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFields:
+    kind: HostKind = entry(choice(HostKind), "What runs the nodes.", HostKind.INCUS)
+    socket: str = entry(
+        values.PATH, "Unix socket of the Incus server.", "/var/lib/incus/unix.socket"
+    )
+    pool: str = entry(values.TEXT, "Storage pool for images and instances.", "default")
+    parallel: int = entry(
+        whole(1, 64), "How many instances are made and booted at the same time.", 4
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostsFields:
+    hosts: Mapping[str, HostFields] = needed(
+        MapOf(values.NAME, Record(HostFields), least=1),
+        "The machines that run nodes, by name. A plex that names none is on the first.",
+        {},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeFields:
+    cpu: int | None = entry(whole(1, 1024), "Processors. Without it, all of the host's.", None)
+    memory: int | None = entry(
+        values.SIZE, "Memory, as in 2GiB. Without it, all of the host's.", None
+    )
+    disk: int | None = entry(
+        values.SIZE, "Size of the root disk, as in 20GiB. Without it, that of the pool.", None
+    )
+
+    def size(self) -> Size:
+        return Size(self.cpu, self.memory, self.disk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworksFields:
+    nodes: IPv4Network | None = entry(
+        values.network(16, 28),
+        "Network of the nodes, /16 to /28: the host has its first address, node N its (10+N)th. "
+        "Without it, 10.64.S.0/24, where S (0 to 61) follows from the plex's name.",
+        None,
+    )
+    pods: IPv4Network | None = entry(
+        values.network(8, 23),
+        "Network of the pods, /8 to /23: node N has its Nth /24. Without it, 10.(128+S).0.0/16.",
+        None,
+    )
+    services: IPv4Network | None = entry(
+        values.network(12, 28),
+        "Network of the services, /12 to /28. Without it, a /20 in 10.96.0.0/14.",
+        None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsFields:
+    replicas: int = entry(whole(1, 16), "How many pods of CoreDNS run.", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFields:
+    nodes: frozenset[int] = needed(
+        values.NUMBERS,
+        'Which nodes: a number, or ranges as in "1-3, 7". 1 is the master.',
+        frozenset(),
+    )
+    type: str | None = entry(values.NAME, "Their type. Without it, the plex's.", None)
+    host: str | None = entry(values.NAME, "The host they run on. Without it, the plex's.", None)
+    size: SizeFields = entry(
+        Record(SizeFields), "Limits of each, over those of their type.", SizeFields()
+    )
+    labels: Mapping[str, str] = entry(
+        MapOf(values.LABEL_KEY, values.LABEL_VALUE), "Labels of their Node objects.", {}
+    )
+    taints: tuple[Taint, ...] | None = entry(
+        ListOf(values.TAINT),
+        "Taints, as in `key=value:NoSchedule`. They replace those of groups before, and the "
+        "master's own; an empty list leaves none.",
+        None,
+    )
+    kubelet: JsonText = entry(
+        kubernetes.KUBELET, "Fields of their KubeletConfiguration.", NO_SETTINGS
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubeadmFields:
+    cluster: JsonText = entry(
+        kubernetes.CLUSTER, "Fields of kubeadm's ClusterConfiguration (v1beta4).", NO_SETTINGS
+    )
+    proxy: JsonText = entry(kubernetes.PROXY, "Fields of KubeProxyConfiguration.", NO_SETTINGS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlexFields:
+    kubernetes: str | None = entry(
+        values.VERSION,
+        "Version of Kubernetes; 1.36 is the newest 1.36 that plexctl knows. Without it, the "
+        "newest of all.",
+        None,
+    )
+    host: str | None = entry(
+        values.NAME, "The host its nodes run on. Without it, the first of hosts.yaml.", None
+    )
+    type: str = entry(values.NAME, "Type of its nodes: a file in types/.", "kube")
+    masters: int = entry(
+        Scalar(_one_master, {"const": 1}), "How many masters there are: one is supported.", 1
+    )
+    workers: int = entry(
+        whole(0, values.MOST_NODES - 1), "How many workers there are besides the master.", 2
+    )
+    networks: NetworksFields = entry(
+        Record(NetworksFields),
+        "Its networks. None may overlap with another network of the lab.",
+        NetworksFields(),
+    )
+    domain: str = entry(values.DOMAIN, "DNS domain of its services.", "cluster.local")
+    dns: DnsFields = entry(Record(DnsFields), "DNS of its services.", DnsFields())
+    epoch: int = entry(whole(1, 10**6), "Another number makes new keys for all of the plex.", 1)
+    groups: tuple[GroupFields, ...] = entry(
+        ListOf(Record(GroupFields)),
+        "What is different for some of its nodes. A later group wins over an earlier one.",
+        (),
+    )
+    kubeadm: KubeadmFields = entry(
+        Record(KubeadmFields), "Further settings of its Kubernetes programs.", KubeadmFields()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFields:
+    name: str = needed(values.NAME, "Name of the layer: roles/ROLE/tasks/NAME.yml is applied.", "")
+    artifacts: tuple[str, ...] = entry(
+        ListOf(values.NAME), "What it installs from the depot, as in containerd.", ()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeFields:
+    role: str = needed(values.NAME, "The Ansible role that bakes it: a folder in roles/.", "")
+    base: str = entry(values.NAME, "The OS it is baked on: a name in types/bases.yaml.", "debian12")
+    layers: tuple[LayerFields, ...] = needed(
+        ListOf(Record(LayerFields), least=1),
+        "Its images, each on the one before. A change of one bakes it and those after it.",
+        (),
+    )
+    kubernetes: bool = entry(
+        flag(), "Whether its nodes join the cluster. Without it they are plain machines.", False
+    )
+    privileged: bool = entry(
+        flag(), "Whether its containers are privileged, which those of Kubernetes need.", False
+    )
+    size: SizeFields = entry(Record(SizeFields), "Limits of each node.", SizeFields())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseFields:
+    release: str = needed(values.NAME, "Release of the OS, as in bookworm.", "")
+    # Form.VM and Proxmox hosts come with what provisions them.
+    form: Form = entry(choice(Form, [Form.CONTAINER]), "What its nodes are.", Form.CONTAINER)
+    source: BaseSource = entry(
+        choice(BaseSource), "Where its root file system comes from.", BaseSource.DEBOOTSTRAP
+    )
+    packages: tuple[str, ...] = entry(
+        ListOf(values.PACKAGE), "Packages that it has besides the smallest system.", ()
+    )
+    mirror: str | None = entry(
+        values.URL, "Mirror of packages. Without it, the one that this machine uses.", None
+    )
+    server: str = entry(
+        values.URL, "Image server, for `source: images`.", "https://images.linuxcontainers.org"
+    )
+    image: str | None = entry(
+        values.TEXT, "Image on that server, as in debian/12, for `source: images`.", None
+    )
+
+
+HOSTS = Record(HostsFields)
+PLEX = Record(PlexFields)
+TYPE = Record(TypeFields)
+BASES = MapOf(values.NAME, Record(BaseFields))

@@ -1,0 +1,105 @@
+"""The first files of a lab: few lines, all that matters in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from plexctl.config.networks import free_networks
+from plexctl.config.schema import FOLDER, file_name
+from plexctl.config.values import parse_plex_name
+from plexctl.config.words import Fault
+from plexctl.errors import UsageError
+from plexctl.model.files import write_atomic, write_new
+from plexctl.model.plex import Networks
+
+STATE = ".plexctl"
+SCHEMAS = f"{STATE}/schemas"
+"""Editors find the schemas here; git-ignored, so `init` puts them back in a clone of a lab."""
+
+
+def write_first(
+    root: Path, plex: str, *, kubernetes: str | None = None, used: Iterable[IPv4Network] = ()
+) -> tuple[Path, ...]:
+    """Write what is missing of a lab at `root` with the plex `plex`; returns the files written.
+
+    Nothing that is there is changed, but for a line added to .gitignore. `kubernetes` is written
+    as the plex's version; its networks overlap with none of `used`. UsageError for a name that no
+    plex can have, or if no network is free.
+    """
+    try:
+        parse_plex_name(plex)
+    except Fault as fault:
+        raise UsageError(str(fault), hint=fault.hint) from fault
+    hosts_file = root / "clusters" / "hosts.yaml"
+    plex_file = root / "clusters" / plex / "plex.yaml"
+    plex_file.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    if write_new(hosts_file, _hosts().encode()):
+        written.append(hosts_file)
+    if not plex_file.exists():
+        networks = free_networks(used, plex)
+        if write_new(plex_file, _plex(kubernetes, networks).encode()):
+            written.append(plex_file)
+    if _ignore(root / ".gitignore"):
+        written.append(root / ".gitignore")
+    write_schemas(root)
+    return tuple(written)
+
+
+def write_schemas(root: Path) -> None:
+    """Put the schemas of this plexctl where the lab's files name them."""
+    folder = root / SCHEMAS
+    folder.mkdir(parents=True, exist_ok=True)
+    for schema in FOLDER.iterdir():
+        content = schema.read_bytes()
+        copy = folder / schema.name
+        if not copy.exists() or copy.read_bytes() != content:
+            write_atomic(copy, content)
+
+
+def _ignore(file: Path) -> bool:
+    """Have git ignore the lab's state; whether a line had to be added."""
+    text = file.read_text() if file.exists() else ""
+    if any(line.strip().strip("/") == STATE for line in text.splitlines()):
+        return False
+    between = "" if not text or text.endswith("\n") else "\n"
+    mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
+    write_atomic(file, f"{text}{between}{STATE}/\n".encode(), mode)
+    return True
+
+
+def _schema_line(up: str, kind: str) -> str:
+    return f"# yaml-language-server: $schema={up}{SCHEMAS}/{file_name(kind)}\n"
+
+
+def _hosts() -> str:
+    return (
+        _schema_line("../", "hosts")
+        + """\
+# The machines that run nodes; the first is the default.
+hosts:
+  local:
+    kind: incus
+    pool: default  # its storage pool
+    parallel: 4  # how many nodes it boots at the same time
+"""
+    )
+
+
+def _plex(kubernetes: str | None, networks: Networks) -> str:
+    version = f'kubernetes: "{kubernetes}"\n' if kubernetes else ""
+    return (
+        _schema_line("../../", "plex")
+        + f"""\
+# A Kubernetes cluster: one master and its workers. What is not said here has a default.
+{version}workers: 2
+networks:  # none may overlap with another network of the lab
+  nodes: {networks.nodes}
+  pods: {networks.pods}
+  services: {networks.services}
+# groups:  # what is different for some nodes
+#   - {{nodes: "2-3", size: {{cpu: 2, memory: 2GiB}}, labels: {{disk: fast}}}}
+"""
+    )

@@ -1,0 +1,174 @@
+"""Settings of kubeadm, kube-proxy and kubelet that a plex file hands on: which there are, and
+which of them are plexctl's own to decide, with what to use instead.
+
+The names are those of kubeadm.k8s.io/v1beta4, kubeproxy.config.k8s.io/v1alpha1 and
+kubelet.config.k8s.io/v1beta1. Programs ignore a misspelt one or fail at boot; here it is a fault
+of the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plexctl.config.shape import (
+    ListOf,
+    MapOf,
+    Record,
+    Scalar,
+    Settings,
+    Shape,
+    entry,
+    flag,
+    needed,
+    text,
+)
+from plexctl.config.values import PATH, TEXT
+
+_OBJECT = {"apiVersion": "plexctl writes it", "kind": "plexctl writes it"}
+_CERTIFICATES = "certificates are made before the first boot; `epoch` renews them"
+_IMAGES = "images are in the node's own image: `kubernetes` decides their versions"
+_DETECTED = "detected on the host"
+
+
+def _argument_value(value: object) -> str:
+    return "" if value == "" else text(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    name: str = needed(TEXT, "Name of the flag, without dashes.", "")
+    value: str = needed(Scalar(_argument_value, {"type": "string"}), "Its value.", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    name: str = needed(TEXT, "Name of the volume.", "")
+    hostPath: str = needed(PATH, "Path on the master.", "")  # noqa: N815
+    mountPath: str = needed(PATH, "Path in the pod.", "")  # noqa: N815
+    readOnly: bool = entry(flag(), "Whether the pod cannot write to it.", False)  # noqa: N815
+    pathType: str | None = entry(TEXT, "Kind of path, as File or DirectoryOrCreate.", None)  # noqa: N815
+
+
+def _anything(names: str) -> dict[str, Shape[object] | None]:
+    return dict.fromkeys(names.split())
+
+
+_ARGUMENTS: Shape[object] = ListOf(Record(Argument))
+_COMPONENT: dict[str, Shape[object] | None] = {
+    "extraArgs": _ARGUMENTS,
+    "extraVolumes": ListOf(Record(Volume)),
+}
+_NO_ENVIRONMENT = {"extraEnvs": "not supported; use `extraArgs`"}
+
+CLUSTER = Settings(
+    known={
+        "apiServer": Settings(_COMPONENT, {**_NO_ENVIRONMENT, "certSANs": _CERTIFICATES}),
+        "controllerManager": Settings(_COMPONENT, _NO_ENVIRONMENT),
+        "scheduler": Settings(_COMPONENT, _NO_ENVIRONMENT),
+        "etcd": Settings(
+            {
+                "local": Settings(
+                    {"extraArgs": _ARGUMENTS},
+                    {
+                        **_NO_ENVIRONMENT,
+                        "dataDir": "etcd keeps its data where kubeadm expects it",
+                        "imageRepository": _IMAGES,
+                        "imageTag": _IMAGES,
+                        "peerCertSANs": _CERTIFICATES,
+                        "serverCertSANs": _CERTIFICATES,
+                    },
+                )
+            },
+            {"external": "the one master has its own etcd"},
+        ),
+        "featureGates": MapOf(TEXT, flag()),
+    },
+    owned={
+        **_OBJECT,
+        "caCertificateValidityPeriod": _CERTIFICATES,
+        "certificateValidityPeriod": _CERTIFICATES,
+        "certificatesDir": _CERTIFICATES,
+        "encryptionAlgorithm": _CERTIFICATES,
+        "clusterName": "it is the plex's name: that of its folder",
+        "controlPlaneEndpoint": "it is node 1's address, in `networks.nodes`",
+        "dns": "use `dns.replicas`",
+        "imageRepository": _IMAGES,
+        "kubernetesVersion": "use `kubernetes`",
+        "networking": "use `networks.pods`, `networks.services` and `domain`",
+        "proxy": "use `kubeadm.proxy` for settings of kube-proxy",
+    },
+)
+
+PROXY = Settings(
+    known=_anything(
+        """
+        bindAddress bindAddressHardFail configSyncPeriod conntrack detectLocal detectLocalMode
+        enableProfiling featureGates healthzBindAddress iptables ipvs logging metricsBindAddress
+        nftables nodePortAddresses oomScoreAdj portRange showHiddenMetricsForVersion
+        """
+    ),
+    owned={
+        **_OBJECT,
+        "clientConnection": "plexctl writes it",
+        "clusterCIDR": "use `networks.pods`",
+        "hostnameOverride": "it is the node's name",
+        "mode": "kube-proxy runs with nftables",
+    },
+)
+
+KUBELET = Settings(
+    known=_anything(
+        """
+        address allowedUnsafeSysctls cgroupRoot cgroupsPerQOS
+        configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize
+        containerLogMaxWorkers containerLogMonitorInterval contentType cpuCFSQuota
+        cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions
+        cpuManagerReconcilePeriod crashLoopBackOff enableContentionProfiling
+        enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers
+        enableProfilingHandler enableServer enableSystemLogHandler enableSystemLogQuery
+        enforceNodeAllocatable eventBurst eventRecordQPS evictionHard evictionMaxPodGracePeriod
+        evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft evictionSoftGracePeriod
+        featureGates fileCheckFrequency hairpinMode healthzBindAddress healthzPort
+        httpCheckFrequency imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge
+        imageMinimumGCAge imagePullCredentialsVerificationPolicy imageServiceEndpoint
+        iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification kubeAPIBurst kubeAPIQPS
+        kubeReserved kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging
+        makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls maxPods memoryManagerPolicy
+        memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings
+        nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency
+        nodeStatusUpdateFrequency oomScoreAdj podLogsDir podPidsLimit podsPerCore
+        preloadedImagesVerificationAllowlist protectKernelDefaults qosReserved readOnlyPort
+        registryBurst registryPullQPS reservedMemory reservedSystemCPUs resolvConf
+        runtimeRequestTimeout seccompDefault serializeImagePulls showHiddenMetricsForVersion
+        shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods
+        singleProcessOOMKill streamingConnectionIdleTimeout syncFrequency systemCgroups
+        systemReserved systemReservedCgroup tlsCipherSuites tlsCurvePreferences tlsMinVersion
+        topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing
+        userNamespaces volumePluginDir volumeStatsAggPeriod
+        """
+    ),
+    owned={
+        **_OBJECT,
+        "authentication": "plexctl writes it",
+        "authorization": "plexctl writes it",
+        "cgroupDriver": _DETECTED,
+        "clusterDNS": "use `networks.services`",
+        "clusterDomain": "use `domain`",
+        "containerRuntimeEndpoint": "containerd of the node's image",
+        "failCgroupV1": _DETECTED,
+        "failSwapOn": _DETECTED,
+        "podCIDR": "use `networks.pods`",
+        "port": "the API and its certificates expect 10250",
+        "providerID": "plexctl writes it",
+        "registerNode": "every node joins; a `type` with `kubernetes: false` does not",
+        "registerWithTaints": "use `taints`",
+        "rotateCertificates": _CERTIFICATES,
+        "runOnce": "every node stays",
+        "serverTLSBootstrap": _CERTIFICATES,
+        "staticPodPath": "plexctl writes it",
+        "staticPodURL": "plexctl writes it",
+        "staticPodURLHeader": "plexctl writes it",
+        "tlsCertFile": _CERTIFICATES,
+        "tlsPrivateKeyFile": _CERTIFICATES,
+    },
+)

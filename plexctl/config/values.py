@@ -1,0 +1,220 @@
+"""Parsers of single values: node numbers, sizes, names, labels, taints, networks, versions.
+
+Each takes what YAML gave and returns the model's value, or raises Fault.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+
+from plexctl.config.shape import Scalar, text
+from plexctl.config.words import Fault, describe
+from plexctl.model.plex import Taint
+
+MOST_NODES = 4096
+"""No number of a node is above it; the networks of a plex set a limit below."""
+
+_UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40} | {
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+}
+_SIZE = r"(\d+(?:\.\d+)?) ?(KiB|MiB|GiB|TiB|kB|MB|GB|TB)"
+_RANGES = r"\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*"
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_KEY = rf"({_SUBDOMAIN}/)?{_PART}"
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+# Kubernetes' own labels that a kubelet may give its node (k8s.io/kubelet/pkg/apis).
+_KUBELET_LABELS = frozenset(
+    {
+        "beta.kubernetes.io/instance-type",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+_KUBELET_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
+
+PLEX_NAME = r"[a-z]([-a-z0-9]{0,8}[a-z])?"
+
+
+def parse_plex_name(value: str) -> str:
+    """The name of a plex. Ending with a letter, no node of one plex has a name of another's.
+
+    The bridge of its nodes is `plex-<name>`, and the name of an interface has 15 characters.
+    """
+    if not re.fullmatch(PLEX_NAME, value):
+        raise Fault(
+            f"'{value}' cannot be the name of a plex",
+            "1 to 10 of a-z, 0-9 and -, with a letter first and last",
+        )
+    return value
+
+
+def _parse_numbers(value: object) -> frozenset[int]:
+    if isinstance(value, list):
+        return frozenset().union(*map(_parse_numbers, value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not re.fullmatch(_RANGES, value):
+        raise Fault(f"must be numbers of nodes, not {describe(value)}", 'as in "1-3, 7"')
+    numbers: set[int] = set()
+    for part in value.split(","):
+        first, _, last = part.partition("-")
+        start, end = int(first), int(last or first)
+        if start < 1:
+            raise Fault("numbers of nodes begin with 1, the master")
+        if end < start:
+            raise Fault(f"{start}-{end} is no range", f"did you mean {end}-{start}?")
+        if end > MOST_NODES:
+            raise Fault(f"there is no node {end}", f"numbers of nodes go up to {MOST_NODES}")
+        numbers.update(range(start, end + 1))
+    return frozenset(numbers)
+
+
+def _parse_size(value: object) -> int:
+    match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
+    if not match:
+        raise Fault(f"must be a size with its unit, not {describe(value)}", _size_hint(value))
+    size = int(Fraction(match[1]) * _UNITS[match[2]])
+    if size == 0:
+        raise Fault("must be more than nothing")
+    return size
+
+
+def _size_hint(value: object) -> str:
+    """ "2Gi", "2 gib", "2G", and 2 are what people write instead."""
+    written = (
+        re.fullmatch(r"([\d.]+)\s*([kKmMgGtT])i?[bB]?", value) if isinstance(value, str) else None
+    )
+    if written:
+        unit = written[2].upper() + "iB"
+        return f"did you mean {written[1]}{unit}?"
+    return "as in 512MiB, 2GiB or 1.5GB"
+
+
+def _parse_label_key(value: object) -> str:
+    key = text(value)
+    prefix, _, name = key.rpartition("/")
+    if not re.fullmatch(_KEY, key) or len(name) > 63 or len(prefix) > 253:
+        raise Fault("is not the key of a label", "as in `disk` or `example.com/disk`")
+    reserved = re.fullmatch(r"(.+\.)?(kubernetes|k8s)\.io", prefix)
+    allowed = any(prefix == d or prefix.endswith(f".{d}") for d in _KUBELET_DOMAINS)
+    if reserved and not allowed and key not in _KUBELET_LABELS:
+        raise Fault(
+            "is a label that no node may give itself",
+            "keep out of kubernetes.io and k8s.io, except for node.kubernetes.io/…",
+        )
+    return key
+
+
+def _parse_label_value(value: object) -> str:
+    if value == "":
+        return ""
+    label = text(value)
+    if not re.fullmatch(_PART, label) or len(label) > 63:
+        raise Fault(
+            f"'{label}' is not the value of a label",
+            "up to 63 of A-Z, a-z, 0-9, -, _ and ., with a letter or digit first and last",
+        )
+    return label
+
+
+def _parse_taint(value: object) -> Taint:
+    taint = text(value)
+    match = re.fullmatch(rf"(?P<key>{_KEY})(=(?P<value>({_PART})?))?:(?P<effect>\w+)", taint)
+    if not match:
+        raise Fault(f"'{taint}' is not a taint", "as in `key=value:NoSchedule` or `key:NoExecute`")
+    if match["effect"] not in _EFFECTS:
+        raise Fault(
+            f"'{match['effect']}' is not an effect of taints", "one of " + ", ".join(_EFFECTS)
+        )
+    if len(match["key"].rpartition("/")[2]) > 63 or len(match["value"] or "") > 63:
+        raise Fault(f"'{taint}' has a key or a value of more than 63 characters")
+    return Taint(match["key"], match["value"] or "", match["effect"])
+
+
+def _parse_network(value: object) -> IPv4Network:
+    written = text(value)
+    if "/" not in written:
+        raise Fault(f"'{written}' is not a network", "as in 10.64.0.0/24")
+    try:
+        network = IPv4Network(written, strict=False)
+    except (AddressValueError, NetmaskValueError) as error:
+        raise Fault(f"'{written}' is not an IPv4 network", "as in 10.64.0.0/24") from error
+    if str(network) != written:
+        raise Fault(f"'{written}' is not written as a network", f"did you mean {network}?")
+    return network
+
+
+def network(least: int, most: int) -> Scalar[IPv4Network]:
+    """An IPv4 network whose prefix has `least` to `most` bits."""
+
+    def parse(value: object) -> IPv4Network:
+        found = _parse_network(value)
+        if not least <= found.prefixlen <= most:
+            raise Fault(f"must be a /{least} to /{most}, not a /{found.prefixlen}")
+        unfit = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+        if any(found.overlaps(IPv4Network(range_)) for range_ in unfit):
+            raise Fault(f"{found} is not for machines", "take one in 10.0.0.0/8")
+        return found
+
+    return Scalar(parse, {"type": "string", "pattern": r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"})
+
+
+def _parse_version(value: object) -> str:
+    version = str(getattr(value, "text", value))
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
+        hint = "without the v" if version.startswith("v") else "as in 1.36 or 1.36.3"
+        raise Fault(f"must be a version of Kubernetes, not {describe(value)}", hint)
+    return version
+
+
+def _matching(pattern: str, what: str, hint: str) -> Scalar[str]:
+    def parse(value: object) -> str:
+        if not re.fullmatch(pattern, text(value)):
+            raise Fault(f"'{value}' is not {what}", hint)
+        return str(value)
+
+    return Scalar(parse, {"type": "string", "pattern": f"^{pattern}$"})
+
+
+TEXT = Scalar(text, {"type": "string", "minLength": 1})
+NUMBERS = Scalar(
+    _parse_numbers,
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "string", "pattern": f"^{_RANGES}$"},
+            {"type": "array", "items": {"type": ["integer", "string"]}, "minItems": 1},
+        ]
+    },
+)
+SIZE = Scalar(_parse_size, {"type": "string", "pattern": f"^{_SIZE}$"})
+LABEL_KEY = Scalar(_parse_label_key, {"type": "string", "pattern": f"^{_KEY}$"})
+LABEL_VALUE = Scalar(_parse_label_value, {"type": "string", "pattern": f"^({_PART})?$"})
+TAINT = Scalar(
+    _parse_taint,
+    {"type": "string", "pattern": f"^{_KEY}(=({_PART})?)?:({'|'.join(_EFFECTS)})$"},
+)
+VERSION = Scalar(
+    _parse_version,
+    {"anyOf": [{"type": "string", "pattern": r"^\d+\.\d+(\.\d+)?$"}, {"type": "number"}]},
+)
+NAME = _matching(_LABEL, "a name", "a-z, 0-9 and -, with a letter or digit first and last")
+DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "as in cluster.local")
+PACKAGE = _matching(r"[a-z0-9][-a-z0-9+.]+", "a package", "as in openssh-server")
+PATH = _matching(r"/.*", "an absolute path", "it begins with /")
+URL = _matching(r"https?://\S+", "a URL", "it begins with https://")

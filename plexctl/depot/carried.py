@@ -1,0 +1,86 @@
+"""The source `dir`: a folder that somebody has carried to this machine.
+
+    SHA256SUMS                          as sha256sum writes it, with paths below the folder
+    <component>/VERSION                 the version of all that is in it: 1.36.3
+    <component>/<artifact>              kubernetes/kubeadm, images/etcd.tar, …
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from plexctl.depot.blobs import mismatch, sha256_of
+from plexctl.depot.pins import IMAGES, Component
+from plexctl.depot.sources import Made, Offer, Refusal, SourceName
+from plexctl.errors import PlexError
+from plexctl.model.events import Reporter
+
+SUMS = "SHA256SUMS"
+VERSION = "VERSION"
+
+
+class Carried:
+    name = SourceName.DIR
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def serve(
+        self, wanted: Sequence[Component], work: Path, reporter: Reporter
+    ) -> Iterator[Offer | Refusal]:
+        for component in wanted:
+            yield self._serve(component, work / component.name)
+
+    def _serve(self, component: Component, work: Path) -> Offer | Refusal:
+        if self.folder is None:
+            return Refusal(component, "no folder was carried in")
+        if not (self.folder / component.name).is_dir():
+            return Refusal(component, f"{self.folder} has no {component.name}")
+        sums = _sums(self.folder / SUMS)
+        missing = [
+            name
+            for name in (VERSION, *component.artifacts)
+            if not (self.folder / component.name / name).is_file()
+        ]
+        if missing:
+            return Refusal(component, f"{self.folder / component.name} lacks {', '.join(missing)}")
+        work.mkdir()
+        version = self._copy(component.name, VERSION, sums, work).read_text().strip()
+        if version not in component.versions:
+            return Refusal(
+                component,
+                f"{self.folder} has {component.name} {version},"
+                f" where {' or '.join(component.versions)} is wanted",
+            )
+        made = (
+            Made(
+                name,
+                version,
+                self._copy(component.name, name, sums, work),
+                0o644 if component.name == IMAGES else 0o755,
+            )
+            for name in component.artifacts
+        )
+        return Offer(component, version, tuple(made))
+
+    def _copy(self, component: str, name: str, sums: Mapping[str, str], work: Path) -> Path:
+        assert self.folder is not None
+        relative = f"{component}/{name}"
+        if relative not in sums:
+            raise PlexError(f"{self.folder / SUMS} has no checksum of {relative}")
+        copy = work / name
+        shutil.copyfile(self.folder / relative, copy)
+        found = sha256_of(copy)
+        if found != sums[relative]:
+            raise mismatch(relative, sums[relative], found, str(self.folder / relative))
+        return copy
+
+
+def _sums(file: Path) -> dict[str, str]:
+    try:
+        lines = [line.split(maxsplit=1) for line in file.read_text().splitlines() if line.strip()]
+        return {path.lstrip("*").removeprefix("./"): digest for digest, path in lines}
+    except (OSError, ValueError) as error:
+        raise PlexError(f"{file} cannot be read: {error}") from error

@@ -1,0 +1,133 @@
+"""The source `gobuild`: programs built from pinned Go modules, and images made of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from plexctl.depot import golang
+from plexctl.depot.images import RECIPES, make_image
+from plexctl.depot.pins import Component
+from plexctl.depot.sources import Made, Offer, Refusal, SourceName
+from plexctl.errors import PlexError
+from plexctl.model.events import Outcome, Reporter
+
+MEMORY_PER_BUILD = 3 << 30
+"""What linking the largest programs takes, in bytes."""
+
+
+class GoBuild:
+    """Builds the modules of all wanted components, as many at once as the machine carries."""
+
+    name = SourceName.GOBUILD
+
+    def serve(
+        self, wanted: Sequence[Component], work: Path, reporter: Reporter
+    ) -> Iterator[Offer | Refusal]:
+        able = []
+        for component in wanted:
+            try:
+                _require(component)
+                able.append(component)
+            except PlexError as error:
+                yield _refusal(component, error)
+        modules = {name: module for one in able for name, module in one.modules.items()}
+        stop = threading.Event()
+        with ThreadPoolExecutor(builds_at_once()) as pool:
+            # The longest first: it decides when all are done.
+            builds = {
+                name: pool.submit(
+                    golang.Builder(name, module, work / name, reporter, stop.is_set).build,
+                    sorted({program for one in able for program in _programs(one, name)}),
+                )
+                for name, module in sorted(modules.items(), key=lambda it: -it[1].core_seconds)
+            }
+            try:
+                for component in able:
+                    yield _answer(component, builds, work, reporter)
+            finally:
+                stop.set()
+
+
+def builds_at_once() -> int:
+    """How many modules are built at the same time on this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(golang.cores(), memory // MEMORY_PER_BUILD))
+
+
+def _programs(component: Component, module: str) -> tuple[str, ...]:
+    """The programs of `module` that `component` is made of."""
+    if component.gobuild:
+        return component.gobuild.programs if component.gobuild.module == module else ()
+    own = (name for name, image in component.images.items() if image.module == module)
+    return tuple(program for name in own for program in RECIPES[name].programs)
+
+
+def _require(component: Component) -> None:
+    for name, module in component.modules.items():
+        programs = _programs(component, name)
+        golang.require(module, any(program in module.c_programs for program in programs))
+    packages = {RECIPES[name].package for name in component.images} - {None}
+    for tool in ("apt-get", "dpkg-deb") if packages else ():
+        if shutil.which(tool) is None:
+            raise PlexError(
+                f"{tool} is not installed: images need {', '.join(map(str, packages))} from it"
+            )
+
+
+def _refusal(component: Component, error: PlexError) -> Refusal:
+    return Refusal(component, error.summary, error.details, error.hint)
+
+
+def _answer(
+    component: Component,
+    builds: Mapping[str, Future[dict[str, Path]]],
+    work: Path,
+    reporter: Reporter,
+) -> Offer | Refusal:
+    try:
+        built = {name: builds[name].result() for name in component.modules}
+        if component.images:
+            return _images(component, built, work / component.name, reporter)
+    except PlexError as error:
+        return _refusal(component, error)
+    pin = component.gobuild
+    assert pin is not None
+    made = (Made(name, pin.version, built[pin.module][name], 0o755) for name in pin.programs)
+    notes = ()
+    if component.release and component.release.version != pin.version:
+        notes = (f"the official release would be {component.release.version}",)
+    return Offer(component, pin.version, tuple(made), notes=notes)
+
+
+def _images(
+    component: Component,
+    built: Mapping[str, Mapping[str, Path]],
+    work: Path,
+    reporter: Reporter,
+) -> Offer:
+    work.mkdir()
+    made, notes = [], []
+    with reporter.step("make the container images") as step:
+        for done, (name, image) in enumerate(component.images.items()):
+            step.progress(image.reference, done / len(component.images))
+            programs = built[image.module]
+            target = work / f"{name}.tar"
+            make_image(name, image.reference, component.architecture, programs, target, work)
+            made.append(Made(target.name, image.tag, target, 0o644))
+            held = _held(component, name)
+            if held != image.tag.removeprefix("v"):
+                notes.append(f"{image.reference} holds {name} {held}")
+        step.end(Outcome.CHANGED, f"{len(made)} images")
+    return Offer(component, component.versions[0], tuple(made), notes=tuple(notes))
+
+
+def _held(component: Component, image: str) -> str:
+    """The version of what is in a built image; its name is the one that kubeadm asks for."""
+    module = component.modules[component.images[image].module]
+    program = module.c_programs.get(image)
+    return program.version if program else module.version

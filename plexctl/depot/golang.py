@@ -1,0 +1,193 @@
+"""Everything that is known of the `go` command: versions, flags, caches, progress."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plexctl.clients import process
+from plexctl.depot.pins import GoModule
+from plexctl.errors import PlexError
+from plexctl.model.events import Outcome, Reporter, Step
+
+_ENVIRONMENT = {
+    "GOTOOLCHAIN": "local",  # never fetch another Go behind the user's back
+    "GOFLAGS": "-mod=readonly",  # not empty, so that it wins over the user's `go env -w`
+    "GOWORK": "off",
+    "GOOS": "",
+    "GOARCH": "",
+    "GOEXPERIMENT": "",
+}
+_KEPT_LINES = 12
+_OFFLINE = re.compile(r"no such host|dial tcp|connection refused|i/o timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Builds programs of one module in a folder of its own. `stopped` ends a build early."""
+
+    name: str
+    module: GoModule
+    folder: Path
+    reporter: Reporter
+    stopped: Callable[[], bool]
+
+    def build(self, programs: Sequence[str]) -> dict[str, Path]:
+        """Build `programs`; returns their files by name.
+
+        The user's ordinary Go caches serve, so that a second build takes seconds.
+        """
+        self.folder.mkdir()
+        (self.folder / "go.mod").write_text(self.module.go_mod)
+        (self.folder / "go.sum").write_text(self.module.go_sum)
+        packages = {
+            name: self.module.programs[name] for name in programs if name in self.module.programs
+        }
+        compiled, total = self._cold(tuple(packages.values()))
+        made = self._build(packages, compiled, total)
+        c_programs = [name for name in programs if name in self.module.c_programs]
+        return made | {name: self._compile_c(name) for name in c_programs}
+
+    def _cold(self, packages: Sequence[str]) -> tuple[frozenset[str], int]:
+        """Fetch the module's sources; returns what is not in the build cache, of how many."""
+        cold, total, fetched = set[str](), 0, 0
+        with self.reporter.step(f"fetch the Go modules of {self.name}") as step:
+
+            def on_line(line: str) -> None:
+                nonlocal total, fetched
+                if line.startswith("pkg\t"):
+                    total += 1
+                    _, package, stale, reason = line.split("\t")
+                    if stale == "true" and "available in build cache" not in reason:
+                        cold.add(package)
+                elif line.startswith("go: downloading "):
+                    fetched += 1
+                    step.progress(line.removeprefix("go: "))
+
+            shown = "pkg\t{{.ImportPath}}\t{{.Stale}}\t{{.StaleReason}}"
+            self._go("list", (*self._flags(), "-deps", "-f", shown, *packages), on_line)
+            step.end(Outcome.CHANGED if fetched else Outcome.UNCHANGED, f"{fetched} fetched")
+        return frozenset(cold), total
+
+    def _build(self, packages: dict[str, str], cold: frozenset[str], total: int) -> dict[str, Path]:
+        folder = self.folder / "bin"
+        folder.mkdir()
+        seconds = self.module.core_seconds * len(cold) / max(1, total) / cores()
+        title = f"build {self.name} {self.module.version} with Go"
+        with self.reporter.step(title, expect=_about(seconds)) as step:
+            done = 0
+
+            def on_line(line: str) -> None:
+                nonlocal done
+                if line in cold:
+                    done += 1
+                    step.progress(f"{done} of {len(cold)} packages", done / len(cold))
+                    if done == len(cold):
+                        step.progress("linking")
+
+            link = [*("-s", "-w", "-buildid="), *self._variables()]
+            if self.module.cgo:
+                link += ["-linkmode=external", "-extldflags=-static"]
+            options = ("-v", "-buildvcs=false", "-ldflags", " ".join(link), "-o", f"{folder}/")
+            self._go("build", (*self._flags(), *options, *packages.values()), on_line)
+            step.end(Outcome.CHANGED, f"{len(packages)} programs")
+        made = {}
+        for name, package in packages.items():
+            made[name] = (folder / _file_name(package)).rename(self.folder / name)
+        return made
+
+    def _flags(self) -> tuple[str, ...]:
+        return ("-trimpath", *(("-tags", ",".join(self.module.tags)) if self.module.tags else ()))
+
+    def _variables(self) -> list[str]:
+        return [f"-X={name}={value}" for name, value in self.module.variables.items()]
+
+    def _compile_c(self, name: str) -> Path:
+        """Compile a program whose C source comes along in one of the module's Go modules."""
+        program = self.module.c_programs[name]
+        listed = process.run(
+            ("go", "list", "-m", "-f", "{{.Dir}}", program.module),
+            timeout=120,
+            cwd=self.folder,
+            env=self._environment(),
+        )
+        source = Path(listed.stdout.strip()) / program.source
+        target = self.folder / name
+        flags = ("-Os", "-Wall", "-static", "-s", f"-DVERSION=v{program.version}")
+        process.run(("gcc", *flags, "-o", target, source), timeout=120)
+        return target
+
+    def _environment(self) -> dict[str, str]:
+        return {**_ENVIRONMENT, "CGO_ENABLED": "1" if self.module.cgo else "0"}
+
+    def _go(self, verb: str, words: Sequence[str], on_line: Callable[[str], None]) -> None:
+        last: deque[str] = deque(maxlen=_KEPT_LINES)
+
+        def read(line: str) -> None:
+            if self.stopped():
+                raise PlexError(f"the build of {self.name} was stopped")
+            last.append(line)
+            on_line(line)
+
+        code = process.stream(("go", verb, *words), read, cwd=self.folder, env=self._environment())
+        if code != 0:
+            offline = any(_OFFLINE.search(line) for line in last)
+            raise PlexError(
+                f"`go {verb}` of {self.name} {self.module.version} failed with code {code}",
+                details=last,
+                hint="sources come from a Go module proxy: see `go env GOPROXY`"
+                if offline
+                else None,
+            )
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def require(module: GoModule, c_programs: bool) -> None:
+    """PlexError if this machine lacks what building `module` needs, before anything is begun."""
+    needs = re.search(r"^go (\S+)$", module.go_mod, re.MULTILINE)
+    assert needs is not None
+    hint = f"install Go {needs[1]} or newer (https://go.dev/dl)"
+    if shutil.which("go") is None:
+        raise PlexError("Go is not installed", hint=hint)
+    asked = process.run(("go", "env", "GOVERSION"), timeout=30, env=_ENVIRONMENT)
+    has = re.search(r"\d+(\.\d+)*", asked.stdout)
+    if has is None or _numbers(has[0]) < _numbers(needs[1]):
+        raise PlexError(f"{asked.stdout.strip()} is too old: Go {needs[1]} is needed", hint=hint)
+    tools = (
+        *(("gcc",) if c_programs or module.cgo else ()),
+        *(("pkg-config",) if module.cgo else ()),
+    )
+    libraries = tuple(f"{library}-dev" for library in module.cgo)
+    hint = f"`apt-get install {' '.join((*tools, 'libc6-dev', *libraries))}`"
+    for tool in tools:
+        if shutil.which(tool) is None:
+            raise PlexError(f"{tool} is not installed", hint=hint)
+    for library in module.cgo:
+        found = process.run(("pkg-config", "--exists", library), timeout=30, check=False)
+        if found.code != 0:
+            raise PlexError(f"the library {library} is not installed", hint=hint)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _about(seconds: float) -> str:
+    if seconds < 20:
+        return ""
+    return f"about {round(seconds / 60)} minutes" if seconds >= 90 else "about a minute"
+
+
+def _file_name(package: str) -> str:
+    """How `go build` names a program: the last part of its path that is no major version."""
+    parts = package.split("/")
+    return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]

@@ -1,0 +1,44 @@
+"""The lab's depot.lock: digests of what no pin knows, kept from the first time it was seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plexctl.depot.blobs import mismatch, write_whole
+from plexctl.errors import PlexError
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """`path` is a JSON file, what -> SHA-256 in hex, sorted; None where there is no lab."""
+
+    path: Path | None
+
+    def read(self) -> dict[str, str]:
+        if self.path is None or not self.path.exists():
+            return {}
+        try:
+            value = json.loads(self.path.read_text())
+        except ValueError as error:
+            raise PlexError(f"{self.path} is damaged: {error}") from error
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise PlexError(f"{self.path} is damaged: it is no object of strings")
+        return value
+
+    def check(self, what: str, found: str) -> None:
+        """PlexError if `what` was locked to another digest."""
+        expected = self.read().get(what, found)
+        if expected != found:
+            raise mismatch(what, expected, found, f"locked in {self.path}")
+
+    def keep(self, locked: Mapping[str, str]) -> None:
+        """Add digests; PlexError, and nothing added, if one is locked to another."""
+        known = self.read()
+        for what, found in locked.items():
+            self.check(what, found)
+        if self.path is not None and not locked.items() <= known.items():
+            text = json.dumps(known | dict(locked), indent=2, sort_keys=True)
+            write_whole(self.path, text + "\n")

@@ -1,0 +1,151 @@
+"""What has to be done to get from what hosts have to what a plan wants. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from plexctl.errors import PlexError
+from plexctl.model.observed import RUNNING, HostState, SeenInstance, Tagged
+from plexctl.plan.resources import Instance, Network, Profile, Resource, resource_hash
+from plexctl.provision.engine import Action, Change, Wishes
+
+
+def diff(
+    resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
+) -> tuple[Change, ...]:
+    """Changes in the order of the resources, then what is not wanted any more.
+
+    PlexError names every object that is in the way and belongs to somebody else.
+    """
+    _refuse_foreign(resources, states, wishes)
+    changes: dict[str, Change] = {}
+    for resource in resources:
+        change = _change(resource, states[resource.host], wishes, changes)
+        if change:
+            changes[resource.key] = change
+    return (*changes.values(), *_unwanted(resources, states, wishes))
+
+
+def _change(
+    resource: Resource, state: HostState, wishes: Wishes, before: Mapping[str, Change]
+) -> Change | None:
+    if isinstance(resource, Instance):
+        return _instance(resource, state, wishes, before)
+    kind = _kind(resource)
+    seen = (state.networks if kind == "network" else state.profiles).get(resource.name)
+    if seen is None:
+        return Change(Action.CREATE, state.host, kind, resource.name, "missing", resource)
+    if seen.tags.get("hash") != resource_hash(resource):
+        return Change(Action.UPDATE, state.host, kind, resource.name, "changed", resource)
+    return None
+
+
+def _instance(
+    instance: Instance, state: HostState, wishes: Wishes, before: Mapping[str, Change]
+) -> Change | None:
+    seen = state.instances.get(instance.name)
+    parent = before.get(instance.parent) if instance.parent else None
+    parent_is_new = parent is not None and parent.action is not Action.START
+    parent_run = _parent_run(instance, state) if not parent_is_new else None
+
+    def change(action: Action, reason: str) -> Change:
+        return Change(action, state.host, "instance", instance.name, reason, instance, parent_run)
+
+    if seen is None:
+        return change(Action.CREATE, "missing")
+    reason = _why_replace(instance, seen, wishes, parent_is_new, parent_run)
+    if reason:
+        return change(Action.REPLACE, reason)
+    if seen.status != RUNNING:
+        return change(Action.START, f"is {seen.status.lower()}")
+    return None
+
+
+def _why_replace(
+    instance: Instance,
+    seen: SeenInstance,
+    wishes: Wishes,
+    parent_is_new: bool,
+    parent_run: str | None,
+) -> str | None:
+    if instance.key in wishes.replace:
+        return "asked for"
+    if not seen.started:
+        return "was left half made"
+    if seen.tags.get("hash") != resource_hash(instance):
+        return "its image, files or settings changed"
+    if parent_is_new:
+        return "its master is made anew"
+    if parent_run is not None and seen.tags.get("parent") != parent_run:
+        return "belongs to an earlier master"
+    return None
+
+
+def _parent_run(instance: Instance, state: HostState) -> str | None:
+    """The run that made the master which is there now."""
+    if instance.parent is None:
+        return None
+    parent = state.instances.get(instance.parent.rsplit("/", 1)[1])
+    return parent.tags.get("run") if parent else None
+
+
+def _unwanted(
+    resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
+) -> Iterable[Change]:
+    """What is tagged as this plex' and is in no plan: instances first, as they use the others."""
+    wanted = {resource.key for resource in resources}
+    for host, state in states.items():
+        kinds: tuple[tuple[str, Mapping[str, Tagged]], ...] = (
+            ("instance", state.instances),
+            ("profile", state.profiles),
+            ("network", state.networks),
+        )
+        for kind, found in kinds:
+            for name, seen in found.items():
+                ours = _owned(seen.tags, wishes)
+                if ours and f"{kind}/{host}/{name}" not in wanted:
+                    yield Change(Action.DELETE, host, kind, name, "not wanted any more", None)
+
+
+def _refuse_foreign(
+    resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
+) -> None:
+    taken = []
+    for resource in resources:
+        state = states[resource.host]
+        kind = _kind(resource)
+        seen = _find(resource, state)
+        if seen is not None and not _owned(seen.tags, wishes):
+            lab, plex = seen.tags.get("lab"), seen.tags.get("plex")
+            whose = f"plex {plex} of lab {lab}" if lab else "nothing that plexctl made"
+            taken.append(f"{kind} {resource.name} on host {resource.host} belongs to {whose}")
+    if taken:
+        raise PlexError(
+            "names of this plex are taken by somebody else",
+            details=taken,
+            hint="rename the plex (its folder below clusters/), or remove what is in the way",
+        )
+
+
+def _owned(tags: Mapping[str, str], wishes: Wishes) -> bool:
+    return tags.get("lab") == wishes.owner.lab and tags.get("plex") == wishes.owner.plex
+
+
+def _find(resource: Resource, state: HostState) -> Tagged | None:
+    match resource:
+        case Network():
+            return state.networks.get(resource.name)
+        case Profile():
+            return state.profiles.get(resource.name)
+        case Instance():
+            return state.instances.get(resource.name)
+
+
+def _kind(resource: Resource) -> str:
+    match resource:
+        case Network():
+            return "network"
+        case Profile():
+            return "profile"
+        case Instance():
+            return "instance"

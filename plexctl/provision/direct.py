@@ -1,0 +1,166 @@
+"""The engine `direct`: calls to the hosts' own APIs. What exists is the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from plexctl.clients.incus import Incus
+from plexctl.errors import PlexError
+from plexctl.model.events import Reporter
+from plexctl.model.observed import HostState
+from plexctl.plan.resources import (
+    TAG,
+    Instance,
+    Network,
+    Profile,
+    Resource,
+    Settings,
+    resource_hash,
+    settings,
+)
+from plexctl.provision.dag import Task, run_tasks
+from plexctl.provision.diff import diff
+from plexctl.provision.engine import Action, Change, Wishes
+
+BOOT_TAR = "/var/lib/plexctl/boot.tar"
+LEAVING = (Action.DELETE, Action.REPLACE)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectEngine:
+    """One Incus client per host; as many instances are made at once as each host allows."""
+
+    hosts: Mapping[str, Incus]
+
+    def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
+        names = tuple(dict.fromkeys(hosts))
+        with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+            states = pool.map(lambda name: self.hosts[name].read(), names)
+            return dict(zip(names, states, strict=True))
+
+    def diff(
+        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+    ) -> tuple[Change, ...]:
+        return diff(resources, states, wishes)
+
+    def apply(
+        self,
+        changes: Sequence[Change],
+        states: dict[str, HostState],
+        run: str,
+        reporter: Reporter,
+        before_start: Callable[[Instance], None],
+    ) -> None:
+        tasks = []
+        for change in changes:
+            host = change.host
+            maker = _Maker(self.hosts[host], states[host], run, reporter, before_start)
+            if change.action in LEAVING:
+                work = partial(maker.delete, change)
+                tasks.append(
+                    Task(_leaving(change.key), work, _before_leaving(change, changes), host)
+                )
+            if change.resource is not None:
+                work = partial(maker.make, change, change.resource)
+                tasks.append(Task(change.key, work, _before(change, changes), host))
+        limits = {name: self.hosts[name].host.parallel for name in {c.host for c in changes}}
+        run_tasks(tasks, limits)
+
+
+def _leaving(key: str) -> str:
+    return f"{key} leaves"
+
+
+def _before(change: Change, changes: Sequence[Change]) -> tuple[str, ...]:
+    """A resource needs what it names and its predecessor gone; a master also its old workers.
+
+    They hold valid keys: a worker of the old cluster would register with the new one.
+    """
+    assert change.resource is not None
+    old_workers = (
+        c.key
+        for c in changes
+        if c.kind == "instance" and c.parent == change.key and c.action in LEAVING
+    )
+    return (*change.resource.needs, *map(_leaving, (change.key, *old_workers)))
+
+
+def _before_leaving(change: Change, changes: Sequence[Change]) -> tuple[str, ...]:
+    """What goes needs those that use it to be gone."""
+    users = {"instance": (), "profile": ("instance",), "network": ("instance", "profile")}
+    return tuple(
+        _leaving(c.key) for c in changes if c.action in LEAVING and c.kind in users[change.kind]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the changes of one host."""
+
+    incus: Incus
+    state: HostState
+    run: str
+    reporter: Reporter
+    before_start: Callable[[Instance], None]
+
+    def make(self, change: Change, resource: Resource) -> None:
+        exists = change.action is Action.UPDATE
+        match resource:
+            case Network(name=name):
+                config = self._tagged(resource, resource.config)
+                self.incus.put_network(name, config, exists=exists)
+            case Profile(name=name):
+                config = self._tagged(resource, resource.config)
+                self.incus.put_profile(name, config, resource.devices, exists=exists)
+            case Instance(name=name):
+                if change.action is not Action.START:
+                    self._create(change, resource)
+                self.before_start(resource)
+                self.incus.start(name)
+                self.reporter.mark(name, "started")
+
+    def _create(self, change: Change, instance: Instance) -> None:
+        """An instance that was never started is half made: the start comes last."""
+        image = self.state.image(instance.image)
+        if image is None:
+            raise PlexError(
+                f"host {self.incus.host.name} has no image {instance.image}",
+                hint="bake it: `plexctl bake`",
+            )
+        tags = {}
+        if instance.parent:
+            tags["parent"] = change.parent_run or self.run
+        self.incus.create(
+            instance.name,
+            image=image.fingerprint,
+            form=instance.form,
+            profiles=(instance.profile,),
+            config=self._tagged(instance, instance.config, **tags),
+            devices=instance.devices,
+        )
+        self.reporter.mark(instance.name, "created")
+        self.incus.push(instance.name, BOOT_TAR, instance.boot, mode=0o600)
+        self.reporter.mark(instance.name, "pushed")
+
+    def delete(self, change: Change) -> None:
+        match change.kind:
+            case "instance":
+                running = self.state.instances[change.name].status != "Stopped"
+                self.incus.delete_instance(change.name, running=running)
+            case "profile":
+                self.incus.delete_profile(change.name)
+            case "network":
+                self.incus.delete_network(change.name)
+
+    def _tagged(self, resource: Resource, config: Settings, **more: str) -> Settings:
+        tags = {
+            "lab": resource.owner.lab,
+            "plex": resource.owner.plex,
+            "hash": resource_hash(resource),
+            "run": self.run,
+            **more,
+        }
+        return settings({**dict(config), **{f"{TAG}{key}": v for key, v in tags.items()}})

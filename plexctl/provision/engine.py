@@ -1,0 +1,72 @@
+"""Resources to reality: the interface of an engine, and what it says it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from plexctl.model.events import Reporter
+from plexctl.model.observed import HostState
+from plexctl.plan.resources import Instance, Owner, Resource
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"  # in place: networks and profiles
+    REPLACE = "replace"  # instances are cattle
+    START = "start"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing an engine would do to one object. No change is listed for what is as wanted."""
+
+    action: Action
+    host: str
+    kind: str  # "network", "profile" or "instance"
+    name: str
+    reason: str
+    resource: Resource | None  # None: it is not wanted (any more)
+    parent_run: str | None = None  # of an instance: the run that made its master, if it stays
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.host}/{self.name}"
+
+    @property
+    def parent(self) -> str | None:
+        """Key of the instance whose recreation recreates this one."""
+        return self.resource.parent if isinstance(self.resource, Instance) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is asked for beyond the resources themselves."""
+
+    owner: Owner
+    replace: frozenset[str] = frozenset()  # keys of instances to make anew in any case
+
+
+class Engine(Protocol):
+    """Brings hosts to what a list of resources says. Every method may be called again."""
+
+    def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
+        """What the hosts have now."""
+
+    def diff(
+        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+    ) -> tuple[Change, ...]:
+        """What would have to be done. PlexError if a name is taken by somebody else."""
+
+    def apply(
+        self,
+        changes: Sequence[Change],
+        states: dict[str, HostState],
+        run: str,
+        reporter: Reporter,
+        before_start: Callable[[Instance], None],
+    ) -> None:
+        """Do it. `before_start` may hold an instance back until others are ready for it."""

@@ -1,0 +1,188 @@
+"""The heart of `up`, `replace` and `scale`: from what hosts have to what the files say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plexctl.bootstrap.cluster import cluster
+from plexctl.bootstrap.wait import Watch
+from plexctl.clients.kube import Kube, UnreachableError
+from plexctl.model.condition import wait
+from plexctl.model.events import Outcome
+from plexctl.model.files import write_atomic
+from plexctl.model.observed import HostState
+from plexctl.model.plex import Plex, Role
+from plexctl.plan.access import access_files
+from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.resources import Instance, Owner
+from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.workflow.context import Context
+from plexctl.workflow.drain import drain
+from plexctl.workflow.images import bake_types, wanted_types
+from plexctl.workflow.results import Changed
+from plexctl.workflow.run import Run
+
+LEAVING = (Action.DELETE, Action.REPLACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Converged:
+    changes: tuple[Changed, ...]
+    seconds: dict[str, float]
+
+
+def converge(
+    ctx: Context,
+    plex: Plex,
+    run: Run,
+    *,
+    replace: frozenset[str] = frozenset(),
+    drained: bool = True,
+    waiting: bool = True,
+) -> Converged:
+    """Bring `plex` to what its files say. Safe to run again after any interruption.
+
+    `replace` names nodes to make anew in any case. With `drained`, workers that go are emptied
+    first. With `waiting`, it ends when all nodes are Ready and DNS answers.
+    """
+    baked = bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
+    plan = plan_plex(plex, inputs(ctx, plex, {key: image.name for key, image in baked.items()}))
+    states, changes = difference(ctx, plan, replace)
+    write_access_files(ctx, plex)
+    run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
+    with cluster(plex, ctx.seed) as kube:
+        watch = Watch(plex, plan.nodes, kube, ctx.hosts, run)
+        _leave_cluster(plan, states, changes, kube, run, drained=drained)
+        _apply(ctx, changes, states, run, watch)
+        seconds = _wait(watch, run) if waiting else {}
+    return Converged(told(changes), seconds)
+
+
+def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Inputs:
+    return Inputs(
+        ctx.seed,
+        ctx.lab.hosts,
+        ctx.facts,
+        ctx.pins.release(plex.kubernetes).images,
+        baked,
+    )
+
+
+def difference(
+    ctx: Context, plan: Plan, replace: frozenset[str] = frozenset()
+) -> tuple[dict[str, HostState], tuple[Change, ...]]:
+    """What all hosts of the lab have, and what that lacks of `plan`."""
+    states = ctx.engine.read(ctx.hosts)
+    keys = frozenset(i.key for i in plan.instances if i.name in replace)
+    wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
+    return states, ctx.engine.diff(plan.resources, states, wishes)
+
+
+def write_access_files(ctx: Context, plex: Plex) -> None:
+    """kubeconfig and SSH files in the lab's state folder; the same as long as the epoch is."""
+    folder = ctx.access(plex.name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in access_files(plex, ctx.seed, folder):
+        target = folder / file.path.rsplit("/", 1)[1]
+        if not target.exists() or target.read_bytes() != file.content:
+            write_atomic(target, file.content, file.mode)
+
+
+def told(changes: Sequence[Change]) -> tuple[Changed, ...]:
+    return tuple(Changed(c.action, c.kind, c.name, c.host, c.reason) for c in changes)
+
+
+def _leave_cluster(
+    plan: Plan,
+    states: dict[str, HostState],
+    changes: Sequence[Change],
+    kube: Kube,
+    run: Run,
+    *,
+    drained: bool,
+) -> None:
+    """Drain workers that go, and forget their node objects: a new machine begins anew.
+
+    Nothing where the master goes too, or is not there: the cluster ends with it.
+    """
+    master = plan.instances[0]
+    seen = states[master.host].instances.get(master.name)
+    if seen is None or any(c.key == master.key and c.action in LEAVING for c in changes):
+        return
+    going = [c for c in changes if c.kind == "instance" and c.action is not Action.START]
+    if not going:
+        return
+    with run.step(f"take {_names(going)} out of the cluster") as step:
+        try:
+            kube.ready()
+        except UnreachableError as error:
+            step.end(Outcome.UNCHANGED, f"the API does not answer: {error.details[0]}")
+            return
+        for change in going:
+            there = states[change.host].instances.get(change.name)
+            if drained and there is not None and there.status == "Running":
+                step.progress(f"draining {change.name}")
+                drain(kube, change.name)
+            kube.delete_node(change.name)
+
+
+def _apply(
+    ctx: Context,
+    changes: Sequence[Change],
+    states: dict[str, HostState],
+    run: Run,
+    watch: Watch,
+) -> None:
+    with run.step("instances") as step:
+        if not changes:
+            step.end(Outcome.UNCHANGED)
+            return
+        step.progress(_names(changes))
+        early = sum(facts.cpus for facts in ctx.facts.values())
+        first = {node.name for node in watch.nodes[: 1 + early]}
+
+        def before_start(instance: Instance) -> None:
+            # More workers than this beside a master that boots would keep its API from coming up.
+            if instance.name not in first and instance.parent is not None:
+                wait(watch.api_answers())
+
+        ctx.engine.apply(changes, states, run.id, run, before_start)
+        step.end(Outcome.CHANGED, summary(changes))
+
+
+def _wait(watch: Watch, run: Run) -> dict[str, float]:
+    seconds = {}
+    kubernetes = any(node.role is not Role.PLAIN for node in watch.nodes)
+    conditions = {
+        "api": watch.api_answers(),
+        "nodes": watch.nodes_ready(),
+        "dns": watch.dns_available(),
+    }
+    for name, condition in conditions.items() if kubernetes else ():
+        with run.step(condition.what) as step:
+            wait(condition)
+            seconds[name] = run.seconds()
+            step.end(Outcome.UNCHANGED)
+    return seconds
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """ "2 created, 1 deleted": of instances, which is what a user counts."""
+    counted: dict[Action, int] = {}
+    for change in changes:
+        if change.kind == "instance":
+            counted[change.action] = counted.get(change.action, 0) + 1
+    words = {
+        Action.CREATE: "created",
+        Action.REPLACE: "replaced",
+        Action.START: "started",
+        Action.DELETE: "deleted",
+        Action.UPDATE: "updated",
+    }
+    return ", ".join(f"{number} {words[action]}" for action, number in counted.items())
+
+
+def _names(changes: Sequence[Change]) -> str:
+    names = [change.name for change in changes if change.kind == "instance"]
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

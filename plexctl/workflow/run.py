@@ -1,0 +1,156 @@
+"""A run of a verb on a plex: its lock, its journal, and what it tells while it goes on."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock, Timeout
+
+from plexctl.errors import PlexError
+from plexctl.model.events import (
+    Event,
+    Listener,
+    Marked,
+    Noted,
+    Outcome,
+    StepBegan,
+    StepEnded,
+    StepWentOn,
+)
+
+KEPT = 50
+"""Journals that are kept in a lab."""
+
+
+@dataclass(slots=True)
+class RunStep:
+    """A step of a run, under way."""
+
+    run: Run
+    title: str
+    outcome: Outcome = Outcome.CHANGED
+    text: str = ""
+
+    def progress(self, text: str, done: float | None = None) -> None:
+        self.run.tell(StepWentOn(self.run.seconds(), self.title, text, done))
+
+    def end(self, outcome: Outcome, text: str = "") -> None:
+        self.outcome, self.text = outcome, text
+
+
+@dataclass(slots=True)
+class Run:
+    """A Reporter whose events go to the journal and to the user."""
+
+    id: str
+    listener: Listener
+    journal: IO[str]
+    clock: Callable[[], float] = time.monotonic
+    marks: dict[str, dict[str, float]] = field(default_factory=dict)
+    _began: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def seconds(self) -> float:
+        """Since the run began."""
+        return round(self.clock() - self._began, 3)
+
+    @contextmanager
+    def step(self, title: str, *, expect: str = "") -> Iterator[RunStep]:
+        step, began = RunStep(self, title), self.seconds()
+        self.tell(StepBegan(began, title, expect))
+        try:
+            yield step
+        except BaseException as error:
+            step.end(Outcome.FAILED, str(error) or type(error).__name__)
+            raise
+        finally:
+            now = self.seconds()
+            self.tell(StepEnded(now, title, step.outcome, step.text, round(now - began, 3)))
+
+    def mark(self, node: str, what: str) -> None:
+        self.tell(Marked(self.seconds(), node, what))
+
+    def note(self, text: str) -> None:
+        self.tell(Noted(self.seconds(), text))
+
+    def intend(self, changes: Mapping[str, str]) -> None:
+        """Write down what is going to be done, before it is."""
+        with self._lock:
+            self._write({"event": "Intended", "at": self.seconds(), "changes": dict(changes)})
+
+    def tell(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, Marked):
+                self.marks.setdefault(event.node, {})[event.what] = event.at
+            if not isinstance(event, StepWentOn):
+                self._write({"event": type(event).__name__, **asdict(event)})
+            self.listener(event)
+
+    def _write(self, record: dict[str, object]) -> None:
+        self.journal.write(json.dumps(record) + "\n")
+        self.journal.flush()
+
+
+@contextmanager
+def start(
+    state: Path, verb: str, plex: str, listener: Listener, *, now: datetime | None = None
+) -> Iterator[Run]:
+    """Begin a run. Only one at a time works on a plex: PlexError if another one does.
+
+    `state` is the lab's folder for such things; `plex` may be "lab" for what concerns them all.
+    """
+    runs, locks = state / "runs", state / "locks"
+    for folder in (runs, locks):
+        folder.mkdir(parents=True, exist_ok=True)
+    (state / ".gitignore").write_text("*\n")
+    lock = FileLock(locks / f"{plex}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise PlexError(
+            f"another plexctl works on {plex}",
+            hint="wait until it has ended (`plexctl status` may be asked all the while)",
+        ) from error
+    moment = now or datetime.now(UTC)
+    name = f"{moment:%Y%m%dT%H%M%S.%f}"[:19] + f"-{verb}-{plex}"
+    try:
+        unfinished = last_unfinished(runs, plex)
+        with (runs / f"{name}.jsonl").open("x") as journal:
+            run = Run(name, listener, journal)
+            if unfinished:
+                run.note(f"the run {unfinished} did not end; this one goes on from what it left")
+            yield run
+            run._write({"event": "Done", "at": run.seconds()})
+        _forget_old(runs)
+    finally:
+        lock.release()
+
+
+def last_unfinished(runs: Path, plex: str) -> str | None:
+    """The last run on `plex` if it neither ended nor failed by itself: it was killed."""
+    journals = sorted(runs.glob(f"*-{plex}.jsonl"))
+    if not journals:
+        return None
+    text = journals[-1].read_text().rstrip().rsplit("\n", 1)[-1]
+    try:
+        last = json.loads(text) if text else {}
+    except json.JSONDecodeError:
+        last = {}
+    ended = last.get("event") == "Done" or last.get("outcome") == "failed"
+    return None if ended else journals[-1].stem
+
+
+def _forget_old(runs: Path) -> None:
+    for journal in sorted(runs.glob("*.jsonl"))[:-KEPT]:
+        journal.unlink(missing_ok=True)

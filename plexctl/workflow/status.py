@@ -1,0 +1,111 @@
+"""What a plex looks like now: its file, its hosts and its cluster, held side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plexctl.bootstrap.cluster import cluster
+from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
+from plexctl.model.nodes import nodes
+from plexctl.model.observed import RUNNING, HostState
+from plexctl.model.plex import Node, Plex, Role
+from plexctl.workflow.context import Context, current_plex
+from plexctl.workflow.results import ListRow, NodeRow, StatusResult
+
+
+def status(ctx: Context, plex: Plex) -> StatusResult:
+    """Ask hosts and cluster once each; what does not answer is told, and is no error."""
+    states = ctx.engine.read({node.host for node in nodes(plex)})
+    dns, found, api = "unknown", None, "answers"
+    with cluster(plex, ctx.seed) as kube:
+        try:
+            if _master_runs(plex, states):
+                found = {node.name: node for node in kube.nodes()}
+                dns = _dns(kube)
+            else:
+                api = "the master does not run"
+        except UnreachableError as error:
+            api = " ".join((error.summary, *error.details))
+    rows = _rows(plex, states, found)
+    well = found is not None and dns == "answers" and all(_well(row) for row in rows)
+    return StatusResult(plex.name, well, api, dns, rows)
+
+
+def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
+    return status(ctx, plex).nodes
+
+
+def list_plexes(ctx: Context) -> tuple[ListRow, ...]:
+    """All plexes of the lab, with how many of their nodes run."""
+    states = ctx.engine.read(ctx.hosts) if ctx.lab.plexes else {}
+    chosen = current_plex(ctx)
+    rows = []
+    for plex in ctx.lab.plexes.values():
+        running = sum(
+            1
+            for node in nodes(plex)
+            if (seen := states[node.host].instances.get(node.name)) and seen.status == RUNNING
+        )
+        rows.append(
+            ListRow(
+                plex.name,
+                plex.name == chosen,
+                plex.kubernetes,
+                plex.size,
+                running,
+                str(plex.networks.nodes),
+            )
+        )
+    return tuple(rows)
+
+
+def _rows(
+    plex: Plex, states: Mapping[str, HostState], found: Mapping[str, NodeStatus] | None
+) -> tuple[NodeRow, ...]:
+    wanted = nodes(plex)
+    rows = [_row(node, states[node.host], found) for node in wanted]
+    known = {node.name for node in wanted}
+    for name, node in (found or {}).items():
+        if name not in known:
+            note = "joined by itself: no plex file names it"
+            roles = ",".join(node.roles) or "worker"
+            rows.append(NodeRow(name, roles, "", "", "", "", node.ready, node.version, note))
+    return tuple(rows)
+
+
+def _row(node: Node, state: HostState, found: Mapping[str, NodeStatus] | None) -> NodeRow:
+    seen = state.instances.get(node.name)
+    known = found.get(node.name) if found is not None else None
+    note = ""
+    if known is not None and not known.ready:
+        note = known.message
+    elif known is not None and known.unschedulable:
+        note = "cordoned"
+    elif known is None and found is not None and node.role is not Role.PLAIN:
+        note = "not registered"
+    return NodeRow(
+        node.name,
+        str(node.role),
+        node.type.name,
+        node.host,
+        str(node.address.ip),
+        seen.status if seen else "missing",
+        None if node.role is Role.PLAIN or found is None else bool(known and known.ready),
+        known.version if known else "",
+        note,
+    )
+
+
+def _well(row: NodeRow) -> bool:
+    return row.instance in (RUNNING, "") and row.ready is not False
+
+
+def _master_runs(plex: Plex, states: Mapping[str, HostState]) -> bool:
+    master = nodes(plex)[0]
+    seen = states[master.host].instances.get(master.name)
+    return seen is not None and seen.status == RUNNING
+
+
+def _dns(kube: Kube) -> str:
+    available, wanted = kube.available("kube-system", "coredns")
+    return "answers" if 0 < wanted <= available else f"{available} of {wanted} CoreDNS pods"

@@ -1,0 +1,106 @@
+"""The verbs on a plex, each as its steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from plexctl.config.edit import set_workers, with_workers
+from plexctl.errors import UsageError
+from plexctl.model.events import Outcome
+from plexctl.model.nodes import nodes
+from plexctl.model.plex import Plex, Role
+from plexctl.plan.plan import plan_plex
+from plexctl.plan.resources import Owner
+from plexctl.provision.engine import Wishes
+from plexctl.workflow.context import Context
+from plexctl.workflow.converge import converge, difference, inputs, told
+from plexctl.workflow.images import UNBAKED, known_recipe, prune_images, wanted_types
+from plexctl.workflow.results import DestroyResult, PlanResult, UpResult
+from plexctl.workflow.run import Run, start
+from plexctl.workflow.status import node_rows
+
+MASTER = "master"
+
+
+def plan(ctx: Context, plex: Plex) -> PlanResult:
+    """What `up` would do; changes nothing."""
+    recipes = {
+        key: known_recipe(ctx, node_type, plex.kubernetes, key[0])
+        for key, node_type in wanted_types(plex).items()
+    }
+    names = {key: recipe.name if recipe else UNBAKED for key, recipe in recipes.items()}
+    states, changes = difference(ctx, plan_plex(plex, inputs(ctx, plex, names)))
+    missing = {
+        node_type for (host, node_type), name in names.items() if states[host].image(name) is None
+    }
+    return PlanResult(plex.name, tuple(sorted(missing)), told(changes))
+
+
+def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> UpResult:
+    """Bring `plex` to what its files say."""
+    with start(ctx.lab.state, "up", plex.name, ctx.listener) as run:
+        return _converged(ctx, plex, run, (), drain=drain, wait=wait)
+
+
+def replace(
+    ctx: Context, plex: Plex, names: Sequence[str], *, drain: bool = True, wait: bool = True
+) -> UpResult:
+    """Make nodes anew. The master stands for the whole cluster: its workers follow it."""
+    chosen = node_names(plex, names)
+    with start(ctx.lab.state, "replace", plex.name, ctx.listener) as run:
+        return _converged(ctx, plex, run, chosen, drain=drain, wait=wait)
+
+
+def scale(
+    ctx: Context, plex: Plex, workers: int, *, drain: bool = True, wait: bool = True
+) -> UpResult:
+    """Write the number of workers into the plex file, and bring the plex to it."""
+    wanted = with_workers(plex, workers)
+    with start(ctx.lab.state, "scale", plex.name, ctx.listener) as run:
+        with run.step(f"workers in {plex.file.relative_to(ctx.lab.root)}") as step:
+            if wanted.workers == plex.workers:
+                step.end(Outcome.UNCHANGED, str(workers))
+            else:
+                set_workers(plex.file, workers)
+                step.end(Outcome.CHANGED, f"{plex.workers} to {workers}")
+        return _converged(ctx, wanted, run, (), drain=drain, wait=wait)
+
+
+def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
+    """Remove all that plexctl made for a plex, also where its file is gone already.
+
+    With `images`, baked images that no instance and no plex of the lab uses go too.
+    """
+    with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
+        with run.step(f"all of {name}") as step:
+            states = ctx.engine.read(ctx.hosts)
+            changes = ctx.engine.diff((), states, Wishes(Owner(ctx.seed.lab_id, name)))
+            run.intend({change.key: change.action for change in changes})
+            ctx.engine.apply(changes, states, run.id, run, lambda _: None)
+            shutil.rmtree(ctx.access(name), ignore_errors=True)
+            step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
+        pruned = prune_images(ctx, run, without=name) if images else ()
+    return DestroyResult(name, told(changes), pruned)
+
+
+def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of nodes as a user gives them; "master" is the first. UsageError for unknown ones."""
+    known = {node.name for node in nodes(plex)}
+    first = next(node.name for node in nodes(plex) if node.role is Role.MASTER)
+    chosen = tuple(dict.fromkeys(first if name == MASTER else name for name in names))
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise UsageError(
+            f"plex {plex.name} has no node {', '.join(unknown)}",
+            hint=f"its nodes are {first} … {plex.name}{plex.size}; `{MASTER}` is {first}",
+        )
+    return chosen
+
+
+def _converged(
+    ctx: Context, plex: Plex, run: Run, replaced: Sequence[str], *, drain: bool, wait: bool
+) -> UpResult:
+    done = converge(ctx, plex, run, replace=frozenset(replaced), drained=drain, waiting=wait)
+    rows = node_rows(ctx, plex) if wait else ()
+    return UpResult(plex.name, done.changes, rows, {**done.seconds, "all": run.seconds()}, run.id)
