@@ -28,15 +28,12 @@ def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
         if draft.fields:
             _type(drafts, draft, draft.fields)
     for name, plex in drafts.plexes.items():
-        try:
-            parse_plex_name(name)
-        except Fault as fault:
-            plex.source.report((), str(fault), fault.hint)
         if plex.fields:
             _plex(drafts, plex, plex.fields, networks_of(name, plex.fields))
             if plex.fields.kubernetes:
                 _kubernetes(plex, plex.fields.kubernetes, kubernetes_versions)
     _overlaps(drafts)
+    _plex_names(drafts)
 
 
 def networks_of(name: str, fields: PlexFields) -> Networks:
@@ -128,6 +125,14 @@ def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks
             f"{size} nodes do not fit into its networks: {most} do",
             room_for(size),
         )
+
+
+def _plex_names(drafts: Drafts) -> None:
+    for name, draft in drafts.plexes.items():
+        try:
+            parse_plex_name(name)
+        except Fault as fault:
+            draft.source.report((), str(fault), fault.hint)
 
 
 def room_for(size: int) -> str:

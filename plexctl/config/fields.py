@@ -112,7 +112,10 @@ class GroupFields:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeadmFields:
     cluster: JsonText = entry(
-        kubernetes.CLUSTER, "Fields of kubeadm's ClusterConfiguration (v1beta4).", NO_SETTINGS
+        kubernetes.CLUSTER,
+        "Fields of kubeadm's ClusterConfiguration (v1beta4): `extraArgs` and `extraVolumes` of "
+        "`apiServer`, `controllerManager` and `scheduler`, `etcd.local.extraArgs`, `featureGates`.",
+        NO_SETTINGS,
     )
     proxy: JsonText = entry(kubernetes.PROXY, "Fields of KubeProxyConfiguration.", NO_SETTINGS)
 

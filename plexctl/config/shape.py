@@ -21,6 +21,7 @@ from plexctl.model.plex import JsonText
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Schema = dict[str, Any]
+OWNED = "Decided by plexctl: "
 
 
 class Unreadable(Exception):  # noqa: N818 - not an error for anyone but the shape around it
@@ -188,8 +189,7 @@ class Settings:
     def schema(self) -> Schema:
         known = {name: shape.schema() if shape else {} for name, shape in self.known.items()}
         owned = {
-            name: {"not": {}, "description": f"Decided by plexctl: {why}."}
-            for name, why in self.owned.items()
+            name: {"not": {}, "description": f"{OWNED}{why}."} for name, why in self.owned.items()
         }
         return {
             "type": ["object", "null"],

@@ -8,17 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from plexctl.errors import PlexError
-
-
-def mismatch(what: str, expected: str, found: str, where: str) -> PlexError:
-    """Bytes are not those that are wanted. Digests are SHA-256 in hex."""
-    return PlexError(
-        f"{what}: the checksum does not match",
-        details=(f"from      {where}", f"expected  sha256:{expected}", f"found     sha256:{found}"),
-        hint="nothing of it was kept; a damaged or changed file must not become part of a node",
-    )
-
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:

@@ -1,8 +1,8 @@
 """The source `dir`: a folder that somebody has carried to this machine.
 
-    SHA256SUMS                          as sha256sum writes it, with paths below the folder
-    <component>/VERSION                 the version of all that is in it: 1.36.3
-    <component>/<artifact>              kubernetes/kubeadm, images/etcd.tar, …
+SHA256SUMS                          as sha256sum writes it, with paths below the folder
+<component>/VERSION                 the version of all that is in it: 1.36.3
+<component>/<artifact>              kubernetes/kubeadm, images/etcd.tar, …
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from plexctl.depot.blobs import mismatch, sha256_of
+from plexctl.clients.web import mismatch
+from plexctl.depot.blobs import sha256_of
 from plexctl.depot.pins import IMAGES, Component
 from plexctl.depot.sources import Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError

@@ -58,7 +58,7 @@ def _entries(root: Path) -> Iterator[Entry]:
         yield Entry(name, link=f"usr/{name}")
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if name.startswith("usr/share/") and path.name != "copyright" or "/gconv/" in name:
+        if (name.startswith("usr/share/") and path.name != "copyright") or "/gconv/" in name:
             continue
         if name.split("/")[0] in MERGED:
             name = f"usr/{name}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from plexctl.clients import process
 from plexctl.depot.pins import GoModule
 from plexctl.errors import PlexError
-from plexctl.model.events import Outcome, Reporter, Step
+from plexctl.model.events import Outcome, Reporter
 
 _ENVIRONMENT = {
     "GOTOOLCHAIN": "local",  # never fetch another Go behind the user's back

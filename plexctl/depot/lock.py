@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plexctl.depot.blobs import mismatch, write_whole
+from plexctl.clients.web import mismatch
+from plexctl.depot.blobs import write_whole
 from plexctl.errors import PlexError
 
 

@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from plexctl.errors import PlexError
 
@@ -22,14 +21,11 @@ IMAGES = "images"
 RECIPE = 1
 """Part of every key: a new number makes all that was built before stale."""
 
-_STRICT = ConfigDict(extra="forbid")
-
 
 @dataclass(frozen=True, slots=True)
 class Download:
     """One file of an official release. It is an artifact itself, or an archive of some."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     url: str  # with {version} and {arch}
     sha256: Mapping[str, str] = field(default_factory=dict)  # by architecture
     artifact: str | None = None
@@ -40,7 +36,6 @@ class Download:
 class ReleasePin:
     """A component as its project releases it."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     version: str
     downloads: tuple[Download, ...]
 
@@ -49,7 +44,6 @@ class ReleasePin:
 class GoPin:
     """A component as it is built: some programs of one module."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     version: str
     module: str
     programs: tuple[str, ...]
@@ -59,7 +53,6 @@ class GoPin:
 class ImagePin:
     """A container image that kubeadm asks for, and the module that it is made of when built."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     reference: str  # "registry.k8s.io/etcd:3.6.8-0"
     module: str
 
@@ -72,7 +65,6 @@ class ImagePin:
 class CProgram:
     """A program in C whose source comes along in a Go module."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     version: str
     module: str
     source: str  # path in the module
@@ -82,7 +74,6 @@ class CProgram:
 class GoModule:
     """Programs built together, from one go.mod and go.sum."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     version: str
     core_seconds: int  # processor time of a build from cold
     programs: Mapping[str, str]  # program -> package
@@ -152,29 +143,6 @@ class Pins:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    release: ReleasePin
-    gobuild: GoPin
-
-
-@dataclass(frozen=True, slots=True)
-class _Kubernetes:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    release: ReleasePin
-    gobuild: GoPin
-    images: Mapping[str, ImagePin]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    components: Mapping[str, _Shared]
-    kubernetes: Mapping[str, _Kubernetes]
-    modules: Mapping[str, GoModule]
-
-
 def machine_architecture() -> str:
     """This machine's architecture in Go's words; PlexError if there are no artifacts for it."""
     machine = platform.machine()
@@ -189,59 +157,73 @@ def load_pins(folder: Path | None = None, architecture: str | None = None) -> Pi
     root: Traversable = folder or files("plexctl") / "pins"
     arch = architecture or machine_architecture()
     try:
-        raw = yaml.load((root / "pins.yaml").read_text(), _Loader)  # noqa: S506 - a safe loader
-        pins = TypeAdapter(_File).validate_python(raw)
-        modules = {name: _with_files(module, root / name) for name, module in pins.modules.items()}
-        releases = tuple(
-            _release(version, pins, modules, arch)
-            for version in sorted(pins.kubernetes, key=_version_key, reverse=True)
-        )
-    except ValidationError as error:
-        details = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PlexError(f"the pins in {root} are wrong", details=details) from error
-    except (OSError, yaml.YAMLError, KeyError) as error:
-        raise PlexError(f"the pins in {root} cannot be read", details=[str(error)]) from error
-    return Pins(releases)
+        raw = yaml.load((root / "pins.yaml").read_text(), _LOADER)  # noqa: S506 - makes only text
+        modules = {name: _module(fields, root / name) for name, fields in raw["modules"].items()}
+        shared = [
+            _programs(name, fields["release"], fields["gobuild"], modules, arch)
+            for name, fields in raw["components"].items()
+        ]
+        releases = [
+            _release(version, fields, shared, modules, arch)
+            for version, fields in raw["kubernetes"].items()
+        ]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise PlexError(f"the pins in {root} cannot be read", details=[repr(error)]) from error
+    return Pins(tuple(sorted(releases, key=_version_of, reverse=True)))
 
 
-_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Scalars stay text, so that no version turns into a number; pydantic reads the few numbers."""
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Scalars stay text, so that no version turns into a number."""
+
+_Fields = dict[str, Any]
+"""A mapping of the file. It goes into a dataclass at once, which refuses unknown names."""
 
 
-def _with_files(module: GoModule, folder: Traversable) -> GoModule:
-    return replace(
-        module,
+def _module(fields: _Fields, folder: Traversable) -> GoModule:
+    c_programs = {name: CProgram(**one) for name, one in fields.pop("c_programs", {}).items()}
+    return GoModule(
+        core_seconds=int(fields.pop("core_seconds")),
+        cgo=tuple(fields.pop("cgo", ())),
+        tags=tuple(fields.pop("tags", ())),
+        c_programs=c_programs,
         go_mod=(folder / "go.mod").read_text(),
         go_sum=(folder / "go.sum").read_text(),
+        **fields,
     )
 
 
 def _release(
-    version: str, pins: _File, modules: Mapping[str, GoModule], arch: str
+    version: str,
+    fields: _Fields,
+    shared: list[Component],
+    modules: Mapping[str, GoModule],
+    arch: str,
 ) -> KubernetesRelease:
-    own = pins.kubernetes[version]
-    programs: dict[str, _Shared | _Kubernetes] = {KUBERNETES: own, **pins.components}
-    components = [_programs(name, shared, modules, arch) for name, shared in programs.items()]
-    components.append(_images(version, own.images, modules, arch))
+    images = {name: ImagePin(**one) for name, one in fields["images"].items()}
+    programs = _programs(KUBERNETES, fields["release"], fields["gobuild"], modules, arch)
+    components = (programs, *shared, _images(version, images, modules, arch))
     return KubernetesRelease(
         version=version,
         components={component.name: component for component in components},
-        images={name: image.reference for name, image in own.images.items()},
+        images={name: image.reference for name, image in images.items()},
     )
 
 
 def _programs(
-    name: str, pin: _Shared | _Kubernetes, modules: Mapping[str, GoModule], arch: str
+    name: str, release: _Fields, gobuild: _Fields, modules: Mapping[str, GoModule], arch: str
 ) -> Component:
+    downloads = tuple(Download(**one) for one in release.pop("downloads"))
+    pin = GoPin(programs=tuple(gobuild.pop("programs")), **gobuild)
+    official = ReleasePin(downloads=downloads, **release)
     return _keyed(
         Component(
             name=name,
-            artifacts=pin.gobuild.programs,
-            versions=tuple(dict.fromkeys((pin.release.version, pin.gobuild.version))),
-            release=pin.release,
-            gobuild=pin.gobuild,
+            artifacts=pin.programs,
+            versions=tuple(dict.fromkeys((official.version, pin.version))),
+            release=official,
+            gobuild=pin,
             images={},
-            modules={pin.gobuild.module: modules[pin.gobuild.module]},
+            modules={pin.module: modules[pin.module]},
             architecture=arch,
         )
     )
@@ -265,10 +247,12 @@ def _images(
 
 
 def _keyed(component: Component) -> Component:
-    inputs = json.dumps([RECIPE, asdict(component)], sort_keys=True)
+    # How long a build takes does not decide what it makes.
+    modules = {name: replace(one, core_seconds=0) for name, one in component.modules.items()}
+    inputs = json.dumps([RECIPE, asdict(replace(component, modules=modules))], sort_keys=True)
     digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
     return replace(component, key=f"{component.name}-{component.versions[0]}-{digest}")
 
 
-def _version_key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _version_of(release: KubernetesRelease) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.version.split("."))

@@ -1,8 +1,177 @@
-from plexctl.depot.sources import *
-from plexctl.depot.pins import *
+"""The source `release`: what the projects publish, over HTTPS, with known checksums."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from plexctl.clients.oci import Reference, Registry
+from plexctl.clients.web import Progress, Web, WebError, mismatch
+from plexctl.depot.archive import Blob, blob, write_oci
+from plexctl.depot.lock import Lock
+from plexctl.depot.pins import Component, Download, ImagePin
+from plexctl.depot.sources import Made, Offer, Refusal, SourceName
+from plexctl.errors import PlexError
+from plexctl.model.events import Outcome, Reporter, Step
+
+TRANSFERS = 4
+"""How many files are fetched at the same time."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
 class Release:
+    """Downloads programs and pulls images. What no pin knows is checked against `lock`."""
+
     name = SourceName.RELEASE
-    def __init__(self, sources, lock): pass
-    def serve(self, wanted, work, reporter):
-        for one in wanted:
-            yield Refusal(one, "dl.k8s.io does not answer")
+
+    def __init__(self, web: Web, lock: Lock) -> None:
+        self._web = web
+        self._registry = Registry(web)
+        self._lock = lock
+        self._silent: dict[str, str | None] = {}  # by host: why it does not answer
+
+    def serve(
+        self, wanted: Sequence[Component], work: Path, reporter: Reporter
+    ) -> Iterator[Offer | Refusal]:
+        for component in wanted:
+            url = _first_url(component)
+            reason = self._unreachable(url)
+            if reason:
+                yield Refusal(component, reason)
+                continue
+            folder = work / component.name
+            folder.mkdir()
+            try:
+                yield (
+                    self._images(component, folder, reporter)
+                    if component.images
+                    else (self._programs(component, folder, reporter))
+                )
+            except WebError as error:
+                yield Refusal(component, error.summary, error.details, error.hint)
+
+    def _unreachable(self, url: str) -> str | None:
+        host = urlsplit(url).netloc
+        if host not in self._silent:
+            self._silent[host] = self._web.unreachable(url)
+        return self._silent[host]
+
+    def _programs(self, component: Component, work: Path, reporter: Reporter) -> Offer:
+        pin = component.release
+        assert pin is not None
+        version, arch = pin.version, component.architecture
+        locked: dict[str, str] = {}
+
+        def fetch(download: Download, progress: Progress) -> dict[str, Path]:
+            url = download.url.format(version=version, arch=arch)
+            file = work / f"download-{url.rpartition('/')[2]}"
+            found = self._web.download(url, file, progress)
+            expected = download.sha256.get(arch)
+            if expected is None:
+                self._lock.check(url, found)
+                locked[url] = found
+            elif expected != found:
+                raise mismatch(f"{url.rpartition('/')[2]} {version}", expected, found, url)
+            return _unpacked(download, file, work)
+
+        with reporter.step(f"download {component.name} {version}") as step:
+            files: dict[str, Path] = {}
+            for some in _at_once(fetch, pin.downloads, step):
+                files |= some
+            step.end(Outcome.CHANGED, f"{len(files)} programs")
+        made = (Made(name, version, files[name], 0o755) for name in component.artifacts)
+        return Offer(component, version, tuple(made), locked)
+
+    def _images(self, component: Component, work: Path, reporter: Reporter) -> Offer:
+        locked: dict[str, str] = {}
+
+        def pull(named: tuple[str, ImagePin], progress: Progress) -> Made:
+            name, image = named
+            target = work / f"{name}.tar"
+            locked[image.reference] = self._image(image.reference, component, target, progress)
+            return Made(target.name, image.tag, target, 0o644)
+
+        with reporter.step("pull the container images") as step:
+            made = _at_once(pull, tuple(component.images.items()), step)
+            step.end(Outcome.CHANGED, f"{len(made)} images")
+        return Offer(component, component.versions[0], made, locked)
+
+    def _image(self, reference: str, component: Component, target: Path, progress: Progress) -> str:
+        """Write the OCI archive of an image, as its registry has it; returns its digest."""
+        folder = target.with_suffix(".blobs")
+        folder.mkdir()
+        pulled = self._registry.pull(
+            Reference.parse(reference),
+            component.architecture,
+            folder,
+            accept=lambda digest: self._lock.check(reference, digest),
+            progress=progress,
+        )
+        manifest = blob(pulled.manifest_type, pulled.manifest)
+        blobs = [Blob(one.media_type, one.digest, one.size, one.file) for one in pulled.blobs]
+        write_oci(target, reference, component.architecture, manifest, blobs)
+        shutil.rmtree(folder)
+        return pulled.digest
+
+
+def _at_once(
+    work: Callable[[_Item, Progress], _Result], items: Sequence[_Item], step: Step
+) -> tuple[_Result, ...]:
+    """Do `work` for all items, some at a time, and tell `step` their progress together.
+
+    A failure ends the others at their next progress.
+    """
+    shares = [0.0] * len(items)
+    stop = threading.Event()
+
+    def told(index: int, share: float) -> None:
+        if stop.is_set():
+            raise PlexError("stopped")
+        shares[index] = share
+        finished = sum(share >= 1 for share in shares)
+        step.progress(f"{finished} of {len(items)}", sum(shares) / len(items))
+
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        futures = [
+            pool.submit(work, item, functools.partial(told, index))
+            for index, item in enumerate(items)
+        ]
+        try:
+            return tuple(future.result() for future in futures)
+        finally:
+            stop.set()
+
+
+def _first_url(component: Component) -> str:
+    """What is asked first of the server, to find out whether it answers."""
+    if component.release:
+        url = component.release.downloads[0].url
+        return url.format(version=component.release.version, arch=component.architecture)
+    return f"https://{next(iter(component.images.values())).reference.partition('/')[0]}/v2/"
+
+
+def _unpacked(download: Download, file: Path, work: Path) -> dict[str, Path]:
+    """The artifacts of a download whose checksum is right."""
+    if download.artifact:
+        return {download.artifact: file.rename(work / download.artifact)}
+    files = {}
+    with tarfile.open(file) as archive:
+        members = {member.name.removeprefix("./"): member for member in archive}
+        for name, path in download.members.items():
+            content = archive.extractfile(members[path]) if path in members else None
+            if content is None:
+                raise PlexError(f"{download.url} has no file {path}")
+            files[name] = work / name
+            with files[name].open("wb") as target:
+                shutil.copyfileobj(content, target)
+    file.unlink()
+    return files

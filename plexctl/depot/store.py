@@ -7,12 +7,13 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from plexctl.depot.blobs import Blobs, mismatch, sha256_of, write_whole
+from plexctl.clients.web import Web, mismatch
+from plexctl.depot.blobs import Blobs, sha256_of, write_whole
 from plexctl.depot.carried import Carried
 from plexctl.depot.gobuild import GoBuild
 from plexctl.depot.lock import Lock
@@ -195,7 +196,7 @@ class Depot:
                 case SourceName.DIR:
                     yield Carried(self.sources.carried)
                 case SourceName.RELEASE:
-                    yield Release(self.sources, self._lock)
+                    yield Release(Web(self.sources.rewrites, self.sources.ca), self._lock)
                 case SourceName.GOBUILD:
                     yield GoBuild()
 

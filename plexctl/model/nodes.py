@@ -51,12 +51,13 @@ def nodes(plex: Plex) -> tuple[Node, ...]:
 
 def node(plex: Plex, index: int) -> Node:
     """Node `index` of `plex`, whether or not the plex has that many."""
-    node_type, host, size = plex.type, plex.host, plex.type.size
+    groups = _groups_of(plex, index)
+    node_type = next((group.type for group in reversed(groups) if group.type), plex.type)
+    host, size = plex.host, node_type.size
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = (MASTER_TAINT,) if index == 1 else ()
     kubelet: dict[str, object] = {}
-    for group in _groups_of(plex, index):
-        node_type = group.type or node_type
+    for group in groups:
         host = group.host or host
         size = _overlay(size, group.size)
         labels.update(group.labels)

@@ -1,0 +1,190 @@
+"""Container images from a registry: the small part of its protocol that a pull needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from plexctl.clients.web import Progress, Web, WebError, mismatch
+from plexctl.errors import PlexError
+
+_INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_MANIFEST_LIMIT = 4 << 20
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The name of an image: registry.k8s.io/coredns/coredns:v1.14.2."""
+
+    registry: str
+    repository: str
+    tag: str
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        name, _, tag = text.rpartition(":")
+        registry, _, repository = name.partition("/")
+        if not (registry and repository and tag):
+            raise PlexError(f"{text!r} is no full name of a container image")
+        return cls(registry, repository, tag)
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class PulledBlob:
+    media_type: str
+    digest: str  # SHA-256 in hex
+    size: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An image for one architecture, just as its registry has it.
+
+    `digest` is that of what the tag names: the index of all architectures where there is one.
+    """
+
+    digest: str
+    manifest_type: str
+    manifest: bytes
+    blobs: tuple[PulledBlob, ...]  # the configuration, then the layers
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    media_type: str
+    content: bytes
+    value: Mapping[str, Any]  # JSON, read here and nowhere else
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class Registry:
+    """Pulls images over HTTPS, without credentials of a user."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._tokens: dict[str, str] = {}  # by repository
+
+    def pull(
+        self,
+        reference: Reference,
+        architecture: str,
+        folder: Path,
+        accept: Callable[[str], None],
+        progress: Progress,
+    ) -> Pulled:
+        """Fetch an image's blobs into `folder`, every digest checked.
+
+        `accept` is given the digest of what the tag names, before more is fetched, and may raise.
+        WebError if the registry cannot serve it; PlexError if bytes are not what they should be.
+        """
+        top = self._manifest(reference, reference.tag)
+        accept(top.digest)
+        manifest = top
+        if top.media_type in _INDEXES:
+            digest = _choose(reference, top, architecture)
+            manifest = self._manifest(reference, f"sha256:{digest}", digest)
+        if manifest.media_type not in _MANIFESTS:
+            raise PlexError(f"{reference} has a manifest of an unknown kind, {manifest.media_type}")
+        try:
+            wanted = [
+                (one["mediaType"], _hex(one["digest"]), int(one["size"]))
+                for one in (manifest.value["config"], *manifest.value["layers"])
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise PlexError(f"{reference} has a manifest that cannot be read") from error
+        total = sum(size for _, _, size in wanted) or 1
+        blobs, done = list[PulledBlob](), 0
+        for media_type, digest, size in wanted:
+            file = folder / digest
+            before = done
+            self._blob(
+                reference, digest, file, lambda x, b=before, s=size: progress((b + x * s) / total)
+            )
+            blobs.append(PulledBlob(media_type, digest, size, file))
+            done += size
+        return Pulled(top.digest, manifest.media_type, manifest.content, tuple(blobs))
+
+    def _manifest(self, reference: Reference, name: str, expected: str | None = None) -> _Document:
+        url = _url(reference, "manifests", name)
+        accept = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
+        with self._web.get(url, headers=accept | self._authorized(reference, url)) as response:
+            content = response.raw.read(_MANIFEST_LIMIT, decode_content=True)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0]
+        try:
+            value = json.loads(content)
+            document = _Document(str(value.get("mediaType", media_type)), content, value)
+        except (ValueError, AttributeError) as error:
+            raise WebError(f"{url} is no manifest") from error
+        if expected is not None:
+            _check(f"the manifest of {reference}", expected, document.digest, url)
+        return document
+
+    def _blob(self, reference: Reference, digest: str, file: Path, progress: Progress) -> None:
+        url = _url(reference, "blobs", f"sha256:{digest}")
+        found = self._web.download(url, file, progress, self._authorized(reference, url))
+        _check(f"a blob of {reference}", digest, found, url)
+
+    def _authorized(self, reference: Reference, url: str) -> dict[str, str]:
+        """The header that a registry asks for, if it asks for one."""
+        if reference.repository not in self._tokens:
+            self._tokens[reference.repository] = self._token(url)
+        token = self._tokens[reference.repository]
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _token(self, url: str) -> str:
+        with self._web.get(url, method="HEAD", accept_errors=True) as response:
+            challenge = response.headers.get("WWW-Authenticate", "")
+            if response.status_code != 401 or not challenge.lower().startswith("bearer "):
+                return ""
+        fields = dict(_CHALLENGE.findall(challenge))
+        realm = fields.pop("realm", "")
+        if not realm.startswith("https://"):
+            raise WebError(f"{url} asks for a token from {realm!r}, which is no HTTPS address")
+        with self._web.get(f"{realm}?{urlencode(fields)}") as response:
+            answer = response.json()
+        return str(answer.get("token") or answer.get("access_token") or "")
+
+
+def _url(reference: Reference, kind: str, name: str) -> str:
+    return f"https://{reference.registry}/v2/{reference.repository}/{kind}/{name}"
+
+
+def _choose(reference: Reference, index: _Document, architecture: str) -> str:
+    for one in index.value.get("manifests", ()):
+        platform = one.get("platform", {})
+        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
+            return _hex(one["digest"])
+    raise WebError(f"{reference} has no image for linux/{architecture}")
+
+
+def _hex(digest: str) -> str:
+    """The hexadecimal part of a digest; it becomes a file name, so nothing else passes."""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise ValueError(digest)
+    return digest.removeprefix("sha256:")
+
+
+def _check(what: str, expected: str, found: str, url: str) -> None:
+    if expected != found:
+        raise mismatch(what, expected, found, url)

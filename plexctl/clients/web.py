@@ -1,0 +1,132 @@
+"""Files over HTTPS: found out quickly when there is no network, checked by the caller."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from plexctl.errors import PlexError
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 60.0
+_CHUNK = 1 << 20
+
+Progress = Callable[[float], None]
+"""Told the finished share, 0 to 1."""
+
+
+class WebError(PlexError):
+    """A server cannot be reached, or does not give what was asked for."""
+
+
+def mismatch(what: str, expected: str, found: str, where: str) -> PlexError:
+    """Bytes are not those that are wanted. Digests are SHA-256 in hex."""
+    return PlexError(
+        f"{what}: the checksum does not match",
+        details=(f"from      {where}", f"expected  sha256:{expected}", f"found     sha256:{found}"),
+        hint="nothing of it was kept; a damaged or changed file must not become part of a node",
+    )
+
+
+class Web:
+    """Fetches from URLs.
+
+    `rewrites` replace the beginning of a URL by another one (a mirror); `ca` is a file of
+    certificates to trust instead of the usual ones. The user's proxy settings are heeded.
+    """
+
+    def __init__(self, rewrites: tuple[tuple[str, str], ...] = (), ca: Path | None = None) -> None:
+        self._rewrites = rewrites
+        # Given with each request: a session's own is overridden by REQUESTS_CA_BUNDLE.
+        self._verify = str(ca) if ca else None
+        self._session = requests.Session()
+        retry = Retry(total=3, connect=0, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504))
+        self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
+
+    def unreachable(self, url: str) -> str | None:
+        """Why the server of `url` does not answer, or None; after about 3 seconds at most.
+
+        In a thread of its own: looking up a name has no time limit, and a name may have many
+        addresses, each with one.
+        """
+        found: list[str | None] = []
+
+        def look() -> None:
+            try:
+                self.get(url, method="HEAD", accept_errors=True).close()
+                found.append(None)
+            except WebError as error:
+                found.append(error.summary)
+
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        thread.join(CONNECT_SECONDS)
+        return found[0] if found else f"{urlsplit(url).hostname} does not answer"
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        accept_errors: bool = False,
+    ) -> requests.Response:
+        """The response, its body not yet read. WebError unless it is a success."""
+        host = urlsplit(url).hostname
+        try:
+            response = self._session.request(
+                method,
+                self._rewritten(url),
+                headers=headers,
+                stream=True,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                verify=self._verify,
+            )
+        except requests.exceptions.SSLError as error:
+            raise WebError(f"the certificate of {host} is not trusted ({error})") from error
+        except requests.RequestException as error:
+            raise WebError(f"{host} cannot be reached", details=[str(error)]) from error
+        if not response.ok and not accept_errors:
+            response.close()
+            raise WebError(f"{url}: HTTP {response.status_code} {response.reason}")
+        return response
+
+    def download(
+        self,
+        url: str,
+        target: Path,
+        progress: Progress | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write what `url` gives to `target`; returns its SHA-256 in hex."""
+        digest = hashlib.sha256()
+        identity = {"Accept-Encoding": "identity", **(headers or {})}
+        with self.get(url, headers=identity) as response, target.open("wb") as file:
+            size, done = int(response.headers.get("Content-Length", 0)), 0
+            for chunk in _chunks(response, url):
+                digest.update(chunk)
+                file.write(chunk)
+                done += len(chunk)
+                if progress and size:
+                    progress(min(1.0, done / size))
+        return digest.hexdigest()
+
+    def _rewritten(self, url: str) -> str:
+        for old, new in self._rewrites:
+            if url.startswith(old):
+                return new + url.removeprefix(old)
+        return url
+
+
+def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(_CHUNK)
+    except requests.RequestException as error:
+        raise WebError(f"{url}: the connection broke", details=[str(error)]) from error

@@ -1,0 +1,73 @@
+"""Static pods and kubelet's files against what the real kubeadm 1.36.3 printed.
+
+The recorded answers are those of `kubeadm init --dry-run` for the configuration that
+`kubeadm.init_configuration` makes of the plex demo.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plexctl.model.hosts import HostFacts
+from plexctl.model.plex import JsonText, Plex
+from plexctl.plan import kubeadm
+from plexctl.plan.manifests import static_pods
+
+RECORDED = Path(__file__).parent / "kubeadm-1.36.3"
+
+
+@pytest.mark.parametrize(
+    "name", ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+)
+def test_static_pods_are_those_of_kubeadm(demo: Plex, images: dict[str, str], name: str) -> None:
+    recorded = yaml.safe_load((RECORDED / f"{name}.yaml").read_text())
+
+    assert static_pods(demo, images)[name] == recorded
+
+
+def test_the_kubelet_has_the_configuration_that_kubeadm_gives_it(
+    demo: Plex, facts: HostFacts
+) -> None:
+    recorded = yaml.safe_load((RECORDED / "config.yaml").read_text())
+    own = kubeadm.kubelet_configuration(demo, facts)
+
+    missing = {key: value for key, value in own.items() if recorded.get(key) != value}
+    # kubeadm writes durations of zero where nothing is said.
+    assert set(missing) == {"authentication", "authorization"}
+    assert recorded["authentication"]["x509"] == own["authentication"]["x509"]
+
+
+def test_an_extra_argument_of_the_user_wins_in_both_places(
+    demo: Plex, images: dict[str, str]
+) -> None:
+    extra = '{"controllerManager": {"extraArgs": [{"name": "kube-api-qps", "value": "7"}]}}'
+    plex = replace(demo, cluster=JsonText(extra))
+
+    manager = static_pods(plex, images)["kube-controller-manager"]
+    arguments = kubeadm.cluster_configuration(plex)["controllerManager"]["extraArgs"]
+
+    assert "--kube-api-qps=7" in manager["spec"]["containers"][0]["command"]
+    assert [a["value"] for a in arguments if a["name"] == "kube-api-qps"] == ["7"]
+    assert {"name": "kube-api-burst", "value": "400"} in arguments
+
+
+def test_an_extra_volume_of_the_user_is_mounted(demo: Plex, images: dict[str, str]) -> None:
+    volume = {"name": "webhook", "hostPath": "/etc/webhook", "mountPath": "/etc/webhook"}
+    settings = {"apiServer": {"extraVolumes": [volume]}}
+    plex = replace(demo, cluster=JsonText(json.dumps(settings)))
+
+    container = static_pods(plex, images)["kube-apiserver"]["spec"]["containers"][0]
+
+    assert {"name": "webhook", "mountPath": "/etc/webhook"} in container["volumeMounts"]
+    assert "audit-log" in {mount["name"] for mount in container["volumeMounts"]}
+
+
+def test_the_audit_log_never_holds_a_body() -> None:
+    levels = {rule["level"] for rule in kubeadm.audit_policy()["rules"]}
+
+    assert levels == {"None", "Metadata"}

@@ -1,0 +1,183 @@
+"""What a plex will be, to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from plexctl.model.hosts import HostFacts
+from plexctl.model.plex import Group, JsonText, Networks, Plex, Taint
+from plexctl.model.types import Size
+from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.resources import Instance, resource_hash
+
+GOLDEN = Path(__file__).parent / "golden"
+PRIVATE = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----|"
+    rb"(?<=client-key-data: )\S+|(?<=token: )\S+",
+    re.DOTALL,
+)
+
+
+def describe(plan: Plan) -> str:
+    """All of a plan as text; of private keys only the digest."""
+    parts = []
+    for resource in plan.resources:
+        parts.append(f"##### {resource.key} needs {', '.join(resource.needs) or 'nothing'}")
+        parts += [f"{key}: {value!r}" for key, value in resource.config]
+        for name, device in getattr(resource, "devices", ()):
+            parts.append(f"device {name}: {dict(device)}")
+        if isinstance(resource, Instance):
+            parts.append(f"image {resource.image}, profile {resource.profile}")
+            parts.append(f"parent {resource.parent}")
+            parts += tar_as_text(resource.boot)
+    return "\n".join(parts) + "\n"
+
+
+def tar_as_text(content: bytes) -> list[str]:
+    parts = []
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for member in tar:
+            target = f" -> {member.linkname}" if member.issym() else ""
+            owner = f"{member.uname}:{member.gname}"
+            parts.append(f"=== /{member.name}{target} {member.mode:04o} {owner}")
+            file = tar.extractfile(member) if member.isfile() else None
+            if file:
+                parts.append(PRIVATE.sub(_digest, file.read()).decode())
+    return parts
+
+
+def _digest(match: re.Match[bytes]) -> bytes:
+    return b"PRIVATE sha256:" + hashlib.sha256(match[0]).hexdigest().encode()
+
+
+def test_the_demo_plex_is_what_it_always_was(demo: Plex, inputs: Inputs) -> None:
+    """A changed byte of what a node boots with shows up in review.
+
+    Write the file anew on purpose only: GOLDEN=write pytest tests/unit/plan
+    """
+    golden = GOLDEN / "demo.txt"
+    text = describe(plan_plex(demo, inputs))
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(text)
+
+    assert text == golden.read_text()
+
+
+def test_the_same_inputs_give_the_same_bytes(demo: Plex, inputs: Inputs) -> None:
+    assert plan_plex(demo, inputs) == plan_plex(demo, inputs)
+
+
+def test_a_plex_is_scaled_without_a_change_on_the_nodes_that_are_there(
+    demo: Plex, inputs: Inputs
+) -> None:
+    before = {r.key: resource_hash(r) for r in plan_plex(demo, inputs).resources}
+    after = {r.key: resource_hash(r) for r in plan_plex(replace(demo, workers=9), inputs).resources}
+
+    assert {key: after[key] for key in before} == before
+    assert len(after) == len(before) + 7
+
+
+def test_a_new_epoch_replaces_every_node_and_every_key(demo: Plex, inputs: Inputs) -> None:
+    old = plan_plex(demo, inputs).instances
+    new = plan_plex(replace(demo, epoch=2), inputs).instances
+
+    assert all(resource_hash(a) != resource_hash(b) for a, b in zip(old, new, strict=True))
+    keys = [set(re.findall("sha256:[0-9a-f]{64}", "\n".join(tar_as_text(i.boot)))) for i in old]
+    keys_after = [
+        set(re.findall("sha256:[0-9a-f]{64}", "\n".join(tar_as_text(i.boot)))) for i in new
+    ]
+    client = "/root/.ssh"  # the lab's own key is no key of the plex
+    assert client in "\n".join(tar_as_text(new[0].boot))
+    assert not keys[0] & keys_after[0]
+
+
+def test_another_image_replaces_the_node(demo: Plex, inputs: Inputs) -> None:
+    baked = {("local", "kube"): "plex-kube-ffffffffffff"}
+    old, new = plan_plex(demo, inputs), plan_plex(demo, replace(inputs, baked=baked))
+
+    assert resource_hash(old.instances[1]) != resource_hash(new.instances[1])
+
+
+def test_workers_follow_their_master(demo: Plex, inputs: Inputs) -> None:
+    master, *workers = plan_plex(demo, inputs).instances
+
+    assert master.parent is None
+    assert {worker.parent for worker in workers} == {master.key}
+
+
+def test_a_group_gives_its_nodes_sizes_labels_and_taints(demo: Plex, inputs: Inputs) -> None:
+    group = Group(
+        nodes=frozenset({3}),
+        type=None,
+        host=None,
+        size=Size(cpu=2, memory=2 << 30, disk=20 << 30),
+        labels=(("disk", "fast"),),
+        taints=(Taint("gpu", "yes", "NoSchedule"),),
+        kubelet=JsonText('{"maxPods": 40}'),
+    )
+    plan = plan_plex(replace(demo, groups=(group,)), inputs)
+    third = plan.instances[2]
+    files = "\n".join(tar_as_text(third.boot))
+
+    assert dict(third.config)["limits.memory"] == str(2 << 30)
+    assert dict(dict(third.devices)["root"])["size"] == str(20 << 30)
+    assert '"--node-labels=disk=fast --register-with-taints=gpu=yes:NoSchedule"' in files
+    assert "maxPods: 40" in files
+    assert "maxPods" not in "\n".join(tar_as_text(plan.instances[1].boot))
+
+
+def test_no_key_of_the_cluster_is_on_a_worker(demo: Plex, inputs: Inputs) -> None:
+    files = "\n".join(tar_as_text(plan_plex(demo, inputs).instances[1].boot))
+
+    for name in ("ca.key", "sa.key", "admin.conf", "kubeadm.yaml", "/etc/kubernetes/manifests/"):
+        assert name not in files
+
+
+def test_secrets_are_readable_by_root_only(demo: Plex, inputs: Inputs) -> None:
+    for instance in plan_plex(demo, inputs).instances:
+        with tarfile.open(fileobj=io.BytesIO(instance.boot)) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isfile() else None
+                if file and PRIVATE.search(file.read()):
+                    assert member.mode == 0o600, member.name
+
+
+def test_secrets_are_in_no_text_of_a_plan(demo: Plex, inputs: Inputs) -> None:
+    text = repr(plan_plex(demo, inputs))
+
+    assert "PRIVATE" not in text
+    assert "boot=" not in text
+
+
+@pytest.mark.parametrize(("version", "expected"), [(1, "cgroup"), (2, "cgroup2")])
+def test_the_control_groups_of_the_host_decide(
+    demo: Plex, inputs: Inputs, version: int, expected: str
+) -> None:
+    facts = {"local": HostFacts(version, sys_resource=True, cpus=4, memory=8 << 30)}
+    plan = plan_plex(demo, replace(inputs, facts=facts))
+    profile = next(r for r in plan.resources if r.key.startswith("profile/"))
+
+    assert f"lxc.{expected}.devices.allow=a" in dict(profile.config)["raw.lxc"]
+
+
+def test_every_node_knows_the_way_to_every_other_but_not_to_itself(
+    demo: Plex, inputs: Inputs
+) -> None:
+    small = Networks(IPv4Network("10.9.0.0/28"), IPv4Network("10.8.0.0/21"), demo.networks.services)
+    plan = plan_plex(replace(demo, networks=small), inputs)
+    second = "\n".join(tar_as_text(plan.instances[1].boot))
+
+    routes = re.findall(r"route replace (\S+) via (\S+)", second)
+    assert ("10.8.1.0/24", "10.9.0.11") in routes
+    assert ("10.8.3.0/24", "10.9.0.13") in routes
+    assert "10.8.2.0/24" not in dict(routes)
+    assert ("default", "10.9.0.1") in routes

@@ -1,0 +1,105 @@
+"""The order in which the engine `direct` makes and removes things."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from plexctl.clients.incus import Incus
+from plexctl.model.events import Outcome, Step
+from plexctl.model.hosts import Host, HostKind
+from plexctl.model.observed import HostState, SeenImage
+from plexctl.provision.direct import BOOT_TAR, DirectEngine
+from plexctl.provision.engine import Wishes
+
+from .test_diff import MASTER, OWNER, WANTED, whole
+
+
+@dataclass
+class RecordingIncus:
+    """Stands for a host: does nothing, and remembers what was asked of it."""
+
+    host: Host = field(default_factory=lambda: Host("local", HostKind.INCUS, "/none", "default", 3))
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    config: dict[str, dict[str, str]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __getattr__(self, call: str) -> Any:
+        def record(name: str, *arguments: Any, **more: Any) -> None:
+            with self.lock:
+                self.calls.append((call, name))
+                if "config" in more:
+                    self.config[name] = dict(more["config"])
+
+        return record
+
+
+class Silent:
+    @contextmanager
+    def step(self, title: str, *, expect: str = "") -> Iterator[Step]:
+        yield self
+
+    def progress(self, text: str, done: float | None = None) -> None: ...
+
+    def end(self, outcome: Outcome, text: str = "") -> None: ...
+
+    def mark(self, node: str, what: str) -> None: ...
+
+
+def applied(found: dict[str, HostState], wishes: Wishes, *, wanted: Any = WANTED) -> RecordingIncus:
+    incus = RecordingIncus()
+    engine = DirectEngine({"local": cast(Incus, incus)})
+    changes = engine.diff(wanted, found, wishes)
+    engine.apply(changes, found, "run9", Silent(), lambda _: None)
+    return incus
+
+
+def with_image(found: HostState) -> dict[str, HostState]:
+    image = SeenImage("abc", ("plex-kube-0123456789ab",), {}, 1)
+    state = HostState("local", found.instances, found.networks, found.profiles, (image,))
+    return {"local": state}
+
+
+def test_an_instance_has_its_files_before_it_starts() -> None:
+    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER))
+    order = [call for call in incus.calls if call[1] == "demo2"]
+
+    assert order == [("create", "demo2"), ("push", "demo2"), ("start", "demo2")]
+    assert incus.calls[:2] == [("put_network", "plex-demo"), ("put_profile", "plex-demo-kube")]
+    assert BOOT_TAR.startswith("/var/lib/plexctl/")
+
+
+def test_what_is_made_says_whose_it_is_and_by_which_run() -> None:
+    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER))
+
+    assert incus.config["demo3"]["user.plex.lab"] == OWNER.lab
+    assert incus.config["demo3"]["user.plex.run"] == "run9"
+    assert incus.config["demo3"]["user.plex.parent"] == "run9"
+    assert "user.plex.parent" not in incus.config["demo1"]
+
+
+def test_old_workers_are_gone_before_a_new_master_is_there() -> None:
+    wishes = Wishes(OWNER, replace=frozenset({MASTER}))
+    calls = applied(with_image(whole()["local"]), wishes).calls
+
+    made = calls.index(("create", "demo1"))
+    for name in ("demo1", "demo2", "demo3"):
+        assert calls.index(("delete_instance", name)) < made
+
+
+def test_a_new_worker_beside_an_old_master_names_the_run_that_made_it() -> None:
+    wishes = Wishes(OWNER, replace=frozenset({"instance/local/demo2"}))
+    incus = applied(with_image(whole()["local"]), wishes)
+
+    assert incus.config["demo2"]["user.plex.parent"] == "run1"
+    assert {name for _, name in incus.calls} == {"demo2"}
+
+
+def test_what_is_used_goes_last() -> None:
+    calls = applied(whole(), Wishes(OWNER), wanted=()).calls
+
+    assert calls[-2:] == [("delete_profile", "plex-demo-kube"), ("delete_network", "plex-demo")]
+    assert len(calls) == 5
