@@ -1,0 +1,95 @@
+"""The command line: `plexctl`. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from plexctl import __version__
+from plexctl.cli import plexes
+from plexctl.errors import ExitCode, PlexError
+
+app = typer.Typer(
+    name="plexctl",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich takes as long to import as all else together
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Interrupted(BaseException):
+    """A signal asks to stop. No KeyboardInterrupt: the library would end without a word."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def main() -> None:
+    """The console entry. Ends the process; whatever happens, a user sees no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show "✓" gets "?".
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app(prog_name="plexctl")
+    except PlexError as error:
+        _show(error)
+        sys.exit(error.exit_code)
+    except Interrupted as interrupted:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + interrupted.number)
+    except Exception as error:  # noqa: BLE001 - the last stop
+        from plexctl.cli.crash import as_bug
+
+        _show(as_bug(error))
+        sys.exit(ExitCode.FAILED)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+def _show(error: PlexError) -> None:
+    """Text to standard error; with `--json` also one object to standard output, as an answer."""
+    from plexctl.render.errors import colors, error_json, error_text
+
+    print(error_text(error, color=colors(sys.stderr.isatty())), file=sys.stderr)
+    options = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    if "--json" in options:
+        print(error_json(error), flush=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"plexctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            "-C", "--directory", metavar="DIR", help="The lab is this folder or one above it."
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Real Kubernetes labs on Incus hosts, baked once and recreated in seconds.
+
+    Ends with 0 when done, 1 if it failed, 2 on wrong usage or configuration; `plan` with 3 if
+    there are changes, `ssh` and `exec` with the code of the remote command.
+    """
+
+
+for verb in (plexes.plan, plexes.up, plexes.scale, plexes.status, plexes.destroy):
+    app.command()(verb)

@@ -7,11 +7,29 @@ from typing import Annotated
 
 import typer
 
+from plexctl.cli.complete import node_names, plex_names
+
 PlexArgument = Annotated[
-    str | None, typer.Argument(metavar="[PLEX]", help="The plex; default: the current or only one.")
+    str | None,
+    typer.Argument(
+        metavar="[PLEX]",
+        help="The plex; default: the current or only one.",
+        autocompletion=plex_names,
+        show_default=False,
+    ),
 ]
 PlexOption = Annotated[
-    str | None, typer.Option("--plex", help="The plex; default: the current or only one.")
+    str | None,
+    typer.Option(
+        "--plex",
+        metavar="PLEX",
+        help="The plex; default: the one that has the node, the current or only one.",
+        autocompletion=plex_names,
+    ),
+]
+NodeArgument = Annotated[
+    str,
+    typer.Argument(metavar="NODE", help='A node: "demo2", or "master".', autocompletion=node_names),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -22,7 +23,6 @@ _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_MANIFEST_LIMIT = 4 << 20
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -101,41 +101,34 @@ class Registry:
         top = self._manifest(reference, reference.tag)
         accept(top.digest)
         manifest = top
-        if top.media_type in _INDEXES:
-            digest = _choose(reference, top, architecture)
-            manifest = self._manifest(reference, f"sha256:{digest}", digest)
-        if manifest.media_type not in _MANIFESTS:
-            raise PlexError(f"{reference} has a manifest of an unknown kind, {manifest.media_type}")
         try:
-            wanted = [
-                (one["mediaType"], _hex(one["digest"]), int(one["size"]))
-                for one in (manifest.value["config"], *manifest.value["layers"])
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise PlexError(f"{reference} has a manifest that cannot be read") from error
+            if top.media_type in _INDEXES:
+                digest = _choose(reference, top, architecture)
+                manifest = self._manifest(reference, f"sha256:{digest}", digest)
+            parts = (manifest.value["config"], *manifest.value["layers"])
+            wanted = [(one["mediaType"], _hex(one["digest"]), int(one["size"])) for one in parts]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise WebError(f"{reference} has a manifest that cannot be read") from error
         total = sum(size for _, _, size in wanted) or 1
-        blobs, done = list[PulledBlob](), 0
+        blobs = list[PulledBlob]()
         for media_type, digest, size in wanted:
+            before = sum(one.size for one in blobs)
             file = folder / digest
-            before = done
-            self._blob(
-                reference, digest, file, lambda x, b=before, s=size: progress((b + x * s) / total)
-            )
+            share = functools.partial(_share_of, progress, before, size, total)
+            self._blob(reference, digest, file, share)
             blobs.append(PulledBlob(media_type, digest, size, file))
-            done += size
         return Pulled(top.digest, manifest.media_type, manifest.content, tuple(blobs))
 
     def _manifest(self, reference: Reference, name: str, expected: str | None = None) -> _Document:
         url = _url(reference, "manifests", name)
         accept = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
-        with self._web.get(url, headers=accept | self._authorized(reference, url)) as response:
-            content = response.raw.read(_MANIFEST_LIMIT, decode_content=True)
-            media_type = response.headers.get("Content-Type", "").partition(";")[0]
+        content, headers = self._web.read(url, accept | self._authorized(reference, url))
         try:
             value = json.loads(content)
-            document = _Document(str(value.get("mediaType", media_type)), content, value)
+            media_type = value.get("mediaType") or headers.get("Content-Type", "").partition(";")[0]
         except (ValueError, AttributeError) as error:
             raise WebError(f"{url} is no manifest") from error
+        document = _Document(media_type, content, value)
         if expected is not None:
             _check(f"the manifest of {reference}", expected, document.digest, url)
         return document
@@ -161,9 +154,15 @@ class Registry:
         realm = fields.pop("realm", "")
         if not realm.startswith("https://"):
             raise WebError(f"{url} asks for a token from {realm!r}, which is no HTTPS address")
-        with self._web.get(f"{realm}?{urlencode(fields)}") as response:
-            answer = response.json()
-        return str(answer.get("token") or answer.get("access_token") or "")
+        try:
+            answer = json.loads(self._web.read(f"{realm}?{urlencode(fields)}")[0])
+            return str(answer.get("token") or answer.get("access_token") or "")
+        except (ValueError, AttributeError) as error:
+            raise WebError(f"{realm} gives no token") from error
+
+
+def _share_of(progress: Progress, before: int, size: int, total: int, share: float) -> None:
+    progress((before + share * size) / total)
 
 
 def _url(reference: Reference, kind: str, name: str) -> str:

@@ -16,6 +16,7 @@ from plexctl.errors import PlexError
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 60.0
+DOCUMENT_LIMIT = 4 << 20
 _CHUNK = 1 << 20
 
 Progress = Callable[[float], None]
@@ -26,12 +27,18 @@ class WebError(PlexError):
     """A server cannot be reached, or does not give what was asked for."""
 
 
-def mismatch(what: str, expected: str, found: str, where: str) -> PlexError:
+def mismatch(
+    what: str,
+    expected: str,
+    found: str,
+    where: str,
+    hint: str = "nothing of it was kept: a damaged or changed file must not become part of a node",
+) -> PlexError:
     """Bytes are not those that are wanted. Digests are SHA-256 in hex."""
     return PlexError(
         f"{what}: the checksum does not match",
         details=(f"from      {where}", f"expected  sha256:{expected}", f"found     sha256:{found}"),
-        hint="nothing of it was kept; a damaged or changed file must not become part of a node",
+        hint=hint,
     )
 
 
@@ -47,7 +54,9 @@ class Web:
         # Given with each request: a session's own is overridden by REQUESTS_CA_BUNDLE.
         self._verify = str(ca) if ca else None
         self._session = requests.Session()
-        retry = Retry(total=3, connect=0, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504))
+        retry = Retry(
+            total=3, connect=0, other=0, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504)
+        )
         self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
 
     def unreachable(self, url: str) -> str | None:
@@ -90,13 +99,25 @@ class Web:
                 verify=self._verify,
             )
         except requests.exceptions.SSLError as error:
-            raise WebError(f"the certificate of {host} is not trusted ({error})") from error
-        except requests.RequestException as error:
+            raise WebError(f"{host} cannot be trusted", details=[str(error)]) from error
+        except OSError as error:  # all errors of requests, and of reading `ca`
             raise WebError(f"{host} cannot be reached", details=[str(error)]) from error
         if not response.ok and not accept_errors:
             response.close()
             raise WebError(f"{url}: HTTP {response.status_code} {response.reason}")
         return response
+
+    def read(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """A small document and the headers of its response."""
+        content = b""
+        with self.get(url, headers=headers) as response:
+            for chunk in _chunks(response, url):
+                content += chunk
+                if len(content) > DOCUMENT_LIMIT:
+                    raise WebError(f"{url} gives more than {DOCUMENT_LIMIT} bytes")
+            return content, response.headers
 
     def download(
         self,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
+from plexctl.config.shape import T
 from plexctl.config.source import Where
-from plexctl.config.values import parse_plex_name
+from plexctl.config.values import NAME, parse_plex_name
 from plexctl.config.words import Fault, did_you_mean
 from plexctl.errors import UsageError
 from plexctl.model.nodes import capacity
@@ -27,13 +28,14 @@ def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
     for draft in drafts.types.values():
         if draft.fields:
             _type(drafts, draft, draft.fields)
+    _names(drafts.types, NAME.parse)
     for name, plex in drafts.plexes.items():
         if plex.fields:
             _plex(drafts, plex, plex.fields, networks_of(name, plex.fields))
             if plex.fields.kubernetes:
                 _kubernetes(plex, plex.fields.kubernetes, kubernetes_versions)
     _overlaps(drafts)
-    _plex_names(drafts)
+    _names(drafts.plexes, parse_plex_name)
 
 
 def networks_of(name: str, fields: PlexFields) -> Networks:
@@ -127,10 +129,11 @@ def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks
         )
 
 
-def _plex_names(drafts: Drafts) -> None:
-    for name, draft in drafts.plexes.items():
+def _names(drafts: Mapping[str, Draft[T]], parse: Callable[[str], str]) -> None:
+    """Report names of files that what they declare cannot have."""
+    for name, draft in drafts.items():
         try:
-            parse_plex_name(name)
+            parse(name)
         except Fault as fault:
             draft.source.report((), str(fault), fault.hint)
 

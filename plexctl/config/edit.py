@@ -68,7 +68,9 @@ def _edited(text: str, workers: int) -> str:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         for key, value in reversed(root.value):
-            if key.value == FIELD and isinstance(value, yaml.ScalarNode):
+            if key.value == FIELD:
+                if not isinstance(value, yaml.ScalarNode):
+                    raise ValueError(f"{FIELD} is not a number")
                 start, end = value.start_mark.index, value.end_mark.index
                 space = " " if start == key.end_mark.index + 1 else ""
                 return f"{text[:start]}{space}{workers}{text[end:]}"

@@ -64,6 +64,9 @@ def read(file: Path) -> Source:
     source = Source(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        source.report((), "does not exist", "`plexctl init` writes one")
+        return source
     except OSError as error:
         source.report((), f"cannot be read: {error.strerror}")
         return source

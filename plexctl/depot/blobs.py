@@ -23,16 +23,6 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: str) -> None:
-    """Write a small file so that a crash leaves the old content or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(content)
-    sync(temporary)
-    temporary.replace(path)
-    sync(path.parent)
-
-
 @dataclass(frozen=True, slots=True)
 class Blobs:
     """Files by the SHA-256 of their bytes, read-only, below `root`/sha256."""

@@ -8,13 +8,13 @@ SHA256SUMS                          as sha256sum writes it, with paths below the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plexctl.clients.web import mismatch
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.pins import IMAGES, Component
-from plexctl.depot.sources import Made, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 
@@ -28,9 +28,7 @@ class Carried:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
-    def serve(
-        self, wanted: Sequence[Component], work: Path, reporter: Reporter
-    ) -> Iterator[Offer | Refusal]:
+    def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         for component in wanted:
             yield self._serve(component, work / component.name)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from plexctl.depot import golang
 from plexctl.depot.images import RECIPES, make_image
 from plexctl.depot.pins import Component
-from plexctl.depot.sources import Made, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
@@ -25,9 +25,7 @@ class GoBuild:
 
     name = SourceName.GOBUILD
 
-    def serve(
-        self, wanted: Sequence[Component], work: Path, reporter: Reporter
-    ) -> Iterator[Offer | Refusal]:
+    def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         able = []
         for component in wanted:
             try:
@@ -98,7 +96,7 @@ def _answer(
     pin = component.gobuild
     assert pin is not None
     made = (Made(name, pin.version, built[pin.module][name], 0o755) for name in pin.programs)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if component.release and component.release.version != pin.version:
         notes = (f"the official release would be {component.release.version}",)
     return Offer(component, pin.version, tuple(made), notes=notes)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients.web import mismatch
-from plexctl.depot.blobs import write_whole
 from plexctl.errors import PlexError
+from plexctl.model.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,4 @@ class Lock:
             self.check(what, found)
         if self.path is not None and not locked.items() <= known.items():
             text = json.dumps(known | dict(locked), indent=2, sort_keys=True)
-            write_whole(self.path, text + "\n")
+            write_atomic(self.path, f"{text}\n".encode())

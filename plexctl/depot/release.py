@@ -6,8 +6,8 @@ import functools
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from plexctl.clients.web import Progress, Web, WebError, mismatch
 from plexctl.depot.archive import Blob, blob, write_oci
 from plexctl.depot.lock import Lock
 from plexctl.depot.pins import Component, Download, ImagePin
-from plexctl.depot.sources import Made, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter, Step
 
@@ -39,25 +39,22 @@ class Release:
         self._lock = lock
         self._silent: dict[str, str | None] = {}  # by host: why it does not answer
 
-    def serve(
-        self, wanted: Sequence[Component], work: Path, reporter: Reporter
-    ) -> Iterator[Offer | Refusal]:
+    def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         for component in wanted:
-            url = _first_url(component)
-            reason = self._unreachable(url)
-            if reason:
+            if reason := self._unreachable(_first_url(component)):
                 yield Refusal(component, reason)
                 continue
             folder = work / component.name
             folder.mkdir()
-            try:
-                yield (
-                    self._images(component, folder, reporter)
-                    if component.images
-                    else (self._programs(component, folder, reporter))
-                )
-            except WebError as error:
-                yield Refusal(component, error.summary, error.details, error.hint)
+            yield self._answer(component, folder, reporter)
+
+    def _answer(self, component: Component, work: Path, reporter: Reporter) -> Offer | Refusal:
+        try:
+            if component.images:
+                return self._images(component, work, reporter)
+            return self._programs(component, work, reporter)
+        except WebError as error:
+            return Refusal(component, error.summary, error.details, error.hint)
 
     def _unreachable(self, url: str) -> str | None:
         host = urlsplit(url).netloc
@@ -146,9 +143,12 @@ def _at_once(
             for index, item in enumerate(items)
         ]
         try:
-            return tuple(future.result() for future in futures)
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
+    for future in done:  # before those that were only stopped
+        future.result()
+    return tuple(future.result() for future in futures)
 
 
 def _first_url(component: Component) -> str:
@@ -163,6 +163,13 @@ def _unpacked(download: Download, file: Path, work: Path) -> dict[str, Path]:
     """The artifacts of a download whose checksum is right."""
     if download.artifact:
         return {download.artifact: file.rename(work / download.artifact)}
+    try:
+        return _members(download, file, work)
+    except tarfile.TarError as error:
+        raise PlexError(f"{download.url} is no archive", details=[str(error)]) from error
+
+
+def _members(download: Download, file: Path, work: Path) -> dict[str, Path]:
     files = {}
     with tarfile.open(file) as archive:
         members = {member.name.removeprefix("./"): member for member in archive}

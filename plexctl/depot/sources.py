@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -37,13 +37,12 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One artifact, as a file that the depot may take away."""
+    """One artifact, verified by its source, as a file that the depot may take away."""
 
     name: str
     version: str
     file: Path
     mode: int
-    expected: str | None = None  # SHA-256 in hex, where it is known beforehand
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +69,13 @@ class Refusal:
     hint: str | None = None
 
 
+Answers = Generator[Offer | Refusal, None, None]
+
+
 class Source(Protocol):
     """One of the three. It raises only when bytes are wrong; what it cannot do, it refuses."""
 
     name: SourceName
 
-    def serve(
-        self, wanted: Sequence[Component], work: Path, reporter: Reporter
-    ) -> Iterator[Offer | Refusal]:
+    def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         """Answer once for each of `wanted`. `work` is an empty folder that is removed later."""

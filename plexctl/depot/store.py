@@ -1,21 +1,22 @@
-"""The depot: verified artifacts by content, an index of them by pin."""
+"""The depot: a folder of verified artifacts, by content, shared by all labs of a user."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from plexctl.clients.web import Web, mismatch
-from plexctl.depot.blobs import Blobs, sha256_of, write_whole
+from plexctl.depot.blobs import Blobs, sha256_of
 from plexctl.depot.carried import Carried
 from plexctl.depot.gobuild import GoBuild
+from plexctl.depot.golang import cores
+from plexctl.depot.index import Artifact, Index, Stored
 from plexctl.depot.lock import Lock
 from plexctl.depot.pins import Component, KubernetesRelease, Pins
 from plexctl.depot.release import Release
@@ -23,87 +24,48 @@ from plexctl.depot.sources import Offer, Refusal, Source, SourceName, Sources
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
+__all__ = ["Artifact", "Damaged", "Depot", "Pruned", "Stored"]
+
 LOCK_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One file of the depot: a program, or an OCI archive of a container image."""
-
-    component: str
-    name: str  # "kubeadm", "etcd.tar"
-    version: str
-    digest: str  # SHA-256 in hex
-    size: int  # bytes
-    path: Path  # where its bytes are; read-only, named by digest
-    mode: int  # what it is installed with: 0o755
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A component in the depot. `notes` say what a user should know of where it came from."""
-
-    component: str
-    version: str
-    source: SourceName
-    artifacts: tuple[Artifact, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 in hex over names, modes and bytes of all artifacts."""
-        parts = sorted((one.name, one.mode, one.digest) for one in self.artifacts)
-        return hashlib.sha256(json.dumps([self.component, parts]).encode()).hexdigest()
-
-    def artifact(self, name: str) -> Artifact:
-        return next(one for one in self.artifacts if one.name == name)
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """An artifact whose bytes have changed or are gone."""
+    """An artifact whose bytes have changed, or are gone."""
 
     component: str
+    version: str
     name: str
-    expected: str
-    found: str  # SHA-256 in hex, or "nothing"
+    expected: str  # SHA-256 in hex
+    found: str  # the same, or NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    entries: tuple[str, ...]  # "kubernetes 1.35.4"
+    components: tuple[str, ...]  # "kubernetes 1.35.4"
     blobs: int
     freed: int  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A file of the index. `locked` is what depot.lock of a lab that uses it must say."""
-
-    key: str
-    stored: Stored
-    locked: Mapping[str, str]
-
-
 class Depot:
-    """A folder of artifacts, shared by all labs of a user."""
+    """`root` is made when it is first filled; it holds blobs/, index/ and, for a while, work/."""
 
     def __init__(self, root: Path, sources: Sources | None = None) -> None:
         self.root = root
         self.sources = sources or Sources()
         self._blobs = Blobs(root / "blobs")
-        self._index = root / "index"
+        self._index = Index(root / "index", self._blobs)
         self._work = root / "work"
         self._lock = Lock(self.sources.lock)
 
     def find(self, component: str, release: KubernetesRelease) -> Stored | None:
-        """What the depot has of a component of `release`. Quick: no bytes are read."""
-        entry = self._read(self._index / f"{release.component(component).key}.json")
-        return entry.stored if entry else None
+        """What the depot has of a component of `release`. Quick: no artifact is read."""
+        return self._index.get(release.component(component).key)
 
     def list(self) -> tuple[Stored, ...]:
         """All components, also those that no pin uses any more."""
-        return tuple(entry.stored for entry in self._entries())
+        return tuple(self._index.whole())
 
     def fill(
         self, release: KubernetesRelease, components: Sequence[str], reporter: Reporter
@@ -113,82 +75,89 @@ class Depot:
         Each missing one comes from the first source that can serve it. PlexError if none can, and
         if bytes are wrong, which ends the fill at once; what was whole before then is kept.
         """
-        wanted = [release.component(name) for name in components]
-        with self._locked(reporter):
-            missing = [one for one in wanted if not self._verified(one, reporter)]
-            if missing:
-                self._fetch(missing, reporter)
-        found = (self.find(one.name, release) for one in wanted)
-        return tuple(stored for stored in found if stored is not None)
+        wanted = [release.component(name) for name in dict.fromkeys(components)]
+        with self._alone(reporter):
+            has = {one.name: stored for one in wanted if (stored := self._verified(one, reporter))}
+            missing = [one for one in wanted if one.name not in has]
+            has |= {stored.component: stored for stored in self._fetched(missing, reporter)}
+        return tuple(has[one.name] for one in wanted)
 
     def verify(self) -> tuple[Damaged, ...]:
         """Read every byte. What uses a damaged file is forgotten: the next fill mends it."""
-        with self._locked():
-            damaged: list[Damaged] = []
-            for path in self._index.glob("*.json"):
-                entry = self._parse(path)
-                found = self._damage(entry) if entry else []
-                damaged += found
-                if found or not entry:
-                    self._forget(path, found)
-            return tuple(damaged)
+        with self._alone():
+            return tuple(one for key in self._index.names() for one in self._examined(key))
 
     def prune(self, pins: Pins) -> Pruned:
         """Drop what no pin uses."""
-        keys = {one.key for release in pins.releases for one in release.components.values()}
-        with self._locked():
-            gone = [entry for entry in self._entries() if entry.key not in keys]
-            for entry in gone:
-                self._path(entry.key).unlink()
-            used = {
-                artifact.digest for entry in self._entries() for artifact in entry.stored.artifacts
-            }
+        pinned = {one.key for release in pins.releases for one in release.components.values()}
+        with self._alone():
+            entries = {key: self._index.read(key) for key in self._index.names()}
+            gone = [key for key in entries if key not in pinned]
+            for key in gone:
+                self._index.drop(key)
+            kept = (stored for key, stored in entries.items() if key in pinned and stored)
+            used = {artifact.digest for stored in kept for artifact in stored.artifacts}
             unused = [digest for digest in self._blobs.digests() if digest not in used]
             freed = sum(self._blobs.drop(digest) for digest in unused)
-        names = (f"{entry.stored.component} {entry.stored.version}" for entry in gone)
+        names = (f"{one.component} {one.version}" for key in gone if (one := entries[key]))
         return Pruned(tuple(names), len(unused), freed)
 
-    def _verified(self, component: Component, reporter: Reporter) -> bool:
-        entry = self._read(self._path(component.key))
-        if entry is None:
-            return False
+    def _verified(self, component: Component, reporter: Reporter) -> Stored | None:
+        stored = self._index.get(component.key)
+        if stored is None:
+            return None
         with reporter.step(f"depot: {component.name}") as step:
-            for damaged in self._damage(entry):
-                self._forget(self._path(component.key), [damaged])
-                where = str(self._blobs.path(damaged.expected))
+            for damaged in self._examined(component.key):
                 raise mismatch(
-                    f"{damaged.name} of {component.name} {entry.stored.version}",
+                    f"{damaged.name} of {damaged.component} {damaged.version} in the depot",
                     damaged.expected,
                     damaged.found,
-                    where,
+                    str(self._blobs.path(damaged.expected)),
+                    hint="it was removed: the next fill gets it anew",
                 )
-            self._lock.keep(entry.locked)
-            step.end(Outcome.UNCHANGED, f"{entry.stored.version} from {entry.stored.source}")
-        return True
+            self._lock.keep(stored.locked)
+            step.end(Outcome.UNCHANGED, f"{stored.version} from {stored.source}, verified")
+        return stored
 
-    def _fetch(self, missing: Sequence[Component], reporter: Reporter) -> None:
-        refusals: list[tuple[SourceName, Refusal]] = []
+    def _examined(self, key: str) -> Sequence[Damaged]:
+        """What is damaged of an entry. Then the entry is forgotten, and the damaged files too."""
+        stored = self._index.read(key)
+        if stored is None:
+            self._index.drop(key)
+            return ()
+        with ThreadPoolExecutor(cores()) as pool:
+            found = tuple(pool.map(_digest_of, (one.path for one in stored.artifacts)))
+        damaged = [
+            Damaged(stored.component, stored.version, one.name, one.digest, digest)
+            for one, digest in zip(stored.artifacts, found, strict=True)
+            if digest != one.digest
+        ]
+        if damaged:
+            self._index.drop(key)
+            for one in damaged:
+                self._blobs.drop(one.expected)
+        return damaged
+
+    def _fetched(self, missing: Sequence[Component], reporter: Reporter) -> Iterator[Stored]:
+        refusals: dict[str, list[tuple[SourceName, Refusal]]] = {one.name: [] for one in missing}
         for source in self._sources():
+            if not missing:
+                return
             work = self._work / source.name
             work.mkdir(parents=True)
             served = set[str]()
-            for answer in source.serve(missing, work, reporter):
-                if isinstance(answer, Refusal):
-                    refusals.append((source.name, answer))
-                    continue
-                why = [_line(n, r) for n, r in refusals if r.component == answer.component]
-                self._store(answer, source.name, why, reporter)
-                served.add(answer.component.name)
+            with closing(source.serve(missing, work, reporter)) as answers:
+                for answer in answers:
+                    name = answer.component.name
+                    if isinstance(answer, Refusal):
+                        refusals[name].append((source.name, answer))
+                        continue
+                    why = [f"not from {n}: {refusal.reason}" for n, refusal in refusals[name]]
+                    yield self._stored(answer, source.name, why, reporter)
+                    served.add(name)
             missing = [one for one in missing if one.name not in served]
-            if not missing:
-                return
-        names = {one.name for one in missing}
-        left = [(name, refusal) for name, refusal in refusals if refusal.component.name in names]
-        raise PlexError(
-            f"no source can serve {', '.join(sorted(names))}",
-            details=_explained(left),
-            hint=next((refusal.hint for _, refusal in reversed(left) if refusal.hint), None),
-        )
+        if missing:
+            raise _unserved({one.name: refusals[one.name] for one in missing})
 
     def _sources(self) -> Iterator[Source]:
         for name in self.sources.allowed:
@@ -200,125 +169,56 @@ class Depot:
                 case SourceName.GOBUILD:
                     yield GoBuild()
 
-    def _store(
+    def _stored(
         self, offer: Offer, source: SourceName, why: Sequence[str], reporter: Reporter
-    ) -> None:
+    ) -> Stored:
         name = offer.component.name
         with reporter.step(f"depot: {name}") as step:
             artifacts = []
             for made in offer.made:
-                digest = sha256_of(made.file)
-                if made.expected not in (None, digest):
-                    raise mismatch(
-                        f"{made.name} of {name} {offer.version}", made.expected, digest, source
-                    )
-                size, path = made.file.stat().st_size, self._blobs.path(digest)
+                digest, size = sha256_of(made.file), made.file.stat().st_size
+                path = self._blobs.path(digest)
                 artifacts.append(
                     Artifact(name, made.name, made.version, digest, size, path, made.mode)
                 )
-            # All are good: only now is one kept.
             for made, artifact in zip(offer.made, artifacts, strict=True):
                 self._blobs.take(made.file, artifact.digest)
             notes = (*offer.notes, *why)
-            stored = Stored(name, offer.version, source, tuple(artifacts), notes)
-            self._write(_Entry(offer.component.key, stored, dict(offer.locked)))
+            stored = Stored(name, offer.version, source, tuple(artifacts), notes, offer.locked)
             self._lock.keep(offer.locked)
+            self._index.put(offer.component.key, stored)
             step.end(Outcome.CHANGED, "; ".join((f"{offer.version} from {source}", *notes)))
-
-    def _damage(self, entry: _Entry) -> list[Damaged]:
-        damaged = []
-        for artifact in entry.stored.artifacts:
-            found = sha256_of(artifact.path) if artifact.path.exists() else "nothing"
-            if found != artifact.digest:
-                damaged.append(
-                    Damaged(entry.stored.component, artifact.name, artifact.digest, found)
-                )
-        return damaged
-
-    def _forget(self, path: Path, damaged: Sequence[Damaged]) -> None:
-        path.unlink()
-        for one in damaged:
-            self._blobs.drop(one.expected)
-
-    def _path(self, key: str) -> Path:
-        return self._index / f"{key}.json"
-
-    def _entries(self) -> Iterator[_Entry]:
-        for path in sorted(self._index.glob("*.json")):
-            if entry := self._read(path):
-                yield entry
-
-    def _read(self, path: Path) -> _Entry | None:
-        """An entry, if all of its files are there; their bytes are not read."""
-        entry = self._parse(path)
-        whole = entry and all(self._blobs.has(a.digest, a.size) for a in entry.stored.artifacts)
-        return entry if whole else None
-
-    def _parse(self, path: Path) -> _Entry | None:
-        try:
-            raw = json.loads(path.read_text())
-            artifacts = tuple(
-                Artifact(**one, component=raw["component"], path=self._blobs.path(one["digest"]))
-                for one in raw["artifacts"]
-            )
-            stored = Stored(
-                raw["component"],
-                raw["version"],
-                SourceName(raw["source"]),
-                artifacts,
-                tuple(raw["notes"]),
-            )
-            return _Entry(path.stem, stored, raw["locked"])
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            return None  # of another version of plexctl: as good as not there
-
-    def _write(self, entry: _Entry) -> None:
-        artifacts = [
-            {
-                "name": one.name,
-                "version": one.version,
-                "digest": one.digest,
-                "size": one.size,
-                "mode": one.mode,
-            }
-            for one in entry.stored.artifacts
-        ]
-        raw = {
-            "component": entry.stored.component,
-            "version": entry.stored.version,
-            "source": entry.stored.source,
-            "notes": entry.stored.notes,
-            "locked": dict(entry.locked),
-            "artifacts": artifacts,
-        }
-        write_whole(self._path(entry.key), json.dumps(raw, indent=1))
+        return stored
 
     @contextmanager
-    def _locked(self, reporter: Reporter | None = None) -> Iterator[None]:
+    def _alone(self, reporter: Reporter | None = None) -> Iterator[None]:
         """Alone in the depot, with an empty folder for what is under way."""
-        self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.root / "lock")
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            _wait_for(lock, reporter)
-        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            _acquire(lock, reporter)
             # Whatever is there was left by a crash: nobody else is at work.
             shutil.rmtree(self._work, ignore_errors=True)
             yield
+        except OSError as error:
+            raise PlexError(f"the depot {self.root}: {error}") from error
         finally:
-            shutil.rmtree(self._work, ignore_errors=True)
+            if lock.is_locked:
+                shutil.rmtree(self._work, ignore_errors=True)
             lock.release()
 
 
-def _wait_for(lock: FileLock, reporter: Reporter | None) -> None:
+def _acquire(lock: FileLock, reporter: Reporter | None) -> None:
+    try:
+        lock.acquire(timeout=0)
+        return
+    except Timeout:
+        pass
     try:
         if reporter is None:
             lock.acquire(timeout=LOCK_SECONDS)
             return
-        with reporter.step("wait for another plexctl that fills the depot"):
+        with reporter.step("wait for another plexctl that uses the depot"):
             lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
         raise PlexError(
@@ -327,11 +227,20 @@ def _wait_for(lock: FileLock, reporter: Reporter | None) -> None:
         ) from error
 
 
-def _line(source: SourceName, refusal: Refusal) -> str:
-    return f"{source}: {refusal.reason}"
+def _digest_of(path: Path) -> str:
+    return sha256_of(path) if path.exists() else NOTHING
 
 
-def _explained(refusals: Sequence[tuple[SourceName, Refusal]]) -> Iterator[str]:
-    for source, refusal in refusals:
-        yield f"{refusal.component.name}: {_line(source, refusal)}"
-        yield from (f"    {line}" for line in refusal.details)
+def _unserved(refusals: dict[str, list[tuple[SourceName, Refusal]]]) -> PlexError:
+    details: list[str] = []
+    hints: list[str] = []
+    for name, those in refusals.items():
+        for source, refusal in those:
+            details.append(f"{name}: {source}: {refusal.reason}")
+            details += (f"    {line}" for line in refusal.details)
+            hints += [refusal.hint] if refusal.hint else []
+    return PlexError(
+        f"no source can serve {', '.join(refusals)}",
+        details=details,
+        hint="; ".join(dict.fromkeys(hints)) or None,
+    )

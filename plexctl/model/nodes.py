@@ -35,9 +35,10 @@ def pod_network(networks: Networks, index: int) -> IPv4Network:
 
 
 def mac(plex: str, index: int) -> str:
-    """A MAC address below Incus' own prefix, the same on every machine."""
-    digest = hashlib.sha256(f"{plex}/{index}".encode()).digest()
-    return "10:66:6a:" + ":".join(f"{byte:02x}" for byte in digest[:3])
+    """A MAC address below Incus' own prefix, the same on every machine; none twice on a bridge."""
+    digest = hashlib.sha256(plex.encode()).digest()
+    last = (digest[0], *index.to_bytes(2))
+    return "10:66:6a:" + ":".join(f"{byte:02x}" for byte in last)
 
 
 def node_name(plex: str, index: int) -> str:

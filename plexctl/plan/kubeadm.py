@@ -136,10 +136,9 @@ def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
         "cgroupDriver": "cgroupfs" if facts.cgroup == 1 else "systemd",
         "clusterDNS": [str(plex.networks.dns_service)],
         "clusterDomain": plex.domain,
-        # The disk and the memory that a node sees are its host's: nothing to evict for.
+        # The disk that a node sees is its host's: nothing to evict for.
         "evictionHard": {
             "imagefs.available": "0%",
-            "memory.available": "0",
             "nodefs.available": "0%",
             "nodefs.inodesFree": "0%",
         },

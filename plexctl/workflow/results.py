@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from plexctl.provision.engine import Action
 
@@ -48,6 +49,7 @@ class UpResult:
     nodes: tuple[NodeRow, ...]
     seconds: Mapping[str, float]  # "api", "nodes", "dns", "all": since the command began
     run: str
+    kubeconfig: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class ListRow:
     nodes: int
     running: int
     network: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListResult:
+    plexes: tuple[ListRow, ...]
 
 
 @dataclass(frozen=True, slots=True)

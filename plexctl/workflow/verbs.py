@@ -103,4 +103,6 @@ def _converged(
 ) -> UpResult:
     done = converge(ctx, plex, run, replace=frozenset(replaced), drained=drain, waiting=wait)
     rows = node_rows(ctx, plex) if wait else ()
-    return UpResult(plex.name, done.changes, rows, {**done.seconds, "all": run.seconds()}, run.id)
+    seconds = {**done.seconds, "all": run.seconds()}
+    kubeconfig = ctx.access(plex.name) / "kubeconfig"
+    return UpResult(plex.name, done.changes, rows, seconds, run.id, kubeconfig)

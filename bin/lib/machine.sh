@@ -1,0 +1,322 @@
+# What a Debian or Ubuntu machine needs before it can carry a plex, step by step.
+# Each step is a pair: look_STEP prints what would be changed, nothing if there is nothing to
+# do, and needs no privileges; do_STEP does it. Sourced after common.sh.
+# shellcheck shell=bash disable=SC2034
+
+SOCKET=/var/lib/incus/unix.socket
+POOL=default # what clusters/hosts.yaml means that names none
+POOL_GIB=60  # at most; sparse, so it takes what is used
+BACKPORTS=/etc/apt/sources.list.d/plexctl-backports.sources
+SYSCTLS=/etc/sysctl.d/60-plexctl.conf
+
+STEPS=(packages kernel incus access pool uv environment) # run by quickstart
+# Such as debian-12 or ubuntu-24.04.
+SYSTEM=$(
+  # shellcheck source=/dev/null
+  source /etc/os-release
+  echo "$ID-${VERSION_ID-}"
+)
+
+# --- packages ---
+
+NEEDED=(btrfs-progs nftables iproute2 dnsmasq-base # what Incus works with
+  debootstrap gpgv debian-archive-keyring          # the root of an image
+  zstd openssh-client ca-certificates)
+FOR_BUILDS=(gcc libc6-dev libseccomp-dev pkgconf)
+
+look_packages() {
+  local missing incus
+  mapfile -t missing < <(missing_packages)
+  if ! find_incusd >/dev/null; then
+    incus=$(incus_package)
+    missing+=("$incus" lxcfs)
+    ! needs_backports || missing+=("(from bookworm-backports, added in $BACKPORTS)")
+  fi
+  ((${#missing[@]} == 0)) || echo "install ${missing[*]}"
+}
+
+do_packages() {
+  local missing incus backports=()
+  mapfile -t missing < <(missing_packages)
+  ! needs_backports || add_backports
+  logged as_root apt-get -q -o DPkg::Lock::Timeout=300 update
+  if ! find_incusd >/dev/null; then
+    [[ $SYSTEM != debian-12 ]] || backports=(--target-release bookworm-backports)
+    incus=$(incus_package)
+    install_packages "${backports[@]}" "$incus" lxcfs
+  fi
+  ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
+}
+
+# Those beside Incus, a line for each.
+missing_packages() {
+  local wanted=("${NEEDED[@]}") installed package
+  find_uv >/dev/null || wanted+=(python3-venv)
+  installed=" $(dpkg-query -W -f '${Package}=${db:Status-Status} ' \
+    "${wanted[@]}" "${FOR_BUILDS[@]}" 2>/dev/null || true)"
+  # Kubernetes is built from its Go modules where its releases are out of reach.
+  if command -v go >/dev/null && [[ $installed != *" libseccomp-dev=installed "* ]] &&
+    ! timeout 3 bash -c '</dev/tcp/dl.k8s.io/443' 2>/dev/null; then
+    wanted+=("${FOR_BUILDS[@]}")
+  fi
+  for package in "${wanted[@]}"; do
+    [[ $installed == *" $package=installed "* ]] || echo "$package"
+  done
+}
+
+# The package of Incus' daemon: without qemu where the two are apart.
+incus_package() {
+  case $SYSTEM in
+    debian-12 | debian- | debian-1[3-9] | ubuntu-2[5-9].*) echo incus-base ;;
+    ubuntu-24.*) echo incus ;;
+    *)
+      # Somebody may have added a source of it.
+      apt-cache policy incus 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null ||
+        die "Incus is not packaged for this system ($SYSTEM)" \
+          "add the packages of https://github.com/zabbly/incus, then run this again"
+      echo incus
+      ;;
+  esac
+}
+
+needs_backports() {
+  [[ $SYSTEM == debian-12 ]] && ! find_incusd >/dev/null &&
+    ! apt_sources | grep ' bookworm-backports$' >/dev/null
+}
+
+# From the mirror that this machine uses already.
+add_backports() {
+  local mirror
+  mirror=$(apt_sources | awk '$2 == "bookworm" { print $1 }' | sort -u | head -n 1)
+  as_root tee "$BACKPORTS" >/dev/null <<SOURCE
+Types: deb
+URIs: ${mirror:-http://deb.debian.org/debian}
+Suites: bookworm-backports
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+SOURCE
+}
+
+# URI and suite of each package list that apt is told to use, fetched or not.
+apt_sources() {
+  # shellcheck disable=SC2016  # apt's own placeholders
+  apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages'
+}
+
+# join SEPARATOR WORD…
+join() {
+  local separator=$1 text=${2-} word
+  for word in "${@:3}"; do
+    text+=$separator$word
+  done
+  echo "$text"
+}
+
+# --- kernel ---
+
+# Least values: nodes share the host's kernel, and each needs its part of these.
+LEAST=(
+  fs.inotify.max_user_instances=8192 # systemd, containerd and kubelet of each node
+  fs.inotify.max_user_watches=524288
+  kernel.keys.maxkeys=20000 # one for each container of each pod
+  kernel.keys.maxbytes=2000000
+  net.ipv4.ip_forward=1
+  net.ipv4.neigh.default.gc_thresh1=8192 # each node knows each other: N² neighbours
+  net.ipv4.neigh.default.gc_thresh2=16384
+  net.ipv4.neigh.default.gc_thresh3=32768
+)
+
+look_kernel() {
+  local texts=() raised=() least name
+  has_overlay || ! can_load_modules || texts+=("load the module overlay")
+  for least in $(low_sysctls); do
+    name=${least%=*}
+    settable "$name" || continue # do_kernel cannot help it: see note_kernel
+    raised+=("$name $(<"$(sysctl_file "$name")") → ${least#*=}")
+  done
+  ((${#raised[@]} == 0)) || texts+=("raise $(join ', ' "${raised[@]}"), kept in $SYSCTLS")
+  join '; ' "${texts[@]}"
+}
+
+do_kernel() {
+  local least kept
+  if ! has_overlay && can_load_modules; then
+    logged as_root modprobe overlay
+    echo overlay | as_root tee /etc/modules-load.d/plexctl.conf >/dev/null
+  fi
+  kept=$(cat "$SYSCTLS" 2>/dev/null || true)
+  for least in $(low_sysctls); do
+    if ! echo "${least#*=}" | as_root tee "$(sysctl_file "${least%=*}")" >/dev/null 2>&1; then
+      echo "warning: ${least%=*} cannot be set here; ${least#*=} is needed for many nodes" >&2
+      continue
+    fi
+    [[ $kept == *"$least"* ]] || kept+=${kept:+$'\n'}$least
+  done
+  [[ -z $kept ]] || echo "$kept" | as_root tee "$SYSCTLS" >/dev/null
+}
+
+# Those of $LEAST that are lower now.
+low_sysctls() {
+  local least file
+  for least in "${LEAST[@]}"; do
+    file=$(sysctl_file "${least%=*}")
+    [[ ! -r $file ]] || (($(<"$file") >= ${least#*=})) || echo "$least"
+  done
+}
+
+sysctl_file() {
+  echo "/proc/sys/${1//.//}"
+}
+
+# Root sees whether a container's /proc lets it; others learn it by trying.
+settable() {
+  ((EUID)) || [[ -w $(sysctl_file "$1") ]]
+}
+
+has_overlay() {
+  grep -qw overlay /proc/filesystems
+}
+
+can_load_modules() {
+  [[ -d /lib/modules/$(uname -r) ]] && command -v modprobe >/dev/null
+}
+
+# --- Incus' daemon ---
+
+look_incus() {
+  incus_listens && return
+  if [[ -d /run/systemd/system ]]; then
+    echo "start Incus now and at each boot (systemd)"
+  else
+    echo "start Incus' daemon in the background (no systemd here: again after a reboot)"
+  fi
+}
+
+do_incus() {
+  if [[ -d /run/systemd/system ]]; then
+    logged as_root systemctl enable --now incus.socket incus.service
+  else
+    as_root mkdir -p /var/log/incus /var/lib/incus-lxcfs
+    grep -q ' /var/lib/incus-lxcfs fuse.lxcfs ' /proc/mounts ||
+      detach /var/log/incus/lxcfs.log lxcfs /var/lib/incus-lxcfs
+    detach /var/log/incus/incusd.log "$(find_incusd)" --group incus-admin
+  fi
+  logged as_root incus admin waitready --timeout 120
+}
+
+# Systemd's socket unit counts: the first question starts the daemon.
+incus_listens() {
+  grep -qs " $SOCKET\$" /proc/net/unix
+}
+
+find_incusd() {
+  local file
+  for file in /usr/libexec/incus/incusd /opt/incus/lib/systemd/incusd; do
+    if [[ -x $file ]]; then
+      echo "$file"
+      return
+    fi
+  done
+  return 1
+}
+
+# detach LOG PROGRAM…: let it live on by itself, holding nothing of ours: not the terminal, nor
+# a pipe whose reader waits for its end.
+detach() {
+  # shellcheck disable=SC2016  # expanded by the inner shell
+  as_root setsid --fork bash -c '
+    log=$1; shift
+    exec </dev/null >>"$log" 2>&1
+    for fd in /proc/$$/fd/*; do
+      fd=${fd##*/}
+      ((fd <= 2)) || eval "exec $fd>&-"
+    done
+    ulimit -n "$(ulimit -Hn)"
+    cd /
+    PATH=/usr/libexec/incus:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    exec "$@"' detach "$@"
+}
+
+# --- access of who is not root ---
+
+look_access() {
+  ((EUID)) || return 0
+  [[ " $(id -nG "$(id -un)") " == *" incus-admin "* ]] ||
+    echo "add $(id -un) to the group incus-admin, which is as good as root on this machine"
+}
+
+do_access() {
+  logged as_root usermod --append --groups incus-admin "$(id -un)"
+}
+
+# --- storage pool ---
+
+look_pool() {
+  local unless=
+  if incus_listens; then
+    incus_command storage show "$POOL" >/dev/null 2>&1 && return
+    incus_command query /1.0 >/dev/null 2>&1 || unless=", unless it exists"
+  elif [[ -e /var/lib/incus/database ]]; then
+    unless=", unless it exists" # a daemon that is down cannot be asked
+  fi
+  echo "create the storage pool $POOL: btrfs in a sparse file of $(pool_gib) GiB below" \
+    "/var/lib/incus$unless"
+}
+
+do_pool() {
+  local gib
+  gib=$(pool_gib)
+  ((gib >= 6)) || die "too little room for a storage pool: 60 % of what is free are $gib GiB" \
+    "free some, or create the pool elsewhere: incus storage create $POOL btrfs source=/dev/…"
+  if ! incus_command storage create "$POOL" btrfs size="${gib}GiB" >>"$LOG" 2>&1; then
+    echo "warning: btrfs does not work here; the pool is a plain folder, and each node a full" \
+      "copy of its image" >&2
+    logged incus_command storage create "$POOL" dir
+  fi
+}
+
+pool_gib() {
+  local where=/var/lib/incus free
+  [[ -d $where ]] || where=/var/lib
+  free=$(df -Pk "$where" | awk 'NR == 2 { print int($4 * 0.6 / 1048576) }')
+  echo $((free < POOL_GIB ? free : POOL_GIB))
+}
+
+# As root where this shell may not: before the user was asked only if sudo asks nothing.
+incus_command() {
+  if [[ -w $SOCKET ]]; then
+    timeout 120 incus "$@" </dev/null
+  else
+    timeout 120 sudo -n incus "$@" </dev/null
+  fi
+}
+
+# --- Python ---
+
+look_uv() {
+  find_uv >/dev/null || echo "fetch uv $UV_VERSION into $CACHE/uv"
+}
+
+do_uv() {
+  make_uv
+}
+
+look_environment() {
+  environment_fresh || echo "bring $ROOT/.venv in step with uv.lock (0.4 GB)"
+}
+
+do_environment() {
+  sync_environment "$(find_uv)" --no-dev --inexact
+}
+
+# --- what a user should know and is left alone ---
+
+notes() {
+  local least
+  for least in $(low_sysctls); do
+    settable "${least%=*}" || echo "${least%=*} cannot be raised here: fewer nodes fit"
+  done
+  has_overlay || can_load_modules || echo "the kernel has no overlayfs: containerd will be slow"
+  [[ ! -e /sys/class/net/docker0 ]] || echo "Docker drops what other bridges forward: if nodes" \
+    "reach nothing outside, see https://linuxcontainers.org/incus/docs/main/howto/network_bridge_firewalld/"
+}

@@ -1,0 +1,5 @@
+"""`python -m plexctl`."""
+
+from plexctl.cli.main import main
+
+main()

@@ -1,0 +1,100 @@
+"""Verbs about a whole plex."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plexctl.cli.options import Json, NoDrain, NoWait, PlexArgument, Quiet, Verbose, Yes
+from plexctl.cli.session import answer, confirm, end, lab
+from plexctl.errors import ExitCode
+
+
+def plan(
+    context: typer.Context, plex: PlexArgument = None, json: Json = False, quiet: Quiet = False
+) -> None:
+    """Show what `up` would do. Ends with code 3 if there is something to do."""
+    with lab(context, quiet=quiet) as ctx:
+        from plexctl.workflow import verbs
+        from plexctl.workflow.context import find_plex
+
+        result = verbs.plan(ctx, find_plex(ctx, plex))
+    answer(result, json)
+    end(ExitCode.CHANGES if result.changes or result.bake else ExitCode.DONE)
+
+
+def up(
+    context: typer.Context,
+    plex: PlexArgument = None,
+    no_wait: NoWait = False,
+    no_drain: NoDrain = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring a plex to what its files say; bakes images that are missing."""
+    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+        from plexctl.workflow import verbs
+        from plexctl.workflow.context import find_plex
+
+        result = verbs.up(ctx, find_plex(ctx, plex), drain=not no_drain, wait=not no_wait)
+    answer(result, json)
+
+
+def scale(
+    context: typer.Context,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="How many workers it shall have.")
+    ],
+    plex: PlexArgument = None,
+    no_wait: NoWait = False,
+    no_drain: NoDrain = False,
+    yes: Yes = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Change how many workers a plex has: in its file, then in reality."""
+    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+        from plexctl.workflow import verbs
+        from plexctl.workflow.context import find_plex
+
+        chosen = find_plex(ctx, plex)
+        if workers < chosen.workers:
+            confirm(f"{chosen.name} has {chosen.workers} workers and will have {workers}", yes)
+        result = verbs.scale(ctx, chosen, workers, drain=not no_drain, wait=not no_wait)
+    answer(result, json)
+
+
+def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
+    """Show how a plex is. Ends with code 1 if not all is well."""
+    with lab(context, quiet=True) as ctx:
+        from plexctl.workflow import status as plex_status
+        from plexctl.workflow.context import find_plex
+
+        result = plex_status.status(ctx, find_plex(ctx, plex))
+    answer(result, json)
+    end(ExitCode.DONE if result.well else ExitCode.FAILED)
+
+
+def destroy(
+    context: typer.Context,
+    plex: PlexArgument = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="Remove images too that no plex uses.")
+    ] = False,
+    yes: Yes = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove all that was made for a plex; its files stay, and `up` brings it back."""
+    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+        from plexctl.workflow import verbs
+        from plexctl.workflow.access import removable_plex
+
+        name = removable_plex(ctx, plex)
+        confirm(f"all of plex {name} will be removed", yes)
+        result = verbs.destroy(ctx, name, images=images)
+    answer(result, json)

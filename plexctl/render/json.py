@@ -1,0 +1,22 @@
+"""Results as JSON: the fields of their dataclasses, by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def json_text(result: DataclassInstance) -> str:
+    """One object; paths are text, and names of fields are the keys."""
+    return json.dumps(asdict(result), indent=2, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a result has a {type(value).__name__}, which JSON has not")

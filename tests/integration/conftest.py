@@ -1,0 +1,84 @@
+"""What the stories share: a lab in a folder of its own, kubectl, and one plex that is up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from plexctl.depot.archive import Entry, write_image, write_tar
+from plexctl.depot.pins import load_pins, machine_architecture
+from plexctl.depot.store import Depot
+
+from .support import Cluster, Lab, host
+
+ECHO = "example.test/echo:1"
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with the plex `tale`, which is not up; all of it is destroyed at the end."""
+    folder = tmp_path_factory.mktemp("lab")
+    lab = Lab(folder, tmp_path_factory.mktemp("home"))
+    (folder / "clusters").mkdir()
+    lab.run("init", "tale")
+    yield lab
+    for plex in lab.ask("list"):
+        lab.run("destroy", plex["plex"], "-y", code=None)
+
+
+@pytest.fixture(scope="session")
+def tale(lab: Lab) -> Lab:
+    """The plex `tale` is up: one master and two workers."""
+    lab.run("up", "tale", timeout=3600)
+    return lab
+
+
+@pytest.fixture(scope="session")
+def kubectl(tale: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pins = load_pins()
+    depot = Depot(platformdirs.user_cache_path("plexctl") / "depot")
+    stored = depot.find("kubernetes", pins.release(pins.versions()[0]))
+    assert stored is not None
+    program = tmp_path_factory.mktemp("bin") / "kubectl"
+    shutil.copy(stored.artifact("kubectl").path, program)
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(scope="session")
+def cluster(tale: Lab, kubectl: Path, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The plex `tale` through a kubeconfig that was written once, when it was first up."""
+    kubeconfig = tmp_path_factory.mktemp("kube") / "config"
+    tale.run("kubeconfig", "tale", "--output", str(kubeconfig))
+    return Cluster(kubectl, kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Puts an image with a small HTTP server and client onto a node, as no registry is needed."""
+    folder = tmp_path_factory.mktemp("echo")
+    source = Path(__file__).parent / "echo" / "main.go"
+    program, layer, archive = folder / "echo", folder / "layer.tar", folder / "image.tar"
+    subprocess.run(
+        ["go", "build", "-o", program, source],
+        env={**os.environ, "CGO_ENABLED": "0"},
+        check=True,
+        timeout=300,
+    )
+    write_tar(layer, [Entry("echo", program)])
+    write_image(archive, ECHO, machine_architecture(), layer, {"Entrypoint": ["/echo"]})
+
+    def load(node: str) -> None:
+        incus = host()
+        incus.push(node, "/root/echo.tar", archive.read_bytes(), mode=0o600)
+        words = ("ctr", "-n", "k8s.io", "images", "import", "/root/echo.tar")
+        done = incus.execute(node, words, timeout=60)
+        assert done.code == 0, done
+
+    return load

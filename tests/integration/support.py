@@ -1,0 +1,124 @@
+"""A lab as a user has it: a folder, the command `plexctl`, and kubectl beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plexctl.clients.incus import Incus
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.hosts import Host, HostKind
+from plexctl.model.observed import HostState
+
+CHECKOUT = Path(__file__).parents[2]
+PLEXCTL = CHECKOUT / "bin" / "plexctl"
+LOCAL = Host("local", HostKind.INCUS, "/var/lib/incus/unix.socket", "default", 4)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A folder with `clusters/`, and a user with an empty configuration folder."""
+
+    root: Path
+    home: Path
+    command: tuple[str, ...] = (str(PLEXCTL),)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Begin a command and return at once."""
+        return subprocess.Popen(
+            [*self.command, "-C", str(self.root), *words],
+            env={
+                **os.environ,
+                "XDG_CONFIG_HOME": str(self.home),
+                "NO_COLOR": "1",
+                **self.environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, code: int | None = 0, timeout: float = 900) -> Answer:
+        """Run a command to its end; it must end with `code` unless that is None."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=timeout)
+        answer = Answer(process.returncode, out, err)
+        assert code is None or answer.code == code, f"plexctl {words}: {answer}"
+        return answer
+
+    def ask(self, *words: str) -> Any:
+        """The JSON answer of a command."""
+        return json.loads(self.run(*words, "--json").out)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A plex as kubectl sees it, through a kubeconfig that a user has kept."""
+
+    kubectl: Path
+    kubeconfig: Path
+
+    def run(self, *words: str, stdin: str = "", check: bool = True) -> str:
+        done = subprocess.run(
+            [self.kubectl, "--kubeconfig", self.kubeconfig, *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"kubectl {words}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *words: str) -> Any:
+        return json.loads(self.run("get", *words, "-o", "json"))
+
+    def ready(self) -> set[str]:
+        """Names of the nodes that are Ready."""
+        return {
+            node["metadata"]["name"]
+            for node in self.get("nodes")["items"]
+            for condition in node["status"]["conditions"]
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        }
+
+
+def eventually(what: str, look: Callable[[], bool], *, seconds: float = 90) -> None:
+    """Fail unless `look` is true within the time."""
+    wait(Condition(what, lambda: Seen(look()), seconds, every=0.5))
+
+
+def host() -> Incus:
+    return Incus(LOCAL)
+
+
+def host_state() -> HostState:
+    return host().read()
+
+
+def of_plex(state: HostState, plex: str) -> set[str]:
+    """All that is tagged as the plex' on the host."""
+    found = {**state.instances, **state.networks, **state.profiles}
+    return {name for name, seen in found.items() if seen.tags.get("plex") == plex}
+
+
+def uptime(name: str) -> float:
+    """Since when an instance runs: the start of its first process, in the host's clock ticks."""
+    stat = host().execute(name, ("cat", "/proc/1/stat")).stdout
+    return float(stat.rsplit(")", 1)[1].split()[19])

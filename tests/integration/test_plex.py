@@ -1,0 +1,334 @@
+"""The story of one plex, from its first `up` to its end, in the order in which it happens."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+
+from .conftest import ECHO
+from .support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
+
+NODES = {"tale1", "tale2", "tale3"}
+
+
+def test_up_brings_three_ready_nodes_and_dns(tale: Lab, cluster: Cluster) -> None:
+    status = tale.ask("status", "tale")
+
+    assert cluster.ready() == NODES
+    assert status["well"] is True
+    assert status["dns"] == "answers"
+    assert {node["name"] for node in status["nodes"]} == NODES
+
+
+def test_a_second_up_changes_nothing(tale: Lab) -> None:
+    before = {name: uptime(name) for name in NODES}
+
+    again = tale.ask("up", "tale")
+
+    assert again["changes"] == []
+    assert {name: uptime(name) for name in NODES} == before
+    assert "nothing to do" in tale.run("plan", "tale").out
+
+
+def test_pods_on_two_nodes_answer_a_third_by_name(
+    tale: Lab, cluster: Cluster, echo: Callable[[str], None]
+) -> None:
+    for node in NODES:
+        echo(node)
+    cluster.run("apply", "-f", "-", stdin=json.dumps(web()))
+    cluster.run("rollout", "status", "deployment/web", "--timeout=90s")
+    pods = cluster.get("pods", "-l", "app=web")["items"]
+    assert {pod["spec"]["nodeName"] for pod in pods} == {"tale2", "tale3"}
+
+    cluster.run("apply", "-f", "-", stdin=json.dumps(asking("tale1")))
+    eventually("the asking pod has ended", lambda: phase(cluster, "asking") == "Succeeded")
+
+    answers = set(cluster.run("logs", "asking").split())
+    assert answers == {pod["metadata"]["name"] for pod in pods}
+
+
+def test_nodes_are_true_kubeadm_nodes(tale: Lab, cluster: Cluster) -> None:
+    incus = host()
+
+    certificates = incus.execute("tale1", ("kubeadm", "certs", "check-expiration"))
+    assert certificates.code == 0, certificates
+    assert "MISSING" not in certificates.stdout
+    assert "super-admin.conf" in certificates.stdout
+
+    for node in ("tale1", "tale2"):
+        upgraded = incus.execute(node, ("kubeadm", "upgrade", "node"), timeout=300)
+        assert upgraded.code == 0, upgraded
+    eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
+    labels = cluster.get("node", "tale1")["metadata"]["labels"]
+    assert "node-role.kubernetes.io/control-plane" in labels
+    assert cluster.get("cm", "-n", "kube-system", "kubeadm-config")["data"]["ClusterConfiguration"]
+
+
+def test_kubelets_show_certificates_of_the_cluster(tale: Lab, cluster: Cluster) -> None:
+    """The API server asks a kubelet for logs only where it can check whom it talks to."""
+    pods = cluster.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy")["items"]
+
+    for pod in pods:
+        assert cluster.run("logs", "-n", "kube-system", pod["metadata"]["name"])
+    arguments = cluster.get("pod", "-n", "kube-system", "kube-apiserver-tale1")
+    command = arguments["spec"]["containers"][0]["command"]
+    assert "--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt" in command
+
+
+def test_the_audit_log_has_no_bodies(tale: Lab, cluster: Cluster) -> None:
+    cluster.run("create", "secret", "generic", "canary", "--from-literal=word=sesame-4711")
+
+    eventually("the audit log tells of the secret", lambda: "canary" in audit_log())
+    assert "sesame-4711" not in audit_log()
+    assert "c2VzYW1lLTQ3MTE" not in audit_log()  # base64 of it
+
+
+def test_a_foreign_machine_joins_with_kubeadm(tale: Lab, cluster: Cluster) -> None:
+    """A machine that plexctl knows nothing of, made from the same image by hand."""
+    incus = host()
+    image = host_state().instances["tale2"].image
+    token = incus.execute("tale1", ("kubeadm", "token", "create", "--print-join-command")).stdout
+    devices = (("eth0", (("name", "eth0"), ("network", "plex-tale"), ("type", "nic"))),)
+    try:
+        incus.create(
+            "foreign",
+            image=image,
+            form="container",  # type: ignore[arg-type]
+            profiles=("plex-tale-kube",),
+            config=(),
+            devices=devices,
+        )
+        incus.start("foreign")
+        eventually(
+            "containerd runs",
+            lambda: (
+                incus.execute("foreign", ("test", "-S", "/run/containerd/containerd.sock")).code
+                == 0
+            ),
+        )
+        gateway = address_of("tale1").rsplit(".", 1)[0]
+        script = (
+            f"ip link set eth0 up; ip address add {gateway}.250/24 dev eth0;"
+            f"ip route add default via {gateway}.1;"
+            f"{token.strip()} --ignore-preflight-errors=all"
+        )
+        joined = incus.execute("foreign", ("sh", "-c", script), timeout=180)
+        assert joined.code == 0, joined
+        eventually("it is registered", lambda: "foreign" in cluster.run("get", "nodes"))
+        assert "joined by itself" in tale.run("status", "tale", code=None).out
+    finally:
+        incus.delete_instance("foreign")
+        cluster.run("delete", "node", "foreign", "--ignore-not-found")
+
+
+def test_ssh_knows_every_node(tale: Lab) -> None:
+    config = tale.root / ".plexctl" / "plexes" / "tale" / "ssh_config"
+
+    for node in NODES:
+        words = ["ssh", "-F", str(config), "-o", "BatchMode=yes", node, "hostname"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        assert done.stdout.strip() == node, done.stderr
+    assert tale.run("ssh", "tale2", "--", "hostname").out.strip() == "tale2"
+    assert tale.run("exec", "tale3", "--", "hostname").out.strip() == "tale3"
+    assert tale.run("exec", "tale3", "--", "sh", "-c", "exit 7", code=7).out == ""
+    assert "kubelet" in tale.run("logs", "tale2", "--unit", "kubelet").out
+
+
+def test_ansible_reaches_every_node(tale: Lab) -> None:
+    inventory = tale.root / "inventory.json"
+    inventory.write_text(tale.run("inventory").out)
+    script = tale.root / "inventory"
+    script.write_text(f"#!/bin/sh\ncat {inventory}\n")
+    script.chmod(0o755)
+
+    import sys
+    from pathlib import Path
+
+    ansible = Path(sys.executable).parent / "ansible"
+    words = [ansible, "-i", str(script), "tale", "-m", "ansible.builtin.ping"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.stdout.count("SUCCESS") == len(NODES), done.stdout + done.stderr
+
+
+def test_no_secret_is_where_others_can_see_it(tale: Lab) -> None:
+    kubeconfig = tale.root / ".plexctl" / "plexes" / "tale" / "kubeconfig"
+    key = next(
+        line.split()[1] for line in kubeconfig.read_text().splitlines() if "client-key-data" in line
+    )
+    assert kubeconfig.stat().st_mode & 0o077 == 0
+    words = ["incus", "query", "/1.0/instances?recursion=2"]
+    instances = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
+    journals = "".join(path.read_text() for path in (tale.root / ".plexctl/runs").glob("*.jsonl"))
+
+    assert "tale1" in instances
+    assert "tale1" in journals
+    for place in (instances, journals):
+        assert key[:40] not in place
+        assert "PRIVATE KEY" not in place
+
+
+def test_replace_of_a_worker_leaves_the_others_alone(tale: Lab, cluster: Cluster) -> None:
+    before = {name: uptime(name) for name in NODES}
+
+    answer = tale.ask("replace", "tale2", "--plex", "tale")
+
+    after = {name: uptime(name) for name in NODES}
+    assert [change["name"] for change in answer["changes"]] == ["tale2"]
+    assert after["tale2"] > before["tale2"]
+    assert {n: after[n] for n in ("tale1", "tale3")} == {n: before[n] for n in ("tale1", "tale3")}
+    assert cluster.ready() == NODES
+
+
+def test_scale_up_and_down(tale: Lab, cluster: Cluster) -> None:
+    before = uptime("tale1")
+    tale.run("scale", "tale", "--workers", "4")
+    assert cluster.ready() == NODES | {"tale4", "tale5"}
+    assert "workers: 4" in (tale.root / "clusters/tale/plex.yaml").read_text()
+
+    tale.run("scale", "tale", "--workers", "1", "-y")
+    assert {node["metadata"]["name"] for node in cluster.get("nodes")["items"]} == {
+        "tale1",
+        "tale2",
+    }
+    assert {n for n in host_state().instances if n.startswith("tale")} == {"tale1", "tale2"}
+
+    tale.run("scale", "tale", "--workers", "2")
+    assert cluster.ready() == NODES
+    assert uptime("tale1") == before
+
+
+def test_the_old_kubeconfig_survives_replace_master(tale: Lab, cluster: Cluster) -> None:
+    cluster.run("create", "configmap", "from-before")
+
+    answer = tale.ask("replace", "master", "--plex", "tale", "-y")
+
+    assert {change["name"] for change in answer["changes"]} == NODES
+    assert cluster.ready() == NODES
+    assert "from-before" not in cluster.run("get", "configmaps")
+    assert tale.run("ssh", "tale3", "--", "hostname").out.strip() == "tale3"
+
+
+def test_a_killed_run_is_finished_by_the_next(tale: Lab, cluster: Cluster) -> None:
+    """kill -9 between the new master and its workers."""
+    old = host_state().instances["tale1"].uuid
+    process = tale.start("replace", "master", "--plex", "tale", "-y")
+
+    def new_master() -> bool:
+        seen = host_state().instances.get("tale1")
+        return seen is not None and seen.uuid != old
+
+    eventually("the new master is there", new_master)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+
+    answer = tale.run("up", "tale")
+
+    assert "did not end" in answer.err
+    assert cluster.ready() == NODES
+    assert tale.ask("up", "tale")["changes"] == []
+
+
+def test_a_lost_node_is_made_again(tale: Lab, cluster: Cluster) -> None:
+    """Somebody removed a worker and stopped another one behind plexctl's back."""
+    host().delete_instance("tale3")
+    host().stop("tale2")
+    status = tale.run("status", "tale", code=1).out
+    assert "missing" in status
+
+    answer = tale.ask("up", "tale")
+
+    changes = {change["name"]: change["action"] for change in answer["changes"]}
+    assert changes == {"tale2": "start", "tale3": "create"}
+    eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
+
+
+def test_another_plex_comes_and_goes_beside_it(tale: Lab, cluster: Cluster) -> None:
+    before = {name: uptime(name) for name in NODES}
+    tale.run("init", "side")
+    tale.run("up", "side")
+    config = tale.root / "side.kubeconfig"
+    tale.run("kubeconfig", "side", "--output", str(config))
+    side = Cluster(cluster.kubectl, config)
+    assert side.ready() == {"side1", "side2", "side3"}
+    assert cluster.ready() == NODES
+
+    tale.run("destroy", "side", "-y")
+
+    assert of_plex(host_state(), "side") == set()
+    assert {name: uptime(name) for name in NODES} == before
+    assert cluster.ready() == NODES
+
+
+def test_destroy_leaves_nothing(tale: Lab) -> None:
+    tale.run("destroy", "tale", "-y")
+
+    assert of_plex(host_state(), "tale") == set()
+    assert "plex-tale" not in host_state().networks
+    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
+    assert "plex-tale" not in links.stdout
+    mounts = subprocess.run(["cat", "/proc/mounts"], capture_output=True, text=True, check=True)
+    assert "tale" not in mounts.stdout
+    assert not (tale.root / ".plexctl" / "plexes" / "tale").exists()
+    assert tale.run("destroy", "tale", "-y").code == 0
+
+
+def web() -> dict[str, object]:
+    labels = {"app": "web"}
+    spread = {
+        "topologyKey": "kubernetes.io/hostname",
+        "maxSkew": 1,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": labels},
+    }
+    pod = {
+        "containers": [{"name": "web", "image": ECHO, "imagePullPolicy": "Never"}],
+        "topologySpreadConstraints": [spread],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    return {"apiVersion": "v1", "kind": "List", "items": [deployment, service]}
+
+
+def asking(node: str) -> dict[str, object]:
+    container = {
+        "name": "asking",
+        "image": ECHO,
+        "imagePullPolicy": "Never",
+        "args": ["get", "http://web.default.svc.cluster.local/"],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "asking"},
+        "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]},
+    }
+
+
+def phase(cluster: Cluster, pod: str) -> str:
+    return str(cluster.get("pod", pod)["status"]["phase"])
+
+
+def audit_log() -> str:
+    return host().pull("tale1", "/var/log/kubernetes/audit/audit.log").decode()
+
+
+def address_of(node: str) -> str:
+    shown = host().execute(node, ("ip", "-4", "-o", "address", "show", "eth0")).stdout
+    return shown.split("inet ")[1].split("/")[0]

@@ -1,0 +1,142 @@
+"""Node numbers, sizes, labels, taints: what people write, and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plexctl.config import values
+from plexctl.config.shape import Scalar
+from plexctl.config.words import Fault
+from plexctl.model.nodes import node_name
+from plexctl.model.plex import Taint
+
+numbers = st.integers(1, values.MOST_NODES)
+names = st.from_regex(values.PLEX_NAME, fullmatch=True)
+
+
+@given(st.sets(numbers, min_size=1, max_size=40), st.randoms())
+def test_numbers_are_the_same_in_all_ways_of_writing(wanted: set[int], random: Callable) -> None:  # type: ignore[type-arg]
+    ranges: list[list[int]] = []
+    for number in sorted(wanted):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    parts = [f"{first}-{last}" if first < last else str(first) for first, last in ranges]
+    random.shuffle(parts)  # type: ignore[attr-defined]
+    for written in (", ".join(parts), ",".join(parts), parts, sorted(wanted)):
+        assert values.NUMBERS.parse(written) == wanted
+
+
+@given(st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.lists(st.text())))
+def test_numbers_are_in_range_or_a_fault(written: object) -> None:
+    try:
+        found = values.NUMBERS.parse(written)
+    except Fault:
+        return
+    assert all(1 <= number <= values.MOST_NODES for number in found)
+
+
+def test_a_range_without_end_is_refused_at_once() -> None:
+    with pytest.raises(Fault, match="there is no node 999999999"):
+        values.NUMBERS.parse("1-999999999")
+    with pytest.raises(Fault, match="must be numbers"):
+        values.NUMBERS.parse("1-" + "9" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("512MiB", 512 * 2**20),
+        ("2GiB", 2 * 2**30),
+        ("2 GiB", 2 * 2**30),
+        ("1.5GB", 1_500_000_000),
+        ("0.1TB", 100_000_000_000),
+        ("1kB", 1000),
+    ],
+)
+def test_sizes_have_units(written: str, size: int) -> None:
+    assert values.SIZE.parse(written) == size
+
+
+@given(st.integers(1, 10**6), st.sampled_from(["KiB", "MiB", "GiB", "TiB"]))
+def test_sizes_are_exact(count: int, unit: str) -> None:
+    power = {"K": 10, "M": 20, "G": 30, "T": 40}[unit[0]]
+    assert values.SIZE.parse(f"{count}{unit}") == count << power
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("2Gi", "did you mean 2GiB?"),
+        ("2G", "did you mean 2GiB?"),
+        ("2gib", "did you mean 2GiB?"),
+        ("512m", "did you mean 512MiB?"),
+        ("much", "as in 512MiB, 2GiB or 1.5GB"),
+        (2, "as in 512MiB, 2GiB or 1.5GB"),
+    ],
+)
+def test_a_size_written_otherwise_is_guessed(written: object, hint: str) -> None:
+    with pytest.raises(Fault) as caught:
+        values.SIZE.parse(written)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("written", "taint"),
+    [
+        ("a=b:NoSchedule", Taint("a", "b", "NoSchedule")),
+        ("a:NoExecute", Taint("a", "", "NoExecute")),
+        ("a=:NoExecute", Taint("a", "", "NoExecute")),
+        (
+            "example.com/a.b=c_d:PreferNoSchedule",
+            Taint("example.com/a.b", "c_d", "PreferNoSchedule"),
+        ),
+    ],
+)
+def test_taints_are_written_as_for_kubectl(written: str, taint: Taint) -> None:
+    assert values.TAINT.parse(written) == taint
+
+
+@pytest.mark.parametrize("key", ["disk", "a.b_c-D", "example.com/x", "node.kubernetes.io/pool"])
+def test_labels_that_a_node_may_have(key: str) -> None:
+    assert values.LABEL_KEY.parse(key) == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["-a", "a b", "a/b/c", "A.com/x", "a" * 64, "x" * 254 + "/a", "kubernetes.io/x", "a.k8s.io/x"],
+)
+def test_labels_that_a_node_may_not_have(key: str) -> None:
+    with pytest.raises(Fault):
+        values.LABEL_KEY.parse(key)
+
+
+@given(names, numbers, names, numbers)
+def test_no_two_nodes_of_a_lab_have_the_same_name(a: str, i: int, b: str, j: int) -> None:
+    assert (node_name(a, i) == node_name(b, j)) == ((a, i) == (b, j))
+
+
+@given(names)
+def test_a_bridge_has_room_for_the_name_of_its_plex(name: str) -> None:
+    assert values.parse_plex_name(name) == name
+    assert len(f"plex-{name}") <= 15
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [values.SIZE, values.LABEL_KEY, values.LABEL_VALUE, values.TAINT, values.NAME, values.DOMAIN],
+)
+@given(text=st.text(st.sampled_from("aB1-_./=: GiBNoSchedule"), max_size=12))
+def test_the_schema_accepts_what_the_parser_accepts(kind: Scalar[object], text: str) -> None:
+    """An editor marks nothing that plexctl takes."""
+    try:
+        kind.parse(text)
+    except Fault:
+        return
+    assert re.search(kind.schema()["pattern"], text)
