@@ -25,19 +25,19 @@ NEEDED=(btrfs-progs nftables iproute2 dnsmasq-base # what Incus works with
 FOR_BUILDS=(gcc libc6-dev libseccomp-dev pkgconf)
 
 look_packages() {
-  local missing incus
-  mapfile -t missing < <(missing_packages)
+  local incus missing
+  missing=$(missing_packages)
   if ! find_incusd >/dev/null; then
-    incus=$(incus_package)
-    missing+=("$incus" lxcfs)
-    ! needs_backports || missing+=("(from bookworm-backports, added in $BACKPORTS)")
+    incus="$(incus_package) lxcfs"
+    ! needs_backports || incus+=" (from bookworm-backports, added in $BACKPORTS)"
+    missing="$incus${missing:+, $missing}"
   fi
-  ((${#missing[@]} == 0)) || echo "install ${missing[*]}"
+  [[ -z $missing ]] || echo "install $missing"
 }
 
 do_packages() {
   local missing incus backports=()
-  mapfile -t missing < <(missing_packages)
+  read -ra missing < <(missing_packages)
   ! needs_backports || add_backports
   logged as_root apt-get -q -o DPkg::Lock::Timeout=300 update
   if ! find_incusd >/dev/null; then
@@ -48,9 +48,9 @@ do_packages() {
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 }
 
-# Those beside Incus, a line for each.
+# Those beside Incus, on one line.
 missing_packages() {
-  local wanted=("${NEEDED[@]}") installed package
+  local wanted=("${NEEDED[@]}") installed package missing=()
   find_uv >/dev/null || wanted+=(python3-venv)
   installed=" $(dpkg-query -W -f '${Package}=${db:Status-Status} ' \
     "${wanted[@]}" "${FOR_BUILDS[@]}" 2>/dev/null || true)"
@@ -60,8 +60,9 @@ missing_packages() {
     wanted+=("${FOR_BUILDS[@]}")
   fi
   for package in "${wanted[@]}"; do
-    [[ $installed == *" $package=installed "* ]] || echo "$package"
+    [[ $installed == *" $package=installed "* ]] || missing+=("$package")
   done
+  echo "${missing[*]}"
 }
 
 # The package of Incus' daemon: without qemu where the two are apart.

@@ -32,7 +32,8 @@ def site(server: Server) -> Server:
         KUBEADM_PATH: KUBEADM,
         KUBELET_PATH: KUBELET,
         CONTAINERD_PATH: CONTAINERD,
-    } | image_pages()
+        **image_pages(),
+    }
     return server
 
 
@@ -119,7 +120,8 @@ def test_what_no_pin_knows_is_locked_and_then_may_not_change(
     lock = tmp_path / "depot.lock"
     first = Depot(tmp_path / "first", site.sources(lock))
     first.fill(release, ["kubernetes", "images"], told)
-    index = site.pages[f"{REPOSITORY}/manifests/3.6.8-0"][2]
+    _, _, index = site.pages[f"{REPOSITORY}/manifests/3.6.8-0"]
+    assert isinstance(index, bytes)
     assert json.loads(lock.read_text()) == {KUBELET_URL: sha(KUBELET), ETCD: sha(index)}
     assert lock.read_text() == json.dumps(json.loads(lock.read_text()), indent=2) + "\n"
 
