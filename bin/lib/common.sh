@@ -35,7 +35,7 @@ logged() {
   "$@" >>"$LOG" 2>&1 </dev/null || code=$?
   ((code)) || return 0
   tail -n 12 "$LOG" | sed 's/^/  /' >&2
-  die "\`$*\` failed with code $code" "all of its output is in $LOG"
+  die "\`${*#as_root }\` failed with code $code" "all of its output is in $LOG"
 }
 
 install_packages() {

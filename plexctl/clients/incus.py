@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from plexctl.clients.host_facts import local_facts
 from plexctl.clients.process import Finished
@@ -155,7 +156,9 @@ class Incus:
     def pull(self, name: str, path: str) -> bytes:
         """One file of an instance."""
         with self._speaking(f"{path} of {name} cannot be read"):
-            content: bytes = self._api.instances[name].files.get(params={"path": path}).content
+            content: bytes = (
+                self._api.instances[name].files.get(params={"path": path}, is_api=False).content
+            )
         return content
 
     def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> Finished:
@@ -175,25 +178,25 @@ class Incus:
             streams = []
             for number in ("1", "2"):
                 log = instance.logs["exec-output"][Path(done["output"][number]).name]
-                streams.append(log.get().content.decode(errors="replace"))
+                streams.append(log.get(is_api=False).content.decode(errors="replace"))
                 log.delete()
         return Finished(argv, int(done["return"]), *streams)
 
     # -- images
 
-    def import_image(self, archive: Path, name: str, properties: Mapping[str, str]) -> str:
-        """Upload a unified image tarball; returns its fingerprint."""
+    def import_image(self, archive: Path, properties: Mapping[str, str]) -> str:
+        """Upload a unified image tarball; returns its fingerprint. It has no name."""
         headers = {
             "X-Incus-filename": archive.name,
+            "X-Incus-properties": urlencode(properties),
             "Content-Type": "application/octet-stream",
         }
-        with self._speaking(f"image {name} cannot be imported"), archive.open("rb") as content:
+        with self._speaking(f"{archive.name} cannot be imported"), archive.open("rb") as content:
             response = self._api.images.post(data=content, headers=headers)
-            fingerprint = str(self._finish(response, 600)["metadata"]["fingerprint"])
-        return self._name_image(fingerprint, name, properties)
+            return str(self._finish(response, 600)["metadata"]["fingerprint"])
 
-    def copy_image(self, server: str, alias: str, name: str, properties: Mapping[str, str]) -> str:
-        """Fetch a container image from a simplestreams server; returns its fingerprint."""
+    def copy_image(self, server: str, alias: str, properties: Mapping[str, str]) -> str:
+        """Fetch a container image of a simplestreams server; returns its fingerprint, no name."""
         body = {
             "source": {
                 "type": "image",
@@ -202,32 +205,32 @@ class Incus:
                 "protocol": "simplestreams",
                 "alias": alias,
                 "image_type": "container",
-            }
+            },
+            "properties": dict(properties),
         }
         with self._speaking(f"image {alias} cannot be fetched from {server}"):
             done = self._finish(self._api.images.post(json=body), 900)
-        return self._name_image(str(done["metadata"]["fingerprint"]), name, properties)
+        return str(done["metadata"]["fingerprint"])
 
     def publish(self, instance: str, name: str, properties: Mapping[str, str]) -> str:
-        """Make an image of a stopped instance, uncompressed (3.7 s for 1.1 GiB)."""
+        """Make an image of a stopped instance, uncompressed (3.7 s for 1.1 GiB).
+
+        The server gives it its name at the very end, even if this process is gone by then: an
+        image that has its name is whole.
+        """
         body = {
             "source": {"type": "instance", "name": instance},
+            "properties": dict(properties),
+            "aliases": [{"name": name}],
             "compression_algorithm": "none",
         }
         with self._speaking(f"image {name} cannot be published"):
             done = self._finish(self._api.images.post(json=body), 600)
-        return self._name_image(str(done["metadata"]["fingerprint"]), name, properties)
+        return str(done["metadata"]["fingerprint"])
 
     def delete_image(self, fingerprint: str) -> None:
         with self._speaking(f"image {fingerprint[:12]} cannot be deleted", gone_is_fine=True):
             self._finish(self._api.images[fingerprint].delete(), 120)
-
-    def _name_image(self, fingerprint: str, name: str, properties: Mapping[str, str]) -> str:
-        # The alias comes last: an image that has its name is whole.
-        with self._speaking(f"image {name} cannot be named"):
-            self._api.images[fingerprint].patch(json={"properties": dict(properties)})
-            self._api.images.aliases.post(json={"name": name, "target": fingerprint})
-        return fingerprint
 
     # -- how calls are made
 

@@ -55,10 +55,6 @@ class Kube:
         self._server = server
         self._session = session
 
-    def ready(self) -> None:
-        """UnreachableError unless the API says that it is ready."""
-        self._call("GET", "/readyz")
-
     def nodes(self) -> tuple[NodeStatus, ...]:
         return tuple(map(_node, self._call("GET", "/api/v1/nodes").json()["items"]))
 

@@ -34,12 +34,14 @@ class GoBuild:
             except PlexError as error:
                 yield _refusal(component, error)
         modules = {name: module for one in able for name, module in one.modules.items()}
+        at_once = min(builds_at_once(), len(modules)) or 1
+        share = golang.cores() / at_once
         stop = threading.Event()
-        with ThreadPoolExecutor(builds_at_once()) as pool:
+        with ThreadPoolExecutor(at_once) as pool:
             # The longest first: it decides when all are done.
             builds = {
                 name: pool.submit(
-                    golang.Builder(name, module, work / name, reporter, stop.is_set).build,
+                    golang.Builder(name, module, work / name, reporter, stop.is_set, share).build,
                     sorted({program for one in able for program in _programs(one, name)}),
                 )
                 for name, module in sorted(modules.items(), key=lambda it: -it[1].core_seconds)

@@ -29,13 +29,17 @@ _OFFLINE = re.compile(r"no such host|dial tcp|connection refused|i/o timeout")
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds programs of one module in a folder of its own. `stopped` ends a build early."""
+    """Builds programs of one module in a folder of its own.
+
+    `stopped` ends a build early; `processors` is about how many it has for itself.
+    """
 
     name: str
     module: GoModule
     folder: Path
     reporter: Reporter
     stopped: Callable[[], bool]
+    processors: float
 
     def build(self, programs: Sequence[str]) -> dict[str, Path]:
         """Build `programs`; returns their files by name.
@@ -48,8 +52,8 @@ class Builder:
         packages = {
             name: self.module.programs[name] for name in programs if name in self.module.programs
         }
-        compiled, total = self._cold(tuple(packages.values()))
-        made = self._build(packages, compiled, total)
+        cold, total = self._cold(tuple(packages.values()))
+        made = self._build(packages, cold, total)
         c_programs = [name for name in programs if name in self.module.c_programs]
         return made | {name: self._compile_c(name) for name in c_programs}
 
@@ -77,10 +81,11 @@ class Builder:
     def _build(self, packages: dict[str, str], cold: frozenset[str], total: int) -> dict[str, Path]:
         folder = self.folder / "bin"
         folder.mkdir()
-        seconds = self.module.core_seconds * len(cold) / max(1, total) / cores()
+        seconds = self.module.core_seconds * len(cold) / max(1, total) / self.processors
         title = f"build {self.name} {self.module.version} with Go"
         with self.reporter.step(title, expect=_about(seconds)) as step:
             done = 0
+            step.progress(f"0 of {len(cold)} packages" if cold else "linking")
 
             def on_line(line: str) -> None:
                 nonlocal done

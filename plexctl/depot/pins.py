@@ -18,8 +18,10 @@ from plexctl.errors import PlexError
 
 KUBERNETES = "kubernetes"
 IMAGES = "images"
+PINS = "pins.yaml"
 RECIPE = 1
-"""Part of every key: a new number makes all that was built before stale."""
+"""Part of every key. A change of how programs or images are made needs a new number, so that
+what was made before is not taken for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +154,25 @@ def machine_architecture() -> str:
     return known[machine]
 
 
-def load_pins(folder: Path | None = None, architecture: str | None = None) -> Pins:
-    """Read the pins: those built in, or a folder of the same layout."""
-    root: Traversable = folder or files("plexctl") / "pins"
+def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins:
+    """The built-in pins, with those of a lab's folder `over` laid over them by name.
+
+    `over` has the same layout and may be missing; so may all that it does not change.
+    """
+    builtin: Traversable = files("plexctl") / "pins"
     arch = architecture or machine_architecture()
+    root: Traversable = builtin
     try:
-        raw = yaml.load((root / "pins.yaml").read_text(), _LOADER)  # noqa: S506 - makes only text
-        modules = {name: _module(fields, root / name) for name, fields in raw["modules"].items()}
+        raw = _read(builtin)
+        if over is not None and (over / PINS).exists():
+            root = over
+            own = _read(over)
+            raw = {section: entries | own.pop(section, {}) for section, entries in raw.items()}
+            if own:
+                raise ValueError(f"unknown: {', '.join(own)}")
+        modules = {
+            name: _module(fields, builtin, over, name) for name, fields in raw["modules"].items()
+        }
         shared = [
             _programs(name, fields["release"], fields["gobuild"], modules, arch)
             for name, fields in raw["components"].items()
@@ -167,7 +181,7 @@ def load_pins(folder: Path | None = None, architecture: str | None = None) -> Pi
             _release(version, fields, shared, modules, arch)
             for version, fields in raw["kubernetes"].items()
         ]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise PlexError(f"the pins in {root} cannot be read", details=[repr(error)]) from error
     return Pins(tuple(sorted(releases, key=_version_of, reverse=True)))
 
@@ -175,11 +189,18 @@ def load_pins(folder: Path | None = None, architecture: str | None = None) -> Pi
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """Scalars stay text, so that no version turns into a number."""
 
+
+def _read(folder: Traversable) -> dict[str, dict[str, Any]]:
+    text = (folder / PINS).read_text()
+    return dict(yaml.load(text, _LOADER))  # noqa: S506 - it makes nothing but text
+
+
 _Fields = dict[str, Any]
 """A mapping of the file. It goes into a dataclass at once, which refuses unknown names."""
 
 
-def _module(fields: _Fields, folder: Traversable) -> GoModule:
+def _module(fields: _Fields, builtin: Traversable, over: Path | None, name: str) -> GoModule:
+    folder = over / name if over is not None and (over / name).is_dir() else builtin / name
     c_programs = {name: CProgram(**one) for name, one in fields.pop("c_programs", {}).items()}
     return GoModule(
         core_seconds=int(fields.pop("core_seconds")),

@@ -115,7 +115,7 @@ def _leave_cluster(
         return
     with run.step(f"take {_names(going)} out of the cluster") as step:
         try:
-            kube.ready()
+            kube.nodes()
         except UnreachableError as error:
             step.end(Outcome.UNCHANGED, f"the API does not answer: {error.details[0]}")
             return

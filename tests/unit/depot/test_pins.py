@@ -55,7 +55,7 @@ def test_a_key_follows_what_decides_the_bytes(pins_folder: Path) -> None:
     assert keys() == before
     (pins_folder / "containerd" / "go.sum").write_text("another")
     changed = {name for name, key in keys().items() if key != before[name]}
-    assert changed == {"containerd"}
+    assert changed == {"containerd", "cni-plugins"}  # both are built from this module
     assert load_pins(pins_folder, "arm64").release("1.36.3").components["kubernetes"].key not in (
         before.values()
     )
@@ -68,6 +68,20 @@ def test_newest_version_comes_first(pins_folder: Path) -> None:
         text.replace("modules:", f"  1.36.10:\n{body}  1.9.0:\n{body}modules:")
     )
     assert load_pins(pins_folder, "amd64").versions() == ("1.36.10", "1.36.3", "1.9.0")
+
+
+def test_a_labs_pins_lie_over_the_built_in_ones(tmp_path: Path) -> None:
+    builtin = load_pins(tmp_path / "missing", "amd64").release("1.36.3").components
+    (tmp_path / "pins.yaml").write_text(
+        """components:
+  runc:
+    release: {version: 9.9.9, downloads: [{url: https://example.org/runc, artifact: runc}]}
+    gobuild: {version: 1.4.0, module: runc, programs: [runc]}
+"""
+    )
+    own = load_pins(tmp_path, "amd64").release("1.36.3").components
+    assert own["runc"].versions == ("9.9.9", "1.4.0")
+    assert {name for name in own if own[name] != builtin[name]} == {"runc"}
 
 
 def test_what_is_not_pinned_is_said_with_what_is() -> None:

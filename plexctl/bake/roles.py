@@ -1,0 +1,55 @@
+"""What the roles of a lab's types consist of, as digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from plexctl.bake.clean import CLEAN
+from plexctl.errors import PlexError
+from plexctl.model.types import NodeType
+from plexctl.plan.recipes import BASE, BASE_ROLE
+
+FindRole = Callable[[str], Path]
+"""From a role's name to its folder; PlexError if there is none."""
+
+SHARED = ("defaults", "handlers", "meta", "vars")
+"""Parts of a role that all of its layers are made with."""
+
+
+def role_digests(find_role: FindRole, types: Iterable[NodeType]) -> dict[tuple[str, str], str]:
+    """For each (role, layer) of `types`: a SHA-256 in hex over all files that layer is made with.
+
+    Names, whether executable, and bytes count. A layer is `tasks/<layer>.yml`, `files/<layer>/`
+    and `templates/<layer>/` of its role: a change in one layer leaves the digests of the others.
+    """
+    wanted = {(BASE_ROLE, BASE.name)}
+    wanted |= {(one.role, layer.name) for one in types for layer in one.layers}
+    return {(role, layer): _digest(find_role(role), layer) for role, layer in sorted(wanted)}
+
+
+def tasks_file(role: Path, layer: str) -> Path:
+    return role / "tasks" / f"{layer}.yml"
+
+
+def _digest(role: Path, layer: str) -> str:
+    tasks = tasks_file(role, layer)
+    if not tasks.is_file():
+        raise PlexError(
+            f"role {role.name} has no layer {layer!r}",
+            hint=f"write {tasks}, or correct the `layers` of the type that names it",
+        )
+    digest = hashlib.sha256(CLEAN.encode())
+    folders = (role / "files" / layer, role / "templates" / layer, *(role / s for s in SHARED))
+    for path in (tasks, *(file for folder in folders for file in _files(folder))):
+        executable = path.stat().st_mode & 0o100
+        content = path.read_bytes()
+        name = path.relative_to(role).as_posix()
+        digest.update(f"\0{name}\0{executable:o}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.rglob("*") if path.is_file())
