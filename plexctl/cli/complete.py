@@ -37,6 +37,20 @@ def node_names(context: typer.Context, incomplete: str) -> list[str]:
     return _fitting(("master", *names), incomplete)
 
 
+def type_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Types of nodes that the lab sees, its own and the built-in ones."""
+    from plexctl.config.builtin import names
+    from plexctl.config.load import find_lab
+    from plexctl.errors import PlexError
+
+    try:
+        files = names(find_lab(_directory(context)), "types")
+    except (PlexError, OSError):
+        return []
+    known = (name.removesuffix(".yaml") for name in files)
+    return _fitting((name for name in known if name != "bases"), incomplete)
+
+
 def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from plexctl import __version__
-from plexctl.cli import plexes
+from plexctl.cli import depot, lab, nodes, plexes
 from plexctl.errors import ExitCode, PlexError
 
 app = typer.Typer(
@@ -91,5 +91,29 @@ def root(
     """
 
 
-for verb in (plexes.plan, plexes.up, plexes.scale, plexes.status, plexes.destroy):
-    app.command()(verb)
+for panel, verbs in {
+    "On a plex": {
+        "plan": plexes.plan,
+        "up": plexes.up,
+        "scale": plexes.scale,
+        "status": plexes.status,
+        "kubeconfig": lab.kubeconfig,
+        "destroy": plexes.destroy,
+    },
+    "On nodes": {
+        "replace": nodes.replace,
+        "ssh": nodes.ssh,
+        "exec": nodes.execute,
+        "logs": nodes.logs,
+    },
+    "Before there are nodes": {"bake": depot.bake},
+    "On the lab": {
+        "init": lab.init,
+        "list": lab.list_,
+        "use": lab.use,
+        "inventory": lab.inventory,
+    },
+}.items():
+    for name, verb in verbs.items():
+        app.command(name, rich_help_panel=panel)(verb)
+app.add_typer(depot.depot, name="depot", rich_help_panel="Before there are nodes")

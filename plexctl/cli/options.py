@@ -12,7 +12,7 @@ from plexctl.cli.complete import node_names, plex_names
 PlexArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PLEX]",
+        metavar="PLEX",
         help="The plex; default: the current or only one.",
         autocompletion=plex_names,
         show_default=False,

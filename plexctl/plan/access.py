@@ -14,13 +14,15 @@ from plexctl.plan.documents import dump
 from plexctl.plan.files import BootFile, private, text
 from plexctl.plan.kubeconfig import kubeconfig
 
-ADMIN = "kubernetes-admin"
-
 
 def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
-    """The user's kubeconfig; the same for as long as the plex' epoch is."""
+    """The user's kubeconfig; the same for as long as the plex' epoch is.
+
+    All of its names have the plex in them: kubectl may read those of several plexes at once.
+    """
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
-    return dump(kubeconfig(plex, keys.ca.pair.certificate, ADMIN, keys.admin()))
+    user = f"{plex.name}-admin"
+    return dump(kubeconfig(plex, keys.ca.pair.certificate, user, keys.admin()))
 
 
 def access_files(plex: Plex, seed: RootSeed, folder: Path) -> tuple[BootFile, ...]:

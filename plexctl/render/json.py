@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 def json_text(result: DataclassInstance) -> str:
     """One object; paths are text, and names of fields are the keys."""
     return json.dumps(asdict(result), indent=2, ensure_ascii=False, default=_plain)
+
+
+def document_text(document: Mapping[str, Any]) -> str:
+    """A document of another tool, as Ansible's inventory."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _plain(value: object) -> str:

@@ -55,7 +55,7 @@ def open_lab(
 
     `ask` is called for the seed's passphrase where it has one.
     """
-    pins = load_pins()
+    pins = load_pins(root / "pins")
     lab = load_lab(root, pins.versions())
     hosts = {name: Incus(host) for name, host in lab.hosts.items()}
     seed = load_or_create(root, user_config_dir(), ask)

@@ -1,0 +1,87 @@
+"""Where the root file system of a base comes from, as an Incus image without a name."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from plexctl.clients import process
+from plexctl.clients.incus import Incus
+from plexctl.errors import PlexError
+from plexctl.model.types import Base, BaseSource
+
+DEFAULT_MIRROR = "https://deb.debian.org/debian"
+CREATED = 1767225600
+"""2026-01-01T00:00:00Z; Incus wants a date in an image's metadata."""
+
+
+def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path) -> str:
+    """Bring the root file system of `base` onto the host; returns the image's fingerprint.
+
+    `work` is an empty folder on a disk. PlexError if it cannot be made.
+    """
+    if base.source is BaseSource.IMAGES:
+        assert base.server is not None
+        assert base.image is not None
+        return incus.copy_image(base.server, base.image, properties)
+    _debootstrap(base, work / "rootfs")
+    metadata = f"architecture: {platform.machine()}\ncreation_date: {CREATED}\n"
+    (work / "metadata.yaml").write_text(metadata)
+    archive = work / f"{base.name}.tar"
+    process.run(
+        ("tar", "--create", f"--file={archive}", f"--directory={work}", "--numeric-owner")
+        + ("--xattrs", "--xattrs-include=*", "metadata.yaml", "rootfs"),
+        timeout=300,
+    )
+    return incus.import_image(archive, properties)
+
+
+def _debootstrap(base: Base, target: Path) -> None:
+    if os.geteuid() != 0:
+        raise PlexError(
+            f"base {base.name}: debootstrap needs root",
+            hint="run this once with sudo, or give the base `source: images` in types/bases.yaml",
+        )
+    # In namespaces of its own, which end with this process: whatever happens, neither a mount nor
+    # a process of it is left.
+    process.run(
+        ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
+        + ("debootstrap", "--variant=minbase", "--force-check-gpg")
+        + (f"--include={','.join(base.packages)}", base.release, target)
+        + (base.mirror or machine_mirror(base.release) or DEFAULT_MIRROR,),
+        timeout=1800,
+        hint="install debootstrap and debian-archive-keyring; is the mirror reachable?",
+    )
+
+
+def machine_mirror(release: str, apt: Path = Path("/etc/apt")) -> str | None:
+    """The package mirror that this machine itself uses for `release`, if it does."""
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+    for file in files:
+        if not file.is_file():
+            continue
+        read = _deb822 if file.suffix == ".sources" else _one_line
+        for uri, suites in read(file.read_text()):
+            if release in suites and re.match(r"https?://", uri):
+                return uri
+    return None
+
+
+def _deb822(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(URI, suites) of each stanza of packages."""
+    for stanza in re.split(r"\n\s*\n", text):
+        lines = (line for line in stanza.splitlines() if not line.startswith("#"))
+        fields = {key.lower(): v.split() for key, _, v in (line.partition(":") for line in lines)}
+        if "deb" in fields.get("types", ()):
+            for uri in fields.get("uris", ()):
+                yield uri, tuple(fields.get("suites", ()))
+
+
+def _one_line(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for line in text.splitlines():
+        match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)", line.strip())
+        if match:
+            yield match[1], (match[2],)

@@ -1,0 +1,99 @@
+"""Verbs about the lab, and how other tools reach its nodes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plexctl.cli.complete import node_names, plex_names
+from plexctl.cli.options import Json, Output, PlexArgument
+from plexctl.cli.session import answer, directory, lab, say
+from plexctl.errors import UsageError
+
+
+def init(
+    context: typer.Context,
+    plex: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PLEX", help="Its first plex, or one more; default: demo.", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the current folder (or that of -C) a lab: writes what is missing, and asks nothing."""
+    from plexctl.workflow import first
+
+    answer(first.init(directory(context).resolve(), plex), json)
+
+
+def list_(context: typer.Context, json: Json = False) -> None:
+    """Show the plexes of the lab."""
+    with lab(context, quiet=True) as ctx:
+        from plexctl.workflow.results import ListResult
+        from plexctl.workflow.status import list_plexes
+
+        result = ListResult(list_plexes(ctx))
+    answer(result, json)
+
+
+def use(
+    context: typer.Context,
+    plex: Annotated[str, typer.Argument(metavar="PLEX", autocompletion=plex_names)],
+    json: Json = False,
+) -> None:
+    """Choose the plex that is meant where none is named."""
+    with lab(context, quiet=True) as ctx:
+        from plexctl.workflow.context import use_plex
+        from plexctl.workflow.results import UseResult
+
+        result = UseResult(use_plex(ctx, plex).name)
+    answer(result, json)
+
+
+def kubeconfig(
+    context: typer.Context,
+    plex: PlexArgument = None,
+    output: Output = None,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="Put it into your own ($KUBECONFIG or ~/.kube/config)."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print the kubeconfig of a plex. It stays valid when the plex is made anew."""
+    if output and merge:
+        raise UsageError("--output and --merge: which of them?")
+    with lab(context, quiet=True) as ctx:
+        from plexctl.workflow import access, kubeconfig
+        from plexctl.workflow.context import find_plex
+
+        chosen = find_plex(ctx, plex)
+        if merge:
+            return answer(kubeconfig.merge(ctx, chosen), json)
+        if output:
+            return answer(kubeconfig.write(ctx, chosen, output.resolve()), json)
+        text = access.kubeconfig(ctx, chosen)
+    if json:
+        from plexctl.render.json import document_text
+
+        text = document_text(text)
+    say(text.rstrip("\n"))
+
+
+def inventory(
+    context: typer.Context,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="NODE", help="The variables of one node.", autocompletion=node_names),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="All nodes; the default.")] = False,
+) -> None:
+    """Print Ansible's dynamic inventory of the lab, in JSON."""
+    with lab(context, quiet=True) as ctx:
+        from plexctl.render.json import document_text
+        from plexctl.workflow import access
+
+        found = access.ansible_host(ctx, host) if host else access.ansible_inventory(ctx)
+    say(document_text(found))

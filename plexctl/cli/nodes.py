@@ -1,0 +1,118 @@
+"""Verbs about single nodes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from plexctl.cli.complete import node_names
+from plexctl.cli.options import (
+    Json,
+    NodeArgument,
+    NoDrain,
+    NoWait,
+    PlexOption,
+    Quiet,
+    Verbose,
+    Yes,
+)
+from plexctl.cli.session import answer, confirm, end, lab, say
+
+
+def replace(
+    context: typer.Context,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NODE...", help='Workers, or "master".', autocompletion=node_names
+        ),
+    ],
+    plex: PlexOption = None,
+    no_wait: NoWait = False,
+    no_drain: NoDrain = False,
+    yes: Yes = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make nodes anew. The master stands for the whole cluster, which loses all that is in it."""
+    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+        from plexctl.workflow import access, verbs
+
+        chosen = access.plex_of(ctx, names, plex)
+        if access.has_master(chosen, names):
+            confirm(f"the whole cluster {chosen.name} is made anew and loses all in it", yes)
+        result = verbs.replace(ctx, chosen, names, drain=not no_drain, wait=not no_wait)
+    answer(result, json)
+
+
+def ssh(
+    context: typer.Context,
+    node: NodeArgument,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND...]", help="What to run there; default: a shell."),
+    ] = None,
+    plex: PlexOption = None,
+) -> None:
+    """Open a shell on a node, or run a command there. Ends with the code of `ssh`."""
+    with lab(context, quiet=True) as ctx:
+        from plexctl.clients import process
+        from plexctl.workflow import access
+
+        argv = access.ssh(ctx, *access.find_node(ctx, node, plex), command or ())
+    process.replace(argv)
+
+
+def execute(
+    context: typer.Context,
+    node: NodeArgument,
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND...", help="The program and its arguments.")
+    ],
+    plex: PlexOption = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the program may take.", min=1)
+    ] = 600.0,
+) -> None:
+    """Run a program on a node through its host, without SSH. Ends with the program's code.
+
+    Its output is shown when it has ended.
+    """
+    with lab(context, quiet=True) as ctx:
+        from plexctl.workflow import access
+
+        _, found = access.find_node(ctx, node, plex)
+        done = access.execute(ctx, found, command, timeout=timeout)
+    sys.stderr.write(done.stderr)
+    sys.stdout.write(done.stdout)
+    sys.stdout.flush()
+    end(done.code)
+
+
+def logs(
+    context: typer.Context,
+    node: NodeArgument,
+    plex: PlexOption = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", "-u", help="Of this systemd unit only: kubelet.")
+    ] = None,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")
+    ] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines as they come.")] = (
+        False
+    ),
+) -> None:
+    """Show the log of a node."""
+    with lab(context, quiet=True) as ctx:
+        from plexctl.clients import process
+        from plexctl.workflow import access
+
+        chosen, found = access.find_node(ctx, node, plex)
+        if not follow:
+            return say(access.logs(ctx, found, unit, lines).rstrip("\n"))
+        argv = access.ssh(ctx, chosen, found, access.journalctl(unit, lines, follow=True))
+    process.replace(argv)

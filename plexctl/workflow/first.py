@@ -1,0 +1,45 @@
+"""The verb `init`: the first files of a lab, and its seed."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from plexctl.config.init import write_first
+from plexctl.config.load import load_lab
+from plexctl.config.networks import each
+from plexctl.depot.pins import load_pins
+from plexctl.keys.seed import key_file, load_or_create, seed_file, user_config_dir
+from plexctl.workflow.results import InitResult
+
+FIRST = "demo"
+
+
+def init(root: Path, plex: str | None) -> InitResult:
+    """Write what is missing of a lab at `root`; what is there stays as it is.
+
+    Without a name, `plex` is the lab's first one, or "demo". UsageError for an impossible name.
+    """
+    versions = load_pins().versions()
+    name = plex or _first_plex(root) or FIRST
+    used = _networks(root, versions)
+    minor = versions[0].rpartition(".")[0]
+    written = write_first(root, name, kubernetes=minor, used=used)
+    seed, config = seed_file(root), user_config_dir()
+    if not seed.exists():
+        load_or_create(root, config)
+        written = (*written, seed)
+    return InitResult(root, name, written, key_file(config))
+
+
+def _first_plex(root: Path) -> str | None:
+    names = sorted(file.parent.name for file in (root / "clusters").glob("*/plex.yaml"))
+    return names[0] if names else None
+
+
+def _networks(root: Path, versions: tuple[str, ...]) -> tuple[IPv4Network, ...]:
+    """All networks that plexes of the lab have."""
+    if not (root / "clusters" / "hosts.yaml").exists():
+        return ()
+    plexes = load_lab(root, versions).plexes.values()
+    return tuple(net for plex in plexes for net in each(plex.networks).values())
