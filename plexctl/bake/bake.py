@@ -211,7 +211,7 @@ class _Bake:
         play = ansible.Play(
             role=role,
             tasks=recipe.layer.name,
-            machines={recipe.layer.name: ansible.incus(name)},
+            machines={name: ansible.incus(name)},
             variables={
                 "plex_depot": DEPOT,
                 "plex_cgroup": self.facts.cgroup,

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from plexctl.clients import process
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
@@ -28,15 +30,29 @@ def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path)
         assert base.image is not None
         return incus.copy_image(base.server, base.image, properties)
     _debootstrap(base, work / "rootfs")
-    metadata = f"architecture: {platform.machine()}\ncreation_date: {CREATED}\n"
-    (work / "metadata.yaml").write_text(metadata)
+    metadata = {
+        "architecture": platform.machine(),
+        "creation_date": CREATED,
+        "properties": properties,
+    }
+    (work / "metadata.yaml").write_text(yaml.safe_dump(metadata))
     archive = work / f"{base.name}.tar"
+    keep = ("--numeric-owner", "--xattrs", "--xattrs-include=*")
     process.run(
-        ("tar", "--create", f"--file={archive}", f"--directory={work}", "--numeric-owner")
-        + ("--xattrs", "--xattrs-include=*", "metadata.yaml", "rootfs"),
+        (
+            "tar",
+            "--create",
+            *keep,
+            "--file",
+            archive,
+            "--directory",
+            work,
+            "metadata.yaml",
+            "rootfs",
+        ),
         timeout=300,
     )
-    return incus.import_image(archive, properties)
+    return incus.import_image(archive)
 
 
 def _debootstrap(base: Base, target: Path) -> None:
@@ -47,11 +63,15 @@ def _debootstrap(base: Base, target: Path) -> None:
         )
     # In namespaces of its own, which end with this process: whatever happens, neither a mount nor
     # a process of it is left.
+    alone = (
+        "setpriv",
+        "--pdeathsig=KILL",
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+    )
+    options = ("--variant=minbase", "--force-check-gpg", f"--include={','.join(base.packages)}")
+    mirror = base.mirror or machine_mirror(base.release) or DEFAULT_MIRROR
     process.run(
-        ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
-        + ("debootstrap", "--variant=minbase", "--force-check-gpg")
-        + (f"--include={','.join(base.packages)}", base.release, target)
-        + (base.mirror or machine_mirror(base.release) or DEFAULT_MIRROR,),
+        (*alone, "debootstrap", *options, base.release, target, mirror),
         timeout=1800,
         hint="install debootstrap and debian-archive-keyring; is the mirror reachable?",
     )

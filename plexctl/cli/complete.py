@@ -28,7 +28,8 @@ def node_names(context: typer.Context, incomplete: str) -> list[str]:
     from plexctl.model.nodes import node_name
 
     try:
-        lab = load_lab(find_lab(_directory(context)), load_pins().versions())
+        root = find_lab(_directory(context))
+        lab = load_lab(root, load_pins(root / "pins").versions())
     except (PlexError, OSError):
         return []
     chosen = context.params.get("plex")

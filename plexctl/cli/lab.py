@@ -66,20 +66,18 @@ def kubeconfig(
     if output and merge:
         raise UsageError("--output and --merge: which of them?")
     with lab(context, quiet=True) as ctx:
+        from plexctl.render.json import yaml_as_json
         from plexctl.workflow import access, kubeconfig
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
         if merge:
-            return answer(kubeconfig.merge(ctx, chosen), json)
-        if output:
-            return answer(kubeconfig.write(ctx, chosen, output.resolve()), json)
-        text = access.kubeconfig(ctx, chosen)
-    if json:
-        from plexctl.render.json import document_text
-
-        text = document_text(text)
-    say(text.rstrip("\n"))
+            answer(kubeconfig.merge(ctx, chosen), json)
+        elif output:
+            answer(kubeconfig.write(ctx, chosen, output.resolve()), json)
+        else:
+            text = access.kubeconfig(ctx, chosen)
+            say(yaml_as_json(text) if json else text.rstrip("\n"))
 
 
 def inventory(

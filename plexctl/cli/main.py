@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from plexctl import __version__
 from plexctl.cli import depot, lab, nodes, plexes
 from plexctl.errors import ExitCode, PlexError
 
+
+class Sections(TyperGroup):
+    """A group whose help lists its commands by what they are about."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            panel = str(getattr(command, "rich_help_panel", None) or "Commands")
+            text = command.get_short_help_str(formatter.width - 6 - WIDEST)
+            sections.setdefault(panel, []).append((f"{name:{WIDEST}}", text))
+        for panel, rows in sections.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+
+WIDEST = len("kubeconfig")
+
 app = typer.Typer(
     name="plexctl",
+    cls=Sections,
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: rich takes as long to import as all else together
     pretty_exceptions_enable=False,
@@ -91,7 +111,7 @@ def root(
     """
 
 
-for panel, verbs in {
+VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "On a plex": {
         "plan": plexes.plan,
         "up": plexes.up,
@@ -113,7 +133,9 @@ for panel, verbs in {
         "use": lab.use,
         "inventory": lab.inventory,
     },
-}.items():
+}
+
+for panel, verbs in VERBS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
 app.add_typer(depot.depot, name="depot", rich_help_panel="Before there are nodes")

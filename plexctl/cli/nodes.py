@@ -23,11 +23,9 @@ from plexctl.cli.session import answer, confirm, end, lab, say
 
 def replace(
     context: typer.Context,
-    names: Annotated[
+    nodes: Annotated[
         list[str],
-        typer.Argument(
-            metavar="NODE...", help='Workers, or "master".', autocompletion=node_names
-        ),
+        typer.Argument(metavar="NODE...", help='Workers, or "master".', autocompletion=node_names),
     ],
     plex: PlexOption = None,
     no_wait: NoWait = False,
@@ -39,12 +37,12 @@ def replace(
 ) -> None:
     """Make nodes anew. The master stands for the whole cluster, which loses all that is in it."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import access, verbs
+        from plexctl.workflow import verbs
 
-        chosen = access.plex_of(ctx, names, plex)
-        if access.has_master(chosen, names):
+        chosen = names.plex_of(ctx, names, plex)
+        if names.has_master(chosen, names):
             confirm(f"the whole cluster {chosen.name} is made anew and loses all in it", yes)
-        result = verbs.replace(ctx, chosen, names, drain=not no_drain, wait=not no_wait)
+        result = verbs.replace(ctx, chosen, nodes, drain=not no_drain, wait=not no_wait)
     answer(result, json)
 
 
@@ -61,8 +59,9 @@ def ssh(
     with lab(context, quiet=True) as ctx:
         from plexctl.clients import process
         from plexctl.workflow import access
+        from plexctl.workflow.names import find_node
 
-        argv = access.ssh(ctx, *access.find_node(ctx, node, plex), command or ())
+        argv = access.ssh(ctx, *find_node(ctx, node, plex), command or ())
     process.replace(argv)
 
 
@@ -83,8 +82,9 @@ def execute(
     """
     with lab(context, quiet=True) as ctx:
         from plexctl.workflow import access
+        from plexctl.workflow.names import find_node
 
-        _, found = access.find_node(ctx, node, plex)
+        _, found = find_node(ctx, node, plex)
         done = access.execute(ctx, found, command, timeout=timeout)
     sys.stderr.write(done.stderr)
     sys.stdout.write(done.stdout)
@@ -110,9 +110,10 @@ def logs(
     with lab(context, quiet=True) as ctx:
         from plexctl.clients import process
         from plexctl.workflow import access
+        from plexctl.workflow.names import find_node
 
-        chosen, found = access.find_node(ctx, node, plex)
-        if not follow:
-            return say(access.logs(ctx, found, unit, lines).rstrip("\n"))
-        argv = access.ssh(ctx, chosen, found, access.journalctl(unit, lines, follow=True))
-    process.replace(argv)
+        chosen, found = find_node(ctx, node, plex)
+        if follow:
+            command = access.journalctl(unit, lines, follow=True)
+            process.replace(access.ssh(ctx, chosen, found, command))
+        say(access.logs(ctx, found, unit, lines).rstrip("\n"))

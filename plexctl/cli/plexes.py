@@ -92,7 +92,7 @@ def destroy(
     """Remove all that was made for a plex; its files stay, and `up` brings it back."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import verbs
-        from plexctl.workflow.access import removable_plex
+        from plexctl.workflow.names import removable_plex
 
         name = removable_plex(ctx, plex)
         confirm(f"all of plex {name} will be removed", yes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -128,8 +129,6 @@ def _run(
         try:
             runner = ansible_runner.run(
                 private_data_dir=str(folder),
-                # Found beside this interpreter: the environment need not be activated.
-                binary=str(Path(sys.executable).with_name("ansible-playbook")),
                 playbook=playbook,
                 inventory={"all": {"hosts": hosts}},
                 extravars=dict(play.variables),
@@ -146,10 +145,12 @@ def _environment(folder: Path) -> dict[str, str]:
     config = folder / "ansible.cfg"
     # Nothing of the user's own Ansible has a say, and nothing of ours is left in their home.
     config.write_text(
-        f"[defaults]\nhome = {folder}/home\nlocal_tmp = {folder}/tmp\n"
-        "retry_files_enabled = false\n[connection]\npipelining = true\n"
+        f"[defaults]\nhome = {folder}\nretry_files_enabled = false\n"
+        "[connection]\npipelining = true\n"
     )
-    return {"ANSIBLE_CONFIG": str(config), "LC_ALL": "C.UTF-8"}
+    # Ansible's programs lie beside this interpreter: the environment need not be activated.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    return {"ANSIBLE_CONFIG": str(config), "LC_ALL": "C.UTF-8", "PATH": path}
 
 
 @contextmanager

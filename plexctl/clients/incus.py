@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from plexctl.clients.host_facts import local_facts
 from plexctl.clients.process import Finished
@@ -184,11 +183,13 @@ class Incus:
 
     # -- images
 
-    def import_image(self, archive: Path, properties: Mapping[str, str]) -> str:
-        """Upload a unified image tarball; returns its fingerprint. It has no name."""
+    def import_image(self, archive: Path) -> str:
+        """Upload a unified image tarball; returns its fingerprint. It has no name.
+
+        Its properties must be in its metadata: given by a header, they have ended the server.
+        """
         headers = {
             "X-Incus-filename": archive.name,
-            "X-Incus-properties": urlencode(properties),
             "Content-Type": "application/octet-stream",
         }
         with self._speaking(f"{archive.name} cannot be imported"), archive.open("rb") as content:
@@ -291,14 +292,14 @@ class Incus:
         try:
             yield
         except LXDAPIException as error:
-            if gone_is_fine and error.response.status_code == 404:
+            reason = _reason(error)
+            gone = error.response.status_code == 404 or "already stopped" in reason
+            if gone_is_fine and gone:
                 return
-            raise self._failed(summary, _reason(error)) from error
+            raise self._failed(summary, reason) from error
         except (requests.RequestException, json.JSONDecodeError) as error:
             raise self._failed(summary, str(error)) from error
         except PlexError as error:
-            if gone_is_fine and "already stopped" in error.summary:
-                return
             raise self._failed(summary, error.summary) from error
 
     def _failed(self, summary: str, reason: str) -> PlexError:

@@ -22,6 +22,13 @@ def document_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
+def yaml_as_json(text: str) -> str:
+    """A YAML document, as a kubeconfig."""
+    import yaml
+
+    return document_text(yaml.safe_load(text))
+
+
 def _plain(value: object) -> str:
     if isinstance(value, Path):
         return str(value)

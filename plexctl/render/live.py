@@ -71,10 +71,11 @@ class Live:
                         line = Text(f"  {node} {what} at {duration(at)}", style="dim")
                 case Noted(_, text):
                     line = Text.from_markup(f"[yellow]note:[/] {escape(text)}")
-        if line is not None:
-            self._console.print(line)
         if not self._live.is_started:
             self._live.start()
+        if line is not None:
+            self._console.print(line)
+            self._live.refresh()  # else a step that has ended would stay for a moment
 
     def close(self) -> None:
         """Remove the lines of what was under way."""

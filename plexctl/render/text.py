@@ -6,14 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 
 from plexctl.provision.engine import Action
+from plexctl.render.errors import shown_path
 from plexctl.workflow.results import (
+    BakeResult,
     Changed,
+    DepotResult,
     DestroyResult,
+    InitResult,
+    KubeconfigResult,
     ListResult,
     NodeRow,
     PlanResult,
+    PruneResult,
     StatusResult,
     UpResult,
+    UseResult,
+    VerifyResult,
 )
 
 SIGNS = {
@@ -31,7 +39,20 @@ DONE = {
     Action.DELETE: "deleted",
 }
 
-Result = PlanResult | UpResult | StatusResult | DestroyResult | ListResult
+Result = (
+    BakeResult
+    | DepotResult
+    | DestroyResult
+    | InitResult
+    | KubeconfigResult
+    | ListResult
+    | PlanResult
+    | PruneResult
+    | StatusResult
+    | UpResult
+    | UseResult
+    | VerifyResult
+)
 
 
 def text(result: Result) -> str:
@@ -47,6 +68,22 @@ def text(result: Result) -> str:
             return _destroy(result)
         case ListResult():
             return _list(result)
+        case BakeResult():
+            return _bake(result)
+        case DepotResult():
+            return _depot(result)
+        case VerifyResult():
+            return _verify(result)
+        case PruneResult():
+            gone = ", ".join(result.components) or "nothing"
+            return f"removed {gone}; {size(result.freed)} freed"
+        case InitResult():
+            return _init(result)
+        case UseResult():
+            return f"{result.plex} is the plex that is meant where none is named"
+        case KubeconfigResult():
+            did = "wrote" if result.changed else "unchanged:"
+            return f"{did} {shown_path(result.file)} (context {result.context})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -104,6 +141,9 @@ def _status(result: StatusResult) -> str:
     lines = [nodes_table(result.nodes), ""]
     if result.well:
         return "\n".join([*lines, f"{result.plex}: all is well; the API and DNS answer"])
+    if all(row.instance == "missing" for row in result.nodes):
+        up = f"{result.plex}: it is not there; `plexctl up {result.plex}` makes it"
+        return "\n".join([*lines, up])
     facts = [f"API: {result.api}", f"DNS: {result.dns}"]
     late = [row.name for row in result.nodes if row.instance != "Running" and row.instance]
     unready = [row.name for row in result.nodes if row.ready is False and row.name not in late]
@@ -163,6 +203,50 @@ def _list(result: ListResult) -> str:
     return table(("", "PLEX", "KUBERNETES", "RUNNING", "NETWORK"), rows)
 
 
+def _bake(result: BakeResult) -> str:
+    rows = [
+        (row.type, row.kubernetes, row.host, row.name, "baked" if row.changed else "unchanged")
+        for row in result.images
+    ]
+    lines = [table(("TYPE", "KUBERNETES", "HOST", "IMAGE", ""), rows)]
+    if result.pruned:
+        lines.append(f"removed {', '.join(result.pruned)}")
+    return "\n".join(lines)
+
+
+def _depot(result: DepotResult) -> str:
+    where = shown_path(result.folder)
+    if not result.components:
+        return f"{where}: empty; `plexctl depot fill` fills it, and `up` and `bake` as needed"
+    rows = [
+        (row.component, row.version, row.source, str(row.artifacts), size(row.size))
+        for row in result.components
+    ]
+    notes = [f"{row.component}: {note}" for row in result.components for note in row.notes]
+    whole = size(sum(row.size for row in result.components))
+    head = ("COMPONENT", "VERSION", "SOURCE", "FILES", "SIZE")
+    return "\n".join([table(head, rows), *notes, f"{where}: {whole}"])
+
+
+def _verify(result: VerifyResult) -> str:
+    lines = [
+        f"{one.name} of {one.component} {one.version}: SHA-256 {one.found}, not {one.expected}"
+        for one in result.damaged
+    ]
+    if lines:
+        return "\n".join([*lines, "removed; the next fill gets them anew"])
+    return f"{count(result.components, 'component')}: every byte is as it was stored"
+
+
+def _init(result: InitResult) -> str:
+    if not result.written:
+        return f"{shown_path(result.root)}: unchanged"
+    lines = [f"wrote {shown_path(file)}" for file in result.written]
+    if any(file.suffix == ".age" for file in result.written):
+        lines += [f"All keys of the lab come from seed.age; {result.key} opens it: keep both."]
+    return "\n".join([*lines, "", f"plexctl up {result.plex}"])
+
+
 def _done(changes: Sequence[Changed]) -> str:
     """ "3 created, 1 deleted": of instances; of other objects only where no instance changed."""
     instances = [change for change in changes if change.kind == "instance"]
@@ -172,3 +256,11 @@ def _done(changes: Sequence[Changed]) -> str:
 
 def _hosts(changes: Sequence[Changed]) -> int:
     return len({change.host for change in changes})
+
+
+def size(number: int) -> str:
+    """ "812 B", "1.1 GiB"."""
+    amount, units = float(number), ["B", "KiB", "MiB", "GiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:.1f} {units[0]}" if units[0] != "B" else f"{number} B"

@@ -5,48 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plexctl.clients.process import Finished
-from plexctl.config.values import parse_plex_name
-from plexctl.config.words import Fault
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.nodes import nodes
+from plexctl.model.files import write_atomic
 from plexctl.model.plex import Node, Plex
-from plexctl.plan.access import admin_kubeconfig, inventory
+from plexctl.plan.access import access_files, admin_kubeconfig, inventory
 from plexctl.plan.documents import Document
-from plexctl.workflow.context import Context, find_plex
-from plexctl.workflow.converge import write_access_files
-from plexctl.workflow.verbs import MASTER, node_names
+from plexctl.workflow.context import Context
 
 
-def removable_plex(ctx: Context, name: str | None) -> str:
-    """The name of a plex to remove, which may have lost its file. UsageError if none can be it."""
-    if name is None or name in ctx.lab.plexes:
-        return find_plex(ctx, name).name
-    try:
-        return parse_plex_name(name)
-    except Fault as fault:
-        raise UsageError(str(fault), hint=fault.hint) from fault
-
-
-def plex_of(ctx: Context, names: Sequence[str], plex: str | None) -> Plex:
-    """The plex that nodes are of: `plex`, else the one with the first name, else the default."""
-    if plex is None:
-        for name in names:
-            for candidate in ctx.lab.plexes.values():
-                if name in {node.name for node in nodes(candidate)}:
-                    return candidate
-    return find_plex(ctx, plex)
-
-
-def find_node(ctx: Context, name: str, plex: str | None) -> tuple[Plex, Node]:
-    """One node by its name, or "master". UsageError for an unknown one."""
-    chosen = plex_of(ctx, (name,), plex)
-    (full,) = node_names(chosen, (name,))
-    return chosen, next(node for node in nodes(chosen) if node.name == full)
-
-
-def has_master(plex: Plex, names: Sequence[str]) -> bool:
-    """Whether the master is among `names`, so that the whole cluster is meant."""
-    return set(node_names(plex, (MASTER,))) <= set(node_names(plex, names))
+def write_access_files(ctx: Context, plex: Plex) -> None:
+    """kubeconfig and SSH files in the lab's state folder; the same as long as the epoch is."""
+    folder = ctx.access(plex.name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in access_files(plex, ctx.seed, folder):
+        target = folder / file.path.rsplit("/", 1)[1]
+        if not target.exists() or target.read_bytes() != file.content:
+            write_atomic(target, file.content, file.mode)
 
 
 def kubeconfig(ctx: Context, plex: Plex) -> str:

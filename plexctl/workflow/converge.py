@@ -10,13 +10,12 @@ from plexctl.bootstrap.wait import Watch
 from plexctl.clients.kube import Kube, UnreachableError
 from plexctl.model.condition import wait
 from plexctl.model.events import Outcome
-from plexctl.model.files import write_atomic
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex, Role
-from plexctl.plan.access import access_files
 from plexctl.plan.plan import Inputs, Plan, plan_plex
 from plexctl.plan.resources import Instance, Owner
 from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.workflow.access import write_access_files
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
 from plexctl.workflow.images import bake_types, wanted_types
@@ -77,16 +76,6 @@ def difference(
     keys = frozenset(i.key for i in plan.instances if i.name in replace)
     wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
     return states, ctx.engine.diff(plan.resources, states, wishes)
-
-
-def write_access_files(ctx: Context, plex: Plex) -> None:
-    """kubeconfig and SSH files in the lab's state folder; the same as long as the epoch is."""
-    folder = ctx.access(plex.name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for file in access_files(plex, ctx.seed, folder):
-        target = folder / file.path.rsplit("/", 1)[1]
-        if not target.exists() or target.read_bytes() != file.content:
-            write_atomic(target, file.content, file.mode)
 
 
 def told(changes: Sequence[Change]) -> tuple[Changed, ...]:

@@ -20,7 +20,7 @@ def init(root: Path, plex: str | None) -> InitResult:
 
     Without a name, `plex` is the lab's first one, or "demo". UsageError for an impossible name.
     """
-    versions = load_pins().versions()
+    versions = load_pins(root / "pins").versions()
     name = plex or _first_plex(root) or FIRST
     used = _networks(root, versions)
     minor = versions[0].rpartition(".")[0]

@@ -59,7 +59,7 @@ def merged(old: str, new: str, file: Path) -> str:
             _replace_named(_items(target, section), _items(source, section))
         _set(target, CURRENT, _get(source, CURRENT))
         return yaml.serialize(target, Dumper=yaml.SafeDumper, width=ENDLESS, allow_unicode=True)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, TypeError) as error:
         raise PlexError(
             f"cannot merge into {file}: it is no kubeconfig",
             details=str(error).splitlines(),
@@ -86,13 +86,14 @@ def _written(plex: Plex, file: Path, text: str) -> KubeconfigResult:
         write_private(file, text.encode())
     else:
         file.chmod(0o600)
-    return KubeconfigResult(plex.name, file, _get(_compose(text), CURRENT).value, changed)
+    current = _get(_compose(text), CURRENT)
+    return KubeconfigResult(plex.name, file, str(current.value) if current else "", changed)
 
 
 def _compose(text: str) -> yaml.MappingNode:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
-        raise ValueError("it is no mapping")
+        raise TypeError("it is no mapping")
     return root
 
 
@@ -113,7 +114,7 @@ def _items(mapping: yaml.MappingNode, key: str) -> yaml.SequenceNode:
         found = yaml.SequenceNode("tag:yaml.org,2002:seq", [], flow_style=mapping.flow_style)
         _set(mapping, key, found)
     if not isinstance(found, yaml.SequenceNode):
-        raise ValueError(f"its {key} are no list")
+        raise TypeError(f"its {key} are no list")
     return found
 
 

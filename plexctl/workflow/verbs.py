@@ -6,21 +6,18 @@ import shutil
 from collections.abc import Sequence
 
 from plexctl.config.edit import set_workers, with_workers
-from plexctl.errors import UsageError
 from plexctl.model.events import Outcome
-from plexctl.model.nodes import nodes
-from plexctl.model.plex import Plex, Role
+from plexctl.model.plex import Plex
 from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Wishes
 from plexctl.workflow.context import Context
 from plexctl.workflow.converge import converge, difference, inputs, told
 from plexctl.workflow.images import UNBAKED, known_recipe, prune_images, wanted_types
+from plexctl.workflow.names import node_names
 from plexctl.workflow.results import DestroyResult, PlanResult, UpResult
 from plexctl.workflow.run import Run, start
 from plexctl.workflow.status import node_rows
-
-MASTER = "master"
 
 
 def plan(ctx: Context, plex: Plex) -> PlanResult:
@@ -82,20 +79,6 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()
     return DestroyResult(name, told(changes), pruned)
-
-
-def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
-    """Names of nodes as a user gives them; "master" is the first. UsageError for unknown ones."""
-    known = {node.name for node in nodes(plex)}
-    first = next(node.name for node in nodes(plex) if node.role is Role.MASTER)
-    chosen = tuple(dict.fromkeys(first if name == MASTER else name for name in names))
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        raise UsageError(
-            f"plex {plex.name} has no node {', '.join(unknown)}",
-            hint=f"its nodes are {first} … {plex.name}{plex.size}; `{MASTER}` is {first}",
-        )
-    return chosen
 
 
 def _converged(

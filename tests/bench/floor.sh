@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # floor.sh up NAME IMAGE WORKERS [KUBECONFIG]
-# floor.sh replace NAME IMAGE WORKER
+# floor.sh replace NAME IMAGE NODE [KUBECONFIG]
 # floor.sh destroy NAME
 #
 # What `bin/bench` holds plexctl against: the cluster of `plexctl up`, made by hand with the
 # `incus` command line, `kubeadm init` and `kubeadm join`, and nothing precomputed. IMAGE is the
 # image that plexctl bakes for nodes; NAME begins with "floor", and so does all that is made.
-# `up` writes the cluster's kubeconfig to KUBECONFIG, `replace` makes one worker anew (WORKER is
-# its number, 2 the first). Prints `instant WHAT SECONDS` since its start, on standard output.
+# NODE is a number: 1 is the master, and to replace it is to make all anew. The cluster's
+# kubeconfig goes to KUBECONFIG. Prints `instant WHAT SECONDS` since its start, on standard output.
 
 set -euo pipefail
 
@@ -25,8 +25,10 @@ instant() {
   printf 'instant %s %d.%03d\n' "$1" $((ms / 1000)) $((ms % 1000))
 }
 
+# Milliseconds.
 now() {
-  echo "${EPOCHREALTIME/./}" | sed 's/...$//'
+  local micro=${EPOCHREALTIME/[.,]/}
+  echo "${micro%???}"
 }
 
 on() {
@@ -167,7 +169,7 @@ join() {
 }
 
 up() {
-  local workers=$1 kubeconfig=${2-} count=$(($1 + 1)) number command waiting=()
+  local count=$(($1 + 1)) kubeconfig=${2-} number command waiting=()
   make_network >&2
   make_profile >&2
   for ((number = 1; number <= count; number++)); do
@@ -204,8 +206,13 @@ up() {
 }
 
 replace() {
-  local number=$1 count
+  local number=$1 kubeconfig=${2-} count
   count=$(instances | wc -l)
+  if ((number == 1)); then
+    destroy >&2
+    up $((count - 1)) "$kubeconfig"
+    return
+  fi
   kubectl drain "$NAME$number" --ignore-daemonsets --delete-emptydir-data --force >&2
   kubectl delete node "$NAME$number" >&2
   incus delete --force "$NAME$number" >&2
@@ -217,7 +224,7 @@ replace() {
 }
 
 instances() {
-  incus list --format csv --columns n "^$NAME[0-9]+\$"
+  incus list --format csv --columns n "^${NAME}[0-9]+\$"
 }
 
 destroy() {
@@ -240,7 +247,7 @@ NAME=${2-}
 IMAGE=${3-}
 case $1:$# in
   up:4 | up:5) up "${@:4}" ;;
-  replace:4) replace "$4" ;;
+  replace:4 | replace:5) replace "${@:4}" ;;
   destroy:2) destroy >&2 ;;
   *) usage 2 ;;
 esac

@@ -1,0 +1,72 @@
+"""The machine that is measured on: what it is, what it spends, and when it rests."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from plexctl.clients.process import run
+from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Seen, wait
+
+MIB = 1024**2
+REST = 0.25
+"""Part of all processors that may be busy when a measurement begins: an idle cluster is."""
+PATIENCE = 20.0
+
+
+def describe() -> dict[str, str]:
+    """What figures depend on, in words."""
+    cpu = _field(Path("/proc/cpuinfo"), "model name", ":")
+    system = _field(Path("/etc/os-release"), "PRETTY_NAME", "=").strip('"')
+    server = json.loads(run(["incus", "query", "/1.0"], timeout=30).stdout)["environment"]
+    return {
+        "processors": f"{os.cpu_count()} x {cpu or os.uname().machine}",
+        "memory": f"{_meminfo('MemTotal') / 1024**3:.0f} GiB",
+        "system": f"{system}, Linux {os.uname().release}",
+        "incus": f"{server['server_version']}, {server['storage']}",
+    }
+
+
+def processor_seconds() -> float:
+    """Spent by all processors since the machine's start, whoever spent them."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
+    return sum(ticks[:3] + ticks[5:7]) / os.sysconf("SC_CLK_TCK")
+
+
+def available_memory() -> float:
+    """MiB that programs could still have, caches given up."""
+    return _meminfo("MemAvailable") / MIB
+
+
+def rest() -> None:
+    """Wait until what was done before has ended to cost; at most a while."""
+    last = (time.monotonic(), processor_seconds())
+
+    def look() -> Seen:
+        nonlocal last
+        now = (time.monotonic(), processor_seconds())
+        seconds, spent = now[0] - last[0], now[1] - last[1]
+        last = now
+        return Seen(seconds > 0.5 and spent / seconds < REST * (os.cpu_count() or 1))
+
+    try:
+        wait(Condition("the machine rests", look, PATIENCE, every=1.0))
+    except PlexError:
+        return  # it is as busy as it is; both sides have the same
+
+
+def _meminfo(name: str) -> int:
+    """Bytes."""
+    return int(_field(Path("/proc/meminfo"), name, ":").split()[0]) * 1024
+
+
+def _field(file: Path, name: str, separator: str) -> str:
+    for line in file.read_text().splitlines():
+        key, _, value = line.partition(separator)
+        if key.strip() == name:
+            return value.strip()
+    return ""

@@ -1,0 +1,218 @@
+"""A command is timed from outside: by what the API of its cluster says, not by what it says."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from api import Api, NoAnswerError
+from machine import available_memory, processor_seconds
+
+from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Seen, wait
+
+DEADLINE = 300.0
+LOOK = 0.1
+"""Seconds between two looks, on both sides: an instant is seen late by this at most."""
+ASK_DNS = Path(__file__).with_name("ask_dns.py")
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "bench"},
+    "spec": {
+        "containers": [
+            {"name": "pause", "image": "registry.k8s.io/pause:3.10.2", "imagePullPolicy": "Never"}
+        ],
+    },
+}
+PODS = "/api/v1/namespaces/default/pods"
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A cluster as it is seen from outside."""
+
+    kubeconfig: Path
+    folder: Path  # for keys and logs
+    nodes: frozenset[str]  # names of all it is to have
+    _api: Api | None = None
+
+    @property
+    def api(self) -> Api:
+        """NoAnswerError while there is no kubeconfig."""
+        if self._api is None:
+            if not self.kubeconfig.exists():
+                raise NoAnswerError("there is no kubeconfig yet")
+            self._api = Api(self.kubeconfig, self.folder)
+        return self._api
+
+    def forget(self) -> None:
+        """The next cluster has another kubeconfig, which its maker writes when it is time."""
+        self.kubeconfig.unlink(missing_ok=True)
+        self._api = None
+
+    def ready(self) -> dict[str, str]:
+        """UIDs of the nodes that are Ready, by name."""
+        return {
+            node["metadata"]["name"]: node["metadata"]["uid"]
+            for node in self.api.get("/api/v1/nodes")["items"]
+            for condition in node["status"].get("conditions", ())
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        }
+
+    def version(self) -> str:
+        return str(self.api.get("/version")["gitVersion"])
+
+    def service(self, namespace: str, name: str) -> str:
+        """A service's address."""
+        path = f"/api/v1/namespaces/{namespace}/services/{name}"
+        return str(self.api.get(path)["spec"]["clusterIP"])
+
+
+class DnsFromPod:
+    """A pod that nothing but a pause runs in, and a question from its network namespace."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._uid = ""
+        self._asking: subprocess.Popen[bytes] | None = None
+
+    def answered(self) -> Seen:
+        """Go as far as the cluster is; PlexError if DNS never answered."""
+        if self._asking is not None:
+            code = self._asking.poll()
+            if code:
+                said = self._asking.communicate()[1].decode().strip()
+                raise PlexError(f"DNS does not answer from a pod: {said}")
+            return Seen(code == 0, "DNS does not answer the pod yet")
+        api = self._cluster.api
+        if not self._uid:
+            self._uid = api.create(PODS, POD)["metadata"]["uid"]
+        node = api.get(f"{PODS}/bench")["spec"].get("nodeName")
+        if node:
+            self._asking = self._ask(node)
+        return Seen(False, f"the pod is on {node}" if node else "the pod has no node yet")
+
+    def _ask(self, node: str) -> subprocess.Popen[bytes]:
+        server = self._cluster.service("kube-system", "kube-dns")
+        right = self._cluster.service("default", "kubernetes")
+        name = "kubernetes.default.svc.cluster.local"
+        words = ["incus", "exec", node, "--", "python3", "-", server, name, right, self._uid]
+        with ASK_DNS.open("rb") as script:
+            return subprocess.Popen(
+                words,
+                stdin=script,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+
+    def close(self) -> None:
+        if self._asking is not None:
+            _end(self._asking)
+        if self._uid:
+            try:
+                self._cluster.api.delete(f"{PODS}/bench")
+            except NoAnswerError:
+                return  # it goes with its cluster
+
+
+@dataclass(slots=True)
+class Observed:
+    """What was seen so far; seconds since the command was launched."""
+
+    instants: dict[str, float] = field(default_factory=dict)  # "ready", "dns"
+    processor: float = 0.0  # seconds until Ready, of the whole machine
+    memory: float = 0.0  # MiB at Ready, of the whole machine
+
+
+def observe(
+    observed: Observed,
+    command: Sequence[str],
+    cluster: Cluster,
+    environment: Mapping[str, str],
+    *,
+    old: frozenset[str] = frozenset(),
+    dns: bool = False,
+) -> None:
+    """Launch `command` and fill `observed` until all nodes are Ready, and DNS answers if asked for.
+
+    `environment` is added to this process'. Nodes whose UIDs are in `old` do not count: they are
+    those to be replaced. PlexError if the command fails, or what is waited for does not come;
+    `observed` has what came before.
+    """
+    log = cluster.folder / "log"
+    from_pod = DnsFromPod(cluster) if dns else None
+    with log.open("wb") as output:
+        memory, processor, began = available_memory(), processor_seconds(), time.monotonic()
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # an interrupt from the keyboard is for the bench
+        )
+
+        def ready() -> Seen:
+            found = cluster.ready()
+            if set(found) != cluster.nodes or old & set(found.values()):
+                return Seen(False, f"Ready: {', '.join(sorted(found)) or 'none'}")
+            observed.processor = processor_seconds() - processor
+            observed.memory = memory - available_memory()
+            return Seen(True)
+
+        goals = {"ready": ready} | ({"dns": from_pod.answered} if from_pod else {})
+
+        def look() -> Seen:
+            if process.poll():
+                raise _failed(command, process.returncode, log)
+            open_goals = [name for name in goals if name not in observed.instants]
+            seen = []
+            for name in open_goals:
+                try:
+                    found = goals[name]()
+                except NoAnswerError as error:
+                    found = Seen(False, str(error))
+                if found.holds:
+                    observed.instants[name] = time.monotonic() - began
+                else:
+                    seen.append(found.what)
+            return Seen(not seen, "; ".join(seen))
+
+        try:
+            wait(Condition(_shown(command), look, DEADLINE, every=LOOK))
+            if process.wait(DEADLINE):
+                raise _failed(command, process.returncode, log)
+        except subprocess.TimeoutExpired as error:
+            raise PlexError(f"{_shown(command)} did not end") from error
+        finally:
+            _end(process)
+            if from_pod is not None:
+                from_pod.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that goes on, and those that it has started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _failed(command: Sequence[str], code: int, log: Path) -> PlexError:
+    last = log.read_text(errors="replace").splitlines()[-12:]
+    return PlexError(f"{_shown(command)} failed with code {code}", details=tuple(last))
+
+
+def _shown(command: Sequence[str]) -> str:
+    return shlex.join([Path(command[0]).name, *command[1:]])

@@ -1,0 +1,113 @@
+"""What the bench makes of its samples."""
+
+from __future__ import annotations
+
+from ...bench.stats import (
+    FLOOR,
+    PLEXCTL,
+    Failure,
+    Measure,
+    Sample,
+    document,
+    ratio,
+    rows,
+    table,
+)
+
+READY = Measure("ready", "all Ready")
+MEMORY = Measure("memory", "memory", "MiB", 0)
+PLAN = Measure("plan", "plan")
+MEASURES = (READY, MEMORY, PLAN)
+
+
+def of_both(name: str, plexctl: list[float], floor: list[float]) -> list[Sample]:
+    return [
+        Sample(name, side, turn, value)
+        for side, values in ((PLEXCTL, plexctl), (FLOOR, floor))
+        for turn, value in enumerate(values, start=1)
+    ]
+
+
+def test_the_ratio_is_of_pairs_and_not_of_medians() -> None:
+    """The second round was made on a busy machine: both sides took five times as long."""
+    samples = of_both("ready", [2.0, 10.0, 6.0], [4.0, 50.0, 10.0])
+
+    assert ratio(samples) == 0.5
+    assert rows([READY], samples)[0].sides[PLEXCTL].median == 6.0
+
+
+def test_a_round_that_failed_on_one_side_makes_no_pair() -> None:
+    samples = [
+        Sample("ready", PLEXCTL, 1, 1.0),
+        Sample("ready", PLEXCTL, 2, 3.0),
+        Sample("ready", FLOOR, 2, 4.0),
+        Sample("ready", FLOOR, 3, 1.0),
+    ]
+
+    assert ratio(samples) == 0.75
+    assert ratio(samples[:1]) is None
+
+
+def test_several_samples_of_a_round_count_as_their_median() -> None:
+    values = [(PLEXCTL, 1.0), (PLEXCTL, 2.0), (PLEXCTL, 9.0), (FLOOR, 4.0)]
+
+    assert ratio([Sample("ready", side, 1, value) for side, value in values]) == 0.5
+
+
+def test_a_floor_that_took_nothing_has_no_ratio() -> None:
+    assert ratio(of_both("memory", [5.0], [0.0])) is None
+
+
+def test_the_table_shows_what_was_measured() -> None:
+    samples = [
+        *of_both("ready", [5.5, 6.25, 5.0], [19.0, 20.0, 25.0]),
+        *of_both("memory", [1800.4], [2000.6]),
+        Sample("plan", PLEXCTL, 1, 0.31),
+    ]
+
+    assert table(rows(MEASURES, samples)).splitlines() == [
+        "                       plexctl                floor",
+        "           unit   min   median   max    min  median    max  ratio",
+        "all Ready  s     5.00     5.50  6.25  19.00   20.00  25.00   0.29",
+        "memory     MiB   1800     1800  1800   2001    2001   2001   0.90",
+        "plan       s     0.31     0.31  0.31      -       -      -      -",
+    ]
+
+
+def test_a_measure_without_samples_has_no_row() -> None:
+    assert [row.measure for row in rows(MEASURES, of_both("plan", [1.0], []))] == [PLAN]
+    assert rows(MEASURES, []) == ()
+
+
+def test_the_json_has_samples_and_failures() -> None:
+    samples = [*of_both("ready", [5.12345, 6.0], [20.0]), Sample("plan", PLEXCTL, 1, 0.3)]
+    failures = [Failure("ready", FLOOR, 2, "kubeadm init failed")]
+
+    assert document(rows(MEASURES, samples), failures, {"processors": "2"}, 2) == {
+        "machine": {"processors": "2"},
+        "runs": 2,
+        "measures": {
+            "ready": {
+                "title": "all Ready",
+                "unit": "s",
+                "plexctl": {
+                    "minimum": 5.123,
+                    "median": 5.562,
+                    "maximum": 6.0,
+                    "samples": [5.123, 6.0],
+                },
+                "floor": {"minimum": 20.0, "median": 20.0, "maximum": 20.0, "samples": [20.0]},
+                "ratio": 0.256,
+            },
+            "plan": {
+                "title": "plan",
+                "unit": "s",
+                "plexctl": {"minimum": 0.3, "median": 0.3, "maximum": 0.3, "samples": [0.3]},
+                "floor": None,
+                "ratio": None,
+            },
+        },
+        "failures": [
+            {"measure": "ready", "side": "floor", "round": 2, "error": "kubeadm init failed"}
+        ],
+    }

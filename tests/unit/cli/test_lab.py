@@ -1,0 +1,93 @@
+"""Commands that need the files of a lab alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Plexctl
+
+
+def test_init_makes_a_lab_that_loads_and_a_second_one_changes_nothing(
+    plexctl: Plexctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = plexctl("init")
+    assert first.code == 0
+    assert "wrote clusters/demo/plex.yaml\n" in first.out
+    assert "wrote clusters/seed.age\n" in first.out
+    assert first.out.endswith("\nplexctl up demo\n")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert plexctl("init").out == ".: unchanged\n"
+    assert before == {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert plexctl("inventory").code == 0
+
+
+def test_init_of_one_more_plex_gives_it_networks_of_its_own(
+    plexctl: Plexctl, tmp_path: Path
+) -> None:
+    networks = []
+    for name in ("one", "two"):
+        ended = plexctl("-C", str(tmp_path), "init", name, "--json")
+        file = tmp_path / "clusters" / name / "plex.yaml"
+        assert str(file) in json.loads(ended.out)["written"]
+        networks.append(yaml.safe_load(file.read_text())["networks"])
+    assert set(networks[0].values()).isdisjoint(networks[1].values())
+
+
+def test_which_plex_is_meant(plexctl: Plexctl, lab: Path) -> None:
+    unsaid = plexctl("kubeconfig")
+    assert unsaid.code == 2
+    assert "which plex? there are alpha, beta" in unsaid.err
+    assert plexctl("use", "beta").code == 0
+    assert yaml.safe_load(plexctl("kubeconfig").out)["clusters"][0]["name"] == "beta"
+    assert yaml.safe_load(plexctl("kubeconfig", "alpha").out)["clusters"][0]["name"] == "alpha"
+    assert plexctl("use", "gamma").code == 2
+
+
+def test_kubeconfig_is_the_same_in_every_form(plexctl: Plexctl, lab: Path) -> None:
+    as_yaml = yaml.safe_load(plexctl("kubeconfig", "alpha").out)
+    assert json.loads(plexctl("kubeconfig", "alpha", "--json").out) == as_yaml
+    wrote = plexctl("kubeconfig", "alpha", "--output", "k")
+    assert wrote.out == "wrote k (context alpha-admin@alpha)\n"
+    assert yaml.safe_load((lab / "k").read_text()) == as_yaml
+    assert (lab / "k").stat().st_mode & 0o777 == 0o600
+    assert plexctl("kubeconfig", "alpha", "--output", "k").out.startswith("unchanged: k")
+    assert plexctl("kubeconfig", "alpha", "--output", "k", "--merge").code == 2
+
+
+def test_merge_goes_into_the_users_own(plexctl: Plexctl, lab: Path, home: Path) -> None:
+    for plex in ("alpha", "beta"):
+        assert json.loads(plexctl("kubeconfig", plex, "--merge", "--json").out)["changed"]
+    merged = yaml.safe_load((home / ".kube" / "config").read_text())
+    assert [user["name"] for user in merged["users"]] == ["alpha-admin", "beta-admin"]
+    assert merged["current-context"] == "beta-admin@beta"
+
+
+def test_inventory_of_all_and_of_one(plexctl: Plexctl, lab: Path) -> None:
+    everything = json.loads(plexctl("inventory", "--list").out)
+    assert everything["alpha"]["hosts"] == ["alpha1", "alpha2", "alpha3"]
+    assert everything["master"]["hosts"] == ["alpha1", "beta1"]
+    one = json.loads(plexctl("inventory", "--host", "alpha2").out)
+    assert one == everything["_meta"]["hostvars"]["alpha2"]
+    config = Path(one["ansible_ssh_common_args"].removeprefix("-F "))
+    assert "Host alpha2\n" in config.read_text()
+    assert plexctl("inventory", "--host", "gamma1").code == 2
+
+
+def test_depot_of_a_new_user_is_empty(plexctl: Plexctl, lab: Path, home: Path) -> None:
+    listed = json.loads(plexctl("depot", "list", "--json").out)
+    assert listed == {"folder": str(home / "cache" / "plexctl" / "depot"), "components": []}
+    wrong = plexctl("depot", "fill", "--source", "thin-air")
+    assert wrong.code == 2
+    assert "there are dir, release, gobuild" in wrong.err
+    assert plexctl("depot", "fill", "--mirror", "https://here").code == 2
+
+
+def test_bake_of_an_unknown_type(plexctl: Plexctl, lab: Path) -> None:
+    ended = plexctl("bake", "cake")
+    assert ended.code == 2
+    assert ended.err.startswith("error: there is no type cake\nhint: there are: ")

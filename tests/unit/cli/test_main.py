@@ -1,0 +1,160 @@
+"""What every command has in common: exit codes, errors, and what goes where."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from plexctl import __version__
+from plexctl.cli.main import VERBS
+from plexctl.errors import PlexError
+
+from .conftest import Plexctl
+
+
+def test_version_and_help(plexctl: Plexctl) -> None:
+    assert plexctl("--version").out == f"plexctl {__version__}\n"
+    told = plexctl("--help").out
+    for verb in (*(name for verbs in VERBS.values() for name in verbs), "depot"):
+        assert f"\n  {verb} " in told
+
+
+@pytest.mark.parametrize(
+    "argv", [("up", "--nonsense"), ("nonsense",), ("scale",), ("scale", "--workers", "-1")]
+)
+def test_wrong_usage_is_2(plexctl: Plexctl, argv: tuple[str, ...]) -> None:
+    ended = plexctl(*argv)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "Error: " in ended.err
+
+
+def test_no_lab_is_2_and_says_how_to_get_one(
+    plexctl: Plexctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = plexctl("list")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith("hint: `plexctl init` writes a first one\n")
+
+
+def test_a_faulty_file_is_2_and_each_problem_has_its_line(plexctl: Plexctl, lab: Path) -> None:
+    (lab / "clusters" / "alpha" / "plex.yaml").write_text("workers: many\nwrokers: 2\n")
+    ended = plexctl("-C", str(lab / "clusters" / "beta"), "status", "beta")
+    assert ended.code == 2
+    first, second, third = ended.err.splitlines()
+    assert first == "error: the configuration has 2 problems"
+    assert second.startswith("clusters/alpha/plex.yaml:1: workers: ")
+    assert third.startswith("clusters/alpha/plex.yaml:2: wrokers: ")
+
+
+def test_a_host_that_does_not_answer_is_1(plexctl: Plexctl, lab: Path) -> None:
+    ended = plexctl("status", "alpha")
+    assert (ended.code, ended.out) == (1, "")
+    assert "/nowhere/unix.socket" in ended.err
+
+
+def test_with_json_an_error_is_an_answer_too(plexctl: Plexctl, lab: Path) -> None:
+    """Whoever reads standard output finds one JSON document there, whatever happens."""
+    ended = plexctl("status", "gamma", "--json")
+    assert ended.code == 2
+    assert json.loads(ended.out)["error"]["hint"] == "there are: alpha, beta"
+    assert ended.err.startswith("error: there is no plex gamma")
+    quoted = plexctl("exec", "gamma1", "--", "tool", "--json")
+    assert quoted.out == ""
+
+
+def test_a_bug_is_one_line_and_a_private_file(
+    plexctl: Plexctl, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plexctl.config.load.find_lab", lambda _: 1 / 0)
+    ended = plexctl("-C", str(lab), "list")
+    assert ended.code == 1
+    first, hint = ended.err.splitlines()
+    assert first == "error: this is a bug in plexctl: ZeroDivisionError: division by zero"
+    file = Path(hint.rsplit(" ", 1)[1])
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "Traceback (most recent call last)" in file.read_text()
+
+
+def test_where_a_bug_cannot_be_written_down_it_is_told(
+    plexctl: Plexctl, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise PlexError("cannot write: the disk is full")
+
+    monkeypatch.setattr("plexctl.config.load.load_lab", lambda *_: 1 / 0)
+    monkeypatch.setattr("plexctl.cli.crash.write_private", full)
+    ended = plexctl("list")
+    assert ended.code == 1
+    assert "ZeroDivisionError" in ended.err
+    assert "the disk is full" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("verb", ["destroy", "replace master", "scale --workers 1"])
+def test_what_loses_something_needs_a_yes_without_a_terminal(
+    plexctl: Plexctl, lab: Path, verb: str
+) -> None:
+    first, *rest = verb.split()
+    plex = ["--plex", "alpha"] if first == "replace" else ["alpha"]
+    ended = plexctl(first, *rest, *plex)
+    assert ended.code == 2
+    assert "hint: say it beforehand: -y" in ended.err
+    with_yes = plexctl(first, *rest, *plex, "-y")
+    assert with_yes.code == 1
+    assert "/nowhere/unix.socket" in with_yes.err
+
+
+@pytest.mark.parametrize("verb", ["replace alpha2", "scale alpha --workers 3"])
+def test_what_loses_nothing_asks_nothing(plexctl: Plexctl, lab: Path, verb: str) -> None:
+    ended = plexctl(*verb.split())
+    assert ended.code == 1
+    assert "/nowhere/unix.socket" in ended.err
+
+
+def test_destroy_takes_no_name_that_leads_out_of_the_lab(plexctl: Plexctl, lab: Path) -> None:
+    ended = plexctl("destroy", "../../..", "-y")
+    assert ended.code == 2
+    assert "cannot be the name of a plex" in ended.err
+
+
+def test_a_signal_ends_with_one_line(lab: Path) -> None:
+    """Sent to a real process: the handlers and the exit code are the operating system's affair."""
+    program = (
+        "import os, signal, sys\n"
+        "from plexctl.cli.main import main\n"
+        "import plexctl.config.load as load\n"
+        "load.find_lab = lambda _: os.kill(os.getpid(), int(sys.argv.pop()))\n"
+        "main()\n"
+    )
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        argv = [sys.executable, "-c", program, "list", str(int(number))]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (code, "", "interrupted\n")
+
+
+def test_a_reader_that_has_gone_is_no_error(lab: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-m", "plexctl", "init"]
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(lab / "config")}
+    done = subprocess.run(
+        argv, stdout=writer, stderr=subprocess.PIPE, timeout=60, cwd=lab, env=environment
+    )
+    os.close(writer)
+    assert done.stderr == b""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`plexctl --help` and completion are to answer in a quarter of a second."""
+    program = "import sys, plexctl.cli.main; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    heavy = {"rich", "requests", "pylxd", "yaml", "cryptography", "pyrage", "ansible_runner"}
+    assert not heavy & set(done.stdout.split())

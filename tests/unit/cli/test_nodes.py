@@ -1,0 +1,111 @@
+"""How nodes are named, and how they are reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients.process import Finished
+
+from .conftest import Plexctl
+
+
+class Became(Exception):  # noqa: N818 - what a process turns into is no error
+    """In place of a process that becomes another program."""
+
+
+@pytest.fixture
+def argv(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The program that plexctl has become."""
+    program: list[str] = []
+
+    def become(words: list[str]) -> None:
+        program[:] = words
+        raise SystemExit(0)
+
+    monkeypatch.setattr("plexctl.clients.process.replace", become)
+    return program
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
+    """What nodes were asked to run; each answers with its name, and with code 7."""
+    calls: list[tuple[str, tuple[str, ...]]] = []
+
+    def execute(self: object, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+        calls.append((name, argv))
+        return Finished(argv, 0 if argv[0] == "journalctl" else 7, f"out of {name}\n", "err\n")
+
+    monkeypatch.setattr("plexctl.clients.incus.Incus.execute", execute)
+    return calls
+
+
+def test_ssh_uses_only_what_the_lab_has(plexctl: Plexctl, lab: Path, argv: list[str]) -> None:
+    assert plexctl("ssh", "alpha2").code == 0
+    folder = lab / ".plexctl" / "plexes" / "alpha"
+    assert argv == ["ssh", "-F", str(folder / "ssh_config"), "alpha2"] or tuple(argv) == (
+        "ssh",
+        "-F",
+        str(folder / "ssh_config"),
+        "alpha2",
+    )
+    assert (folder / "id_ed25519").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_follows_two_dashes_is_the_commands_own(
+    plexctl: Plexctl, lab: Path, argv: list[str], asked: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    plexctl("ssh", "master", "--plex", "alpha", "--", "ls", "-l", "--plex", "x")
+    assert list(argv)[3:] == ["alpha1", "--", "ls", "-l", "--plex", "x"]
+    plexctl("exec", "alpha3", "--", "ls", "--help")
+    assert asked == [("alpha3", ("ls", "--help"))]
+
+
+def test_exec_ends_as_the_program_did(
+    plexctl: Plexctl, lab: Path, asked: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    ended = plexctl("exec", "beta1", "--", "false")
+    assert (ended.code, ended.out, ended.err) == (7, "out of beta1\n", "err\n")
+
+
+def test_logs_of_a_unit_and_followed(
+    plexctl: Plexctl, lab: Path, argv: list[str], asked: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    shown = plexctl("logs", "alpha1", "--unit", "kubelet", "--lines", "5")
+    assert (shown.code, shown.out) == (0, "out of alpha1\n")
+    assert asked == [("alpha1", ("journalctl", "--no-pager", "--lines=5", "--unit=kubelet"))]
+    plexctl("logs", "alpha1", "-u", "kubelet", "-f")
+    assert list(argv)[3:5] == ["alpha1", "--"]
+    assert list(argv)[-2:] == ["--unit=kubelet", "--follow"]
+
+
+def test_a_nodes_name_chooses_its_plex(
+    plexctl: Plexctl, lab: Path, asked: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    """Also against the current plex: no two plexes can have nodes of one name."""
+    plexctl("use", "alpha")
+    for name in ("beta1", "master"):
+        plexctl("exec", name, "--", "true")
+    assert [node for node, _ in asked] == ["beta1", "alpha1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("alpha9",), "which plex?"),
+        (("alpha9", "--plex", "alpha"), "plex alpha has no node alpha9"),
+        (("beta1", "--plex", "alpha"), "plex alpha has no node beta1"),
+        (("master",), "which plex?"),
+    ],
+)
+def test_unknown_nodes(plexctl: Plexctl, lab: Path, names: tuple[str, ...], said: str) -> None:
+    ended = plexctl("logs", *names)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_nodes_of_two_plexes_are_not_replaced_together(plexctl: Plexctl, lab: Path) -> None:
+    ended = plexctl("replace", "alpha2", "beta1", "-y")
+    assert ended.code == 2
+    assert "plex alpha has no node beta1" in ended.err
