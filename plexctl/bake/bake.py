@@ -28,8 +28,8 @@ from plexctl.plan.resources import TAG, devices, settings
 PROPERTY = "plexctl."
 """Prefix of the properties that say what a baked image is."""
 
-DEPOT = "/mnt"
-"""Where a layer's artifacts are while it is baked: a folder that every image has, empty."""
+STAGE = "/mnt"
+"""Where an instance sees what its layer is made of: a folder that every image has, empty."""
 
 POOL_NEED = 4 << 30
 
@@ -161,13 +161,14 @@ class _Bake:
         return root_image(self.incus, recipe.base, self._properties(recipe), work)
 
     def _stage(self, recipe: Recipe) -> Path:
-        """A folder with the artifacts of a layer by component and name."""
-        stage = self._temporary / "depot"
-        stage.mkdir(parents=True)
+        """A folder with a layer's role, and its artifacts by component and name."""
+        stage = self._temporary / "stage"
+        shutil.copytree(self.find_role(recipe.role), stage / "role")
         for component in recipe.layer.artifacts:
-            (stage / component).mkdir()
+            folder = stage / "depot" / component
+            folder.mkdir(parents=True)
             for artifact in self.artifacts[component].artifacts:
-                _link(artifact.path, stage / component / artifact.name)
+                _link(artifact.path, folder / artifact.name)
         return stage
 
     @contextmanager
@@ -185,8 +186,8 @@ class _Bake:
         config[f"{TAG}bake"] = recipe.name
         disks = {"root": {"type": "disk", "path": "/", "pool": self.incus.host.pool}}
         if stage is not None:
-            source = {"source": str(stage), "path": DEPOT, "readonly": "true"}
-            disks["depot"] = {"type": "disk", **source}
+            source = {"source": str(stage), "path": STAGE, "readonly": "true"}
+            disks["stage"] = {"type": "disk", **source}
         self.incus.create(
             name,
             image=image,
@@ -213,7 +214,8 @@ class _Bake:
             tasks=recipe.layer.name,
             machines={name: ansible.incus(name)},
             variables={
-                "plex_depot": DEPOT,
+                "plex_depot": f"{STAGE}/depot",
+                "plex_role": f"{STAGE}/role",
                 "plex_cgroup": self.facts.cgroup,
                 "plex_sys_resource": self.facts.sys_resource,
                 "plex_kubernetes": recipe.kubernetes,

@@ -77,7 +77,8 @@ class _Watch:
         data = event.get("event_data", {})
         match event.get("event"):
             case "playbook_on_task_start":
-                self._on_task(str(data["name"]))
+                # "/where/the/role/is : Enable containerd"
+                self._on_task(str(data["name"]).rpartition(" : ")[2])
             case "runner_on_failed" | "runner_on_unreachable" if not data.get("ignore_errors"):
                 self._failures.append((str(data["task"]), str(data["host"]), data["res"]))
         if text := str(event.get("stdout", "")):

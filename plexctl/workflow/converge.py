@@ -18,7 +18,7 @@ from plexctl.provision.engine import Action, Change, Wishes
 from plexctl.workflow.access import write_access_files
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
-from plexctl.workflow.images import bake_types, wanted_types
+from plexctl.workflow.images import bake_types, missing_images, names_of_images, wanted_types
 from plexctl.workflow.results import Changed
 from plexctl.workflow.run import Run
 
@@ -45,9 +45,9 @@ def converge(
     `replace` names nodes to make anew in any case. With `drained`, workers that go are emptied
     first. With `waiting`, it ends when all nodes are Ready and DNS answers.
     """
-    baked = bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
-    plan = plan_plex(plex, inputs(ctx, plex, {key: image.name for key, image in baked.items()}))
-    states, changes = difference(ctx, plan, replace)
+    states, names = _with_images(ctx, plex, run)
+    plan = plan_plex(plex, inputs(ctx, plex, names))
+    changes = difference(ctx, plan, states, replace)
     write_access_files(ctx, plex)
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
     with cluster(plex, ctx.seed) as kube:
@@ -69,13 +69,29 @@ def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Input
 
 
 def difference(
-    ctx: Context, plan: Plan, replace: frozenset[str] = frozenset()
-) -> tuple[dict[str, HostState], tuple[Change, ...]]:
-    """What all hosts of the lab have, and what that lacks of `plan`."""
-    states = ctx.engine.read(ctx.hosts)
+    ctx: Context,
+    plan: Plan,
+    states: dict[str, HostState],
+    replace: frozenset[str] = frozenset(),
+) -> tuple[Change, ...]:
+    """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""
     keys = frozenset(i.key for i in plan.instances if i.name in replace)
     wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
-    return states, ctx.engine.diff(plan.resources, states, wishes)
+    return ctx.engine.diff(plan.resources, states, wishes)
+
+
+def _with_images(
+    ctx: Context, plex: Plex, run: Run
+) -> tuple[dict[str, HostState], dict[tuple[str, str], str]]:
+    """What the hosts have, with every image that `plex` needs, and the names of those.
+
+    The hosts are asked first: one that does not answer is known before anything is built.
+    """
+    states, names = ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
+    if not missing_images(names, states):
+        return states, names
+    baked = bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
+    return ctx.engine.read(ctx.hosts), {key: image.name for key, image in baked.items()}
 
 
 def told(changes: Sequence[Change]) -> tuple[Changed, ...]:

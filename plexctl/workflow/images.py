@@ -14,6 +14,7 @@ from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot, Stored
 from plexctl.model.events import Outcome
 from plexctl.model.nodes import nodes
+from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.model.types import NodeType
 from plexctl.plan.recipes import Recipe, layers, recipe
@@ -38,6 +39,23 @@ def known_recipe(ctx: Context, node_type: NodeType, kubernetes: str, host: str) 
     release = ctx.pins.release(kubernetes)
     stored = _stored(depot(ctx), release, _components((node_type,)))
     return _recipe(ctx, node_type, kubernetes, host, stored) if stored is not None else None
+
+
+def names_of_images(ctx: Context, plex: Plex) -> dict[tuple[str, str], str]:
+    """(host, type name) -> name of the image that a plex wants, UNBAKED where it is not known."""
+    recipes = {
+        key: known_recipe(ctx, node_type, plex.kubernetes, key[0])
+        for key, node_type in wanted_types(plex).items()
+    }
+    return {key: found.name if found else UNBAKED for key, found in recipes.items()}
+
+
+def missing_images(
+    names: Mapping[tuple[str, str], str], states: Mapping[str, HostState]
+) -> tuple[str, ...]:
+    """Types whose image is not on a host that needs it."""
+    missing = {t for (host, t), name in names.items() if states[host].image(name) is None}
+    return tuple(sorted(missing))
 
 
 def bake_types(

@@ -13,7 +13,7 @@ from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Wishes
 from plexctl.workflow.context import Context
 from plexctl.workflow.converge import converge, difference, inputs, told
-from plexctl.workflow.images import UNBAKED, known_recipe, prune_images, wanted_types
+from plexctl.workflow.images import missing_images, names_of_images, prune_images
 from plexctl.workflow.names import node_names
 from plexctl.workflow.results import DestroyResult, PlanResult, UpResult
 from plexctl.workflow.run import Run, start
@@ -22,16 +22,10 @@ from plexctl.workflow.status import node_rows
 
 def plan(ctx: Context, plex: Plex) -> PlanResult:
     """What `up` would do; changes nothing."""
-    recipes = {
-        key: known_recipe(ctx, node_type, plex.kubernetes, key[0])
-        for key, node_type in wanted_types(plex).items()
-    }
-    names = {key: recipe.name if recipe else UNBAKED for key, recipe in recipes.items()}
-    states, changes = difference(ctx, plan_plex(plex, inputs(ctx, plex, names)))
-    missing = {
-        node_type for (host, node_type), name in names.items() if states[host].image(name) is None
-    }
-    return PlanResult(plex.name, tuple(sorted(missing)), told(changes))
+    names = names_of_images(ctx, plex)
+    states = ctx.engine.read(ctx.hosts)
+    changes = difference(ctx, plan_plex(plex, inputs(ctx, plex, names)), states)
+    return PlanResult(plex.name, missing_images(names, states), told(changes))
 
 
 def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> UpResult:
