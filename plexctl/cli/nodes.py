@@ -38,9 +38,10 @@ def replace(
     """Make nodes anew. The master stands for the whole cluster, which loses all that is in it."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import verbs
+        from plexctl.workflow.names import has_master, plex_of
 
-        chosen = names.plex_of(ctx, names, plex)
-        if names.has_master(chosen, names):
+        chosen = plex_of(ctx, nodes, plex)
+        if has_master(chosen, nodes):
             confirm(f"the whole cluster {chosen.name} is made anew and loses all in it", yes)
         result = verbs.replace(ctx, chosen, nodes, drain=not no_drain, wait=not no_wait)
     answer(result, json)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from plexctl import __version__
 from plexctl.cli.main import VERBS
 from plexctl.errors import PlexError
+from plexctl.model.plex import Plex
+from plexctl.workflow.results import UpResult
 
 from .conftest import Plexctl
 
@@ -98,25 +101,67 @@ def test_where_a_bug_cannot_be_written_down_it_is_told(
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("verb", ["destroy", "replace master", "scale --workers 1"])
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """The verbs that were called: name, plex, and what else was asked for."""
+    made: list[tuple[object, ...]] = []
+
+    def fake(verb: str) -> Callable[..., object]:
+        def call(ctx: object, plex: Plex | str, *more: object, **options: object) -> object:
+            name = plex if isinstance(plex, str) else plex.name
+            made.append((verb, name, *more, *(key for key, on in options.items() if on)))
+            return UpResult(name, (), (), {}, "run", Path("kubeconfig"))
+
+        return call
+
+    for verb in ("up", "replace", "scale", "destroy"):
+        monkeypatch.setattr(f"plexctl.workflow.verbs.{verb}", fake(verb))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("argv", "call"),
+    [
+        ("destroy alpha", ("destroy", "alpha")),
+        ("destroy alpha --images", ("destroy", "alpha", "images")),
+        ("destroy gone", ("destroy", "gone")),
+        ("replace alpha1", ("replace", "alpha", ["alpha1"], "drain", "wait")),
+        ("replace --plex beta master", ("replace", "beta", ["master"], "drain", "wait")),
+        ("scale alpha --workers 1 --no-wait", ("scale", "alpha", 1, "drain")),
+    ],
+)
 def test_what_loses_something_needs_a_yes_without_a_terminal(
-    plexctl: Plexctl, lab: Path, verb: str
+    plexctl: Plexctl,
+    lab: Path,
+    calls: list[tuple[object, ...]],
+    argv: str,
+    call: tuple[object, ...],
 ) -> None:
-    first, *rest = verb.split()
-    plex = ["--plex", "alpha"] if first == "replace" else ["alpha"]
-    ended = plexctl(first, *rest, *plex)
-    assert ended.code == 2
+    ended = plexctl(*argv.split())
+    assert (ended.code, calls) == (2, [])
     assert "hint: say it beforehand: -y" in ended.err
-    with_yes = plexctl(first, *rest, *plex, "-y")
-    assert with_yes.code == 1
-    assert "/nowhere/unix.socket" in with_yes.err
+    assert plexctl(*argv.split(), "-y", "--json").code == 0
+    assert calls == [call]
 
 
-@pytest.mark.parametrize("verb", ["replace alpha2", "scale alpha --workers 3"])
-def test_what_loses_nothing_asks_nothing(plexctl: Plexctl, lab: Path, verb: str) -> None:
-    ended = plexctl(*verb.split())
-    assert ended.code == 1
-    assert "/nowhere/unix.socket" in ended.err
+@pytest.mark.parametrize(
+    ("argv", "call"),
+    [
+        ("up beta", ("up", "beta", "drain", "wait")),
+        ("up beta --no-drain --no-wait", ("up", "beta")),
+        ("replace alpha2 alpha3", ("replace", "alpha", ["alpha2", "alpha3"], "drain", "wait")),
+        ("scale alpha --workers 3", ("scale", "alpha", 3, "drain", "wait")),
+    ],
+)
+def test_what_loses_nothing_asks_nothing(
+    plexctl: Plexctl,
+    lab: Path,
+    calls: list[tuple[object, ...]],
+    argv: str,
+    call: tuple[object, ...],
+) -> None:
+    assert plexctl(*argv.split(), "--json").code == 0
+    assert calls == [call]
 
 
 def test_destroy_takes_no_name_that_leads_out_of_the_lab(plexctl: Plexctl, lab: Path) -> None:
@@ -131,11 +176,11 @@ def test_a_signal_ends_with_one_line(lab: Path) -> None:
         "import os, signal, sys\n"
         "from plexctl.cli.main import main\n"
         "import plexctl.config.load as load\n"
-        "load.find_lab = lambda _: os.kill(os.getpid(), int(sys.argv.pop()))\n"
+        "load.find_lab = lambda _: os.kill(os.getpid(), NUMBER)\n"
         "main()\n"
     )
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        argv = [sys.executable, "-c", program, "list", str(int(number))]
+        argv = [sys.executable, "-c", program.replace("NUMBER", str(int(number))), "list"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "interrupted\n")
 
