@@ -15,9 +15,10 @@ from plexctl.depot.archive import Entry, write_image, write_tar
 from plexctl.depot.pins import load_pins, machine_architecture
 from plexctl.depot.store import Depot
 
-from .support import Cluster, Lab, host
+from .support import Cluster, Lab, host, remove_leftovers
 
 ECHO = "example.test/echo:1"
+PLEXES = ("tale", "side", "wheel")
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +27,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     lab = Lab(folder, tmp_path_factory.mktemp("home"))
     (folder / "clusters").mkdir()
+    for plex in PLEXES:
+        remove_leftovers(plex)
     lab.run("init", "tale")
     yield lab
-    for plex in lab.ask("list"):
-        lab.run("destroy", plex["plex"], "-y", code=None)
+    for plex in PLEXES:
+        lab.run("destroy", plex, "-y", code=None)
 
 
 @pytest.fixture(scope="session")

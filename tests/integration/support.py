@@ -118,6 +118,18 @@ def of_plex(state: HostState, plex: str) -> set[str]:
     return {name for name, seen in found.items() if seen.tags.get("plex") == plex}
 
 
+def remove_leftovers(plex: str) -> None:
+    """Remove what tests that were killed have left of a plex, in a lab that is lost."""
+    incus, state = host(), host_state()
+    of_it = of_plex(state, plex)
+    for name in of_it & state.instances.keys():
+        incus.delete_instance(name)
+    for name in of_it & state.profiles.keys():
+        incus.delete_profile(name)
+    for name in of_it & state.networks.keys():
+        incus.delete_network(name)
+
+
 def uptime(name: str) -> float:
     """Since when an instance runs: the start of its first process, in the host's clock ticks."""
     stat = host().execute(name, ("cat", "/proc/1/stat")).stdout

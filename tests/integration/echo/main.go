@@ -28,15 +28,20 @@ func get(url string) {
 		Timeout:   time.Second,
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}
-	for answers, tries := 0, 0; answers < 10 && tries < 100; tries++ {
+	answers := 0
+	var failed error
+	for tries := 0; answers < 10 && tries < 100; tries++ {
 		answer, err := client.Get(url)
 		if err != nil {
-			log.Print(err)
+			failed = err
 			time.Sleep(200 * time.Millisecond)
 			continue
 		}
 		io.Copy(os.Stdout, answer.Body)
 		answer.Body.Close()
 		answers++
+	}
+	if answers < 10 {
+		log.Fatal(failed)
 	}
 }
