@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from plexctl.bake.base import root_image
+from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
 from plexctl.bake.clean import CLEAN
+from plexctl.bake.leftovers import properties, sweep, tags
 from plexctl.bake.roles import FindRole, tasks_file
 from plexctl.clients import ansible
 from plexctl.clients.incus import Incus
@@ -21,17 +22,17 @@ from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter, Step
 from plexctl.model.hosts import HostFacts
-from plexctl.plan.profile import container_config
-from plexctl.plan.recipes import Recipe, layers
-from plexctl.plan.resources import TAG, devices, settings
-
-PROPERTY = "plexctl."
-"""Prefix of the properties that say what a baked image is."""
+from plexctl.plan.profile import NIC, container_config
+from plexctl.plan.recipes import Recipe
+from plexctl.plan.resources import devices, settings
 
 STAGE = "/mnt"
 """Where an instance sees what its layer is made of: a folder that every image has, empty."""
 
 POOL_NEED = 4 << 30
+"""Bytes that a bake may take of the storage pool while it is under way."""
+
+LOCK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +57,27 @@ def ensure(
 ) -> BakedImage:
     """Have the image of `recipe` on the host of `incus`, and those of the layers below it.
 
-    One call if it is there. `artifacts` are depot components by name, `work` is a folder of the
-    user's on a disk; it holds locks and logs. What an interrupted bake left is removed first; an
-    image that has its name is never touched. PlexError if it cannot be baked.
+    One call if it is there. `artifacts` are depot components by name; `work` is a folder of the
+    user's on a disk, for locks and logs. What an interrupted bake left is removed; an image that
+    has its name is never touched. PlexError if it cannot be baked.
     """
-    found = _named(incus, recipe)
-    if found is not None:
-        return BakedImage(recipe.name, found, changed=False)
-    folder = work / incus.host.name
-    folder.mkdir(parents=True, exist_ok=True)
-    bake = _Bake(incus, artifacts, find_role, facts, lab, reporter, folder)
-    # One bake at a time on a host: recipes share layers, and each uses all of the machine.
-    with FileLock(folder / "lock"):
-        bake.sweep()
-        fingerprint, changed = "", False
-        for layer in layers(recipe):
-            found = _named(incus, layer)
-            changed = found is None
-            fingerprint = found or bake.layer(layer, fingerprint)
-        if changed:
-            bake.unpack(recipe, fingerprint)
-    return BakedImage(recipe.name, fingerprint, changed)
-
-
-def _named(incus: Incus, recipe: Recipe) -> str | None:
-    """The fingerprint of the recipe's image if the host has it."""
-    images = (image for image in incus.images() if recipe.name in image.names)
-    return next((image.fingerprint for image in images), None)
+    bake = _Bake(incus, artifacts, find_role, facts, lab, reporter, work / incus.host.name)
+    found = bake.find(recipe)
+    if found is None:
+        with bake.alone():
+            image = bake.image(recipe)
+            bake.unpack(recipe, image)
+        return image
+    if bake.under_way():
+        # Interrupted, unless someone bakes just now.
+        with suppress(Timeout), bake.alone(waiting=False):
+            pass
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Bake:
-    """What all layers of one bake share. `folder` is only this bake's, by the lock in it."""
+    """What all layers of one bake share. `folder` is of one host."""
 
     incus: Incus
     artifacts: Mapping[str, Stored]
@@ -97,72 +87,115 @@ class _Bake:
     reporter: Reporter
     folder: Path
 
-    def sweep(self) -> None:
-        """Remove what an interrupted bake of this lab left."""
-        for instance in self.incus.instances().values():
-            if "bake" in instance.tags and instance.tags.get("lab") == self.lab:
-                self.incus.delete_instance(instance.name)
-        for image in self.incus.images():
-            if not image.names and image.properties.get(f"{PROPERTY}lab") == self.lab:
-                self.incus.delete_image(image.fingerprint)
-        shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def layer(self, recipe: Recipe, parent: str) -> str:
-        """Bake one layer on the image `parent` (of a base: on nothing); its fingerprint."""
-        free = self.incus.pool_free()
-        if free < POOL_NEED:
-            pool = self.incus.host.pool
-            raise PlexError(
-                f"pool {pool!r} on host {self.incus.host.name} has {free / (1 << 30):.1f} GiB "
-                f"left; a bake needs {POOL_NEED >> 30} GiB",
-                hint="free some with `plexctl bake --prune`, or name another pool in "
-                "clusters/hosts.yaml",
-            )
-        expect = "" if recipe.parent else "about 2 minutes"
-        with self.reporter.step(f"bake {recipe.name}", expect=expect) as step:
-            root = "" if parent else self._root(recipe, step)
-            stage = self._stage(recipe)
-            with self._instance(recipe, parent or root, stage) as name:
-                self.incus.start(name)
-                self._apply(recipe, name, step)
-                self._clean(name)
-                self.incus.stop(name)
-                step.progress("publish the image")
-                fingerprint = self.incus.publish(name, recipe.name, self._properties(recipe))
-            if root:
-                self.incus.delete_image(root)
-            shutil.rmtree(self._temporary)
-        return fingerprint
-
-    def unpack(self, recipe: Recipe, fingerprint: str) -> None:
-        """Have the storage pool unpack an image, so that the first instance of it is quick."""
-        with (
-            self.reporter.step(f"unpack {recipe.name} into the storage pool"),
-            self._instance(recipe, fingerprint, None),
-        ):
-            pass
-
     @property
     def _temporary(self) -> Path:
+        """There while a bake is under way, and after it was interrupted."""
         return self.folder / "tmp"
 
-    def _properties(self, recipe: Recipe) -> dict[str, str]:
-        return {
-            f"{PROPERTY}recipe": recipe.name,
-            f"{PROPERTY}layer": recipe.layer.name,
-            f"{PROPERTY}kubernetes": recipe.kubernetes,
-            f"{PROPERTY}lab": self.lab,
-        }
+    def find(self, recipe: Recipe) -> BakedImage | None:
+        """The recipe's image if the host has it."""
+        images = (image for image in self.incus.images() if recipe.name in image.names)
+        for found in images:
+            return BakedImage(recipe.name, found.fingerprint, changed=False)
+        return None
+
+    def under_way(self) -> bool:
+        return self._temporary.exists()
+
+    @contextmanager
+    def alone(self, *, waiting: bool = True) -> Iterator[None]:
+        """One bake at a time on a host: recipes share layers, and each uses all of the machine.
+
+        Whatever a bake makes on its way is removed when it ends, or else before the next one.
+        Timeout if there is another one and this is not `waiting` for it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._locked(waiting):
+            self._sweep()
+            self._temporary.mkdir()
+            try:
+                yield
+            except BaseException:
+                # What went wrong is the news, not that the rest could not be removed either.
+                with suppress(PlexError):
+                    self._sweep()
+                raise
+            self._sweep()
+
+    def _locked(self, waiting: bool) -> AbstractContextManager[object]:
+        lock = FileLock(self.folder / "lock")
+        try:
+            return lock.acquire(timeout=0)
+        except Timeout:
+            if not waiting:
+                raise
+        with self.reporter.step("wait for the bake that is under way"):
+            try:
+                return lock.acquire(timeout=LOCK_SECONDS)
+            except Timeout as error:
+                raise PlexError("the bake that is under way does not end") from error
+
+    def _sweep(self) -> None:
+        sweep(self.incus, self.lab)
+        if self._temporary.exists():
+            shutil.rmtree(self._temporary)
+
+    def image(self, recipe: Recipe) -> BakedImage:
+        """The recipe's image; if the host lacks it, it is baked on that of the layer below."""
+        found = self.find(recipe)
+        if found is not None:
+            return found
+        below = self.image(recipe.parent).fingerprint if recipe.parent else None
+        self._require_space()
+        expect = "" if below else "about 2 minutes"
+        with self.reporter.step(f"bake {recipe.name}", expect=expect) as step:
+            root = below or self._root(recipe, step)
+            name = self._create(recipe, root, self._stage(recipe))
+            self.incus.start(name)
+            if self._networked(recipe):
+                step.progress(f"install the packages of {recipe.base.name}")
+                install_packages(self.incus, name, recipe.base, self._bridge)
+            self._apply(recipe, name, step)
+            self._clean(name)
+            self.incus.stop(name)
+            step.progress("publish the image")
+            fingerprint = self.incus.publish(name, recipe.name, properties(recipe, self.lab))
+        return BakedImage(recipe.name, fingerprint, changed=True)
+
+    def unpack(self, recipe: Recipe, image: BakedImage) -> None:
+        """Have the storage pool unpack an image, so that the first instance of it is quick."""
+        with self.reporter.step(f"unpack {image.name} into the storage pool"):
+            self._create(recipe, image.fingerprint, None)
 
     def _root(self, recipe: Recipe, step: Step) -> str:
         step.progress(f"make the root file system of {recipe.base.name}")
-        work = self._temporary / "base"
-        work.mkdir(parents=True)
-        return root_image(self.incus, recipe.base, self._properties(recipe), work)
+        if self._networked(recipe):
+            make_bridge(self.incus, self._bridge, tags(recipe, self.lab))
+        work = self._temporary / "root"
+        work.mkdir()
+        return root_image(self.incus, recipe.base, properties(recipe, self.lab), work)
+
+    @property
+    def _bridge(self) -> str:
+        """Linux allows 15 characters."""
+        return f"bake-{self.lab}"
+
+    def _networked(self, recipe: Recipe) -> bool:
+        return recipe.parent is None and needs_network(recipe.base)
+
+    def _require_space(self) -> None:
+        free, host = self.incus.pool_free(), self.incus.host
+        if free < POOL_NEED:
+            raise PlexError(
+                f"pool {host.pool!r} on host {host.name!r} has {free / (1 << 30):.1f} GiB left; "
+                f"a bake needs {POOL_NEED >> 30} GiB",
+                hint="free some with `plexctl bake --prune`, or name another pool in "
+                "clusters/hosts.yaml",
+            )
 
     def _stage(self, recipe: Recipe) -> Path:
         """A folder with a layer's role, and its artifacts by component and name."""
-        stage = self._temporary / "stage"
+        stage = self._temporary / recipe.layer.name
         shutil.copytree(self.find_role(recipe.role), stage / "role")
         for component in recipe.layer.artifacts:
             folder = stage / "depot" / component
@@ -171,23 +204,25 @@ class _Bake:
                 _link(artifact.path, folder / artifact.name)
         return stage
 
-    @contextmanager
-    def _instance(self, recipe: Recipe, image: str, stage: Path | None) -> Iterator[str]:
-        """A stopped instance for one layer; it is gone afterwards. Gives its name.
+    def _create(self, recipe: Recipe, image: str, stage: Path | None) -> str:
+        """Make a stopped instance that sees `stage`; returns its name.
 
         Its process 1 only sleeps: nothing of the system runs that could write keys or logs, no
-        network is needed, and it can be stopped at once.
+        network is needed, and it can be stopped at once. No two have the same name: an Ansible
+        that has outlived its plexctl must not find the instance of the next one.
         """
-        name = f"plex-bake-{recipe.layer.name}-{recipe.digest[:8]}"
+        kind = recipe.layer.name if stage else "unpack"
+        name = f"plex-bake-{kind}-{recipe.digest[:8]}-{os.getpid()}"
         config = container_config(privileged=recipe.privileged, facts=self.facts)
         raw = (config.get("raw.lxc", ""), "lxc.init.cmd=/bin/sleep infinity")
         config["raw.lxc"] = "\n".join(raw).strip()
-        config[f"{TAG}lab"] = self.lab
-        config[f"{TAG}bake"] = recipe.name
+        config |= tags(recipe, self.lab)
         disks = {"root": {"type": "disk", "path": "/", "pool": self.incus.host.pool}}
-        if stage is not None:
+        if stage:
             source = {"source": str(stage), "path": STAGE, "readonly": "true"}
             disks["stage"] = {"type": "disk", **source}
+        if self._networked(recipe):
+            disks[NIC] = {"type": "nic", "network": self._bridge, "name": NIC}
         self.incus.create(
             name,
             image=image,
@@ -196,14 +231,7 @@ class _Bake:
             config=settings(config),
             devices=devices(disks),
         )
-        try:
-            yield name
-        except BaseException:
-            # What went wrong is the news, not that the rest could not be removed either.
-            with suppress(PlexError):
-                self.incus.delete_instance(name)
-            raise
-        self.incus.delete_instance(name)
+        return name
 
     def _apply(self, recipe: Recipe, name: str, step: Step) -> None:
         role = self.find_role(recipe.role)
@@ -223,6 +251,7 @@ class _Bake:
         )
         ansible.apply(
             play,
+            work=self._temporary,
             log=self.folder / f"{recipe.name}.log",
             on_task=lambda task: step.progress(task, next(begun, total) / total),
             env={"INCUS_SOCKET": self.incus.host.socket},

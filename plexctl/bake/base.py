@@ -14,6 +14,8 @@ from plexctl.clients import process
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
 from plexctl.model.types import Base, BaseSource
+from plexctl.plan.profile import NIC
+from plexctl.plan.resources import settings
 
 DEFAULT_MIRROR = "https://deb.debian.org/debian"
 CREATED = 1767225600
@@ -53,6 +55,54 @@ def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path)
         timeout=300,
     )
     return incus.import_image(archive)
+
+
+def needs_network(base: Base) -> bool:
+    """Whether packages are still to be installed on its root image: `install_packages`."""
+    return base.source is BaseSource.IMAGES
+
+
+def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
+    """Make a network that leads to the package mirrors; Incus chooses a subnet that is free."""
+    config = {
+        "ipv4.address": "auto",
+        "ipv4.nat": "true",
+        "ipv4.dhcp": "false",
+        "ipv6.address": "none",
+        **tags,
+    }
+    incus.put_network(name, settings(config), exists=False)
+
+
+def install_packages(incus: Incus, instance: str, base: Base, bridge: str) -> None:
+    """Bring a base of an image server to what debootstrap would have made of it."""
+    gateway = incus.network_address(bridge)
+    script = _INSTALL.format(
+        nic=NIC,
+        address=f"{gateway.ip + 1}/{gateway.network.prefixlen}",
+        gateway=gateway.ip,
+        packages=" ".join(base.packages),
+    )
+    done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=1800)
+    if done.code != 0:
+        raise PlexError(
+            f"base {base.name}: its packages cannot be installed",
+            details=done.stderr.splitlines()[-process.LAST_LINES :],
+            hint="do containers of this host reach the package mirror?",
+        )
+
+
+_INSTALL = """\
+set -eu
+ip link set dev {nic} up
+ip address replace {address} dev {nic}
+ip route replace default via {gateway}
+rm -f /etc/resolv.conf
+echo nameserver {gateway} > /etc/resolv.conf
+export DEBIAN_FRONTEND=noninteractive
+apt-get --quiet update
+apt-get --quiet --yes --no-install-recommends install {packages}
+"""
 
 
 def _debootstrap(base: Base, target: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from plexctl.bake.bake import PROPERTY
+from plexctl.bake.leftovers import PROPERTY
 from plexctl.clients.incus import Incus
 from plexctl.model.observed import HostState, SeenImage
 
 
 def unused(state: HostState, used: set[str]) -> tuple[SeenImage, ...]:
-    """Images that plexctl baked, which no instance of the host has and which are not `used`."""
+    """Images that plexctl baked, which no instance of the host has and which are not `used`.
+
+    One without a name belongs to a bake that is under way, or is removed by the next one.
+    """
     running = {instance.image for instance in state.instances.values()}
     return tuple(
         image
         for image in state.images
-        if any(key.startswith(PROPERTY) for key in image.properties)
+        if image.names
+        and any(key.startswith(PROPERTY) for key in image.properties)
         and image.fingerprint not in running
         and not used & set(image.names)
     )
@@ -24,4 +28,4 @@ def prune(incus: Incus, used: set[str]) -> tuple[str, ...]:
     gone = unused(incus.read(), used)
     for image in gone:
         incus.delete_image(image.fingerprint)
-    return tuple(image.names[0] if image.names else image.fingerprint[:12] for image in gone)
+    return tuple(image.names[0] for image in gone)

@@ -36,5 +36,5 @@ def _folder() -> Path:
 
     try:
         return find_lab(Path()) / ".plexctl"
-    except (OSError, PlexError):
+    except Exception:  # noqa: BLE001 - the bug may be right there
         return user_state_path("plexctl")

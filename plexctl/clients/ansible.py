@@ -42,19 +42,20 @@ def incus(instance: str) -> Variables:
 def apply(
     play: Play,
     *,
+    work: Path,
     log: Path,
     on_task: Callable[[str], None] = lambda name: None,
     env: Mapping[str, str] | None = None,
 ) -> None:
     """Apply `play`; `on_task` hears each task's name as it begins.
 
-    All that Ansible prints goes to `log`. PlexError with the failed task, what its machine said
-    and the last lines.
+    All that Ansible prints goes to `log`. `work` is a folder for what is needed meanwhile.
+    PlexError with the failed task and what its machine said.
     """
     watch = _Watch(on_task)
     # A fresh folder for each run: the library keeps what it is given, and the next run reads it.
     with (
-        tempfile.TemporaryDirectory(prefix="plexctl-ansible-") as folder,
+        tempfile.TemporaryDirectory(prefix="ansible-", dir=work) as folder,
         log.open("w") as watch.output,
     ):
         status = _run(Path(folder), play, dict(env or {}), watch.event)

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients.host_facts import local_facts
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.observed import (
     HostState,
@@ -80,6 +82,12 @@ class Incus:
             else:
                 self._api.networks.post(json={"name": name, "type": "bridge", **body})
 
+    def network_address(self, name: str) -> IPv4Interface:
+        """The host's own address on a bridge."""
+        with self._speaking(f"network {name} cannot be read"):
+            found = self._api.networks[name].get().json()["metadata"]
+        return IPv4Interface(found["config"]["ipv4.address"])
+
     def put_profile(self, name: str, config: Settings, devices: Devices, *, exists: bool) -> None:
         with self._speaking(f"profile {name} cannot be made"):
             body = {"config": dict(config), "devices": _plain(devices)}
@@ -128,12 +136,25 @@ class Incus:
             self._state(name, "stop", timeout=60, force=force)
 
     def delete_instance(self, name: str, *, running: bool = True) -> None:
-        """Remove an instance, whatever its state. One that is gone already is no error."""
-        if running:
-            with self._speaking(f"instance {name} does not stop", gone_is_fine=True):
-                self._state(name, "stop", timeout=60, force=True)
-        with self._speaking(f"instance {name} cannot be deleted", gone_is_fine=True):
-            self._finish(self._api.instances[name].delete(), 120)
+        """Remove an instance, whatever its state. One that is gone already is no error.
+
+        The server goes on with what a client has asked for that is gone by now: it is waited for.
+        """
+
+        def delete() -> Seen:
+            try:
+                if running:
+                    with self._speaking(f"instance {name} does not stop", gone_is_fine=True):
+                        self._state(name, "stop", timeout=60, force=True)
+                with self._speaking(f"instance {name} cannot be deleted", gone_is_fine=True):
+                    self._finish(self._api.instances[name].delete(), 120)
+            except PlexError as error:
+                if "Instance is busy" not in error.summary:
+                    raise
+                return Seen(False, error.summary)
+            return Seen(True)
+
+        wait(Condition(f"instance {name} can be deleted", delete, deadline=300, every=0.5))
 
     def push(self, name: str, path: str, content: bytes, *, mode: int) -> None:
         """Write one file into an instance, owned by root. Folders above it must exist.
@@ -228,6 +249,13 @@ class Incus:
         with self._speaking(f"image {name} cannot be published"):
             done = self._finish(self._api.images.post(json=body), 600)
         return str(done["metadata"]["fingerprint"])
+
+    def publishing(self) -> bool:
+        """Whether the server makes an image of any instance just now; it does not say of which."""
+        with self._speaking("the operations cannot be read"):
+            found = self._api.operations.get(params={"recursion": 1}).json()["metadata"]
+        stages = ((one["metadata"] or {}).get("progress", {}) for one in found.get("running", ()))
+        return any(stage.get("stage") == "create_image_from_container_pack" for stage in stages)
 
     def delete_image(self, fingerprint: str) -> None:
         with self._speaking(f"image {fingerprint[:12]} cannot be deleted", gone_is_fine=True):

@@ -53,18 +53,19 @@ def enter(pod: str) -> bool:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             groups = (process / "cgroup").read_text()
-        except OSError:
+            if any(name in groups for name in names) and into_network_of(process):
+                return True
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
-        if any(name in groups for name in names):
-            return into_network_of(process)
     return False
 
 
 def into_network_of(process: Path) -> bool:
+    """False if it is the network of this process: the runtime has not yet changed it."""
     descriptor = os.open(process / "ns/net", os.O_RDONLY)
     try:
         if os.fstat(descriptor).st_ino == Path("/proc/self/ns/net").stat().st_ino:
-            return False  # the runtime's process, before it has changed namespaces
+            return False
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.setns(descriptor, CLONE_NEWNET) != 0:
             code = ctypes.get_errno()

@@ -237,7 +237,7 @@ def show(options: argparse.Namespace, results: Results, about: Mapping[str, str]
     else:
         for name, value in about.items():
             print(f"{name}: {value}")
-        print(f"\n{table(found)}")
+        print(f"\n{table(found) if found else 'nothing was measured'}")
         if options.json:
             Path(options.json).write_text(f"{text}\n")
     for failure in results.failures:

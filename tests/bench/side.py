@@ -47,9 +47,12 @@ class Results:
         try:
             yield
         except PlexError as error:
-            text = "\n".join((error.summary, *error.details))
-            self.failures.append(Failure(measure.name, side, turn, text))
-            tell(f"  {side:8} {measure.title.strip()}: failed")
+            self.failed(measure, side, turn, error)
+
+    def failed(self, measure: Measure, side: str, turn: int, error: PlexError) -> None:
+        text = "\n".join((error.summary, *error.details))
+        self.failures.append(Failure(measure.name, side, turn, text))
+        tell(f"  {side:8} {measure.title.strip()}: failed")
 
 
 def tell(text: str) -> None:
@@ -72,11 +75,12 @@ class Side:
     def measure(self, results: Results, turn: int) -> bool:
         """Make the cluster and replace its nodes; whether it was ever up. It is not destroyed."""
         observed = Observed()
-        with results.measuring(READY, self.name, turn):
-            try:
-                self._observe(observed, self.up, dns=results.wants(DNS))
-            finally:
-                self._add_up(results, turn, observed)
+        try:
+            self._observe(observed, self.up, dns=results.wants(DNS))
+        except PlexError as error:
+            last = DNS if "ready" in observed.instants else READY
+            results.failed(last, self.name, turn, error)
+        self._add_up(results, turn, observed)
         if "ready" not in observed.instants:
             return False
         if results.wants(WORKER):

@@ -74,7 +74,7 @@ def test_with_json_an_error_is_an_answer_too(plexctl: Plexctl, lab: Path) -> Non
 
 
 def test_a_bug_is_one_line_and_a_private_file(
-    plexctl: Plexctl, lab: Path, monkeypatch: pytest.MonkeyPatch
+    plexctl: Plexctl, lab: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plexctl.config.load.find_lab", lambda _: 1 / 0)
     ended = plexctl("-C", str(lab), "list")
@@ -82,6 +82,7 @@ def test_a_bug_is_one_line_and_a_private_file(
     first, hint = ended.err.splitlines()
     assert first == "error: this is a bug in plexctl: ZeroDivisionError: division by zero"
     file = Path(hint.rsplit(" ", 1)[1])
+    assert file.is_relative_to(home)  # as not even the lab is found
     assert file.stat().st_mode & 0o777 == 0o600
     assert "Traceback (most recent call last)" in file.read_text()
 
@@ -92,7 +93,7 @@ def test_where_a_bug_cannot_be_written_down_it_is_told(
     def full(*_: object) -> None:
         raise PlexError("cannot write: the disk is full")
 
-    monkeypatch.setattr("plexctl.config.load.load_lab", lambda *_: 1 / 0)
+    monkeypatch.setattr("plexctl.workflow.context.load_lab", lambda *_: 1 / 0)
     monkeypatch.setattr("plexctl.cli.crash.write_private", full)
     ended = plexctl("list")
     assert ended.code == 1

@@ -1,0 +1,58 @@
+"""What a bake makes on its way, and how it is found again by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plexctl.clients.incus import Incus
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.observed import SeenInstance, SeenNetwork
+from plexctl.plan.recipes import Recipe
+from plexctl.plan.resources import TAG
+
+PROPERTY = "plexctl."
+"""Prefix of the properties that say what a baked image is."""
+
+
+def properties(recipe: Recipe, lab: str) -> dict[str, str]:
+    """Of an image: the finished one, and a nameless one on the way to it."""
+    return {
+        f"{PROPERTY}recipe": recipe.name,
+        f"{PROPERTY}layer": recipe.layer.name,
+        f"{PROPERTY}kubernetes": recipe.kubernetes,
+        f"{PROPERTY}lab": lab,
+    }
+
+
+def tags(recipe: Recipe, lab: str) -> dict[str, str]:
+    """Incus config keys of an instance or a network that is gone when its bake has ended."""
+    return {f"{TAG}lab": lab, f"{TAG}bake": recipe.name}
+
+
+def sweep(incus: Incus, lab: str) -> None:
+    """Remove what bakes of `lab` have left on a host. No bake of it may be under way."""
+    state = incus.read()
+    instances = _tagged(state.instances, lab)
+    if instances:
+        # The server goes on when its client is gone, and does not guard what it publishes.
+        wait(_published(incus))
+    for name in instances:
+        incus.delete_instance(name)
+    for name in _tagged(state.networks, lab):
+        incus.delete_network(name)
+    for image in incus.images():
+        if not image.names and image.properties.get(f"{PROPERTY}lab") == lab:
+            incus.delete_image(image.fingerprint)
+
+
+def _tagged(seen: Mapping[str, SeenInstance] | Mapping[str, SeenNetwork], lab: str) -> list[str]:
+    ours = ((name, one.tags) for name, one in seen.items() if one.tags.get("lab") == lab)
+    return [name for name, tags in ours if "bake" in tags]
+
+
+def _published(incus: Incus) -> Condition:
+    return Condition(
+        f"host {incus.host.name} has published the images that it was asked for",
+        probe=lambda: Seen(not incus.publishing()),
+        deadline=600,
+    )
