@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+
+from plexctl.model.types import Form
 
 from .conftest import ECHO
-from .support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
+from .support import PLEXCTL, Cluster, Lab, eventually, host, host_state, of_plex, uptime
 
 NODES = {"tale1", "tale2", "tale3"}
 
@@ -57,8 +62,11 @@ def test_nodes_are_true_kubeadm_nodes(tale: Lab, cluster: Cluster) -> None:
     assert "MISSING" not in certificates.stdout
     assert "super-admin.conf" in certificates.stdout
 
+    upgrade = ["kubeadm", "upgrade", "node"]
+    if host().facts().cgroup == 1:  # which kubeadm wants to be told twice
+        upgrade.append("--ignore-preflight-errors=SystemVerification")
     for node in ("tale1", "tale2"):
-        upgraded = incus.execute(node, ("kubeadm", "upgrade", "node"), timeout=300)
+        upgraded = incus.execute(node, tuple(upgrade), timeout=300)
         assert upgraded.code == 0, upgraded
     eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
     labels = cluster.get("node", "tale1")["metadata"]["labels"]
@@ -95,7 +103,7 @@ def test_a_foreign_machine_joins_with_kubeadm(tale: Lab, cluster: Cluster) -> No
         incus.create(
             "foreign",
             image=image,
-            form="container",  # type: ignore[arg-type]
+            form=Form.CONTAINER,
             profiles=("plex-tale-kube",),
             config=(),
             devices=devices,
@@ -137,18 +145,18 @@ def test_ssh_knows_every_node(tale: Lab) -> None:
 
 
 def test_ansible_reaches_every_node(tale: Lab) -> None:
-    inventory = tale.root / "inventory.json"
-    inventory.write_text(tale.run("inventory").out)
     script = tale.root / "inventory"
-    script.write_text(f"#!/bin/sh\ncat {inventory}\n")
+    script.write_text(f'#!/bin/sh\nexec {PLEXCTL} -C {tale.root} inventory "$@"\n')
     script.chmod(0o755)
-
-    import sys
-    from pathlib import Path
-
     ansible = Path(sys.executable).parent / "ansible"
-    words = [ansible, "-i", str(script), "tale", "-m", "ansible.builtin.ping"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [ansible, "-i", str(script), "tale", "-m", "ansible.builtin.ping"],
+        env={**os.environ, "XDG_CONFIG_HOME": str(tale.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
     assert done.stdout.count("SUCCESS") == len(NODES), done.stdout + done.stderr
 
