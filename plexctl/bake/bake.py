@@ -154,7 +154,7 @@ class _Bake:
             self.incus.start(name)
             if self._networked(recipe):
                 step.progress(f"install the packages of {recipe.base.name}")
-                install_packages(self.incus, name, recipe.base, self._bridge)
+                install_packages(self.incus, name, recipe.base)
             self._apply(recipe, name, step)
             self._clean(name)
             self.incus.stop(name)
@@ -221,8 +221,8 @@ class _Bake:
         if stage:
             source = {"source": str(stage), "path": STAGE, "readonly": "true"}
             disks["stage"] = {"type": "disk", **source}
-        if self._networked(recipe):
-            disks[NIC] = {"type": "nic", "network": self._bridge, "name": NIC}
+            if self._networked(recipe):
+                disks[NIC] = {"type": "nic", "network": self._bridge, "name": NIC}
         self.incus.create(
             name,
             image=image,

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,11 @@ from plexctl.plan.profile import NIC
 from plexctl.plan.resources import settings
 
 DEFAULT_MIRROR = "https://deb.debian.org/debian"
+GATEWAY = IPv4Interface("198.18.0.1/24")
+ADDRESS = IPv4Interface("198.18.0.2/24")
+"""Of the bridge that packages come over, and of the instance that they are installed in: a network
+set aside for tests between devices (RFC 2544), which no real one uses."""
+
 CREATED = 1767225600
 """2026-01-01T00:00:00Z; Incus wants a date in an image's metadata."""
 
@@ -63,9 +69,9 @@ def needs_network(base: Base) -> bool:
 
 
 def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
-    """Make a network that leads to the package mirrors; Incus chooses a subnet that is free."""
+    """Make a network that leads to the package mirrors."""
     config = {
-        "ipv4.address": "auto",
+        "ipv4.address": str(GATEWAY),
         "ipv4.nat": "true",
         "ipv4.dhcp": "false",
         "ipv6.address": "none",
@@ -74,15 +80,9 @@ def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
     incus.put_network(name, settings(config), exists=False)
 
 
-def install_packages(incus: Incus, instance: str, base: Base, bridge: str) -> None:
+def install_packages(incus: Incus, instance: str, base: Base) -> None:
     """Bring a base of an image server to what debootstrap would have made of it."""
-    gateway = incus.network_address(bridge)
-    script = _INSTALL.format(
-        nic=NIC,
-        address=f"{gateway.ip + 1}/{gateway.network.prefixlen}",
-        gateway=gateway.ip,
-        packages=" ".join(base.packages),
-    )
+    script = _INSTALL + " ".join(base.packages)
     done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=1800)
     if done.code != 0:
         raise PlexError(
@@ -92,17 +92,16 @@ def install_packages(incus: Incus, instance: str, base: Base, bridge: str) -> No
         )
 
 
-_INSTALL = """\
+_INSTALL = f"""\
 set -eu
-ip link set dev {nic} up
-ip address replace {address} dev {nic}
-ip route replace default via {gateway}
+ip link set dev {NIC} up
+ip address replace {ADDRESS} dev {NIC}
+ip route replace default via {GATEWAY.ip}
 rm -f /etc/resolv.conf
-echo nameserver {gateway} > /etc/resolv.conf
+echo nameserver {GATEWAY.ip} > /etc/resolv.conf
 export DEBIAN_FRONTEND=noninteractive
 apt-get --quiet update
-apt-get --quiet --yes --no-install-recommends install {packages}
-"""
+apt-get --quiet --yes --no-install-recommends install """
 
 
 def _debootstrap(base: Base, target: Path) -> None:

@@ -57,4 +57,4 @@ def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def _directory(context: typer.Context) -> Path:
-    return context.find_root().params.get("directory") or Path()
+    return Path(context.find_root().params.get("directory") or ".")

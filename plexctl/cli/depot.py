@@ -104,7 +104,10 @@ def bake(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bake the images of nodes; what is baked already costs a look. Fills the depot as needed."""
+    """Bake the images of nodes.
+
+    What is baked already costs a look. Fills the depot as needed.
+    """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import depot
 

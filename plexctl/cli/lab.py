@@ -22,7 +22,10 @@ def init(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make the current folder (or that of -C) a lab: writes what is missing, and asks nothing."""
+    """Write the first files of a lab.
+
+    The lab is the current folder, or that of -C. What is there stays as it is; asks nothing.
+    """
     from plexctl.workflow import first
 
     answer(first.init(directory(context).resolve(), plex), json)

@@ -74,8 +74,8 @@ def execute(
     ],
     plex: PlexOption = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds that the program may take.", min=1)
-    ] = 600.0,
+        int, typer.Option(metavar="SECONDS", help="How long the program may take.", min=1)
+    ] = 600,
 ) -> None:
     """Run a program on a node through its host, without SSH. Ends with the program's code.
 

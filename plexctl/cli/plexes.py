@@ -33,7 +33,10 @@ def up(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring a plex to what its files say; bakes images that are missing."""
+    """Bring a plex to what its files say.
+
+    Bakes images that are missing; a second run changes nothing.
+    """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import verbs
         from plexctl.workflow.context import find_plex
@@ -55,14 +58,17 @@ def scale(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Change how many workers a plex has: in its file, then in reality."""
+    """Change how many workers a plex has.
+
+    In its file first, then in reality.
+    """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import verbs
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
         if workers < chosen.workers:
-            confirm(f"{chosen.name} has {chosen.workers} workers and will have {workers}", yes)
+            confirm(f"the workers of {chosen.name} go from {chosen.workers} to {workers}", yes)
         result = verbs.scale(ctx, chosen, workers, drain=not no_drain, wait=not no_wait)
     answer(result, json)
 
@@ -89,7 +95,10 @@ def destroy(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove all that was made for a plex; its files stay, and `up` brings it back."""
+    """Remove all that was made for a plex.
+
+    Its files stay, and `up` brings it back with the same names, addresses and keys.
+    """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import verbs
         from plexctl.workflow.names import removable_plex

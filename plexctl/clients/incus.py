@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +80,6 @@ class Incus:
                 self._api.networks[name].put(json=body)
             else:
                 self._api.networks.post(json={"name": name, "type": "bridge", **body})
-
-    def network_address(self, name: str) -> IPv4Interface:
-        """The host's own address on a bridge."""
-        with self._speaking(f"network {name} cannot be read"):
-            found = self._api.networks[name].get().json()["metadata"]
-        return IPv4Interface(found["config"]["ipv4.address"])
 
     def put_profile(self, name: str, config: Settings, devices: Devices, *, exists: bool) -> None:
         with self._speaking(f"profile {name} cannot be made"):

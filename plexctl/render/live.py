@@ -110,7 +110,7 @@ class Live:
             Text(f"  {name:{width}} {' '.join(marks)} ", "dim", no_wrap=True).append(
                 duration(max(marks.values())), "default"
             )
-            for name, marks in self._nodes.items()
+            for name, marks in sorted(self._nodes.items(), key=lambda node: (len(node[0]), node[0]))
         ]
 
     def _all_nodes(self) -> Text:

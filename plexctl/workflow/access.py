@@ -12,6 +12,9 @@ from plexctl.plan.access import access_files, admin_kubeconfig, inventory
 from plexctl.plan.documents import Document
 from plexctl.workflow.context import Context
 
+CONNECT = 10
+"""Seconds that `ssh` waits for a node to answer."""
+
 
 def write_access_files(ctx: Context, plex: Plex) -> None:
     """kubeconfig and SSH files in the lab's state folder; the same as long as the epoch is."""
@@ -31,7 +34,9 @@ def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tu
     """The `ssh` command that reaches a node; what it reads is written if it is missing."""
     write_access_files(ctx, plex)
     config = str(ctx.access(plex.name) / "ssh_config")
-    return ("ssh", "-F", config, node.name, *(("--", *command) if command else ()))
+    # An address that nobody has would else be tried for minutes.
+    options = ("-F", config, "-o", f"ConnectTimeout={CONNECT}")
+    return ("ssh", *options, node.name, *(("--", *command) if command else ()))
 
 
 def execute(ctx: Context, node: Node, argv: Sequence[str], *, timeout: float) -> Finished:

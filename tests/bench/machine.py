@@ -37,9 +37,9 @@ def processor_seconds() -> float:
     return sum(ticks[:3] + ticks[5:7]) / os.sysconf("SC_CLK_TCK")
 
 
-def available_memory() -> float:
-    """MiB that programs could still have, caches given up."""
-    return _meminfo("MemAvailable") / MIB
+def memory_of_processes() -> float:
+    """MiB that all processes have for themselves, without files that the kernel caches."""
+    return _meminfo("AnonPages") / MIB
 
 
 def rest() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api import Api, NoAnswerError
-from machine import available_memory, processor_seconds
+from machine import memory_of_processes, processor_seconds
 
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
@@ -129,7 +129,7 @@ class Observed:
 
     instants: dict[str, float] = field(default_factory=dict)  # "ready", "dns"
     processor: float = 0.0  # seconds until Ready, of the whole machine
-    memory: float = 0.0  # MiB at Ready, of the whole machine
+    memory: float = 0.0  # MiB that processes have more at Ready than before
 
 
 def observe(
@@ -150,7 +150,7 @@ def observe(
     log = cluster.folder / "log"
     from_pod = DnsFromPod(cluster) if dns else None
     with log.open("wb") as output:
-        memory, processor, began = available_memory(), processor_seconds(), time.monotonic()
+        memory, processor, began = memory_of_processes(), processor_seconds(), time.monotonic()
         process = subprocess.Popen(
             command,
             env={**os.environ, **environment},
@@ -165,7 +165,7 @@ def observe(
             if set(found) != cluster.nodes or old & set(found.values()):
                 return Seen(False, f"Ready: {', '.join(sorted(found)) or 'none'}")
             observed.processor = processor_seconds() - processor
-            observed.memory = memory - available_memory()
+            observed.memory = memory_of_processes() - memory
             return Seen(True)
 
         goals = {"ready": ready} | ({"dns": from_pod.answered} if from_pod else {})

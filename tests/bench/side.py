@@ -15,7 +15,7 @@ from plexctl.errors import PlexError
 
 READY = Measure("ready", "1+2: all nodes Ready")
 PROCESSOR = Measure("processor", "  processor time until then", digits=1)
-MEMORY = Measure("memory", "  memory taken until then", "MiB", 0)
+MEMORY = Measure("memory", "  memory of processes then", "MiB", 0)
 DNS = Measure("dns", "1+2: DNS answers a pod")
 WORKER = Measure("replace-worker", "replace of a worker: Ready")
 MASTER = Measure("replace-master", "replace of the master: all Ready")

@@ -36,6 +36,7 @@ def completed(lab: Path, line: str) -> list[str]:
         ("plexctl ssh ", ["alpha1", "alpha2", "alpha3", "beta1", "master"]),
         ("plexctl replace --plex beta ", ["beta1", "master"]),
         ("plexctl -C .. up ", []),
+        ("plexctl -C clusters/alpha use ", ["alpha", "beta"]),
         ("plexctl bake k", ["kube"]),
     ],
 )
