@@ -31,7 +31,9 @@ NodeArgument = Annotated[
     str,
     typer.Argument(metavar="NODE", help='A node: "demo2", or "master".', autocompletion=node_names),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Answer in JSON on standard output; errors too.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every instant of every node.")]

@@ -162,8 +162,10 @@ class Depot:
     def _sources(self) -> Iterator[Source]:
         for name in self.sources.allowed:
             match name:
-                case SourceName.DIR:
+                case SourceName.DIR if self.sources.carried or len(self.sources.allowed) == 1:
                     yield Carried(self.sources.carried)
+                case SourceName.DIR:
+                    pass  # nobody carried a folder in, nor asked for one
                 case SourceName.RELEASE:
                     yield Release(Web(self.sources.rewrites, self.sources.ca), self._lock)
                 case SourceName.GOBUILD:

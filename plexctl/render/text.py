@@ -127,11 +127,12 @@ def _up(result: UpResult) -> str:
     if "dns" in result.seconds:
         times.append(f"DNS after {result.seconds['dns']:.1f} s")
     lines = [nodes_table(result.nodes), "", f"{result.plex}: {did}; {', '.join(times)}"]
+    ours = [node for node in result.nodes if node.instance]
     if result.changes:
         lines += [
             "",
             f"export KUBECONFIG={result.kubeconfig}",
-            f"plexctl ssh {result.nodes[-1].name}",
+            f"plexctl ssh {ours[-1].name}",
             f"plexctl status {result.plex}",
         ]
     return "\n".join(lines)

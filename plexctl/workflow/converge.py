@@ -118,12 +118,15 @@ def _leave_cluster(
     going = [c for c in changes if c.kind == "instance" and c.action is not Action.START]
     if not going:
         return
+    try:
+        known = {node.name for node in kube.nodes()}
+    except UnreachableError as error:
+        run.note(f"no node is drained: {error.summary}")
+        return
+    going = [change for change in going if change.name in known]
+    if not going:
+        return
     with run.step(f"take {_names(going)} out of the cluster") as step:
-        try:
-            kube.nodes()
-        except UnreachableError as error:
-            step.end(Outcome.UNCHANGED, f"the API does not answer: {error.details[0]}")
-            return
         for change in going:
             there = states[change.host].instances.get(change.name)
             if drained and there is not None and there.status == "Running":

@@ -60,11 +60,18 @@ def test_kubeconfig_is_the_same_in_every_form(plexctl: Plexctl, lab: Path) -> No
 
 
 def test_merge_goes_into_the_users_own(plexctl: Plexctl, lab: Path, home: Path) -> None:
-    for plex in ("alpha", "beta"):
-        assert json.loads(plexctl("kubeconfig", plex, "--merge", "--json").out)["changed"]
+    """Their file may be a link into a folder of theirs: it stays one."""
+    (home / ".kube").mkdir(parents=True)
+    (home / ".kube" / "config").symlink_to(home / "theirs")
+    assert json.loads(plexctl("kubeconfig", "alpha", "--merge", "--json").out)["changed"]
+    first = (home / "theirs").read_bytes()
+    assert plexctl("kubeconfig", "beta", "--merge").out.endswith("(context beta-admin@beta)\n")
     merged = yaml.safe_load((home / ".kube" / "config").read_text())
     assert [user["name"] for user in merged["users"]] == ["alpha-admin", "beta-admin"]
     assert merged["current-context"] == "beta-admin@beta"
+    assert not json.loads(plexctl("kubeconfig", "beta", "--merge", "--json").out)["changed"]
+    assert (home / "theirs.bak").read_bytes() == first
+    assert [file.stat().st_mode & 0o777 for file in home.glob("theirs*")] == [0o600, 0o600]
 
 
 def test_inventory_of_all_and_of_one(plexctl: Plexctl, lab: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -143,6 +144,26 @@ def test_what_loses_something_needs_a_yes_without_a_terminal(
     assert "hint: say it beforehand: -y" in ended.err
     assert plexctl(*argv.split(), "-y", "--json").code == 0
     assert calls == [call]
+
+
+@pytest.mark.parametrize(("said", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
+def test_at_a_terminal_a_yes_is_asked_for(
+    plexctl: Plexctl,
+    lab: Path,
+    calls: list[tuple[object, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    code: int,
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(said))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    ended = plexctl("destroy", "alpha", "--json")
+    assert (ended.code, len(calls)) == (code, 1 - code)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""A host in memory that stands for Incus, as far as a bake asks for it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plexctl.clients.process import Finished
+from plexctl.model.events import Outcome, Step
+from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork
+from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
+from plexctl.plan.recipes import Recipe, recipe
+from plexctl.plan.resources import TAG
+
+LAB = "0badcafe"
+FACTS = HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
+BASE = Base(
+    "debian12",
+    "bookworm",
+    Form.CONTAINER,
+    BaseSource.DEBOOTSTRAP,
+    ("systemd",),
+    None,
+    None,
+    None,
+)
+LAYERS = (Layer("runtime", ()), Layer("kube", ()))
+KUBE = NodeType("kube", "kubenode", BASE, LAYERS, kubernetes=True, privileged=True, size=Size())
+DIGESTS = {("base", "base"): "b", ("kubenode", "runtime"): "r", ("kubenode", "kube"): "k"}
+
+
+def kube(**digests: str) -> Recipe:
+    """The recipe of type `kube`; `kube="k2"` is one whose layer `kube` has changed."""
+    roles = {(role, layer): digests.get(layer, old) for (role, layer), old in DIGESTS.items()}
+    return recipe(KUBE, "1.36.3", roles=roles, artifacts={}, facts=FACTS)
+
+
+@dataclass
+class FakeIncus:
+    """Has what was made of it, and remembers what was asked of it."""
+
+    host: Host = field(default_factory=lambda: Host("local", HostKind.INCUS, "/none", "default", 3))
+    seen: dict[str, SeenInstance] = field(default_factory=dict)
+    networks: dict[str, SeenNetwork] = field(default_factory=dict)
+    stored: list[SeenImage] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    free: int = 40 << 30
+    started: int = 0
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def read(self) -> HostState:
+        return HostState("local", dict(self.seen), dict(self.networks), {}, tuple(self.stored))
+
+    def images(self) -> tuple[SeenImage, ...]:
+        self.asked.append("images")
+        return tuple(self.stored)
+
+    def pool_free(self) -> int:
+        return self.free
+
+    def publishing(self) -> bool:
+        return False
+
+    def create(self, name: str, *, image: str, config: Any, **_: Any) -> None:
+        assert image in {one.fingerprint for one in self.stored}
+        tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
+        self.asked.append(f"create {name.rpartition('-')[0]}")
+        self.seen[name] = SeenInstance(name, "Stopped", tags, started=False, image=image, uuid=name)
+
+    def start(self, name: str) -> None:
+        assert name in self.seen
+        self.started += 1
+
+    def stop(self, name: str) -> None:
+        assert name in self.seen
+
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+        assert name in self.seen
+        return Finished(argv, 0, "", "")
+
+    def delete_instance(self, name: str) -> None:
+        del self.seen[name]
+
+    def delete_network(self, name: str) -> None:
+        del self.networks[name]
+
+    def delete_image(self, fingerprint: str) -> None:
+        self.stored = [image for image in self.stored if image.fingerprint != fingerprint]
+
+    def publish(self, instance: str, name: str, properties: Mapping[str, str]) -> str:
+        assert instance in self.seen
+        return self.have(name, properties=properties)
+
+    def have(self, *names: str, properties: Mapping[str, str] | None = None) -> str:
+        """Store an image; its fingerprint."""
+        fingerprint = f"image{next(self.numbers)}"
+        self.stored.append(SeenImage(fingerprint, names, properties or {}, size=1))
+        return fingerprint
+
+    def names(self) -> set[str]:
+        return {name for image in self.stored for name in image.names}
+
+
+class Silent:
+    """A reporter and its steps; remembers the titles."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+    @contextmanager
+    def step(self, title: str, *, expect: str = "") -> Iterator[Step]:
+        self.titles.append(title)
+        yield self
+
+    def progress(self, text: str, done: float | None = None) -> None: ...
+
+    def end(self, outcome: Outcome, text: str = "") -> None: ...
+
+    def mark(self, node: str, what: str) -> None: ...
+
+
+def role_folder(root: Path, name: str, *layers: str) -> Path:
+    """A role whose layers have one task each."""
+    tasks = root / name / "tasks"
+    tasks.mkdir(parents=True, exist_ok=True)
+    for layer in layers:
+        (tasks / f"{layer}.yml").write_text("- name: Do it\n  ansible.builtin.ping:\n")
+    return root / name

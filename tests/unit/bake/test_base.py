@@ -1,0 +1,113 @@
+"""Where packages come from, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from plexctl.bake import base
+from plexctl.bake.base import install_packages, machine_mirror, root_image
+from plexctl.clients.incus import Incus
+from plexctl.clients.process import Finished
+from plexctl.errors import PlexError
+from plexctl.model.types import BaseSource
+
+from .host import BASE, FakeIncus
+
+SOURCES = """\
+Types: deb deb-src
+# http://snapshot.debian.org/archive/debian/20250520T000000Z
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+"""
+
+
+def test_the_mirror_of_this_machine_is_found_in_both_formats(tmp_path: Path) -> None:
+    parts = tmp_path / "sources.list.d"
+    parts.mkdir()
+    (parts / "other.list").write_text("deb https://packages.example/apt stable main\n")
+    (tmp_path / "sources.list").write_text(
+        "# deb http://old.example/debian bookworm main\n"
+        "deb [arch=amd64 signed-by=/k.gpg] https://one.example/debian trixie main contrib\n"
+    )
+    (parts / "debian.sources").write_text(SOURCES)
+
+    assert machine_mirror("trixie", tmp_path) == "https://one.example/debian"
+    assert machine_mirror("bookworm", tmp_path) == "http://mirror.example/debian"
+    assert machine_mirror("noble", tmp_path) is None
+
+
+def test_a_machine_without_apt_has_no_mirror(tmp_path: Path) -> None:
+    assert machine_mirror("bookworm", tmp_path / "none") is None
+
+
+@pytest.fixture
+def argv(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    calls: list[list[str]] = []
+
+    def run(argv: Any, **_: Any) -> None:
+        calls.append([str(word) for word in argv])
+
+    monkeypatch.setattr(base.process, "run", run)
+    monkeypatch.setattr(base, "machine_mirror", lambda release: None)
+    return calls
+
+
+def test_debootstrap_checks_signatures_and_dies_with_its_parent(
+    argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    incus = FakeIncus()
+    monkeypatch.setattr(incus, "import_image", lambda archive: archive.name, raising=False)
+
+    archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path)
+
+    call = argv[0]
+    assert call[:3] == ["setpriv", "--pdeathsig=KILL", "unshare"]
+    assert {"--mount", "--pid", "--kill-child", "--force-check-gpg"} <= set(call)
+    assert call[-1] == "https://deb.debian.org/debian"
+    assert archive == "debian12.tar"
+    # Without properties in it, an import has ended the server.
+    assert "plexctl.lab: x" in (tmp_path / "metadata.yaml").read_text()
+
+
+def test_debootstrap_without_root_is_refused_with_a_way_out(
+    argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    with pytest.raises(PlexError, match="needs root") as raised:
+        root_image(cast(Incus, FakeIncus()), BASE, {}, tmp_path)
+
+    assert "source: images" in (raised.value.hint or "")
+    assert argv == []
+
+
+def test_an_image_server_that_fails_apt_tells_what_apt_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    incus = FakeIncus()
+    scripts: list[str] = []
+
+    def execute(name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+        scripts.append(argv[-1])
+        return Finished(argv, 100, "", "E: Unable to locate package systemd\n")
+
+    monkeypatch.setattr(incus, "execute", execute)
+    images = replace(BASE, source=BaseSource.IMAGES)
+
+    with pytest.raises(PlexError, match="packages cannot be installed") as raised:
+        install_packages(cast(Incus, incus), "i", images)
+
+    assert raised.value.details == ("E: Unable to locate package systemd",)
+    assert scripts[0].endswith("install systemd")
