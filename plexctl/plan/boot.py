@@ -17,7 +17,7 @@ from plexctl.plan.documents import dump, merge
 from plexctl.plan.files import BootFile, folder, link, private, text
 from plexctl.plan.kubeconfig import kubeconfig, kubelet_kubeconfig
 from plexctl.plan.manifests import static_pods
-from plexctl.plan.network import network_files, pod_network_files
+from plexctl.plan.network import Neighbour, network_files, pod_network_files
 
 KUBERNETES = "/etc/kubernetes"
 KUBELET = "/var/lib/kubelet"
@@ -36,10 +36,15 @@ class Keyring:
 
 
 def boot_files(
-    plex: Plex, node: Node, keys: Keyring, facts: HostFacts, images: Mapping[str, str]
+    plex: Plex,
+    node: Node,
+    others: tuple[Neighbour, ...],
+    keys: Keyring,
+    facts: HostFacts,
+    images: Mapping[str, str],
 ) -> tuple[BootFile, ...]:
     """The files of `node`. `images` has the references of the control plane's images."""
-    files = (*network_files(plex, node), *_ssh_files(node, keys))
+    files = (*network_files(plex, node, others), *_ssh_files(node, keys))
     if node.role is Role.PLAIN:
         return files
     files += (*pod_network_files(plex, node), *_kubelet_files(plex, node, keys.cluster, facts))

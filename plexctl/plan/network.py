@@ -7,8 +7,9 @@ on the nodes that are there.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
-from plexctl.model.nodes import address, capacity, node_name, pod_network
+from plexctl.model.nodes import FIRST_ADDRESS, capacity, node_name, pod_network
 from plexctl.model.plex import Node, Plex
 from plexctl.plan.files import BootFile, text
 from plexctl.plan.profile import NIC
@@ -16,12 +17,32 @@ from plexctl.plan.profile import NIC
 CNI_CONFIG = "/etc/cni/net.d/10-plex.conflist"
 
 
-def network_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A node that a plex has or could have, as the files of all others name it."""
+
+    index: int
+    host: str  # line of /etc/hosts
+    route: str  # line of `ip -batch`
+
+
+def neighbours(plex: Plex) -> tuple[Neighbour, ...]:
+    """All of them: computed once a plex, as there are hundreds."""
+    found = []
+    for index in range(1, capacity(plex.networks) + 1):
+        via = plex.networks.nodes[FIRST_ADDRESS + index]
+        host = f"{via} {node_name(plex.name, index)}"
+        route = f"route replace {pod_network(plex.networks, index)} via {via}"
+        found.append(Neighbour(index, host, route))
+    return tuple(found)
+
+
+def network_files(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[BootFile, ...]:
     return (
         text("/etc/hostname", f"{node.name}\n"),
-        text("/etc/hosts", hosts(plex)),
+        text("/etc/hosts", hosts(others)),
         text("/etc/resolv.conf", f"nameserver {plex.networks.gateway.ip}\n"),
-        text("/etc/plexctl/network.batch", ip_batch(plex, node)),
+        text("/etc/plexctl/network.batch", ip_batch(plex, node, others)),
     )
 
 
@@ -32,14 +53,11 @@ def pod_network_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:
     )
 
 
-def hosts(plex: Plex) -> str:
-    lines = ["127.0.0.1 localhost"]
-    for index in range(1, capacity(plex.networks) + 1):
-        lines.append(f"{address(plex.networks, index).ip} {node_name(plex.name, index)}")
-    return "\n".join(lines) + "\n"
+def hosts(others: tuple[Neighbour, ...]) -> str:
+    return "\n".join(("127.0.0.1 localhost", *(other.host for other in others))) + "\n"
 
 
-def ip_batch(plex: Plex, node: Node) -> str:
+def ip_batch(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> str:
     """Lines for `ip -batch`: one process for all routes, and repeatable.
 
     A node has no route to its own pods here: they are reached by their own interfaces.
@@ -49,11 +67,8 @@ def ip_batch(plex: Plex, node: Node) -> str:
         f"link set dev {NIC} up",
         f"address replace {node.address} dev {NIC}",
         f"route replace default via {plex.networks.gateway.ip}",
+        *(other.route for other in others if other.index != node.index),
     ]
-    for index in range(1, capacity(plex.networks) + 1):
-        if index != node.index:
-            pods, via = pod_network(plex.networks, index), address(plex.networks, index).ip
-            lines.append(f"route replace {pods} via {via}")
     return "\n".join(lines) + "\n"
 
 

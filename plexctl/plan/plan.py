@@ -14,6 +14,7 @@ from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.types import NodeType
 from plexctl.plan.boot import Keyring, boot_files
 from plexctl.plan.files import pack
+from plexctl.plan.network import neighbours
 from plexctl.plan.profile import NIC, container_config, container_devices
 from plexctl.plan.resources import (
     Instance,
@@ -72,10 +73,13 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
         client_key(inputs.seed),
         {n.name: host_key(inputs.seed, plex.name, plex.epoch, n.name) for n in members},
     )
+    others = neighbours(plex)
     instances: list[Instance] = []
     for node in members:
         profile = profiles[node.host, node.type.name]
-        files = boot_files(plex, node, keys, inputs.facts[node.host], inputs.control_plane_images)
+        files = boot_files(
+            plex, node, others, keys, inputs.facts[node.host], inputs.control_plane_images
+        )
         instances.append(
             _instance(
                 node,

@@ -20,10 +20,7 @@ from plexctl.workflow.results import (
     PruneResult,
     VerifyResult,
 )
-from plexctl.workflow.run import start
-
-LAB = "lab"
-"""What runs are on that concern no single plex."""
+from plexctl.workflow.run import WHOLE_LAB, start
 
 Wanted = dict[tuple[str, str], NodeType]
 """(host, type name) -> type."""
@@ -35,7 +32,7 @@ def fill(ctx: Context, sources: Sources) -> DepotResult:
     Those that are there are verified; where there is no plex, the newest version counts.
     """
     store = Depot(depot(ctx).root, sources)
-    with start(ctx.lab.state, "depot-fill", LAB, ctx.listener) as run:
+    with start(ctx.lab.state, "fill", WHOLE_LAB, ctx.listener) as run:
         for version in versions(ctx):
             release = ctx.pins.release(version)
             store.fill(release, tuple(release.components), run)
@@ -62,7 +59,7 @@ def contents(ctx: Context) -> DepotResult:
 def verify(ctx: Context) -> VerifyResult:
     """Read every byte of the depot. What is damaged is forgotten, and made anew when needed."""
     store = depot(ctx)
-    with start(ctx.lab.state, "depot-verify", LAB, ctx.listener) as run:
+    with start(ctx.lab.state, "verify", WHOLE_LAB, ctx.listener) as run:
         number = len(store.list())
         with run.step(f"every byte of {number} components") as step:
             damaged = tuple(
@@ -86,7 +83,7 @@ def bake(ctx: Context, types: Sequence[str], *, prune: bool = False) -> BakeResu
     """
     wanted = images_to_bake(ctx, types)
     rows = []
-    with start(ctx.lab.state, "bake", LAB, ctx.listener) as run:
+    with start(ctx.lab.state, "bake", WHOLE_LAB, ctx.listener) as run:
         for version, those in wanted.items():
             for (host, name), image in bake_types(ctx, those, version, run).items():
                 rows.append(ImageRow(name, host, version, image.name, image.changed))

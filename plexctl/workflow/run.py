@@ -29,6 +29,9 @@ from plexctl.model.events import (
 KEPT = 50
 """Journals that are kept in a lab."""
 
+WHOLE_LAB = "_lab"
+"""Stands for a plex, none of which can have this name."""
+
 
 @dataclass(slots=True)
 class RunStep:
@@ -108,7 +111,7 @@ def start(
 ) -> Iterator[Run]:
     """Begin a run. Only one at a time works on a plex: PlexError if another one does.
 
-    `state` is the lab's folder for such things; `plex` may be "lab" for what concerns them all.
+    `state` is the lab's folder for such things; `plex` is WHOLE_LAB for what concerns them all.
     """
     runs, locks = state / "runs", state / "locks"
     for folder in (runs, locks):
@@ -139,7 +142,8 @@ def start(
 
 def last_unfinished(runs: Path, plex: str) -> str | None:
     """The last run on `plex` if it neither ended nor failed by itself: it was killed."""
-    journals = sorted(runs.glob(f"*-{plex}.jsonl"))
+    # "20261121T082340.506-replace-demo": a plex' own name may have dashes too.
+    journals = sorted(j for j in runs.glob("*.jsonl") if j.stem.split("-", 2)[2:] == [plex])
     if not journals:
         return None
     text = journals[-1].read_text().rstrip().rsplit("\n", 1)[-1]
