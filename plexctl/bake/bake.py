@@ -173,7 +173,7 @@ class _Bake:
             make_bridge(self.incus, self._bridge, tags(recipe, self.lab))
         work = self._temporary / "root"
         work.mkdir()
-        return root_image(self.incus, recipe.base, properties(recipe, self.lab), work)
+        return root_image(self.incus, recipe.base, properties(recipe, self.lab), work, step)
 
     @property
     def _bridge(self) -> str:
@@ -196,12 +196,20 @@ class _Bake:
     def _stage(self, recipe: Recipe) -> Path:
         """A folder with a layer's role, and its artifacts by component and name."""
         stage = self._temporary / recipe.layer.name
-        shutil.copytree(self.find_role(recipe.role), stage / "role")
+        role = stage / "role"
+        shutil.copytree(self.find_role(recipe.role), role)
         for component in recipe.layer.artifacts:
             folder = stage / "depot" / component
             folder.mkdir(parents=True)
             for artifact in self.artifacts[component].artifacts:
                 _link(artifact.path, folder / artifact.name)
+        # As the digest has it: executable or not. To root of an unprivileged instance all of it
+        # is someone else's.
+        for path in (stage, *stage.rglob("*")):
+            if path.is_dir():
+                path.chmod(0o755)
+            elif path.is_relative_to(role):
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         return stage
 
     def _create(self, recipe: Recipe, image: str, stage: Path | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections import deque
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from plexctl.clients import process
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
+from plexctl.model.events import Step
 from plexctl.model.types import Base, BaseSource
 from plexctl.plan.profile import NIC
 from plexctl.plan.resources import settings
@@ -28,7 +30,7 @@ CREATED = 1767225600
 """2026-01-01T00:00:00Z; Incus wants a date in an image's metadata."""
 
 
-def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path) -> str:
+def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path, step: Step) -> str:
     """Bring the root file system of `base` onto the host; returns the image's fingerprint.
 
     `work` is an empty folder on a disk. PlexError if it cannot be made.
@@ -37,7 +39,7 @@ def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path)
         assert base.server is not None
         assert base.image is not None
         return incus.copy_image(base.server, base.image, properties)
-    _debootstrap(base, work / "rootfs")
+    _debootstrap(base, work / "rootfs", step)
     metadata = {
         "architecture": platform.machine(),
         "creation_date": CREATED,
@@ -104,7 +106,7 @@ apt-get --quiet update
 apt-get --quiet --yes --no-install-recommends install """
 
 
-def _debootstrap(base: Base, target: Path) -> None:
+def _debootstrap(base: Base, target: Path, step: Step) -> None:
     if os.geteuid() != 0:
         raise PlexError(
             f"base {base.name}: debootstrap needs root",
@@ -119,11 +121,18 @@ def _debootstrap(base: Base, target: Path) -> None:
     )
     options = ("--variant=minbase", "--force-check-gpg", f"--include={','.join(base.packages)}")
     mirror = base.mirror or machine_mirror(base.release) or DEFAULT_MIRROR
-    process.run(
-        (*alone, "debootstrap", *options, base.release, target, mirror),
-        timeout=1800,
-        hint="install debootstrap and debian-archive-keyring; is the mirror reachable?",
-    )
+    last: deque[str] = deque(maxlen=process.LAST_LINES)
+
+    def tell(line: str) -> None:
+        last.append(line)
+        step.progress(line.removeprefix("I: "))
+
+    if process.stream((*alone, "debootstrap", *options, base.release, target, mirror), tell) != 0:
+        raise PlexError(
+            f"base {base.name}: debootstrap from {mirror} has failed",
+            details=last,
+            hint="are debootstrap and debian-archive-keyring installed; is the mirror reachable?",
+        )
 
 
 def machine_mirror(release: str, apt: Path = Path("/etc/apt")) -> str | None:

@@ -20,7 +20,7 @@ from plexctl.model.events import (
     StepEnded,
     StepWentOn,
 )
-from plexctl.render.progress import SIGNS, duration
+from plexctl.render.lines import SIGNS, duration
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8

@@ -144,7 +144,7 @@ def _apply(
 ) -> None:
     with run.step("instances") as step:
         if not changes:
-            step.end(Outcome.UNCHANGED)
+            step.end(Outcome.UNCHANGED, "unchanged")
             return
         step.progress(_names(changes))
         early = sum(facts.cpus for facts in ctx.facts.values())

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.clients.process import Finished
+from plexctl.depot.sources import SourceName
+from plexctl.depot.store import Artifact, Stored
 from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host, HostFacts, HostKind
 from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork
@@ -29,7 +31,7 @@ BASE = Base(
     None,
     None,
 )
-LAYERS = (Layer("runtime", ()), Layer("kube", ()))
+LAYERS = (Layer("runtime", ("runc",)), Layer("kube", ()))
 KUBE = NodeType("kube", "kubenode", BASE, LAYERS, kubernetes=True, privileged=True, size=Size())
 DIGESTS = {("base", "base"): "b", ("kubenode", "runtime"): "r", ("kubenode", "kube"): "k"}
 
@@ -37,7 +39,7 @@ DIGESTS = {("base", "base"): "b", ("kubenode", "runtime"): "r", ("kubenode", "ku
 def kube(**digests: str) -> Recipe:
     """The recipe of type `kube`; `kube="k2"` is one whose layer `kube` has changed."""
     roles = {(role, layer): digests.get(layer, old) for (role, layer), old in DIGESTS.items()}
-    return recipe(KUBE, "1.36.3", roles=roles, artifacts={}, facts=FACTS)
+    return recipe(KUBE, "1.36.3", roles=roles, artifacts={"runc": "1"}, facts=FACTS)
 
 
 @dataclass
@@ -50,6 +52,7 @@ class FakeIncus:
     stored: list[SeenImage] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     free: int = 40 << 30
+    disks: dict[str, dict[str, str]] = field(default_factory=dict)  # the stage of each instance
     started: int = 0
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -66,9 +69,10 @@ class FakeIncus:
     def publishing(self) -> bool:
         return False
 
-    def create(self, name: str, *, image: str, config: Any, **_: Any) -> None:
+    def create(self, name: str, *, image: str, config: Any, devices: Any, **_: Any) -> None:
         assert image in {one.fingerprint for one in self.stored}
         tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
+        self.disks[name] = dict(dict(devices).get("stage", ()))
         self.asked.append(f"create {name.rpartition('-')[0]}")
         self.seen[name] = SeenInstance(name, "Stopped", tags, started=False, image=image, uuid=name)
 
@@ -104,6 +108,15 @@ class FakeIncus:
 
     def names(self) -> set[str]:
         return {name for image in self.stored for name in image.names}
+
+
+def stored(folder: Path) -> dict[str, Stored]:
+    """The depot of `KUBE`: one program, stored as blobs are."""
+    blob = folder / "4ad5b0"
+    blob.write_bytes(b"runc")
+    blob.chmod(0o444)
+    runc = Artifact("runc", "runc", "1.4.0", "4ad5b0", 4, blob, 0o755)
+    return {"runc": Stored("runc", "1.4.0", SourceName.DIR, (runc,), ())}
 
 
 class Silent:

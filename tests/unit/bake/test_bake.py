@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from plexctl.errors import PlexError
 from plexctl.model.observed import SeenInstance, SeenNetwork
 from plexctl.plan.recipes import Recipe, layers
 
-from .host import FACTS, LAB, FakeIncus, Silent, kube, role_folder
+from .host import FACTS, LAB, FakeIncus, Silent, kube, role_folder, stored
 
 Ensure = Callable[..., BakedImage]
 
@@ -31,7 +32,9 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
     """Layers whose tasks were applied, without Ansible and debootstrap."""
     done: list[str] = []
 
-    def root_image(_: Incus, base: object, properties: dict[str, str], work: Path) -> str:
+    def root_image(
+        _: Incus, base: object, properties: dict[str, str], work: Path, step: Silent
+    ) -> str:
         assert work.is_dir()
         return incus.have(properties=properties)
 
@@ -44,12 +47,13 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
 def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
     role_folder(tmp_path, "base", "base")
     role_folder(tmp_path, "kubenode", "runtime", "kube")
+    artifacts = stored(tmp_path)
 
     def make(recipe: Recipe, reporter: Silent | None = None) -> BakedImage:
         return ensure(
             cast(Incus, incus),
             recipe,
-            artifacts={},
+            artifacts=artifacts,
             find_role=lambda role: tmp_path / role,
             facts=FACTS,
             lab=LAB,
@@ -105,6 +109,36 @@ def test_a_new_image_is_unpacked_by_an_instance_that_is_never_started(
     made = [call for call in incus.asked if call.startswith("create")]
     assert made[-1] == f"create plex-bake-unpack-{kube().digest[:8]}"
     assert incus.started == 3
+
+
+def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
+    incus: FakeIncus, make: Ensure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "kubenode" / "files" / "runtime" / "boot"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    modes: dict[str, int] = {}
+
+    def look(play: Any, **_: Any) -> None:
+        disk = incus.disks[next(iter(play.machines))]
+        assert disk["readonly"] == "true"
+        if play.tasks == "runtime":
+            stage = Path(disk["source"])
+            seen = (stage, *stage.rglob("*"))
+            modes.update({str(p.relative_to(stage)): p.stat().st_mode & 0o777 for p in seen})
+
+    monkeypatch.setattr(bake.ansible, "apply", look)
+    umask = os.umask(0o077)
+    try:
+        make(kube())
+    finally:
+        os.umask(umask)
+
+    assert modes["."] == modes["depot"] == modes["depot/runc"] == modes["role/files"] == 0o755
+    assert modes["role/files/runtime/boot"] == 0o755
+    assert modes["role/tasks/runtime.yml"] == 0o644
+    assert modes["depot/runc/runc"] == 0o444  # the blob itself
 
 
 def test_a_failed_bake_leaves_the_old_image_and_nothing_of_its_own(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.types import BaseSource
 
-from .host import BASE, FakeIncus
+from .host import BASE, FakeIncus, Silent
 
 SOURCES = """\
 Types: deb deb-src
@@ -53,24 +54,32 @@ def test_a_machine_without_apt_has_no_mirror(tmp_path: Path) -> None:
 
 @pytest.fixture
 def argv(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What is run; debootstrap tells two lines and succeeds if its release exists."""
     calls: list[list[str]] = []
 
     def run(argv: Any, **_: Any) -> None:
         calls.append([str(word) for word in argv])
 
+    def stream(argv: Any, on_line: Callable[[str], None]) -> int:
+        run(argv)
+        on_line("I: Retrieving InRelease")
+        on_line("I: Base system installed successfully.")
+        return 0 if "bookworm" in calls[-1] else 1
+
     monkeypatch.setattr(base.process, "run", run)
+    monkeypatch.setattr(base.process, "stream", stream)
     monkeypatch.setattr(base, "machine_mirror", lambda release: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     return calls
 
 
 def test_debootstrap_checks_signatures_and_dies_with_its_parent(
     argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
     incus = FakeIncus()
     monkeypatch.setattr(incus, "import_image", lambda archive: archive.name, raising=False)
 
-    archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path)
+    archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path, Silent())
 
     call = argv[0]
     assert call[:3] == ["setpriv", "--pdeathsig=KILL", "unshare"]
@@ -81,13 +90,24 @@ def test_debootstrap_checks_signatures_and_dies_with_its_parent(
     assert "plexctl.lab: x" in (tmp_path / "metadata.yaml").read_text()
 
 
+def test_a_mirror_that_fails_is_named_with_debootstraps_last_words(
+    argv: list[list[str]], tmp_path: Path
+) -> None:
+    wrong = replace(BASE, release="bokworm", mirror="http://mirror.example/debian")
+
+    with pytest.raises(PlexError, match=r"from http://mirror\.example/debian") as raised:
+        root_image(cast(Incus, FakeIncus()), wrong, {}, tmp_path, Silent())
+
+    assert raised.value.details[0] == "I: Retrieving InRelease"
+
+
 def test_debootstrap_without_root_is_refused_with_a_way_out(
     argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     with pytest.raises(PlexError, match="needs root") as raised:
-        root_image(cast(Incus, FakeIncus()), BASE, {}, tmp_path)
+        root_image(cast(Incus, FakeIncus()), BASE, {}, tmp_path, Silent())
 
     assert "source: images" in (raised.value.hint or "")
     assert argv == []

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from plexctl.model.events import Event, Marked, Noted, Outcome, StepBegan, StepEnded, StepWentOn
-from plexctl.render.progress import Lines, duration, progress
+from plexctl.render.lines import Lines, duration
+from plexctl.render.progress import progress
 
 
 class Stream(io.StringIO):

@@ -1,0 +1,68 @@
+"""A role is applied by the real Ansible, to this machine, with nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients.ansible import Play, apply
+from plexctl.errors import PlexError
+
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+TASKS = """\
+- name: Say where it is
+  ansible.builtin.command: echo {{ where }}
+  changed_when: false
+
+- name: Fail, which is fine
+  ansible.builtin.command: "false"
+  ignore_errors: true
+
+- name: Fail at last
+  ansible.builtin.shell: echo out; echo first >&2; echo second >&2; exit 3
+"""
+
+
+def play(folder: Path, tasks: str) -> Play:
+    role = folder / "somerole"
+    (role / "tasks").mkdir(parents=True)
+    (role / "tasks" / "layer.yml").write_text(tasks)
+    return Play(role, "layer", {"machine": HERE}, {"where": "here"})
+
+
+def test_a_failed_task_is_told_with_what_its_machine_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, work, log = tmp_path / "home", tmp_path / "work", tmp_path / "log"
+    home.mkdir()
+    work.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # the environment is not activated
+    before, names = signal.getsignal(signal.SIGINT), []
+
+    with pytest.raises(PlexError) as raised:
+        apply(play(tmp_path, TASKS), work=work, log=log, on_task=names.append)
+
+    assert raised.value.summary == "machine: the task 'Fail at last' of role somerole failed"
+    assert raised.value.details == ("non-zero return code", "first", "second", "out")
+    assert str(log) in (raised.value.hint or "")
+    assert names == ["Say where it is", "Fail, which is fine", "Fail at last"]
+    assert "Say where it is" in log.read_text()
+    assert list(work.iterdir()) == []
+    assert list(home.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "ANSIBLE_CONFIG" not in os.environ
+
+
+def test_a_role_that_ansible_cannot_read_is_told_with_its_last_lines(tmp_path: Path) -> None:
+    wrong = play(tmp_path, "- name: No such module\n  no.such.module:\n")
+
+    with pytest.raises(PlexError, match="could not apply layer of role somerole") as raised:
+        apply(wrong, work=tmp_path, log=tmp_path / "log")
+
+    assert any("no.such.module" in line for line in raised.value.details)
