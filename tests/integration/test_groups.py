@@ -1,0 +1,56 @@
+"""A plex whose nodes differ, in size, labels, taints and settings, and one that is no kubelet's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .support import Cluster, Lab, host, host_state, of_plex
+
+GROUPS = """
+workers: 2
+groups:
+  - nodes: 2
+    size: {cpu: 1, memory: 1GiB}
+    labels: {disk: fast}
+    taints: ["only=tests:NoSchedule"]
+    kubelet: {maxPods: 17}
+  - nodes: 3
+    type: adm
+kubeadm:
+  cluster:
+    apiServer:
+      extraArgs: [{name: event-ttl, value: 2h}]
+"""
+
+
+def test_groups_of_nodes_differ_as_their_file_says(lab: Lab, tale: Lab, kubectl: Path) -> None:
+    """`tale` is up all the while: the two have networks of their own."""
+    lab.run("init", "side")
+    file = lab.root / "clusters" / "side" / "plex.yaml"
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("workers", "#"))]
+    file.write_text("\n".join(kept) + GROUPS)
+    try:
+        lab.run("up", "side", timeout=1800)
+        kubeconfig = lab.root / "side.kubeconfig"
+        lab.run("kubeconfig", "side", "--output", str(kubeconfig))
+        side = Cluster(kubectl, kubeconfig)
+
+        assert side.ready() == {"side1", "side2"}
+        second = side.get("node", "side2")
+        assert second["metadata"]["labels"]["disk"] == "fast"
+        assert {"key": "only", "value": "tests", "effect": "NoSchedule"} in second["spec"]["taints"]
+        assert second["status"]["capacity"]["pods"] == "17"
+        limit = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+        if host().facts().cgroup == 2:
+            limit = "/sys/fs/cgroup/memory.max"
+        assert host().execute("side2", ("cat", limit)).stdout.strip() == str(1 << 30)
+        command = side.get("pod", "-n", "kube-system", "kube-apiserver-side1")["spec"]
+        assert "--event-ttl=2h" in command["containers"][0]["command"]
+
+        assert host().execute("side3", ("kubectl", "version", "--client")).code == 0
+        assert lab.run("ssh", "side3", "--", "hostname").out.strip() == "side3"
+        assert lab.run("plan", "side").code == 0
+    finally:
+        lab.run("destroy", "side", "-y", code=None)
+        file.unlink(missing_ok=True)
+    assert of_plex(host_state(), "side") == set()
