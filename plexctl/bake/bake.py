@@ -260,7 +260,7 @@ class _Bake:
         ansible.apply(
             play,
             work=self._temporary,
-            log=self.folder / f"{recipe.name}.log",
+            log=self.folder / f"{recipe.layer.name}.log",
             on_task=lambda task: step.progress(task, next(begun, total) / total),
             env={"INCUS_SOCKET": self.incus.host.socket},
         )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients.host_facts import local_facts
+from plexctl.clients.incus_connection import Connection
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts
 from plexctl.model.observed import (
     HostState,
     SeenImage,
@@ -24,18 +22,18 @@ from plexctl.model.observed import (
 from plexctl.model.types import Form
 from plexctl.plan.resources import TAG, Devices, Settings
 
+PASSING = ("Instance is busy", "Instance is running")
+"""Why an instance cannot be deleted now, and can be soon."""
+
 NEVER = "1970-01-01"
 """`last_used_at` of an instance that was never started begins with the Unix epoch."""
 
 
-class Incus:
+class Incus(Connection):
     """An Incus server. Safe to use from several threads; every call is bounded in time (seconds).
 
     PlexError when the server cannot be reached or refuses.
     """
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
 
     # -- reading
 
@@ -134,15 +132,19 @@ class Incus:
         The server goes on with what a client has asked for that is gone by now: it is waited for.
         """
 
+        stop = running
+
         def delete() -> Seen:
+            nonlocal stop
             try:
-                if running:
+                if stop:
                     with self._speaking(f"instance {name} does not stop", gone_is_fine=True):
                         self._state(name, "stop", timeout=60, force=True)
                 with self._speaking(f"instance {name} cannot be deleted", gone_is_fine=True):
                     self._finish(self._api.instances[name].delete(), 120)
             except PlexError as error:
-                if "Instance is busy" not in error.summary:
+                stop = True  # it may have been started since it was looked at
+                if not any(reason in error.summary for reason in PASSING):
                     raise
                 return Seen(False, error.summary)
             return Seen(True)
@@ -207,7 +209,7 @@ class Incus:
             "Content-Type": "application/octet-stream",
         }
         with self._speaking(f"{archive.name} cannot be imported"), archive.open("rb") as content:
-            response = self._api.images.post(data=content, headers=headers)
+            response = self._api.images.post(data=content, headers=headers, timeout=600)
             return str(self._finish(response, 600)["metadata"]["fingerprint"])
 
     def copy_image(self, server: str, alias: str, properties: Mapping[str, str]) -> str:
@@ -253,88 +255,6 @@ class Incus:
     def delete_image(self, fingerprint: str) -> None:
         with self._speaking(f"image {fingerprint[:12]} cannot be deleted", gone_is_fine=True):
             self._finish(self._api.images[fingerprint].delete(), 120)
-
-    # -- how calls are made
-
-    @cached_property
-    def _api(self) -> Any:
-        import pylxd
-        from pylxd.exceptions import ClientConnectionFailed
-
-        socket = Path(self.host.socket)
-        hint = "start Incus (bin/quickstart does), or correct `socket` in clusters/hosts.yaml"
-        if not socket.exists():
-            raise PlexError(f"host {self.host.name}: no Incus at {socket}", hint=hint)
-        try:
-            api = pylxd.Client(endpoint=str(socket)).api
-        except (ClientConnectionFailed, OSError) as error:
-            raise PlexError(
-                f"host {self.host.name}: Incus at {socket} does not answer",
-                details=(str(error),),
-                hint=hint,
-            ) from error
-        # A bundle named in the environment would replace the server's pinned certificate.
-        api.session.trust_env = False
-        return api
-
-    def _list(self, kind: str) -> list[dict[str, Any]]:
-        with self._speaking(f"the {kind} cannot be read"):
-            found: list[dict[str, Any]] = (
-                self._api[kind].get(params={"recursion": 1}).json()["metadata"]
-            )
-        return found
-
-    def _delete(self, kind: str, name: str) -> None:
-        with self._speaking(f"{kind[:-1]} {name} cannot be deleted", gone_is_fine=True):
-            self._api[kind][name].delete()
-
-    def _state(self, name: str, action: str, *, timeout: int, force: bool = False) -> None:
-        body = {"action": action, "timeout": timeout, "force": force}
-        self._finish(self._api.instances[name].state.put(json=body), timeout + 5)
-
-    def _finish(self, response: Any, timeout: float) -> dict[str, Any]:
-        """Wait for the operation that `response` names; returns it."""
-        operation = response.json()
-        if operation.get("type") != "async":
-            return dict(operation)
-        path = operation["operation"].rsplit("/", 1)[1]
-        waited = self._api.operations[path].wait.get(params={"timeout": int(timeout)})
-        done: dict[str, Any] = waited.json()["metadata"]
-        if done["status_code"] != 200:
-            raise PlexError(done.get("err") or f"the operation is {done['status']}")
-        return done
-
-    @contextmanager
-    def _speaking(self, summary: str, *, gone_is_fine: bool = False) -> Iterator[None]:
-        """Turn what the library raises into a PlexError that begins with `summary`."""
-        import requests
-        from pylxd.exceptions import LXDAPIException
-
-        try:
-            yield
-        except LXDAPIException as error:
-            reason = _reason(error)
-            gone = error.response.status_code == 404 or "already stopped" in reason
-            if gone_is_fine and gone:
-                return
-            raise self._failed(summary, reason) from error
-        except (requests.RequestException, json.JSONDecodeError) as error:
-            raise self._failed(summary, str(error)) from error
-        except PlexError as error:
-            raise self._failed(summary, error.summary) from error
-
-    def _failed(self, summary: str, reason: str) -> PlexError:
-        # A wait that runs out is an HTTP 500 with this text.
-        if "context deadline exceeded" in reason:
-            reason = "not finished in time"
-        return PlexError(f"host {self.host.name}: {summary}: {reason}")
-
-
-def _reason(error: Any) -> str:
-    try:
-        return str(error.response.json()["error"])
-    except (ValueError, KeyError):
-        return str(error)
 
 
 def _plain(devices: Devices) -> dict[str, dict[str, str]]:

@@ -87,6 +87,7 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
                 profile,
                 image=inputs.baked[node.host, node.type.name],
                 pool=inputs.hosts[node.host].pool,
+                facts=inputs.facts[node.host],
                 boot=pack(files),
                 parent=instances[0].key if node.role is Role.WORKER else None,
             )
@@ -134,11 +135,15 @@ def _instance(
     *,
     image: str,
     pool: str,
+    facts: HostFacts,
     boot: bytes,
     parent: str | None,
 ) -> Instance:
     config: dict[str, str] = {}
-    if node.size.cpu is not None:
+    if node.size.cpu is not None and facts.cgroup == 1:
+        # A set of processors, which `limits.cpu` is, kubelet could not hand on to its pods there.
+        config["limits.cpu.allowance"] = f"{node.size.cpu * 100}ms/100ms"
+    elif node.size.cpu is not None:
         config["limits.cpu"] = str(node.size.cpu)
     if node.size.memory is not None:
         config["limits.memory"] = str(node.size.memory)

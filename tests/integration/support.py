@@ -112,6 +112,11 @@ def host_state() -> HostState:
     return host().read()
 
 
+def objects(state: HostState) -> tuple[object, ...]:
+    """All but the images: what a verb that fails beforehand leaves as it was."""
+    return (state.instances, state.networks, state.profiles)
+
+
 def of_plex(state: HostState, plex: str) -> set[str]:
     """All that is tagged as the plex' on the host."""
     found = {**state.instances, **state.networks, **state.profiles}

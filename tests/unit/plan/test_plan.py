@@ -128,6 +128,7 @@ def test_a_group_gives_its_nodes_sizes_labels_and_taints(demo: Plex, inputs: Inp
     third = plan.instances[2]
     files = "\n".join(tar_as_text(third.boot))
 
+    assert dict(third.config)["limits.cpu.allowance"] == "200ms/100ms"
     assert dict(third.config)["limits.memory"] == str(2 << 30)
     assert dict(dict(third.devices)["root"])["size"] == str(20 << 30)
     assert '"--node-labels=disk=fast --register-with-taints=gpu=yes:NoSchedule"' in files
