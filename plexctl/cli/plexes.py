@@ -16,10 +16,10 @@ def plan(
 ) -> None:
     """Show what `up` would do. Ends with code 3 if there is something to do."""
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import verbs
+        from plexctl.workflow import planning
         from plexctl.workflow.context import find_plex
 
-        result = verbs.plan(ctx, find_plex(ctx, plex))
+        result = planning.plan(ctx, find_plex(ctx, plex))
     answer(result, json)
     end(ExitCode.CHANGES if result.changes or result.bake else ExitCode.DONE)
 

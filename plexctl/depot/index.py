@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plexctl.depot.blobs import Blobs
+from plexctl.depot.pins import KubernetesRelease
 from plexctl.depot.sources import SourceName
 from plexctl.model.files import write_atomic
 
@@ -57,6 +58,15 @@ class Index:
 
     folder: Path
     blobs: Blobs
+
+    @classmethod
+    def of(cls, depot: Path) -> Index:
+        """The index of the depot in that folder."""
+        return cls(depot / "index", Blobs(depot / "blobs"))
+
+    def find(self, component: str, release: KubernetesRelease) -> Stored | None:
+        """What the depot has of a component of `release`. Quick: no artifact is read."""
+        return self.get(release.component(component).key)
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in self.folder.glob("*.json")))

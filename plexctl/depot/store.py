@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from plexctl.clients.web import Web, mismatch
-from plexctl.depot.blobs import Blobs, sha256_of
+from plexctl.depot.blobs import sha256_of
 from plexctl.depot.carried import Carried
 from plexctl.depot.gobuild import GoBuild
 from plexctl.depot.golang import cores
@@ -54,14 +54,14 @@ class Depot:
     def __init__(self, root: Path, sources: Sources | None = None) -> None:
         self.root = root
         self.sources = sources or Sources()
-        self._blobs = Blobs(root / "blobs")
-        self._index = Index(root / "index", self._blobs)
+        self._index = Index.of(root)
+        self._blobs = self._index.blobs
         self._work = root / "work"
         self._lock = Lock(self.sources.lock)
 
     def find(self, component: str, release: KubernetesRelease) -> Stored | None:
         """What the depot has of a component of `release`. Quick: no artifact is read."""
-        return self._index.get(release.component(component).key)
+        return self._index.find(component, release)
 
     def list(self) -> tuple[Stored, ...]:
         """All components, also those that no pin uses any more."""

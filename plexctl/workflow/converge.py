@@ -12,13 +12,15 @@ from plexctl.model.condition import wait
 from plexctl.model.events import Outcome
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex, Role
-from plexctl.plan.plan import Inputs, Plan, plan_plex
-from plexctl.plan.resources import Instance, Owner
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.plan.plan import Plan, plan_plex
+from plexctl.plan.resources import Instance
+from plexctl.provision.engine import Action, Change
 from plexctl.workflow.access import write_access_files
+from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
-from plexctl.workflow.images import bake_types, missing_images, names_of_images, wanted_types
+from plexctl.workflow.images import missing_images, names_of_images, wanted_types
+from plexctl.workflow.planning import difference, inputs, told
 from plexctl.workflow.results import Changed
 from plexctl.workflow.run import Run
 
@@ -58,28 +60,6 @@ def converge(
     return Converged(told(changes), seconds)
 
 
-def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Inputs:
-    return Inputs(
-        ctx.seed,
-        ctx.lab.hosts,
-        ctx.facts,
-        ctx.pins.release(plex.kubernetes).images,
-        baked,
-    )
-
-
-def difference(
-    ctx: Context,
-    plan: Plan,
-    states: dict[str, HostState],
-    replace: frozenset[str] = frozenset(),
-) -> tuple[Change, ...]:
-    """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""
-    keys = frozenset(i.key for i in plan.instances if i.name in replace)
-    wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
-    return ctx.engine.diff(plan.resources, states, wishes)
-
-
 def _with_images(
     ctx: Context, plex: Plex, run: Run
 ) -> tuple[dict[str, HostState], dict[tuple[str, str], str]]:
@@ -92,10 +72,6 @@ def _with_images(
         return states, names
     baked = bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
     return ctx.engine.read(ctx.hosts), {key: image.name for key, image in baked.items()}
-
-
-def told(changes: Sequence[Change]) -> tuple[Changed, ...]:
-    return tuple(Changed(c.action, c.kind, c.name, c.host, c.reason) for c in changes)
 
 
 def _leave_cluster(

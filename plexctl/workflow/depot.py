@@ -9,8 +9,9 @@ from plexctl.depot.store import Depot
 from plexctl.errors import UsageError
 from plexctl.model.events import Outcome
 from plexctl.model.types import NodeType
+from plexctl.workflow.baking import bake_types, depot, prune_images
 from plexctl.workflow.context import Context
-from plexctl.workflow.images import bake_types, depot, prune_images, wanted_types
+from plexctl.workflow.images import wanted_types
 from plexctl.workflow.results import (
     BakeResult,
     DamagedRow,

@@ -8,24 +8,16 @@ from collections.abc import Sequence
 from plexctl.config.edit import set_workers, with_workers
 from plexctl.model.events import Outcome
 from plexctl.model.plex import Plex
-from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Wishes
+from plexctl.workflow.baking import prune_images
 from plexctl.workflow.context import Context
-from plexctl.workflow.converge import converge, difference, inputs, told
-from plexctl.workflow.images import missing_images, names_of_images, prune_images
+from plexctl.workflow.converge import converge
 from plexctl.workflow.names import node_names
-from plexctl.workflow.results import DestroyResult, PlanResult, UpResult
+from plexctl.workflow.planning import told
+from plexctl.workflow.results import DestroyResult, UpResult
 from plexctl.workflow.run import Run, start
 from plexctl.workflow.status import node_rows
-
-
-def plan(ctx: Context, plex: Plex) -> PlanResult:
-    """What `up` would do; changes nothing."""
-    names = names_of_images(ctx, plex)
-    states = ctx.engine.read(ctx.hosts)
-    changes = difference(ctx, plan_plex(plex, inputs(ctx, plex, names)), states)
-    return PlanResult(plex.name, missing_images(names, states), told(changes))
 
 
 def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> UpResult:

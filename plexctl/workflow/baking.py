@@ -1,0 +1,71 @@
+"""Images baked where they are missing, and removed where nothing uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plexctl.bake.bake import BakedImage, ensure
+from plexctl.bake.prune import prune
+from plexctl.depot.sources import Sources
+from plexctl.depot.store import Depot
+from plexctl.model.events import Outcome
+from plexctl.model.types import NodeType
+from plexctl.plan.recipes import layers
+from plexctl.workflow.context import Context
+from plexctl.workflow.images import (
+    components,
+    depot_folder,
+    find_role,
+    known_recipe,
+    recipe_of,
+    stored_components,
+    wanted_types,
+)
+from plexctl.workflow.run import Run
+
+
+def depot(ctx: Context) -> Depot:
+    return Depot(depot_folder(ctx), Sources(lock=ctx.lab.root / "depot.lock"))
+
+
+def bake_types(
+    ctx: Context, wanted: Mapping[tuple[str, str], NodeType], kubernetes: str, run: Run
+) -> dict[tuple[str, str], BakedImage]:
+    """Fill the depot and bake what is missing; what exists costs a look."""
+    release = ctx.pins.release(kubernetes)
+    names = components(wanted.values())
+    stored = stored_components(ctx, release, names)
+    if stored is None:
+        stored = {found.component: found for found in depot(ctx).fill(release, names, run)}
+    images = {}
+    for (host, name), node_type in wanted.items():
+        images[host, name] = ensure(
+            ctx.hosts[host],
+            recipe_of(ctx, node_type, kubernetes, host, stored),
+            artifacts=stored,
+            find_role=lambda role: find_role(ctx, role),
+            facts=ctx.facts[host],
+            lab=ctx.seed.lab_id,
+            reporter=run,
+            work=ctx.cache / "bake",
+        )
+    return images
+
+
+def prune_images(ctx: Context, run: Run, *, without: str = "") -> tuple[str, ...]:
+    """Remove baked images that no instance has and no plex of the lab wants; their names.
+
+    `without` is a plex that wants nothing any more, as it is destroyed.
+    """
+    used = {
+        layer.name
+        for plex in ctx.lab.plexes.values()
+        if plex.name != without
+        for (host, _), node_type in wanted_types(plex).items()
+        if (found := known_recipe(ctx, node_type, plex.kubernetes, host))
+        for layer in layers(found)
+    }
+    with run.step("images that no plex uses") as step:
+        pruned = tuple(n for incus in ctx.hosts.values() for n in prune(incus, used))
+        step.end(Outcome.CHANGED if pruned else Outcome.UNCHANGED, ", ".join(pruned))
+    return pruned

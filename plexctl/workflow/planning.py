@@ -1,0 +1,53 @@
+"""What would be done: the verb `plan`, and what the others begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from plexctl.model.observed import HostState
+from plexctl.model.plex import Plex
+from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.resources import Owner
+from plexctl.provision.engine import Change, Wishes
+from plexctl.workflow.context import Context
+from plexctl.workflow.images import missing_images, names_of_images
+from plexctl.workflow.results import Changed, PlanResult
+
+
+def plan(ctx: Context, plex: Plex) -> PlanResult:
+    """What `up` would do; changes nothing."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # The hosts answer while the plan is computed.
+        reading = beside.submit(ctx.engine.read, ctx.hosts)
+        names = names_of_images(ctx, plex)
+        wanted = plan_plex(plex, inputs(ctx, plex, names))
+        states = reading.result()
+    changes = difference(ctx, wanted, states)
+    return PlanResult(plex.name, missing_images(names, states), told(changes))
+
+
+def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Inputs:
+    return Inputs(
+        ctx.seed,
+        ctx.lab.hosts,
+        ctx.facts,
+        ctx.pins.release(plex.kubernetes).images,
+        baked,
+    )
+
+
+def difference(
+    ctx: Context,
+    plan: Plan,
+    states: dict[str, HostState],
+    replace: frozenset[str] = frozenset(),
+) -> tuple[Change, ...]:
+    """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""
+    keys = frozenset(i.key for i in plan.instances if i.name in replace)
+    wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
+    return ctx.engine.diff(plan.resources, states, wishes)
+
+
+def told(changes: Sequence[Change]) -> tuple[Changed, ...]:
+    return tuple(Changed(c.action, c.kind, c.name, c.host, c.reason) for c in changes)
