@@ -8,7 +8,7 @@ import typer
 
 from plexctl.cli.complete import node_names, plex_names
 from plexctl.cli.options import Json, Output, PlexArgument
-from plexctl.cli.session import answer, directory, lab, say
+from plexctl.cli.session import answer, directory, lab, new_passphrase, say
 from plexctl.errors import UsageError
 
 
@@ -20,15 +20,21 @@ def init(
             metavar="PLEX", help="Its first plex, or one more; default: demo.", show_default=False
         ),
     ] = None,
+    passphrase: Annotated[
+        bool,
+        typer.Option("--passphrase", help="Lock the seed with a passphrase, not with your key."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write the first files of a lab.
 
-    The lab is the current folder, or that of -C. What is there stays as it is; asks nothing.
+    The lab is the current folder, or that of -C. What is there stays as it is; asks nothing but
+    a passphrase.
     """
     from plexctl.workflow import first
 
-    answer(first.init(directory(context).resolve(), plex), json)
+    lock = new_passphrase() if passphrase else None
+    answer(first.init(directory(context).resolve(), plex, lock), json)
 
 
 def list_(context: typer.Context, json: Json = False) -> None:

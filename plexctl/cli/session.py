@@ -74,8 +74,24 @@ def end(code: ExitCode | int) -> None:
         raise typer.Exit(int(code))
 
 
+def new_passphrase() -> Secret:
+    """Ask twice for the passphrase of a new seed. UsageError if nobody answers the same twice."""
+    ask = _asking("Passphrase for the seed: ")
+    again = _asking("The same once more: ")
+    if ask is None or again is None:
+        raise UsageError("a passphrase is asked for on a terminal, and there is none")
+    passphrase = ask()
+    if not passphrase.reveal() or passphrase != again():
+        raise UsageError("the two were not the same, or empty; nothing was made")
+    return passphrase
+
+
 def _passphrase() -> Callable[[], Secret] | None:
     """How to ask for the seed's passphrase; None where no one can be asked."""
+    return _asking("Passphrase of this lab's seed: ")
+
+
+def _asking(prompt: str) -> Callable[[], Secret] | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 
@@ -84,6 +100,6 @@ def _passphrase() -> Callable[[], Secret] | None:
 
         from plexctl.model.secret import Secret
 
-        return Secret(getpass.getpass("Passphrase of this lab's seed: ", sys.stderr).encode())
+        return Secret(getpass.getpass(prompt, sys.stderr).encode())
 
     return ask

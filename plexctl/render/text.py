@@ -244,7 +244,8 @@ def _init(result: InitResult) -> str:
         return f"{shown_path(result.root)}: unchanged"
     lines = [f"wrote {shown_path(file)}" for file in result.written]
     if any(file.suffix == ".age" for file in result.written):
-        lines += [f"All keys of the lab come from seed.age; {result.key} opens it: keep both."]
+        opens = result.key or "your passphrase"
+        lines += [f"All keys of the lab come from seed.age; {opens} opens it: keep both."]
     return "\n".join([*lines, "", f"plexctl up {result.plex}"])
 
 

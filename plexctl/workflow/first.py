@@ -9,16 +9,18 @@ from plexctl.config.init import write_first
 from plexctl.config.load import load_lab
 from plexctl.config.networks import each
 from plexctl.depot.pins import load_pins
-from plexctl.keys.seed import key_file, load_or_create, seed_file, user_config_dir
+from plexctl.keys.seed import create, key_file, seed_file, user_config_dir
+from plexctl.model.secret import Secret
 from plexctl.workflow.results import InitResult
 
 FIRST = "demo"
 
 
-def init(root: Path, plex: str | None) -> InitResult:
+def init(root: Path, plex: str | None, passphrase: Secret | None = None) -> InitResult:
     """Write what is missing of a lab at `root`; what is there stays as it is.
 
-    Without a name, `plex` is the lab's first one, or "demo". UsageError for an impossible name.
+    Without a name, `plex` is the lab's first one, or "demo". A new seed is locked with the user's
+    key, or with `passphrase`. UsageError for an impossible name.
     """
     versions = load_pins(root / "pins").versions()
     name = plex or _first_plex(root) or FIRST
@@ -27,9 +29,9 @@ def init(root: Path, plex: str | None) -> InitResult:
     written = write_first(root, name, kubernetes=minor, used=used)
     seed, config = seed_file(root), user_config_dir()
     if not seed.exists():
-        load_or_create(root, config)
+        create(root, config, passphrase)
         written = (*written, seed)
-    return InitResult(root, name, written, key_file(config))
+    return InitResult(root, name, written, None if passphrase else key_file(config))
 
 
 def _first_plex(root: Path) -> str | None:

@@ -144,7 +144,7 @@ class InitResult:
     root: Path
     plex: str
     written: tuple[Path, ...]
-    key: Path  # what opens the lab's seed
+    key: Path | None  # what opens the lab's seed; None: a passphrase
 
 
 @dataclass(frozen=True, slots=True)
