@@ -168,8 +168,14 @@ join() {
   on "$NAME$1" bash -s <<<"$2 --node-name $NAME$1 --ignore-preflight-errors $IGNORED"
 }
 
+# until_ready NUMBER…: a node that has joined may not be registered yet.
+until_ready() {
+  kubectl wait --for=create "${@/#/node/$NAME}" --timeout=300s >&2
+  kubectl wait --for=condition=Ready "${@/#/node/$NAME}" --timeout=300s >&2
+}
+
 up() {
-  local count=$(($1 + 1)) kubeconfig=${2-} number command waiting=()
+  local count=$(($1 + 1)) kubeconfig=${2-} number numbers command waiting=()
   make_network >&2
   make_profile >&2
   for ((number = 1; number <= count; number++)); do
@@ -197,7 +203,8 @@ up() {
     wait "$number"
   done
   instant joined
-  kubectl wait --for=condition=Ready nodes --all --timeout=300s >&2
+  mapfile -t numbers < <(seq "$count")
+  until_ready "${numbers[@]}"
   instant ready
   kubectl -n kube-system rollout status deployment/coredns --timeout=300s >&2
   on "${NAME}1" python3 - "$SERVICES.10" kubernetes.default.svc.cluster.local "$SERVICES.1" \
@@ -219,7 +226,7 @@ replace() {
   launch "$number" >&2
   configure "$number" "$count" >&2
   join "$number" "$(on "${NAME}1" kubeadm token create --print-join-command)" >&2
-  kubectl wait --for=condition=Ready "node/$NAME$number" --timeout=300s >&2
+  until_ready "$number"
   instant ready
 }
 
