@@ -197,10 +197,10 @@ do_incus() {
   if [[ -d /run/systemd/system ]]; then
     logged as_root systemctl enable --now incus.socket incus.service
   else
-    as_root mkdir -p /var/log/incus /var/lib/incus-lxcfs
     if [[ ! -e /var/lib/incus-lxcfs/proc/meminfo ]]; then
       # One that was killed leaves its mount, which answers nothing.
       as_root umount --lazy /var/lib/incus-lxcfs 2>/dev/null || true
+      as_root mkdir -p /var/log/incus /var/lib/incus-lxcfs
       detach /var/log/incus/lxcfs.log lxcfs /var/lib/incus-lxcfs
     fi
     detach /var/log/incus/incusd.log "$(find_incusd)" --group incus-admin
