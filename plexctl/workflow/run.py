@@ -133,7 +133,11 @@ def start(
             run = Run(name, listener, journal)
             if unfinished:
                 run.note(f"the run {unfinished} did not end; this one goes on from what it left")
-            yield run
+            try:
+                yield run
+            except BaseException as error:
+                run._write({"event": "Failed", "at": run.seconds(), "text": str(error)})
+                raise
             run._write({"event": "Done", "at": run.seconds()})
         _forget_old(runs)
     finally:
@@ -151,8 +155,7 @@ def last_unfinished(runs: Path, plex: str) -> str | None:
         last = json.loads(text) if text else {}
     except json.JSONDecodeError:
         last = {}
-    ended = last.get("event") == "Done" or last.get("outcome") == "failed"
-    return None if ended else journals[-1].stem
+    return None if last.get("event") in ("Done", "Failed") else journals[-1].stem
 
 
 def _forget_old(runs: Path) -> None:

@@ -1,0 +1,68 @@
+"""Runs: their lock, their journal, and what the next one makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plexctl.errors import PlexError
+from plexctl.model.events import Event, Noted, Outcome, StepEnded
+from plexctl.workflow.run import last_unfinished, start
+
+
+def journal(state: Path) -> list[dict[str, object]]:
+    file = max((state / "runs").glob("*.jsonl"))
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_what_is_intended_is_written_down_before_it_is_done(tmp_path: Path) -> None:
+    with start(tmp_path, "up", "demo", lambda _: None) as run:
+        run.intend({"instance/local/demo1": "create: missing"})
+        written = journal(tmp_path)
+
+    assert written[-1]["changes"] == {"instance/local/demo1": "create: missing"}
+    assert journal(tmp_path)[-1]["event"] == "Done"
+
+
+def test_a_step_that_raises_has_failed(tmp_path: Path) -> None:
+    told: list[Event] = []
+    with (
+        pytest.raises(PlexError),
+        start(tmp_path, "up", "demo", told.append) as run,
+        run.step("instances"),
+    ):
+        raise PlexError("no room")
+
+    assert [e.outcome for e in told if isinstance(e, StepEnded)] == [Outcome.FAILED]
+    assert journal(tmp_path)[-1]["event"] == "Failed"
+
+
+def test_only_one_run_at_a_time_works_on_a_plex(tmp_path: Path) -> None:
+    with start(tmp_path, "up", "demo", lambda _: None):
+        with (
+            pytest.raises(PlexError, match="another plexctl works on demo"),
+            start(tmp_path, "scale", "demo", lambda _: None),
+        ):
+            pass
+        with start(tmp_path, "up", "other", lambda _: None):
+            pass
+
+
+def test_a_killed_run_is_told_by_the_next_and_a_failed_one_is_not(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "20260101T000000.000-up-demo.jsonl").write_text('{"event": "Intended"}\n{"event": "St')
+    told: list[Event] = []
+
+    assert last_unfinished(runs, "demo") == "20260101T000000.000-up-demo"
+    assert last_unfinished(runs, "mo") is None
+    with pytest.raises(PlexError), start(tmp_path, "up", "demo", told.append):
+        raise PlexError("no host")
+    assert "did not end" in next(e.text for e in told if isinstance(e, Noted))
+
+    again: list[Event] = []
+    with start(tmp_path, "up", "demo", again.append):
+        pass
+    assert again == []
