@@ -126,7 +126,7 @@ def start(
             hint="wait until it has ended (`plexctl status` may be asked all the while)",
         ) from error
     moment = now or datetime.now(UTC)
-    name = f"{moment:%Y%m%dT%H%M%S.%f}"[:19] + f"-{verb}-{plex}"
+    name = f"{moment:%Y%m%dT%H%M%S.%f}-{verb}-{plex}"
     try:
         unfinished = last_unfinished(runs, plex)
         with (runs / f"{name}.jsonl").open("x") as journal:
@@ -146,7 +146,7 @@ def start(
 
 def last_unfinished(runs: Path, plex: str) -> str | None:
     """The last run on `plex` if it neither ended nor failed by itself: it was killed."""
-    # "20261121T082340.506-replace-demo": a plex' own name may have dashes too.
+    # "20261121T082340.506123-replace-demo": a plex' own name may have dashes too.
     journals = sorted(j for j in runs.glob("*.jsonl") if j.stem.split("-", 2)[2:] == [plex])
     if not journals:
         return None
