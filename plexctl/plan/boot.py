@@ -134,6 +134,7 @@ def _master_files(
         ),
         folder("/var/lib/etcd", 0o700),
         text(kubeadm.AUDIT_POLICY, dump(kubeadm.audit_policy())),
+        text(kubeadm.SCHEDULER_CONFIG, dump(kubeadm.scheduler_configuration())),
         private("/etc/plexctl/kubeadm.yaml", configuration.encode()),
         text("/etc/plexctl/coredns-patch.yaml", dump(kubeadm.coredns_patch(plex))),
     )

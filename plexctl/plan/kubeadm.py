@@ -21,6 +21,7 @@ LEAF_VALIDITY = "87600h0m0s"
 
 AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
 AUDIT_LOG = "/var/log/kubernetes/audit"
+SCHEDULER_CONFIG = "/etc/kubernetes/scheduler/config.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,12 @@ CONTROLLER_MANAGER = Component(
         LEASE_RETRY,
     )
 )
-SCHEDULER = Component((LEASE_RETRY,))
+# A scheduler that fills its caches while it waits for its lease asks before it has the rights, and
+# then again only after seconds. There is no flag for it.
+SCHEDULER = Component(
+    (("config", SCHEDULER_CONFIG), LEASE_RETRY),
+    (("config", SCHEDULER_CONFIG, "File", True),),
+)
 
 
 def master(plex: Plex) -> Node:
@@ -163,6 +169,16 @@ def proxy_configuration(plex: Plex) -> Document:
         "mode": "nftables",
     }
     return merge(own, json.loads(plex.proxy))
+
+
+def scheduler_configuration() -> Document:
+    """KubeSchedulerConfiguration; what kubeadm says by flags is laid over it."""
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"kubeconfig": "/etc/kubernetes/scheduler.conf"},
+        "delayCacheUntilActive": True,
+    }
 
 
 def audit_policy() -> Document:

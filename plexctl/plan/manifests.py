@@ -10,6 +10,7 @@ from typing import Any
 from plexctl.model.plex import Plex
 from plexctl.plan.documents import Document
 from plexctl.plan.kubeadm import API_PORT, PKI, cluster_configuration, master
+from plexctl.plan.probes import liveness, readiness, startup
 
 ETCD = f"{PKI}/etcd"
 CONFIG = "/etc/kubernetes"
@@ -71,9 +72,9 @@ def _etcd(plex: Plex, cluster: Document, image: str) -> Document:
         port=2381,
         requests={"cpu": "100m", "memory": "100Mi"},
         probes={
-            "livenessProbe": _liveness("127.0.0.1", "/livez", "HTTP"),
-            "readinessProbe": _readiness("127.0.0.1", "/readyz", "HTTP"),
-            "startupProbe": _startup("127.0.0.1", "/readyz", "HTTP"),
+            "livenessProbe": liveness("127.0.0.1", "/livez", "HTTP"),
+            "readinessProbe": readiness("127.0.0.1", "/readyz", "HTTP"),
+            "startupProbe": startup("127.0.0.1", "/readyz", "HTTP"),
         },
         volumes=(
             ("etcd-certs", ETCD, "DirectoryOrCreate", False),
@@ -123,9 +124,9 @@ def _api_server(plex: Plex, cluster: Document, image: str) -> Document:
         port=API_PORT,
         cpu="250m",
         probes={
-            "livenessProbe": _liveness(address, "/livez"),
-            "readinessProbe": _readiness(address, "/readyz"),
-            "startupProbe": _startup(address, "/livez"),
+            "livenessProbe": liveness(address, "/livez"),
+            "readinessProbe": readiness(address, "/readyz"),
+            "startupProbe": startup(address, "/livez"),
         },
         volumes=_certificates(),
         annotations={
@@ -165,8 +166,8 @@ def _controller_manager(plex: Plex, cluster: Document, image: str) -> Document:
         port=10257,
         cpu="200m",
         probes={
-            "livenessProbe": _liveness("127.0.0.1", "/healthz"),
-            "startupProbe": _startup("127.0.0.1", "/healthz"),
+            "livenessProbe": liveness("127.0.0.1", "/healthz"),
+            "startupProbe": startup("127.0.0.1", "/healthz"),
         },
         volumes=(*_certificates(), ("kubeconfig", kubeconfig, "FileOrCreate", True)),
     )
@@ -189,9 +190,9 @@ def _scheduler(cluster: Document, image: str) -> Document:
         port=10259,
         cpu="100m",
         probes={
-            "livenessProbe": _liveness("127.0.0.1", "/livez"),
-            "readinessProbe": _readiness("127.0.0.1", "/readyz"),
-            "startupProbe": _startup("127.0.0.1", "/livez"),
+            "livenessProbe": liveness("127.0.0.1", "/livez"),
+            "readinessProbe": readiness("127.0.0.1", "/readyz"),
+            "startupProbe": startup("127.0.0.1", "/livez"),
         },
         volumes=(("kubeconfig", kubeconfig, "FileOrCreate", True),),
     )
@@ -290,27 +291,3 @@ def _command(program: str, own: dict[str, str], extra: list[dict[str, str]]) -> 
     kept = sorted((name, value) for name, value in own.items() if name not in taken)
     added = sorted((argument["name"], argument["value"]) for argument in extra)
     return [program, *(f"--{name}={value}" for name, value in kept + added)]
-
-
-def _liveness(host: str, path: str, scheme: str = "HTTPS") -> Document:
-    return _probe(host, path, scheme, failures=8, period=10, delay=10)
-
-
-def _readiness(host: str, path: str, scheme: str = "HTTPS") -> Document:
-    return _probe(host, path, scheme, failures=3, period=1)
-
-
-def _startup(host: str, path: str, scheme: str = "HTTPS") -> Document:
-    return _probe(host, path, scheme, failures=24, period=10, delay=10)
-
-
-def _probe(
-    host: str, path: str, scheme: str, *, failures: int, period: int, delay: int | None = None
-) -> Document:
-    probe: Document = {
-        "failureThreshold": failures,
-        "httpGet": {"host": host, "path": path, "port": "probe-port", "scheme": scheme},
-        "periodSeconds": period,
-        "timeoutSeconds": 15,
-    }
-    return {**probe, "initialDelaySeconds": delay} if delay is not None else probe
