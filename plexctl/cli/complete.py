@@ -52,6 +52,13 @@ def type_names(context: typer.Context, incomplete: str) -> list[str]:
     return _fitting((name for name in known if name != "bases"), incomplete)
 
 
+def app_names(incomplete: str) -> list[str]:
+    """Apps that come with plexctl."""
+    from plexctl.config.builtin import builtin
+
+    return _fitting((folder.name for folder in builtin("apps").glob("*/")), incomplete)
+
+
 def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.complete import node_names, plex_names
+from plexctl.cli.complete import app_names, node_names, plex_names
 from plexctl.cli.options import Json, Output, PlexArgument
 from plexctl.cli.session import answer, directory, lab, new_passphrase, say
 from plexctl.errors import UsageError
@@ -24,6 +24,19 @@ def init(
         bool,
         typer.Option("--passphrase", help="Lock the seed with a passphrase, not with your key."),
     ] = False,
+    gitops: Annotated[
+        bool, typer.Option("--gitops", help="Have Flux bring up its apps, hello-world first.")
+    ] = False,
+    app: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--app",
+            metavar="APP",
+            help="With --gitops: lay this app down too. May be given again.",
+            show_default=False,
+            autocompletion=app_names,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write the first files of a lab.
@@ -31,10 +44,13 @@ def init(
     The lab is the current folder, or that of -C. What is there stays as it is; asks nothing but
     a passphrase.
     """
+    if app and not gitops:
+        raise UsageError("--app goes with --gitops")
     from plexctl.workflow import first
 
     lock = new_passphrase() if passphrase else None
-    answer(first.init(directory(context).resolve(), plex, lock), json)
+    root = directory(context).resolve()
+    answer(first.init(root, plex, lock, gitops=gitops, apps=app or ()), json)
 
 
 def list_(context: typer.Context, json: Json = False) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -13,12 +14,50 @@ import typer
 from typer.core import TyperGroup
 
 from plexctl import __version__
-from plexctl.cli import depot, lab, nodes, plexes
+from plexctl.cli import depot, flux, lab, nodes, plexes, registry, secret
 from plexctl.errors import ExitCode, PlexError
+
+Verb = Callable[..., None] | typer.Typer
+"""A command, or a group of them."""
+
+
+class Verbs(Mapping[str, Any]):
+    """The library's commands by name, each built when it is asked for: building all of them takes
+    as long as what most of them do.
+    """
+
+    def __init__(self, verbs: Mapping[str, Mapping[str, Verb]]) -> None:
+        self._verbs = {
+            name: (panel, v) for panel, those in verbs.items() for name, v in those.items()
+        }
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            panel, verb = self._verbs[name]
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            if isinstance(verb, typer.Typer):
+                alone.add_typer(verb, name=name, rich_help_panel=panel)
+                built = typer.main.get_group(alone).commands[name]
+            else:
+                alone.command(name, rich_help_panel=panel)(verb)
+                built = typer.main.get_command(alone)
+            self._built[name] = built
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._verbs)
+
+    def __len__(self) -> int:
+        return len(self._verbs)
 
 
 class Sections(TyperGroup):
     """A group whose help lists its commands by what they are about."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = Verbs(VERBS)  # type: ignore[assignment]  # the library only reads it
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -52,6 +91,8 @@ class Interrupted(BaseException):
 
 def main() -> None:
     """The console entry. Ends the process; whatever happens, a user sees no traceback."""
+    # A start makes many objects that all stay: looking for garbage among them is time lost.
+    gc.set_threshold(100_000, 50, 100)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show "✓" gets "?".
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -111,13 +152,14 @@ def root(
     """
 
 
-VERBS: dict[str, dict[str, Callable[..., None]]] = {
+VERBS: Mapping[str, Mapping[str, Verb]] = {
     "On a plex": {
         "plan": plexes.plan,
         "up": plexes.up,
         "scale": plexes.scale,
         "status": plexes.status,
         "kubeconfig": lab.kubeconfig,
+        "flux": flux.flux,
         "destroy": plexes.destroy,
     },
     "On nodes": {
@@ -126,16 +168,13 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "exec": nodes.execute,
         "logs": nodes.logs,
     },
-    "Before there are nodes": {"bake": depot.bake},
+    "Before there are nodes": {"bake": depot.bake, "depot": depot.depot},
     "On the lab": {
         "init": lab.init,
         "list": lab.list_,
         "use": lab.use,
         "inventory": lab.inventory,
+        "registry": registry.registry,
+        "secret": secret.secret,
     },
 }
-
-for panel, verbs in VERBS.items():
-    for name, verb in verbs.items():
-        app.command(name, rich_help_panel=panel)(verb)
-app.add_typer(depot.depot, name="depot", rich_help_panel="Before there are nodes")

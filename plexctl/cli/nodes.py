@@ -18,7 +18,7 @@ from plexctl.cli.options import (
     Verbose,
     Yes,
 )
-from plexctl.cli.session import answer, confirm, end, lab, say
+from plexctl.cli.session import answer_up, confirm, end, lab, say
 
 
 def replace(
@@ -44,7 +44,7 @@ def replace(
         if has_master(chosen, nodes):
             confirm(f"the whole cluster {chosen.name} is made anew and loses all in it", yes)
         result = verbs.replace(ctx, chosen, nodes, drain=not no_drain, wait=not no_wait)
-    answer(result, json)
+    answer_up(result, json)
 
 
 def ssh(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.options import Json, NoDrain, NoWait, PlexArgument, Quiet, Verbose, Yes
-from plexctl.cli.session import answer, confirm, end, lab
+from plexctl.cli.session import answer, answer_up, confirm, end, lab
 from plexctl.errors import ExitCode
 
 
@@ -42,7 +42,7 @@ def up(
         from plexctl.workflow.context import find_plex
 
         result = verbs.up(ctx, find_plex(ctx, plex), drain=not no_drain, wait=not no_wait)
-    answer(result, json)
+    answer_up(result, json)
 
 
 def scale(
@@ -70,7 +70,7 @@ def scale(
         if workers < chosen.workers:
             confirm(f"the workers of {chosen.name} go from {chosen.workers} to {workers}", yes)
         result = verbs.scale(ctx, chosen, workers, drain=not no_drain, wait=not no_wait)
-    answer(result, json)
+    answer_up(result, json)
 
 
 def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:

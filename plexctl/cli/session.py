@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from plexctl.model.secret import Secret
     from plexctl.render.text import Result
     from plexctl.workflow.context import Context
+    from plexctl.workflow.results import UpResult
 
 
 def directory(context: typer.Context) -> Path:
@@ -48,6 +49,12 @@ def answer(result: Result, as_json: bool) -> None:
     from plexctl.render.text import text
 
     say(json_text(result) if as_json else text(result))
+
+
+def answer_up(result: UpResult, as_json: bool) -> None:
+    """Print what a verb made of a plex; code 1 if its apps are not as they should be."""
+    answer(result, as_json)
+    end(ExitCode.FAILED if result.apps and result.apps.failures else ExitCode.DONE)
 
 
 def say(text: str) -> None:
@@ -84,6 +91,14 @@ def new_passphrase() -> Secret:
     if not passphrase.reveal() or passphrase != again():
         raise UsageError("the two were not the same, or empty; nothing was made")
     return passphrase
+
+
+def hidden(prompt: str) -> Secret:
+    """A secret from standard input, not echoed where that is a terminal."""
+    from plexctl.model.secret import Secret
+
+    ask = _asking(prompt)
+    return ask() if ask else Secret(sys.stdin.buffer.readline().strip())
 
 
 def _passphrase() -> Callable[[], Secret] | None:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from plexctl.clients import incus_seen as seen
 from plexctl.clients.host_facts import local_facts
 from plexctl.clients.incus_connection import Connection
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import HostFacts
-from plexctl.model.observed import (
-    HostState,
-    SeenImage,
-    SeenInstance,
-    SeenNetwork,
-    SeenProfile,
-)
+from plexctl.model.observed import HostState, SeenImage, SeenInstance, Tagged
 from plexctl.model.types import Form
-from plexctl.plan.resources import TAG, Devices, Settings
+from plexctl.plan.resources import Devices, Settings
 
 PASSING = ("Instance is busy", "Instance is running")
 """Why an instance cannot be deleted now, and can be soon."""
 
-NEVER = "1970-01-01"
-"""`last_used_at` of an instance that was never started begins with the Unix epoch."""
+_Seen = TypeVar("_Seen", bound=Tagged)
 
 
 class Incus(Connection):
@@ -42,26 +36,23 @@ class Incus(Connection):
         return local_facts()
 
     def read(self) -> HostState:
-        """All instances, networks, profiles and images of the host: one recursive call a kind."""
+        """All instances, networks, profiles, images and volumes: one recursive call a kind."""
         return HostState(
             self.host.name,
-            {i.name: i for i in map(_instance, self._list("instances"))},
-            {
-                str(n["name"]): SeenNetwork(str(n["name"]), _tags(n["config"]))
-                for n in self._list("networks")
-            },
-            {
-                str(p["name"]): SeenProfile(str(p["name"]), _tags(p["config"]))
-                for p in self._list("profiles")
-            },
+            self.instances(),
+            _by_name(map(seen.network, self._list("networks"))),
+            _by_name(map(seen.profile, self._list("profiles"))),
             self.images(),
+            _by_name(
+                map(seen.volume, self._list("storage-pools", self.host.pool, "volumes", "custom"))
+            ),
         )
 
     def instances(self) -> Mapping[str, SeenInstance]:
-        return {i.name: i for i in map(_instance, self._list("instances"))}
+        return _by_name(map(seen.instance, self._list("instances")))
 
     def images(self) -> tuple[SeenImage, ...]:
-        return tuple(map(_image, self._list("images")))
+        return tuple(map(seen.image, self._list("images")))
 
     def pool_free(self) -> int:
         """Bytes that are left in the storage pool."""
@@ -69,7 +60,14 @@ class Incus(Connection):
             space = self._api["storage-pools"][self.host.pool].resources.get().json()["metadata"]
         return int(space["space"]["total"]) - int(space["space"].get("used", 0))
 
-    # -- networks and profiles
+    def volume_used(self, name: str) -> int | None:
+        """Bytes on a volume; None where the pool does not count them."""
+        with self._speaking(f"the state of volume {name} cannot be read"):
+            volume = self._api["storage-pools"][self.host.pool].volumes.custom[name]
+            usage = (volume.state.get().json()["metadata"] or {}).get("usage") or {}
+        return int(usage["used"]) if "used" in usage else None
+
+    # -- networks, profiles and volumes
 
     def put_network(self, name: str, config: Settings, *, exists: bool) -> None:
         with self._speaking(f"network {name} cannot be made"):
@@ -87,11 +85,25 @@ class Incus(Connection):
             else:
                 self._api.profiles.post(json={"name": name, **body})
 
+    def put_volume(self, name: str, pool: str, config: Settings, *, exists: bool) -> None:
+        with self._speaking(f"volume {name} cannot be made"):
+            volumes = self._api["storage-pools"][pool].volumes.custom
+            if exists:
+                # The server keeps in the config whom the files belong to: nothing is taken away.
+                self._finish(volumes[name].patch(json={"config": dict(config)}), 60)
+            else:
+                self._finish(volumes.post(json={"name": name, "config": dict(config)}), 60)
+
     def delete_network(self, name: str) -> None:
         self._delete("networks", name)
 
     def delete_profile(self, name: str) -> None:
         self._delete("profiles", name)
+
+    def delete_volume(self, name: str) -> None:
+        with self._speaking(f"volume {name} cannot be deleted", gone_is_fine=True):
+            volume = self._api["storage-pools"][self.host.pool].volumes.custom[name]
+            self._finish(volume.delete(), 120)
 
     # -- instances
 
@@ -261,26 +273,5 @@ def _plain(devices: Devices) -> dict[str, dict[str, str]]:
     return {name: dict(device) for name, device in devices}
 
 
-def _tags(config: Mapping[str, str]) -> dict[str, str]:
-    return {key[len(TAG) :]: value for key, value in config.items() if key.startswith(TAG)}
-
-
-def _instance(found: Mapping[str, Any]) -> SeenInstance:
-    config = found["config"]
-    return SeenInstance(
-        name=found["name"],
-        status=found["status"],
-        tags=_tags(config),
-        started=not str(found["last_used_at"]).startswith(NEVER),
-        image=config.get("volatile.base_image", ""),
-        uuid=config.get("volatile.uuid", ""),
-    )
-
-
-def _image(found: Mapping[str, Any]) -> SeenImage:
-    return SeenImage(
-        fingerprint=found["fingerprint"],
-        names=tuple(alias["name"] for alias in found.get("aliases") or ()),
-        properties=dict(found["properties"] or {}),
-        size=int(found["size"]),
-    )
+def _by_name(found: Iterable[_Seen]) -> dict[str, _Seen]:
+    return {one.name: one for one in found}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +50,10 @@ class Connection:
         api.session.trust_env = False
         return api
 
-    def _list(self, kind: str) -> list[dict[str, Any]]:
-        with self._speaking(f"the {kind} cannot be read"):
-            found: list[dict[str, Any]] = (
-                self._api[kind].get(params={"recursion": 1}).json()["metadata"]
-            )
+    def _list(self, *path: str) -> list[dict[str, Any]]:
+        with self._speaking(f"the {path[-1]} cannot be read"):
+            node = functools.reduce(getitem, path, self._api)
+            found: list[dict[str, Any]] = node.get(params={"recursion": 1}).json()["metadata"]
         return found
 
     def _delete(self, kind: str, name: str) -> None:

@@ -6,6 +6,7 @@ more processor time than all calls of an `up` together.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from plexctl.keys.certificates import KeyPair
 
 CONNECT, READ = 1.0, 5.0
 """Seconds; a master that boots does not answer at all, or answers late."""
+
+
+MANAGER = "plexctl"
+"""Whose fields are those that plexctl applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,17 @@ class UnreachableError(PlexError):
     """The API does not answer, or not yet with what is asked."""
 
 
+class RefusedError(PlexError):
+    """The API answers that what it is given cannot be."""
+
+
 class Kube:
     """A client that may do everything in one cluster. Safe to use from several threads."""
 
     def __init__(self, server: str, session: requests.Session) -> None:
         self._server = server
         self._session = session
+        self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}  # plural name, namespaced
 
     def nodes(self) -> tuple[NodeStatus, ...]:
         return tuple(map(_node, self._call("GET", "/api/v1/nodes").json()["items"]))
@@ -102,6 +112,63 @@ class Kube:
             int(found["status"].get("availableReplicas", 0)),
             int(found["spec"].get("replicas", 1)),
         )
+
+    def read(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
+        """The object or list at a path of the API; None if there is none."""
+        answer = self._call("GET", path, params=params or {}, fine=(404,))
+        return None if answer.status_code == 404 else answer.json()
+
+    def apply(
+        self, document: dict[str, Any], *, manager: str = MANAGER, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Apply an object on the server's side; returns it as it is, or with `dry_run` would be.
+
+        Fields of other managers that it names are taken over. UnreachableError while the API does
+        not know its kind; RefusedError if it is not valid.
+        """
+        params = {"fieldManager": manager, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        answer = self._call(
+            "PATCH",
+            self.path(document),
+            params=params,
+            data=json.dumps(document).encode(),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+            fine=(400, 403, 404, 409, 422),
+        )
+        if answer.ok:
+            return dict(answer.json())
+        metadata = document["metadata"]
+        name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+        what = f"{document['kind']} {name}: {_message(answer)}"
+        if answer.status_code == 404:
+            raise UnreachableError(what)
+        raise RefusedError(what)
+
+    def annotate(self, path: str, annotations: dict[str, str]) -> bool:
+        """Set annotations of the object at `path`. False if there is none."""
+        return self.patch(path, {"metadata": {"annotations": annotations}})
+
+    def patch(self, path: str, change: dict[str, Any]) -> bool:
+        """Merge `change` into the object at `path`. False if there is none."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        answer = self._call("PATCH", path, json=change, headers=headers, fine=(404,))
+        return bool(answer.status_code != 404)
+
+    def path(self, document: dict[str, Any]) -> str:
+        """Of an object in the API. UnreachableError if its kind is not known (yet)."""
+        version, kind = document["apiVersion"], document["kind"]
+        base = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        if (version, kind) not in self._kinds:
+            for resource in (self.read(base) or {}).get("resources", ()):
+                if "/" not in resource["name"]:
+                    key = version, resource["kind"]
+                    self._kinds[key] = (resource["name"], resource["namespaced"])
+        if (version, kind) not in self._kinds:
+            raise UnreachableError(f"the API knows no {kind} of {version}")
+        plural, namespaced = self._kinds[version, kind]
+        metadata = document["metadata"]
+        place = f"/namespaces/{metadata.get('namespace', 'default')}" if namespaced else ""
+        return f"{base}{place}/{plural}/{metadata['name']}"
 
     def _call(
         self, method: str, path: str, *, fine: tuple[int, ...] = (), **arguments: Any
@@ -175,6 +242,14 @@ def _pod(found: dict[str, Any]) -> Pod:
         ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
         controller=owners[0].get("kind", ""),
     )
+
+
+def _message(answer: requests.Response) -> str:
+    """What the API says of a failure, without its wrapping."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.status_code} {answer.reason}"
 
 
 def _cause(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 from plexctl.errors import PlexError
 
 LAST_LINES = 12
+GRACE = 5.0
+"""Seconds that an interactive program has to end when it is asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +36,35 @@ def run(
     stdin: bytes | None = None,
     check: bool = True,
     hint: str | None = None,
+    bare: bool = False,
+    private: bool = False,
+    pass_fds: Sequence[int] = (),
 ) -> Finished:
     """Run a program to its end.
 
-    `env` is added to this process' environment and must hold no secret. PlexError with the last
-    lines of its output if it cannot be started, takes longer than `timeout` seconds, or (unless
-    `check` is false) ends with another code than 0.
+    `env` is added to this process' environment (with `bare`, to none) and must hold no secret: one
+    can be handed over by `stdin`, or in a file without a name by `pass_fds`. PlexError with the
+    last lines of its output (with `private`, without any) if it cannot be started, takes longer
+    than `timeout` seconds, or (unless `check` is false) ends with another code than 0.
     """
     words = tuple(str(word) for word in argv)
     try:
         done = subprocess.run(
             words,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**({} if bare else os.environ), **(env or {})},
             input=stdin if stdin is not None else b"",
             capture_output=True,
             timeout=timeout,
             check=False,
+            pass_fds=pass_fds,
         )
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed", hint=hint) from error
     except subprocess.TimeoutExpired as error:
         raise PlexError(
             f"{_shown(words)} did not end within {timeout:.0f} s",
-            details=_tail(error.stderr or error.stdout or b""),
+            details=() if private else _tail(error.stderr or error.stdout or b""),
             hint=hint,
         ) from error
     finished = Finished(
@@ -68,7 +76,7 @@ def run(
     if check and finished.code != 0:
         raise PlexError(
             f"{_shown(words)} failed with code {finished.code}",
-            details=_tail(done.stderr or done.stdout),
+            details=() if private else _tail(done.stderr or done.stdout),
             hint=hint,
         )
     return finished
@@ -109,6 +117,32 @@ def stream(
             process.terminate()
             raise
     return process.returncode
+
+
+def interactive(argv: Sequence[str | Path]) -> int:
+    """Run a program that a person works with, as an editor; returns its exit code.
+
+    Ctrl-C is that program's. It is ended with this one; what it prints is no answer of ours.
+    """
+    words = tuple(str(word) for word in argv)
+    # Not ignored: the program would inherit that.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        process = subprocess.Popen(words, stdout=None if os.isatty(1) else 2)
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            raise
+    except OSError as error:
+        raise PlexError(f"cannot run {words[0]}: {error.strerror}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def replace(argv: Sequence[str | Path]) -> None:

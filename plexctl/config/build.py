@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from plexctl.config.check import networks_of, newest
 from plexctl.config.draft import Draft, Drafts
-from plexctl.config.fields import BaseFields, GroupFields, PlexFields, TypeFields
+from plexctl.config.fields import (
+    BaseFields,
+    GitopsFields,
+    GroupFields,
+    PlexFields,
+    RegistryFields,
+    TypeFields,
+)
 from plexctl.config.shape import T
+from plexctl.model.gitops import AppSource, Gitops
 from plexctl.model.hosts import Host
 from plexctl.model.lab import Lab
 from plexctl.model.plex import Group, Plex
+from plexctl.model.registry import Registry
 from plexctl.model.types import Base, BaseSource, Layer, NodeType
 
 
@@ -24,11 +34,19 @@ def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
         name: _base(name, base) for draft in drafts.bases for name, base in _fields(draft).items()
     }
     types = {name: _type(name, _fields(draft), bases) for name, draft in drafts.types.items()}
+    registry, secrets = _fields(drafts.hosts).registry, _fields(drafts.hosts).secrets
     plexes = {
         name: _plex(name, draft, hosts, types, kubernetes_versions)
         for name, draft in drafts.plexes.items()
     }
-    return Lab(drafts.root, hosts, types, plexes)
+    return Lab(
+        drafts.root,
+        hosts,
+        types,
+        plexes,
+        _registry(registry) if registry else None,
+        secrets.epoch,
+    )
 
 
 def _fields(draft: Draft[T]) -> T:
@@ -55,7 +73,7 @@ def _type(name: str, fields: TypeFields, bases: Mapping[str, Base]) -> NodeType:
         name=name,
         role=fields.role,
         base=bases[fields.base],
-        layers=tuple(Layer(layer.name, layer.artifacts) for layer in fields.layers),
+        layers=tuple(Layer(layer.name, layer.artifacts, layer.engine) for layer in fields.layers),
         kubernetes=fields.kubernetes,
         privileged=fields.privileged,
         size=fields.size.size(),
@@ -72,6 +90,8 @@ def _plex(
     fields = _fields(draft)
     version = newest(kubernetes_versions, fields.kubernetes)
     assert version is not None, draft.source.file
+    engine = fields.gitops.engine if fields.gitops else None
+    types = {name: node_type.with_engine(engine) for name, node_type in types.items()}
     return Plex(
         name=name,
         file=draft.source.file,
@@ -86,7 +106,28 @@ def _plex(
         groups=tuple(_group(group, types) for group in fields.groups),
         cluster=fields.kubeadm.cluster,
         proxy=fields.kubeadm.proxy,
+        gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
+
+
+def _registry(fields: RegistryFields) -> Registry:
+    return Registry(fields.name, fields.network, tuple(sorted(fields.upstreams.items())))
+
+
+def _gitops(plex: str, root: Path, fields: GitopsFields | None) -> Gitops | None:
+    if fields is None:
+        return None
+    kind, url = fields.source
+    source = AppSource(
+        kind,
+        url,
+        branch=fields.branch,
+        tag=fields.tag,
+        semver=fields.semver,
+        known_hosts=root / fields.known_hosts if fields.known_hosts else None,
+        verify=root / fields.verify if fields.verify else None,
+    )
+    return Gitops(fields.engine, source, fields.path or f"clusters/{plex}", fields.interval)
 
 
 def _group(fields: GroupFields, types: Mapping[str, NodeType]) -> Group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
+from plexctl.config.check_gitops import check_gitops, check_registry
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
@@ -34,6 +35,8 @@ def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
             _plex(drafts, plex, plex.fields, networks_of(name, plex.fields))
             if plex.fields.kubernetes:
                 _kubernetes(plex, plex.fields.kubernetes, kubernetes_versions)
+            check_gitops(drafts, plex)
+    check_registry(drafts)
     _overlaps(drafts)
     _names(drafts.plexes, parse_plex_name)
 
@@ -174,8 +177,9 @@ def _kubernetes(draft: Draft[PlexFields], wanted: str, versions: Sequence[str]) 
 
 def _overlaps(drafts: Drafts) -> None:
     """Report each network that overlaps with one before it, of its own plex or of another."""
-    before: list[tuple[IPv4Network, str]] = []
-    used = [network for _, _, network in _all_networks(drafts)]
+    before = list(_registry_network(drafts))
+    used = [network for network, _ in before]
+    used += [network for _, _, network in _all_networks(drafts)]
     for name, field, network in _all_networks(drafts):
         for other, whose in before:
             if network.overlaps(other):
@@ -193,6 +197,12 @@ def _free(used: Collection[IPv4Network], plex: str, field: str) -> str | None:
         return f"{each(free_networks(used, plex))[field]} is free"
     except UsageError:
         return None
+
+
+def _registry_network(drafts: Drafts) -> Iterator[tuple[IPv4Network, str]]:
+    registry = drafts.hosts.fields.registry if drafts.hosts.fields else None
+    if registry is not None and drafts.hosts.source.sound("registry"):
+        yield registry.network, "the network of the registry"
 
 
 def _all_networks(drafts: Drafts) -> Iterator[tuple[str, str, IPv4Network]]:

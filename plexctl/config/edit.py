@@ -1,7 +1,8 @@
-"""How many workers a plex has: changed in the model, and in its file."""
+"""How many workers a plex has, changed in the model and in its file; fields added to files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,24 +43,36 @@ def set_workers(file: Path, workers: int) -> None:
 
     PlexError if the file's own way of saying it cannot be changed safely, as behind an anchor.
     """
+    _change(file, FIELD, str(workers), lambda text: _edited(text, workers))
+
+
+def add_field(file: Path, field: str, value: str) -> bool:
+    """Add the line `field: value` to the YAML file `file`; False if it has the field already.
+
+    `value` is YAML of one line. All else stays as it is, byte for byte. PlexError if the file is
+    written in a way that nothing can be added to safely.
+    """
+    return _change(file, field, value, lambda text: _with_field(text, field, value))
+
+
+def _change(file: Path, field: str, value: str, edit: Callable[[str], str]) -> bool:
+    """Write what `edit` makes of `file`'s text, if it says `value` and is else the same."""
+    refusal = PlexError(
+        f"cannot change `{field}` in {file}", hint=f"write `{field}: {value}` there yourself"
+    )
     try:
         text = file.read_bytes().decode()
-        new = _edited(text, workers)
-        before, after = yaml.safe_load(text) or {}, yaml.safe_load(new)
-        safe = after == {**before, FIELD: workers}
+        new = edit(text)
+        before, after = yaml.safe_load(text) or {}, yaml.safe_load(new) or {}
+        safe = new == text or after == {**before, field: yaml.safe_load(value)}
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise _refusal(file, workers) from error
+        raise refusal from error
     if not safe:
-        raise _refusal(file, workers)
+        raise refusal
     if new != text:
         real = file.resolve()
         write_atomic(real, new.encode(), real.stat().st_mode & 0o777)
-
-
-def _refusal(file: Path, workers: int) -> PlexError:
-    return PlexError(
-        f"cannot change `{FIELD}` in {file}", hint=f"write `{FIELD}: {workers}` there yourself"
-    )
+    return new != text
 
 
 def _edited(text: str, workers: int) -> str:
@@ -74,11 +87,20 @@ def _edited(text: str, workers: int) -> str:
                 start, end = value.start_mark.index, value.end_mark.index
                 space = " " if start == key.end_mark.index + 1 else ""
                 return f"{text[:start]}{space}{workers}{text[end:]}"
+    return _with_field(text, FIELD, str(workers))
+
+
+def _with_field(text: str, field: str, value: str) -> str:
+    """`text` with `field: value` in its outermost mapping, unless the field is there."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if isinstance(root, yaml.MappingNode):
+        if any(key.value == field for key, _ in root.value):
+            return text
         if root.flow_style:
             start = root.start_mark.index + 1
             comma = ", " if root.value else ""
-            return f"{text[:start]}{FIELD}: {workers}{comma}{text[start:]}"
+            return f"{text[:start]}{field}: {value}{comma}{text[start:]}"
     newline = "\r\n" if "\r\n" in text else "\n"
     between = "" if not text or text.endswith("\n") else newline
     indent = " " * root.start_mark.column if root else ""
-    return f"{text}{between}{indent}{FIELD}: {workers}{newline}"
+    return f"{text}{between}{indent}{field}: {value}{newline}"

@@ -10,8 +10,10 @@ from ipaddress import IPv4Network
 from plexctl.config import kubernetes, values
 from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
 from plexctl.config.words import Fault
+from plexctl.model.gitops import Engine, SourceKind
 from plexctl.model.hosts import HostKind
 from plexctl.model.plex import JsonText, Taint
+from plexctl.model.registry import UPSTREAMS
 from plexctl.model.types import BaseSource, Form, Size
 
 NO_SETTINGS = JsonText("{}")
@@ -36,11 +38,48 @@ class HostFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryFields:
+    name: str = entry(
+        values.NAME, "Name of its node and network; another one for each lab on a host.", "registry"
+    )
+    network: IPv4Network = entry(
+        values.network(16, 29),
+        "Network of its node, /16 to /29, the same on each host: no other network of the lab "
+        "may overlap.",
+        IPv4Network("10.64.63.0/24"),
+    )
+    upstreams: Mapping[str, str] = entry(
+        MapOf(values.DOMAIN, values.URL),
+        "Registries that it caches: the name that images have, and its URL.",
+        dict(UPSTREAMS),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsFields:
+    epoch: int = entry(
+        whole(1, 1000),
+        "Another number makes a new key, which `plexctl secret rotate` then encrypts for; what "
+        "was encrypted with a lower number can still be read.",
+        1,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostsFields:
     hosts: Mapping[str, HostFields] = needed(
         MapOf(values.NAME, Record(HostFields), least=1),
         "The machines that run nodes, by name. A plex that names none is on the first.",
         {},
+    )
+    registry: RegistryFields | None = entry(
+        Record(RegistryFields),
+        "The lab's registry: a node on each host that has what `plexctl flux push` packs, and "
+        "that all nodes pull images through. `{}` is enough. Without it there is none.",
+        None,
+    )
+    secrets: SecretsFields = entry(
+        Record(SecretsFields), "How secrets of apps are encrypted.", SecretsFields()
     )
 
 
@@ -121,6 +160,41 @@ class KubeadmFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitopsFields:
+    engine: Engine = entry(choice(Engine), "What applies the apps.", Engine.FLUX)
+    source: tuple[SourceKind, str] = entry(
+        values.APP_SOURCE,
+        "Where the apps come from: `registry` (what `plexctl flux push` packs), `ssh://…` or "
+        "`https://…` (git), `oci://…` (an artifact).",
+        (SourceKind.REGISTRY, ""),
+    )
+    branch: str | None = entry(values.TEXT, "Branch of git. Without it, main.", None)
+    tag: str | None = entry(values.TEXT, "Tag of git or of the artifact.", None)
+    semver: str | None = entry(
+        values.TEXT, "The newest tag of the artifact in this range, as in `1.x`.", None
+    )
+    known_hosts: str | None = entry(
+        values.LAB_FILE,
+        "File in the lab with the host keys of an ssh source, as ssh-keyscan prints them.",
+        None,
+    )
+    verify: str | None = entry(
+        values.LAB_FILE,
+        "File in the lab with the public keys that must have signed: OpenPGP for git, cosign for "
+        "an artifact.",
+        None,
+    )
+    path: str | None = entry(
+        values.LAB_FILE,
+        "Folder of the source that is applied first. Without it, clusters/ and the plex's name.",
+        None,
+    )
+    interval: int = entry(
+        whole(1, 86400), "Seconds between two looks at the source when nothing is pushed.", 60
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlexFields:
     kubernetes: str | None = entry(
         values.VERSION,
@@ -146,6 +220,9 @@ class PlexFields:
     domain: str = entry(values.DOMAIN, "DNS domain of its services.", "cluster.local")
     dns: DnsFields = entry(Record(DnsFields), "DNS of its services.", DnsFields())
     epoch: int = entry(whole(1, 10**6), "Another number makes new keys for all of the plex.", 1)
+    gitops: GitopsFields | None = entry(
+        Record(GitopsFields), "What brings up its apps. Without it, nothing does.", None
+    )
     groups: tuple[GroupFields, ...] = entry(
         ListOf(Record(GroupFields)),
         "What is different for some of its nodes. A later group wins over an earlier one.",
@@ -161,6 +238,9 @@ class LayerFields:
     name: str = needed(values.NAME, "Name of the layer: roles/ROLE/tasks/NAME.yml is applied.", "")
     artifacts: tuple[str, ...] = entry(
         ListOf(values.NAME), "What it installs from the depot, as in containerd.", ()
+    )
+    engine: Engine | None = entry(
+        choice(Engine), "Only plexes with this `gitops.engine` have it. Without it, all.", None
     )
 
 

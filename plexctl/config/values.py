@@ -11,6 +11,7 @@ from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 
 from plexctl.config.shape import Scalar, text
 from plexctl.config.words import Fault, describe
+from plexctl.model.gitops import SourceKind
 from plexctl.model.plex import Taint
 
 MOST_NODES = 4096
@@ -183,6 +184,32 @@ def _parse_version(value: object) -> str:
     return version
 
 
+def _parse_app_source(value: object) -> tuple[SourceKind, str]:
+    source = text(value)
+    if source == SourceKind.REGISTRY:
+        return SourceKind.REGISTRY, ""
+    match = re.fullmatch(r"(ssh|https|oci)://[^/\s]+/\S+", source)
+    if not match:
+        scp = re.fullmatch(r"(\w+@[\w.-]+):(?!//)(\S+)", source)
+        raise Fault(
+            f"'{source}' is not a source of apps",
+            f"did you mean ssh://{scp[1]}/{scp[2]}?"
+            if scp
+            else "`registry`, or a URL that begins with ssh://, https:// or oci://",
+        )
+    if re.match(r"https://[^/]*@", source):
+        raise Fault("has a name or a password in it", "`plexctl flux token` stores a token, locked")
+    return SourceKind(match[1]), source
+
+
+def _parse_lab_file(value: object) -> str:
+    path = text(value)
+    parts = path.removeprefix("./").rstrip("/").split("/")
+    if path.startswith("/") or not all(parts) or ".." in parts:
+        raise Fault(f"'{path}' is not a path in the lab", "as in clusters/known_hosts")
+    return "/".join(parts)
+
+
 def _matching(pattern: str, what: str, hint: str) -> Scalar[str]:
     def parse(value: object) -> str:
         if not re.fullmatch(pattern, text(value)):
@@ -218,4 +245,9 @@ NAME = _matching(_LABEL, "a name", "a-z, 0-9 and -, with a letter or digit first
 DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "as in cluster.local")
 PACKAGE = _matching(r"[a-z0-9][-a-z0-9+.]+", "a package", "as in openssh-server")
 PATH = _matching(r"/.*", "an absolute path", "it begins with /")
+APP_SOURCE = Scalar(
+    _parse_app_source,
+    {"type": "string", "pattern": r"^(registry|(ssh|https|oci)://[^/\s]+/\S+)$"},
+)
+LAB_FILE = Scalar(_parse_lab_file, {"type": "string", "pattern": "^[^/]"})
 URL = _matching(r"https?://\S+", "a URL", "it begins with https://")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from plexctl.clients.web import mismatch
 from plexctl.depot.blobs import sha256_of
-from plexctl.depot.pins import IMAGES, Component
+from plexctl.depot.pins import Component
 from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
@@ -38,12 +38,12 @@ class Carried:
         if not (self.folder / component.name).is_dir():
             return Refusal(component, f"{self.folder} has no {component.name}")
         sums = _sums(self.folder / SUMS)
-        missing = [
+        absent = [
             name
             for name in (VERSION, *component.artifacts)
             if not (self.folder / component.name / name).is_file()
         ]
-        if missing:
+        if missing := [name for name in absent if name not in component.unbuildable]:
             return Refusal(component, f"{self.folder / component.name} lacks {', '.join(missing)}")
         work.mkdir()
         version = self._copy(component.name, VERSION, sums, work).read_text().strip()
@@ -58,9 +58,10 @@ class Carried:
                 name,
                 version,
                 self._copy(component.name, name, sums, work),
-                0o644 if component.name == IMAGES else 0o755,
+                0o644 if component.images else 0o755,
             )
             for name in component.artifacts
+            if name not in absent
         )
         return Offer(component, version, tuple(made))
 

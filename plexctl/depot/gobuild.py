@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plexctl.depot import golang
 from plexctl.depot.images import RECIPES, make_image
-from plexctl.depot.pins import Component
+from plexctl.depot.pins import Component, ImagePin
 from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
@@ -63,15 +63,19 @@ def _programs(component: Component, module: str) -> tuple[str, ...]:
     """The programs of `module` that `component` is made of."""
     if component.gobuild:
         return component.gobuild.programs if component.gobuild.module == module else ()
-    own = (name for name, image in component.images.items() if image.module == module)
+    own = (name for name, image in _buildable(component).items() if image.module == module)
     return tuple(program for name in own for program in RECIPES[name].programs)
+
+
+def _buildable(component: Component) -> dict[str, ImagePin]:
+    return {name: image for name, image in component.images.items() if image.module}
 
 
 def _require(component: Component) -> None:
     for name, module in component.modules.items():
         programs = _programs(component, name)
         golang.require(module, any(program in module.c_programs for program in programs))
-    packages = {RECIPES[name].package for name in component.images} - {None}
+    packages = {RECIPES[name].package for name in _buildable(component)} - {None}
     for tool in ("apt-get", "dpkg-deb") if packages else ():
         if shutil.which(tool) is None:
             raise PlexError(
@@ -112,9 +116,10 @@ def _images(
 ) -> Offer:
     work.mkdir()
     made, notes = [], []
-    with reporter.step("make the container images") as step:
-        for done, (name, image) in enumerate(component.images.items()):
-            step.progress(image.reference, done / len(component.images))
+    images = _buildable(component)
+    with reporter.step(f"make the container images of {component.name}") as step:
+        for done, (name, image) in enumerate(images.items()):
+            step.progress(image.reference, done / len(images))
             programs = built[image.module]
             target = work / f"{name}.tar"
             make_image(name, image.reference, component.architecture, programs, target, work)
@@ -123,6 +128,15 @@ def _images(
             if held != image.tag.removeprefix("v"):
                 notes.append(f"{image.reference} holds {name} {held}")
         step.end(Outcome.CHANGED, f"{len(made)} images")
+    for name, pin in component.files.items():
+        if pin.module:
+            file = work / name
+            file.write_bytes(
+                golang.module_yaml(component.modules[pin.module], pin, work / "module")
+            )
+            made.append(Made(name, component.modules[pin.module].version, file, 0o644))
+    if component.unbuildable:
+        notes.append(f"without {', '.join(component.unbuildable)}: no Go module has them")
     return Offer(component, component.versions[0], tuple(made), notes=tuple(notes))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients import process
-from plexctl.depot.pins import GoModule
+from plexctl.depot.pins import FilePin, GoModule
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
@@ -49,6 +49,8 @@ class Builder:
         self.folder.mkdir()
         (self.folder / "go.mod").write_text(self.module.go_mod)
         (self.folder / "go.sum").write_text(self.module.go_sum)
+        for name, content in self.module.sources.items():
+            (self.folder / name).write_text(content)
         packages = {
             name: self.module.programs[name] for name in programs if name in self.module.programs
         }
@@ -103,7 +105,8 @@ class Builder:
             step.end(Outcome.CHANGED, f"{len(packages)} programs")
         made = {}
         for name, package in packages.items():
-            made[name] = (folder / _file_name(package)).rename(self.folder / name)
+            file = _file_name(package, self.module.go_mod)
+            made[name] = (folder / file).rename(self.folder / name)
         return made
 
     def _flags(self) -> tuple[str, ...]:
@@ -151,6 +154,30 @@ class Builder:
             )
 
 
+def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
+    """All YAML of a folder of one of `module`'s Go modules, as one stream of documents.
+
+    `folder` is made, and removed again.
+    """
+    folder.mkdir()
+    try:
+        (folder / "go.mod").write_text(module.go_mod)
+        (folder / "go.sum").write_text(module.go_sum)
+        listed = process.run(
+            ("go", "list", "-m", "-f", "{{.Dir}}", pin.source),
+            timeout=120,
+            cwd=folder,
+            env=_ENVIRONMENT,
+        )
+    finally:
+        shutil.rmtree(folder)
+    files = sorted((Path(listed.stdout.strip()) / pin.path).glob("*.yaml"))
+    documents = [file.read_bytes() for file in files if file.name != "kustomization.yaml"]
+    if not documents:
+        raise PlexError(f"{pin.source} {module.version} has no YAML in {pin.path}")
+    return b"\n---\n".join(documents)
+
+
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0))
@@ -192,7 +219,11 @@ def _about(seconds: float) -> str:
     return f"about {round(seconds / 60)} minutes" if seconds >= 90 else "about a minute"
 
 
-def _file_name(package: str) -> str:
+def _file_name(package: str, go_mod: str) -> str:
     """How `go build` names a program: the last part of its path that is no major version."""
+    if package == ".":  # our own sources, beside go.mod
+        own = re.search(r"^module (\S+)$", go_mod, re.MULTILINE)
+        assert own is not None
+        package = own[1]
     parts = package.split("/")
     return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]

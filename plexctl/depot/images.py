@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
+
 from plexctl.depot import debian
 from plexctl.depot.archive import Entry, write_image, write_tar
 
@@ -42,6 +44,13 @@ def _server(name: str, package: str | None = None) -> Recipe:
     return Recipe({name: path}, f"/{path}", package=package)
 
 
+def _controller(name: str) -> Recipe:
+    """Of Flux: it calls servers of the world, so it needs to know whom to trust."""
+    path = f"usr/local/bin/{name}"
+    authorities = Entry("etc/ssl/certs/ca-certificates.crt", Path(certifi.where()), mode=0o644)
+    return Recipe({name: path}, f"/{path}", user="65534:65534", base=(*_BASE, authorities))
+
+
 _etcd = {name: f"usr/local/bin/{name}" for name in ("etcd", "etcdctl")}
 RECIPES: Mapping[str, Recipe] = {
     "kube-apiserver": _server("kube-apiserver"),
@@ -56,6 +65,9 @@ RECIPES: Mapping[str, Recipe] = {
         user="65532:65532",
         xattrs=(("security.capability", _BIND_SERVICE),),
     ),
+    "agnhost": Recipe({"agnhost": "agnhost"}, "/agnhost", user="65532:65532"),
+    "source-controller": _controller("source-controller"),
+    "kustomize-controller": _controller("kustomize-controller"),
     "pause": Recipe({"pause": "pause"}, "/pause", user="65535:65535", base=()),
 }
 

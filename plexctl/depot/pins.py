@@ -53,14 +53,28 @@ class GoPin:
 
 @dataclass(frozen=True, slots=True)
 class ImagePin:
-    """A container image that kubeadm asks for, and the module that it is made of when built."""
+    """A container image, and the module that it is made of when built."""
 
     reference: str  # "registry.k8s.io/etcd:3.6.8-0"
-    module: str
+    module: str = ""  # empty: it cannot be built, only pulled
 
     @property
     def tag(self) -> str:
         return self.reference.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePin:
+    """A file that comes with a release, and the YAML in a Go module that it is made of."""
+
+    url: str
+    module: str = ""  # empty: it cannot be had from a module
+    source: str = ""  # the Go module's path
+    path: str = ""  # a folder in it, all of whose YAML is the file
+
+    def __post_init__(self) -> None:
+        if self.module and not (self.source and self.path):
+            raise ValueError(f"{self.url}: a module needs source and path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +99,15 @@ class GoModule:
     c_programs: Mapping[str, CProgram] = field(default_factory=dict)
     go_mod: str = ""  # the files' content
     go_sum: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)  # our own: file name -> content
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
     """A set of artifacts that are fetched, stored and installed together.
 
-    `key` is a hash of all that decides its bytes; the depot's index is by it. Either `images` are
-    what it holds, or `release` and `gobuild` say where its programs come from.
+    `key` is a hash of all that decides its bytes; the depot's index is by it. Either `images` and
+    `files` are what it holds, or `release` and `gobuild` say where its programs come from.
     """
 
     name: str
@@ -103,7 +118,14 @@ class Component:
     images: Mapping[str, ImagePin]
     modules: Mapping[str, GoModule]  # those that `gobuild` builds it from
     architecture: str
+    files: Mapping[str, FilePin] = field(default_factory=dict)  # by artifact
     key: str = ""
+
+    @property
+    def unbuildable(self) -> tuple[str, ...]:
+        """Artifacts that no module gives: a depot that is built does without them."""
+        images = (f"{name}.tar" for name, image in self.images.items() if not image.module)
+        return (*images, *(name for name, file in self.files.items() if not file.module))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +196,7 @@ def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins
             name: _module(fields, builtin, over, name) for name, fields in raw["modules"].items()
         }
         shared = [
-            _programs(name, fields["release"], fields["gobuild"], modules, arch)
-            for name, fields in raw["components"].items()
+            _component(name, fields, modules, arch) for name, fields in raw["components"].items()
         ]
         releases = [
             _release(version, fields, shared, modules, arch)
@@ -209,6 +230,7 @@ def _module(fields: _Fields, builtin: Traversable, over: Path | None, name: str)
         c_programs=c_programs,
         go_mod=(folder / "go.mod").read_text(),
         go_sum=(folder / "go.sum").read_text(),
+        sources={file: (folder / file).read_text() for file in fields.pop("sources", ())},
         **fields,
     )
 
@@ -222,12 +244,20 @@ def _release(
 ) -> KubernetesRelease:
     images = {name: ImagePin(**one) for name, one in fields["images"].items()}
     programs = _programs(KUBERNETES, fields["release"], fields["gobuild"], modules, arch)
-    components = (programs, *shared, _images(version, images, modules, arch))
+    components = (programs, *shared, _images(IMAGES, version, images, {}, modules, arch))
     return KubernetesRelease(
         version=version,
         components={component.name: component for component in components},
         images={name: image.reference for name, image in images.items()},
     )
+
+
+def _component(name: str, fields: _Fields, modules: Mapping[str, GoModule], arch: str) -> Component:
+    if "images" not in fields:
+        return _programs(name, fields["release"], fields["gobuild"], modules, arch)
+    images = {name: ImagePin(**one) for name, one in fields["images"].items()}
+    files = {name: FilePin(**one) for name, one in fields.get("files", {}).items()}
+    return _images(name, fields["version"], images, files, modules, arch)
 
 
 def _programs(
@@ -251,18 +281,25 @@ def _programs(
 
 
 def _images(
-    version: str, images: Mapping[str, ImagePin], modules: Mapping[str, GoModule], arch: str
+    name: str,
+    version: str,
+    images: Mapping[str, ImagePin],
+    files: Mapping[str, FilePin],
+    modules: Mapping[str, GoModule],
+    arch: str,
 ) -> Component:
+    used = {image.module for image in images.values()} | {file.module for file in files.values()}
     return _keyed(
         Component(
-            name=IMAGES,
-            artifacts=tuple(f"{name}.tar" for name in images),
+            name=name,
+            artifacts=(*(f"{image}.tar" for image in images), *files),
             versions=(version,),
             release=None,
             gobuild=None,
             images=images,
-            modules={image.module: modules[image.module] for image in images.values()},
+            modules={module: modules[module] for module in sorted(used - {""})},
             architecture=arch,
+            files=files,
         )
     )
 

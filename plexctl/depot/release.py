@@ -16,7 +16,7 @@ from plexctl.clients.oci import Reference, Registry
 from plexctl.clients.web import Progress, Web, WebError, mismatch
 from plexctl.depot.archive import Blob, blob, write_oci
 from plexctl.depot.lock import Lock
-from plexctl.depot.pins import Component, Download, ImagePin
+from plexctl.depot.pins import Component, Download, FilePin, ImagePin
 from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter, Step
@@ -100,7 +100,14 @@ class Release:
         with reporter.step("pull the container images") as step:
             made = _at_once(pull, tuple(component.images.items()), step)
             step.end(Outcome.CHANGED, f"{len(made)} images")
+        made += tuple(self._file(*named, work, locked) for named in component.files.items())
         return Offer(component, component.versions[0], made, locked)
+
+    def _file(self, name: str, pin: FilePin, work: Path, locked: dict[str, str]) -> Made:
+        found = self._web.download(pin.url, work / name)
+        self._lock.check(pin.url, found)
+        locked[pin.url] = found
+        return Made(name, pin.url.split("/")[-2], work / name, 0o644)
 
     def _image(self, reference: str, component: Component, target: Path, progress: Progress) -> str:
         """Write the OCI archive of an image, as its registry has it; returns its digest."""

@@ -26,15 +26,17 @@ class SshKey:
 
 def host_key(seed: RootSeed, plex: str, epoch: int, node: str) -> SshKey:
     """What the sshd of `node` shows; stays the same when the node is recreated."""
-    return _key(seed.derive("ssh", "host", plex, str(epoch), node), node)
+    return derived_key(seed, ("ssh", "host", plex, str(epoch), node), node)
 
 
 def client_key(seed: RootSeed) -> SshKey:
     """What the lab logs in to all its nodes with."""
-    return _key(seed.derive("ssh", "client"), f"plexctl-{seed.lab_id}")
+    return derived_key(seed, ("ssh", "client"), f"plexctl-{seed.lab_id}")
 
 
-def _key(secret: bytes, comment: str) -> SshKey:
+def derived_key(seed: RootSeed, path: tuple[str, ...], comment: str) -> SshKey:
+    """The key that belongs to `path` alone."""
+    secret = seed.derive(*path)
     point = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
     blob = _string(KEY_TYPE) + _string(point)
     return SshKey(

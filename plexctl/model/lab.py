@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plexctl.model.hosts import Host
 from plexctl.model.plex import Plex
+from plexctl.model.registry import Registry
 from plexctl.model.types import NodeType
 
 
@@ -19,6 +20,8 @@ class Lab:
     hosts: Mapping[str, Host]
     types: Mapping[str, NodeType]
     plexes: Mapping[str, Plex]
+    registry: Registry | None = None
+    secrets_epoch: int = 1
 
     @property
     def state(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 RUNNING = "Running"
 
@@ -33,6 +33,14 @@ class SeenProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenVolume:
+    """A custom volume of the pool that the host's instances are in."""
+
+    name: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class SeenImage:
     """A baked image, or a half of one. `properties` has what plexctl wrote on it."""
 
@@ -42,7 +50,7 @@ class SeenImage:
     size: int  # bytes
 
 
-Tagged = SeenInstance | SeenNetwork | SeenProfile
+Tagged = SeenInstance | SeenNetwork | SeenProfile | SeenVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class HostState:
     networks: Mapping[str, SeenNetwork]
     profiles: Mapping[str, SeenProfile]
     images: tuple[SeenImage, ...]
+    volumes: Mapping[str, SeenVolume] = field(default_factory=dict)
 
     def image(self, name: str) -> SeenImage | None:
         """The image with the alias `name`."""

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import NewType
 
+from plexctl.model.gitops import Gitops
 from plexctl.model.types import NodeType, Size
 
 JsonText = NewType("JsonText", str)
@@ -97,6 +98,7 @@ class Plex:
     groups: tuple[Group, ...]
     cluster: JsonText  # further fields of kubeadm's ClusterConfiguration
     proxy: JsonText  # further fields of KubeProxyConfiguration
+    gitops: Gitops | None = None
 
     @property
     def size(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from plexctl.model.gitops import Engine
 
 
 class Form(StrEnum):
@@ -36,6 +38,7 @@ class Layer:
 
     name: str  # "runtime"
     artifacts: tuple[str, ...]  # names of depot components it installs: "containerd"
+    engine: Engine | None = None  # only plexes whose apps this engine brings up have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,8 @@ class NodeType:
     kubernetes: bool  # whether nodes of this type join the cluster
     privileged: bool
     size: Size
+
+    def with_engine(self, engine: Engine | None) -> NodeType:
+        """As nodes of a plex with that engine have it."""
+        fitting = tuple(layer for layer in self.layers if layer.engine in (None, engine))
+        return replace(self, layers=fitting)

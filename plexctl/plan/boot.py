@@ -42,24 +42,30 @@ def boot_files(
     keys: Keyring,
     facts: HostFacts,
     images: Mapping[str, str],
+    mirrors: tuple[BootFile, ...] = (),
 ) -> tuple[BootFile, ...]:
-    """The files of `node`. `images` has the references of the control plane's images."""
-    files = (*network_files(plex, node, others), *_ssh_files(node, keys))
+    """The files of `node`.
+
+    `images` has the references of the control plane's images; `mirrors` are the files that lead
+    containerd to the lab's registry.
+    """
+    files = (*network_files(plex, node, others), *ssh_files(keys.hosts[node.name], keys.client))
     if node.role is Role.PLAIN:
         return files
+    files += mirrors
     files += (*pod_network_files(plex, node), *_kubelet_files(plex, node, keys.cluster, facts))
     if node.role is Role.MASTER:
         files += _master_files(plex, node, keys.cluster, facts, images)
     return files
 
 
-def _ssh_files(node: Node, keys: Keyring) -> tuple[BootFile, ...]:
-    host = keys.hosts[node.name]
+def ssh_files(host: SshKey, client: SshKey) -> tuple[BootFile, ...]:
+    """What a machine shows as itself, and who may log in to it."""
     return (
         private("/etc/ssh/ssh_host_ed25519_key", host.private.reveal()),
         text("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.public}\n"),
         folder("/root/.ssh", 0o700),
-        text("/root/.ssh/authorized_keys", f"{keys.client.public}\n", 0o600),
+        text("/root/.ssh/authorized_keys", f"{client.public}\n", 0o600),
     )
 
 

@@ -7,7 +7,9 @@ on the nodes that are there.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
 
 from plexctl.model.nodes import FIRST_ADDRESS, capacity, node_name, pod_network
 from plexctl.model.plex import Node, Plex
@@ -38,11 +40,19 @@ def neighbours(plex: Plex) -> tuple[Neighbour, ...]:
 
 
 def network_files(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[BootFile, ...]:
+    batch = ip_batch(plex, node, others)
+    return machine_files(node.name, plex.networks.gateway.ip, hosts(others), batch)
+
+
+def machine_files(
+    name: str, gateway: IPv4Address, names: str, batch: Sequence[str]
+) -> tuple[BootFile, ...]:
+    """What any machine is called, and how it reaches the world."""
     return (
-        text("/etc/hostname", f"{node.name}\n"),
-        text("/etc/hosts", hosts(others)),
-        text("/etc/resolv.conf", f"nameserver {plex.networks.gateway.ip}\n"),
-        text("/etc/plexctl/network.batch", ip_batch(plex, node, others)),
+        text("/etc/hostname", f"{name}\n"),
+        text("/etc/hosts", names),
+        text("/etc/resolv.conf", f"nameserver {gateway}\n"),
+        text("/etc/plexctl/network.batch", "\n".join(batch) + "\n"),
     )
 
 
@@ -57,19 +67,23 @@ def hosts(others: tuple[Neighbour, ...]) -> str:
     return "\n".join(("127.0.0.1 localhost", *(other.host for other in others))) + "\n"
 
 
-def ip_batch(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> str:
+def ip_batch(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[str, ...]:
     """Lines for `ip -batch`: one process for all routes, and repeatable.
 
     A node has no route to its own pods here: they are reached by their own interfaces.
     """
-    lines = [
+    routes = (other.route for other in others if other.index != node.index)
+    return (*link_lines(node.address, plex.networks.gateway.ip), *routes)
+
+
+def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:
+    """The machine's own address, and the way to all others."""
+    return (
         "link set dev lo up",
         f"link set dev {NIC} up",
-        f"address replace {node.address} dev {NIC}",
-        f"route replace default via {plex.networks.gateway.ip}",
-        *(other.route for other in others if other.index != node.index),
-    ]
-    return "\n".join(lines) + "\n"
+        f"address replace {address} dev {NIC}",
+        f"route replace default via {gateway}",
+    )
 
 
 def masquerade(plex: Plex, node: Node) -> str:

@@ -5,28 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from plexctl.keys.lab import LabKeys
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
-from plexctl.model.types import NodeType
+from plexctl.model.registry import Registry
 from plexctl.plan.boot import Keyring, boot_files
-from plexctl.plan.files import pack
+from plexctl.plan.files import BootFile, pack
+from plexctl.plan.machines import bridge, machine, machine_profile
+from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.network import neighbours
-from plexctl.plan.profile import NIC, container_config, container_devices
-from plexctl.plan.resources import (
-    Instance,
-    Network,
-    Owner,
-    Profile,
-    Resource,
-    devices,
-    settings,
-)
-
-BRIDGE_PREFIX = "plex-"
+from plexctl.plan.resources import Instance, Owner, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +30,7 @@ class Inputs:
     facts: Mapping[str, HostFacts]  # by host
     control_plane_images: Mapping[str, str]  # component -> reference
     baked: Mapping[tuple[str, str], str]  # (host, type) -> name of the image
+    registry: Registry | None = None  # the lab's, which nodes pull images through
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +50,12 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
     """The resources of `plex`: networks, profiles, instances, each after what it needs."""
     members = nodes(plex)
     owner = Owner(inputs.seed.lab_id, plex.name)
-    networks = {host: _network(plex, owner, host) for host in _unique(n.host for n in members)}
+    networks = {
+        host: bridge(owner, host, plex.networks.gateway)
+        for host in _unique(n.host for n in members)
+    }
     profiles = {
-        (node.host, node.type.name): _profile(
+        (node.host, node.type.name): machine_profile(
             owner,
             inputs.hosts[node.host],
             node.type,
@@ -74,20 +70,24 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
         {n.name: host_key(inputs.seed, plex.name, plex.epoch, n.name) for n in members},
     )
     others = neighbours(plex)
+    mirrors = _mirrors(inputs)
     instances: list[Instance] = []
     for node in members:
         profile = profiles[node.host, node.type.name]
-        files = boot_files(
-            plex, node, others, keys, inputs.facts[node.host], inputs.control_plane_images
-        )
+        facts = inputs.facts[node.host]
+        files = boot_files(plex, node, others, keys, facts, inputs.control_plane_images, mirrors)
         instances.append(
-            _instance(
-                node,
-                owner,
+            machine(
+                node.name,
                 profile,
+                node.type,
+                size=node.size,
+                # Workers that boot beside a master must not keep its API from coming up.
+                priority=10 if node.role is Role.MASTER else 5,
+                mac=node.mac,
                 image=inputs.baked[node.host, node.type.name],
                 pool=inputs.hosts[node.host].pool,
-                facts=inputs.facts[node.host],
+                facts=facts,
                 boot=pack(files),
                 parent=instances[0].key if node.role is Role.WORKER else None,
             )
@@ -95,84 +95,11 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
     return Plan(plex, members, (*networks.values(), *profiles.values(), *instances))
 
 
-def network_name(plex: str) -> str:
-    """Of the bridge; Linux allows 15 characters."""
-    return f"{BRIDGE_PREFIX}{plex}"
-
-
-def _network(plex: Plex, owner: Owner, host: str) -> Network:
-    config = {
-        "ipv4.address": str(plex.networks.gateway),
-        "ipv4.nat": "true",
-        # Nodes know their addresses; dnsmasq only answers names.
-        "ipv4.dhcp": "false",
-        "ipv6.address": "none",
-    }
-    return Network(network_name(plex.name), host, owner, settings(config))
-
-
-def _profile(
-    owner: Owner, host: Host, node_type: NodeType, network: Network, facts: HostFacts
-) -> Profile:
-    config = container_config(privileged=node_type.privileged, facts=facts)
-    device = container_devices(
-        network=network.name, pool=host.pool, privileged=node_type.privileged
-    )
-    return Profile(
-        f"{network.name}-{node_type.name}",
-        host.name,
-        owner,
-        settings(config),
-        devices(device),
-        needs=(network.key,),
-    )
-
-
-def _instance(
-    node: Node,
-    owner: Owner,
-    profile: Profile,
-    *,
-    image: str,
-    pool: str,
-    facts: HostFacts,
-    boot: bytes,
-    parent: str | None,
-) -> Instance:
-    config: dict[str, str] = {}
-    if node.size.cpu is not None and facts.cgroup == 1:
-        # A set of processors, which `limits.cpu` is, kubelet could not hand on to its pods there.
-        config["limits.cpu.allowance"] = f"{node.size.cpu * 100}ms/100ms"
-    elif node.size.cpu is not None:
-        config["limits.cpu"] = str(node.size.cpu)
-    if node.size.memory is not None:
-        config["limits.memory"] = str(node.size.memory)
-    if node.role is Role.MASTER:
-        # Workers that boot beside it must not keep the API from coming up.
-        config["limits.cpu.priority"] = "10"
-    else:
-        config["limits.cpu.priority"] = "5"
-    device = {NIC: {**dict(dict(profile.devices)[NIC]), "hwaddr": node.mac}}
-    if node.size.disk is not None:
-        device["root"] = {
-            "type": "disk",
-            "path": "/",
-            "pool": pool,
-            "size": str(node.size.disk),
-        }
-    return Instance(
-        node.name,
-        node.host,
-        owner,
-        node.type.base.form,
-        image,
-        profile.name,
-        settings(config),
-        devices(device),
-        boot,
-        needs=(profile.key,),
-        parent=parent,
-    )
+def _mirrors(inputs: Inputs) -> tuple[BootFile, ...]:
+    """The same files for all nodes; without a registry there are none."""
+    if inputs.registry is None:
+        return ()
+    return mirror_files(inputs.registry, LabKeys.derive(inputs.seed).ca.pair.certificate)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -68,6 +68,25 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A disk that outlives the instance that has it, and is removed only if that is asked for."""
+
+    name: str
+    host: str
+    owner: Owner
+    pool: str
+    config: Settings = ()
+
+    @property
+    def key(self) -> str:
+        return f"volume/{self.host}/{self.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One node. It is cattle: any change of what decides its hash replaces it."""
 
@@ -88,7 +107,7 @@ class Instance:
         return f"instance/{self.host}/{self.name}"
 
 
-Resource = Network | Profile | Instance
+Resource = Network | Profile | Volume | Instance
 
 
 def resource_hash(resource: Resource) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from plexctl.errors import PlexError
 from plexctl.model.observed import RUNNING, HostState, SeenInstance, Tagged
-from plexctl.plan.resources import Instance, Network, Profile, Resource, resource_hash
+from plexctl.plan.resources import (
+    Instance,
+    Network,
+    Profile,
+    Resource,
+    Volume,
+    resource_hash,
+)
 from plexctl.provision.engine import Action, Change, Wishes
 
 
@@ -31,8 +38,7 @@ def _change(
 ) -> Change | None:
     if isinstance(resource, Instance):
         return _instance(resource, state, wishes, before)
-    kind = _kind(resource)
-    seen = (state.networks if kind == "network" else state.profiles).get(resource.name)
+    kind, seen = _kind(resource), _find(resource, state)
     if seen is None:
         return Change(Action.CREATE, state.host, kind, resource.name, "missing", resource)
     if seen.tags.get("hash") != resource_hash(resource):
@@ -92,13 +98,17 @@ def _parent_run(instance: Instance, state: HostState) -> str | None:
 def _unwanted(
     resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
 ) -> Iterable[Change]:
-    """What is tagged as this plex' and is in no plan: instances first, as they use the others."""
+    """What is tagged as this plex' and is in no plan: instances first, as they use the others.
+
+    A volume has what nothing else has: it goes only where that is asked for.
+    """
     wanted = {resource.key for resource in resources}
     for host, state in states.items():
         kinds: tuple[tuple[str, Mapping[str, Tagged]], ...] = (
             ("instance", state.instances),
             ("profile", state.profiles),
             ("network", state.networks),
+            ("volume", state.volumes if wishes.volumes else {}),
         )
         for kind, found in kinds:
             for name, seen in found.items():
@@ -137,6 +147,8 @@ def _find(resource: Resource, state: HostState) -> Tagged | None:
             return state.networks.get(resource.name)
         case Profile():
             return state.profiles.get(resource.name)
+        case Volume():
+            return state.volumes.get(resource.name)
         case Instance():
             return state.instances.get(resource.name)
 
@@ -147,5 +159,7 @@ def _kind(resource: Resource) -> str:
             return "network"
         case Profile():
             return "profile"
+        case Volume():
+            return "volume"
         case Instance():
             return "instance"

@@ -18,6 +18,7 @@ from plexctl.plan.resources import (
     Profile,
     Resource,
     Settings,
+    Volume,
     resource_hash,
     settings,
 )
@@ -90,7 +91,12 @@ def _before(change: Change, changes: Sequence[Change]) -> tuple[str, ...]:
 
 def _before_leaving(change: Change, changes: Sequence[Change]) -> tuple[str, ...]:
     """What goes needs those that use it to be gone."""
-    users = {"instance": (), "profile": ("instance",), "network": ("instance", "profile")}
+    users = {
+        "instance": (),
+        "profile": ("instance",),
+        "network": ("instance", "profile"),
+        "volume": ("instance",),
+    }
     return tuple(
         _leaving(c.key) for c in changes if c.action in LEAVING and c.kind in users[change.kind]
     )
@@ -115,6 +121,9 @@ class _Maker:
             case Profile(name=name):
                 config = self._tagged(resource, resource.config)
                 self.incus.put_profile(name, config, resource.devices, exists=exists)
+            case Volume(name=name, pool=pool):
+                config = self._tagged(resource, resource.config)
+                self.incus.put_volume(name, pool, config, exists=exists)
             case Instance(name=name):
                 if change.action is not Action.START:
                     self._create(change, resource)
@@ -154,6 +163,8 @@ class _Maker:
                 self.incus.delete_profile(change.name)
             case "network":
                 self.incus.delete_network(change.name)
+            case "volume":
+                self.incus.delete_volume(change.name)
 
     def _tagged(self, resource: Resource, config: Settings, **more: str) -> Settings:
         tags = {

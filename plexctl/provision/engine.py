@@ -14,7 +14,7 @@ from plexctl.plan.resources import Instance, Owner, Resource
 
 class Action(StrEnum):
     CREATE = "create"
-    UPDATE = "update"  # in place: networks and profiles
+    UPDATE = "update"  # in place: networks, profiles and volumes
     REPLACE = "replace"  # instances are cattle
     START = "start"
     DELETE = "delete"
@@ -26,7 +26,7 @@ class Change:
 
     action: Action
     host: str
-    kind: str  # "network", "profile" or "instance"
+    kind: str  # "network", "profile", "volume" or "instance"
     name: str
     reason: str
     resource: Resource | None  # None: it is not wanted (any more)
@@ -48,6 +48,7 @@ class Wishes:
 
     owner: Owner
     replace: frozenset[str] = frozenset()  # keys of instances to make anew in any case
+    volumes: bool = False  # remove volumes too that are not wanted, with all that is on them
 
 
 class Engine(Protocol):

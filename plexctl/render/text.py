@@ -6,19 +6,30 @@ from collections import Counter
 from collections.abc import Sequence
 
 from plexctl.provision.engine import Action
+from plexctl.render.apps_text import apps_text, diff_text, push_text
 from plexctl.render.errors import shown_path
+from plexctl.render.registry_text import registry_text
+from plexctl.render.tables import count, size, table
 from plexctl.workflow.results import (
+    AppsResult,
     BakeResult,
     Changed,
     DepotResult,
     DestroyResult,
+    DiffResult,
+    FluxKeyResult,
     InitResult,
     KubeconfigResult,
     ListResult,
     NodeRow,
     PlanResult,
     PruneResult,
+    PushResult,
+    RegistryResult,
+    RegistryUpResult,
+    SecretsResult,
     StatusResult,
+    TokenResult,
     UpResult,
     UseResult,
     VerifyResult,
@@ -40,15 +51,23 @@ DONE = {
 }
 
 Result = (
-    BakeResult
+    AppsResult
+    | BakeResult
     | DepotResult
     | DestroyResult
+    | DiffResult
+    | FluxKeyResult
     | InitResult
     | KubeconfigResult
     | ListResult
     | PlanResult
     | PruneResult
+    | PushResult
+    | RegistryResult
+    | RegistryUpResult
+    | SecretsResult
     | StatusResult
+    | TokenResult
     | UpResult
     | UseResult
     | VerifyResult
@@ -79,24 +98,29 @@ def text(result: Result) -> str:
             return f"removed {gone}; {size(result.freed)} freed"
         case InitResult():
             return _init(result)
+        case RegistryResult():
+            return registry_text(result)
+        case RegistryUpResult():
+            done = _done(result.changes)
+            return f"{result.registry}: {done}; it is at https://{result.endpoint}"
         case UseResult():
             return f"{result.plex} is the plex that is meant where none is named"
+        case AppsResult():
+            return apps_text(result)
+        case PushResult():
+            return push_text(result)
+        case DiffResult():
+            return diff_text(result)
+        case FluxKeyResult():
+            return result.public
+        case TokenResult():
+            did = "wrote" if result.changed else "unchanged:"
+            return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` hands it to Flux"
+        case SecretsResult():
+            return _secrets(result)
         case KubeconfigResult():
             did = "wrote" if result.changed else "unchanged:"
             return f"{did} {shown_path(result.file)} (context {result.context})"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be; a column that is empty in every row is left out."""
-    filled = [n for n in range(len(head)) if any(row[n] for row in rows)]
-    lines = [[row[n] for n in filled] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (zip(line, widths, strict=True) for line in lines)
-    return "\n".join("  ".join(f"{cell:{width}}" for cell, width in p).rstrip() for p in padded)
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _plan(result: PlanResult) -> str:
@@ -126,7 +150,11 @@ def _up(result: UpResult) -> str:
     times = [f"{count(len(members), 'node')} Ready after {result.seconds['nodes']:.1f} s"]
     if "dns" in result.seconds:
         times.append(f"DNS after {result.seconds['dns']:.1f} s")
+    if result.apps and result.apps.well:
+        times.append(f"apps after {result.seconds['apps']:.1f} s")
     lines = [nodes_table(result.nodes), "", f"{result.plex}: {did}; {', '.join(times)}"]
+    if result.apps:
+        lines[1:1] = ["", apps_text(result.apps)]
     ours = [node for node in result.nodes if node.instance]
     if result.changes:
         lines += [
@@ -249,6 +277,15 @@ def _init(result: InitResult) -> str:
     return "\n".join([*lines, "", f"plexctl up {result.plex}"])
 
 
+def _secrets(result: SecretsResult) -> str:
+    if not result.files:
+        return "no encrypted file below clusters/ and apps/"
+    return "\n".join(
+        f"{result.done if row.changed else 'unchanged:'} {shown_path(row.file)}"
+        for row in result.files
+    )
+
+
 def _done(changes: Sequence[Changed]) -> str:
     """ "3 created, 1 deleted": of instances; of other objects only where no instance changed."""
     instances = [change for change in changes if change.kind == "instance"]
@@ -258,11 +295,3 @@ def _done(changes: Sequence[Changed]) -> str:
 
 def _hosts(changes: Sequence[Changed]) -> int:
     return len({change.host for change in changes})
-
-
-def size(number: int) -> str:
-    """ "812 B", "1.1 GiB"."""
-    amount, units = float(number), ["B", "KiB", "MiB", "GiB"]
-    while amount >= 1024 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
-    return f"{amount:.1f} {units[0]}" if units[0] != "B" else f"{number} B"

@@ -21,6 +21,7 @@ from plexctl.workflow.images import (
     stored_components,
     wanted_types,
 )
+from plexctl.workflow.registry_plan import registry_release, registry_types
 from plexctl.workflow.run import Run
 
 
@@ -63,6 +64,12 @@ def prune_images(ctx: Context, run: Run, *, without: str = "") -> tuple[str, ...
         if plex.name != without
         for (host, _), node_type in wanted_types(plex).items()
         if (found := known_recipe(ctx, node_type, plex.kubernetes, host))
+        for layer in layers(found)
+    }
+    used |= {
+        layer.name
+        for (host, _), node_type in registry_types(ctx).items()
+        if (found := known_recipe(ctx, node_type, registry_release(ctx), host))
         for layer in layers(found)
     }
     with run.step("images that no plex uses") as step:

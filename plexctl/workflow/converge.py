@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from plexctl.bootstrap.cluster import cluster
 from plexctl.bootstrap.wait import Watch
 from plexctl.clients.kube import Kube, UnreachableError
-from plexctl.model.condition import wait
+from plexctl.model.apps import Apps
+from plexctl.model.condition import Condition, wait
 from plexctl.model.events import Outcome
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex, Role
@@ -16,6 +17,7 @@ from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources import Instance
 from plexctl.provision.engine import Action, Change
 from plexctl.workflow.access import write_access_files
+from plexctl.workflow.apps import await_apps, deliver, prepare
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
@@ -31,6 +33,7 @@ LEAVING = (Action.DELETE, Action.REPLACE)
 class Converged:
     changes: tuple[Changed, ...]
     seconds: dict[str, float]
+    apps: Apps | None = None  # None: nothing brings up any, or nobody waited
 
 
 def converge(
@@ -38,36 +41,55 @@ def converge(
     plex: Plex,
     run: Run,
     *,
+    states: dict[str, HostState] | None = None,
     replace: frozenset[str] = frozenset(),
     drained: bool = True,
     waiting: bool = True,
 ) -> Converged:
     """Bring `plex` to what its files say. Safe to run again after any interruption.
 
-    `replace` names nodes to make anew in any case. With `drained`, workers that go are emptied
-    first. With `waiting`, it ends when all nodes are Ready and DNS answers.
+    `states` is what the hosts have, if it was read just now. `replace` names nodes to make anew
+    in any case. With `drained`, workers that go are emptied
+    first. With `waiting`, it ends when all nodes are Ready, DNS answers and the apps are there.
     """
-    states, names = _with_images(ctx, plex, run)
+    states, names = _with_images(ctx, plex, run, states)
     plan = plan_plex(plex, inputs(ctx, plex, names))
     changes = difference(ctx, plan, states, replace)
     write_access_files(ctx, plex)
+    delivery = prepare(ctx, plex, plex.gitops, run) if plex.gitops else None
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
     with cluster(plex, ctx.seed) as kube:
         watch = Watch(plex, plan.nodes, kube, ctx.hosts, run)
         _leave_cluster(plan, states, changes, kube, run, drained=drained)
         _apply(ctx, changes, states, run, watch)
-        seconds = _wait(watch, run) if waiting else {}
-    return Converged(told(changes), seconds)
+        seconds: dict[str, float] = {}
+        if delivery:
+            _await(watch.api_answers(), "api", seconds, run)
+            deliver(kube, delivery, run)
+        if not waiting:
+            return Converged(told(changes), seconds)
+        if any(node.role is not Role.PLAIN for node in plan.nodes):
+            for name, condition in {
+                "api": watch.api_answers(),
+                "nodes": watch.nodes_ready(),
+                "dns": watch.dns_available(),
+            }.items():
+                if name not in seconds:
+                    _await(condition, name, seconds, run)
+        apps = await_apps(kube, plex, delivery, run) if delivery else None
+        if apps:
+            seconds["apps"] = run.seconds()
+    return Converged(told(changes), seconds, apps)
 
 
 def _with_images(
-    ctx: Context, plex: Plex, run: Run
+    ctx: Context, plex: Plex, run: Run, states: dict[str, HostState] | None
 ) -> tuple[dict[str, HostState], dict[tuple[str, str], str]]:
     """What the hosts have, with every image that `plex` needs, and the names of those.
 
     The hosts are asked first: one that does not answer is known before anything is built.
     """
-    states, names = ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
+    states, names = states or ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
     if not missing_images(names, states):
         return states, names
     baked = bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
@@ -135,20 +157,11 @@ def _apply(
         step.end(Outcome.CHANGED, summary(changes))
 
 
-def _wait(watch: Watch, run: Run) -> dict[str, float]:
-    seconds = {}
-    kubernetes = any(node.role is not Role.PLAIN for node in watch.nodes)
-    conditions = {
-        "api": watch.api_answers(),
-        "nodes": watch.nodes_ready(),
-        "dns": watch.dns_available(),
-    }
-    for name, condition in conditions.items() if kubernetes else ():
-        with run.step(condition.what) as step:
-            wait(condition)
-            seconds[name] = run.seconds()
-            step.end(Outcome.UNCHANGED)
-    return seconds
+def _await(condition: Condition, name: str, seconds: dict[str, float], run: Run) -> None:
+    with run.step(condition.what) as step:
+        wait(condition)
+        seconds[name] = run.seconds()
+        step.end(Outcome.UNCHANGED)
 
 
 def summary(changes: Sequence[Change]) -> str:

@@ -8,10 +8,12 @@ from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import UsageError
 from plexctl.model.events import Outcome
+from plexctl.model.gitops import Engine
 from plexctl.model.types import NodeType
 from plexctl.workflow.baking import bake_types, depot, prune_images
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import wanted_types
+from plexctl.workflow.registry_plan import registry_release, registry_types
 from plexctl.workflow.results import (
     BakeResult,
     DamagedRow,
@@ -85,15 +87,15 @@ def bake(ctx: Context, types: Sequence[str], *, prune: bool = False) -> BakeResu
     wanted = images_to_bake(ctx, types)
     rows = []
     with start(ctx.lab.state, "bake", WHOLE_LAB, ctx.listener) as run:
-        for version, those in wanted.items():
+        for (version, _), those in wanted.items():
             for (host, name), image in bake_types(ctx, those, version, run).items():
                 rows.append(ImageRow(name, host, version, image.name, image.changed))
         pruned = prune_images(ctx, run) if prune else ()
     return BakeResult(tuple(rows), pruned)
 
 
-def images_to_bake(ctx: Context, types: Sequence[str]) -> dict[str, Wanted]:
-    """By version of Kubernetes: what plexes want of `types` (of all, if it is empty).
+def images_to_bake(ctx: Context, types: Sequence[str]) -> dict[tuple[str, Engine | None], Wanted]:
+    """By version of Kubernetes and engine of apps: what plexes want of `types`; empty means all.
 
     A type that no plex has is baked on the first host, for the newest version. UsageError for an
     unknown type, and if there is nothing to bake.
@@ -103,16 +105,21 @@ def images_to_bake(ctx: Context, types: Sequence[str]) -> dict[str, Wanted]:
         raise UsageError(
             f"there is no type {', '.join(unknown)}", hint=f"there are: {', '.join(ctx.lab.types)}"
         )
-    wanted: dict[str, Wanted] = {}
+    wanted: dict[tuple[str, Engine | None], Wanted] = {}
     for plex in ctx.lab.plexes.values():
+        batch = (plex.kubernetes, plex.gitops.engine if plex.gitops else None)
         for (host, name), node_type in wanted_types(plex).items():
             if not types or name in types:
-                wanted.setdefault(plex.kubernetes, {})[host, name] = node_type
+                wanted.setdefault(batch, {})[host, name] = node_type
+    for (host, name), node_type in registry_types(ctx).items():
+        if not types or name in types:
+            wanted.setdefault((registry_release(ctx), None), {})[host, name] = node_type
     had = {name for those in wanted.values() for _, name in those}
     for name in types:
         if name not in had:
             host = next(iter(ctx.lab.hosts))
-            wanted.setdefault(versions(ctx)[0], {})[host, name] = ctx.lab.types[name]
+            plain = ctx.lab.types[name].with_engine(None)
+            wanted.setdefault((versions(ctx)[0], None), {})[host, name] = plain
     if not wanted:
         raise UsageError(
             "the lab has no plex, and no type is named",

@@ -30,6 +30,9 @@ def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
 
 def removable_plex(ctx: Context, name: str | None) -> str:
     """The name of a plex to remove, which may have lost its file. UsageError if none can be it."""
+    registry = ctx.lab.registry
+    if registry is not None and name == registry.name:
+        raise UsageError(f"{name} is the lab's registry", hint="`plexctl registry destroy`")
     if name is None or name in ctx.lab.plexes:
         return find_plex(ctx, name).name
     try:

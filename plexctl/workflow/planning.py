@@ -12,6 +12,7 @@ from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Change, Wishes
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import missing_images, names_of_images
+from plexctl.workflow.registry_plan import registry_changes, registry_images
 from plexctl.workflow.results import Changed, PlanResult
 
 
@@ -21,9 +22,14 @@ def plan(ctx: Context, plex: Plex) -> PlanResult:
         # The hosts answer while the plan is computed.
         reading = beside.submit(ctx.engine.read, ctx.hosts)
         names = names_of_images(ctx, plex)
+        own = registry_images(ctx)
         wanted = plan_plex(plex, inputs(ctx, plex, names))
         states = reading.result()
     changes = difference(ctx, wanted, states)
+    if ctx.lab.registry:
+        before = registry_changes(ctx, ctx.lab.registry, own, states)
+        names |= own if before else {}
+        changes = (*before, *changes)
     return PlanResult(plex.name, missing_images(names, states), told(changes))
 
 
@@ -34,6 +40,7 @@ def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Input
         ctx.facts,
         ctx.pins.release(plex.kubernetes).images,
         baked,
+        ctx.lab.registry,
     )
 
 

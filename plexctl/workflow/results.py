@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plexctl.model.apps import Apps, Sync
 from plexctl.provision.engine import Action
 
 
@@ -43,6 +44,73 @@ class NodeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AppRow:
+    """A source, a Kustomization, or something that runs because of one."""
+
+    kind: str
+    name: str
+    state: str  # "ready", "progressing", "waiting", "failed", "suspended"
+    revision: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppsResult:
+    plex: str
+    well: bool
+    rows: tuple[AppRow, ...]
+    failures: tuple[str, ...]
+
+
+def apps_result(plex: str, apps: Apps) -> AppsResult:
+    named = (*((apps.source,) if apps.source else ()), *apps.apps)
+    rows = [AppRow(one.kind, one.name, one.sync, one.revision, one.message) for one in named]
+    for one in apps.workloads:
+        state = Sync.READY if one.ready else Sync.FAILED if one.failed else Sync.PROGRESSING
+        rows.append(AppRow(one.kind, f"{one.namespace}/{one.name}", state, "", one.message))
+    return AppsResult(plex, apps.synced, tuple(rows), apps.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    plex: str
+    digest: str  # of the artifact
+    changed: bool
+    seconds: float  # until all was applied, or until it was sent where nobody waited
+    apps: AppsResult
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectDiff:
+    """An object that a push would change."""
+
+    app: str
+    object: str  # "Deployment hello-world/hello-world"
+    action: str  # "+", "~" or "-"
+    text: str  # a unified diff, without the value of any secret
+
+
+@dataclass(frozen=True, slots=True)
+class DiffResult:
+    plex: str
+    changes: tuple[ObjectDiff, ...]
+    failures: tuple[str, ...]  # what cannot be built, or would be refused
+
+
+@dataclass(frozen=True, slots=True)
+class FluxKeyResult:
+    plex: str
+    public: str  # "ssh-ed25519 AAAA… comment"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResult:
+    plex: str
+    file: Path
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UpResult:
     plex: str
     changes: tuple[Changed, ...]
@@ -50,6 +118,7 @@ class UpResult:
     seconds: Mapping[str, float]  # "api", "nodes", "dns", "all": since the command began
     run: str
     kubeconfig: Path
+    apps: AppsResult | None = None  # None: nothing brings up any
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +227,46 @@ class KubeconfigResult:
     file: Path
     context: str
     changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """A file of secrets: whether the verb has changed it."""
+
+    file: Path
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsResult:
+    done: str  # what has been done with those that changed: "encrypted"
+    files: tuple[SecretRow, ...]
+    recipient: str  # the public age key that they are encrypted for
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRow:
+    """The lab's registry on one host."""
+
+    host: str
+    instance: str  # "Running", "Stopped", "missing"
+    used: int | None  # bytes; None: the pool does not say
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryResult:
+    registry: str
+    endpoint: str  # address:port
+    well: bool
+    api: str  # "answers", or why not
+    upstreams: Mapping[str, str]  # name in image references -> URL
+    hosts: tuple[RegistryRow, ...]
+    repositories: tuple[str, ...]  # what was pushed
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryUpResult:
+    registry: str
+    endpoint: str
+    changes: tuple[Changed, ...]
+    run: str

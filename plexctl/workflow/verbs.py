@@ -15,7 +15,8 @@ from plexctl.workflow.context import Context
 from plexctl.workflow.converge import converge
 from plexctl.workflow.names import node_names
 from plexctl.workflow.planning import told
-from plexctl.workflow.results import DestroyResult, UpResult
+from plexctl.workflow.registry import ensure_registry
+from plexctl.workflow.results import DestroyResult, UpResult, apps_result
 from plexctl.workflow.run import Run, start
 from plexctl.workflow.status import node_rows
 
@@ -70,8 +71,13 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
 def _converged(
     ctx: Context, plex: Plex, run: Run, replaced: Sequence[str], *, drain: bool, wait: bool
 ) -> UpResult:
-    done = converge(ctx, plex, run, replace=frozenset(replaced), drained=drain, waiting=wait)
+    registry = ctx.lab.registry if plex.type.kubernetes else None
+    states = ensure_registry(ctx, registry, run) if registry else None
+    done = converge(
+        ctx, plex, run, states=states, replace=frozenset(replaced), drained=drain, waiting=wait
+    )
     rows = node_rows(ctx, plex) if wait else ()
     seconds = {**done.seconds, "all": run.seconds()}
     kubeconfig = ctx.access(plex.name) / "kubeconfig"
-    return UpResult(plex.name, done.changes, rows, seconds, run.id, kubeconfig)
+    apps = apps_result(plex.name, done.apps) if done.apps else None
+    return UpResult(plex.name, done.changes, rows, seconds, run.id, kubeconfig, apps)

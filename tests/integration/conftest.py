@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from plexctl.depot.archive import Entry, write_image, write_tar
-from plexctl.depot.pins import load_pins, machine_architecture
-from plexctl.depot.store import Depot
+from plexctl.depot.pins import machine_architecture
 
-from .support import Cluster, Lab, host, remove_leftovers
+from .support import Cluster, Lab, host, remove_leftovers, stored_kubectl
 
 ECHO = "example.test/echo:1"
 PLEXES = ("tale", "side", "wheel")
@@ -44,14 +41,7 @@ def tale(lab: Lab) -> Lab:
 
 @pytest.fixture(scope="session")
 def kubectl(tale: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pins = load_pins()
-    depot = Depot(platformdirs.user_cache_path("plexctl") / "depot")
-    stored = depot.find("kubernetes", pins.release(pins.versions()[0]))
-    assert stored is not None
-    program = tmp_path_factory.mktemp("bin") / "kubectl"
-    shutil.copy(stored.artifact("kubectl").path, program)
-    program.chmod(0o755)
-    return program
+    return stored_kubectl(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from plexctl.clients.incus import Incus
+from plexctl.depot.pins import load_pins
+from plexctl.depot.store import Depot
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import Host, HostKind
 from plexctl.model.observed import HostState
@@ -114,13 +119,14 @@ def host_state() -> HostState:
 
 def objects(state: HostState) -> tuple[object, ...]:
     """All but the images: what a verb that fails beforehand leaves as it was."""
-    return (state.instances, state.networks, state.profiles)
+    return (state.instances, state.networks, state.profiles, state.volumes)
 
 
 def of_plex(state: HostState, plex: str) -> set[str]:
     """All that is tagged as the plex' on the host."""
-    found = {**state.instances, **state.networks, **state.profiles}
-    return {name for name, seen in found.items() if seen.tags.get("plex") == plex}
+    kinds = (state.instances, state.networks, state.profiles, state.volumes)
+    found = [(name, seen) for kind in kinds for name, seen in kind.items()]
+    return {name for name, seen in found if seen.tags.get("plex") == plex}
 
 
 def remove_leftovers(plex: str) -> None:
@@ -133,9 +139,23 @@ def remove_leftovers(plex: str) -> None:
         incus.delete_profile(name)
     for name in of_it & state.networks.keys():
         incus.delete_network(name)
+    for name in of_it & state.volumes.keys():
+        incus.delete_volume(name)
 
 
 def uptime(name: str) -> float:
     """Since when an instance runs: the start of its first process, in the host's clock ticks."""
     stat = host().execute(name, ("cat", "/proc/1/stat")).stdout
     return float(stat.rsplit(")", 1)[1].split()[19])
+
+
+def stored_kubectl(folder: Path) -> Path:
+    """The kubectl of the user's depot, which the first `up` has filled."""
+    pins = load_pins()
+    depot = Depot(user_cache_path("plexctl") / "depot")
+    stored = depot.find("kubernetes", pins.release(pins.versions()[0]))
+    assert stored is not None
+    program = folder / "kubectl"
+    shutil.copy(stored.artifact("kubectl").path, program)
+    program.chmod(0o755)
+    return program

@@ -38,6 +38,7 @@ def completed(lab: Path, line: str) -> list[str]:
         ("plexctl -C .. up ", []),
         ("plexctl -C clusters/alpha use ", ["alpha", "beta"]),
         ("plexctl bake k", ["kube"]),
+        ("plexctl init --gitops --app me", ["metallb", "metrics-server"]),
     ],
 )
 def test_names(lab: Path, line: str, offered: list[str]) -> None:

@@ -38,6 +38,16 @@ def test_init_of_one_more_plex_gives_it_networks_of_its_own(
     assert set(networks[0].values()).isdisjoint(networks[1].values())
 
 
+def test_init_with_gitops_lays_down_apps(plexctl: Plexctl, tmp_path: Path) -> None:
+    refused = plexctl("-C", str(tmp_path), "init", "one", "--app", "podinfo")
+    assert (refused.code, list(tmp_path.iterdir())) == (2, [])
+    written = json.loads(
+        plexctl("-C", str(tmp_path), "init", "one", "--gitops", "--app", "podinfo", "--json").out
+    )["written"]
+    for name in ("clusters/one/kustomization.yaml", "apps/podinfo/release.yaml"):
+        assert str(tmp_path / name) in written
+
+
 def test_which_plex_is_meant(plexctl: Plexctl, lab: Path) -> None:
     unsaid = plexctl("kubeconfig")
     assert unsaid.code == 2

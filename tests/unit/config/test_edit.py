@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plexctl.config.edit import set_workers, with_workers
+from plexctl.config.edit import add_field, set_workers, with_workers
 from plexctl.config.load import load_lab
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.plex import Plex
@@ -99,6 +99,34 @@ def test_any_file_of_lines(
     line = f"workers: {new}\n"
     assert result == (f"{above}epoch: 3\n{line}{below}" if there else f"{text}{line}")
     assert yaml.safe_load(result) == {"epoch": 3, "workers": new}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# top\na: 1  # last\n", "# top\na: 1  # last\ngitops: {engine: flux}\n"),
+        ("a: 1", "a: 1\ngitops: {engine: flux}\n"),
+        ("{a: 1}  # flow\n", "{gitops: {engine: flux}, a: 1}  # flow\n"),
+        ("", "gitops: {engine: flux}\n"),
+        ("a: {gitops: 1}\n", "a: {gitops: 1}\ngitops: {engine: flux}\n"),
+        ("gitops: {source: x}  # mine\n", "gitops: {source: x}  # mine\n"),
+        ("gitops:\n", "gitops:\n"),
+    ],
+)
+def test_a_field_is_added_where_it_is_missing(tmp_path: Path, before: str, after: str) -> None:
+    file = tmp_path / "plex.yaml"
+    file.write_text(before)
+    assert add_field(file, "gitops", "{engine: flux}") is (before != after)
+    assert file.read_text() == after
+
+
+def test_a_field_is_not_added_to_what_is_no_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "plex.yaml"
+    file.write_text("- a\n")
+    with pytest.raises(PlexError) as caught:
+        add_field(file, "gitops", "{engine: flux}")
+    assert caught.value.hint == "write `gitops: {engine: flux}` there yourself"
+    assert file.read_text() == "- a\n"
 
 
 @pytest.fixture

@@ -323,7 +323,7 @@ def test_a_labs_own_types_and_bases_win(tmp_path: Path) -> None:
     )
     loaded = load_lab(root, VERSIONS)
     kube = loaded.plexes["demo"].type
-    assert kube is loaded.types["kube"]
+    assert kube == loaded.types["kube"]
     assert (kube.base.release, kube.base.mirror) == ("trixie", "http://deb.debian.org/debian")
     assert loaded.types["adm"].base.name == "debian12"
     second = nodes(loaded.plexes["demo"])[1]

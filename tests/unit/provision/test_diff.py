@@ -7,9 +7,23 @@ from dataclasses import replace
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.model.observed import HostState, SeenInstance, SeenNetwork, SeenProfile
+from plexctl.model.observed import (
+    HostState,
+    SeenInstance,
+    SeenNetwork,
+    SeenProfile,
+    SeenVolume,
+)
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Network, Owner, Profile, Resource, resource_hash
+from plexctl.plan.resources import (
+    Instance,
+    Network,
+    Owner,
+    Profile,
+    Resource,
+    Volume,
+    resource_hash,
+)
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Change, Wishes
 
@@ -160,3 +174,48 @@ def test_what_belongs_to_somebody_else_is_not_touched(found: dict[str, str], who
 
     assert "instance demo2 on host local" in error.value.details[0]
     assert whose in error.value.details[0]
+
+
+VOLUME = Volume("depot", "local", OWNER, "default")
+KEEPER = replace(instance(1), name="depot", needs=(PROFILE.key, VOLUME.key))
+STORE: tuple[Resource, ...] = (NETWORK, PROFILE, VOLUME, KEEPER)
+
+
+def store(**volume: str) -> dict[str, HostState]:
+    """A host with an instance that has a disk of its own; `volume` are the disk's other tags."""
+    disk = SeenVolume(VOLUME.name, {**tags(VOLUME), **volume})
+    return {"local": replace(state(seen(KEEPER))["local"], volumes={disk.name: disk})}
+
+
+def test_a_disk_is_made_with_its_instance_and_stays_as_it_is() -> None:
+    changes = diff(STORE, state(), WISHES)
+
+    assert [c.key for c in changes] == [VOLUME.key, KEEPER.key]
+    assert diff(STORE, store(), WISHES) == ()
+
+
+def test_a_disk_stays_when_its_instance_is_made_anew() -> None:
+    changes = diff(STORE, store(), replace(WISHES, replace=frozenset({KEEPER.key})))
+
+    assert [(c.action, c.key) for c in changes] == [(Action.REPLACE, KEEPER.key)]
+
+
+def test_a_disk_with_other_settings_is_changed_in_place() -> None:
+    (change,) = diff(STORE, store(hash="another"), WISHES)
+
+    assert (change.action, change.key) == (Action.UPDATE, VOLUME.key)
+
+
+def test_a_disk_that_nobody_wants_goes_only_where_that_is_asked_for() -> None:
+    kept = diff((), store(), WISHES)
+    gone = diff((), store(), replace(WISHES, volumes=True))
+
+    assert "volume" not in {change.kind for change in kept}
+    assert {change.key for change in gone} == {resource.key for resource in STORE}
+
+
+def test_a_disk_of_somebody_else_is_not_touched() -> None:
+    with pytest.raises(PlexError) as error:
+        diff(STORE, store(lab="ffff"), WISHES)
+
+    assert "volume depot on host local belongs to plex demo of lab ffff" in error.value.details

@@ -15,7 +15,7 @@ from plexctl.model.observed import HostState, SeenImage
 from plexctl.provision.direct import BOOT_TAR, DirectEngine
 from plexctl.provision.engine import Wishes
 
-from .test_diff import MASTER, OWNER, WANTED, whole
+from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
 
 
 @dataclass
@@ -103,3 +103,19 @@ def test_what_is_used_goes_last() -> None:
 
     assert calls[-2:] == [("delete_profile", "plex-demo-kube"), ("delete_network", "plex-demo")]
     assert len(calls) == 5
+
+
+def test_a_disk_is_there_before_its_instance_and_says_whose_it_is() -> None:
+    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER), wanted=STORE)
+    calls = incus.calls
+
+    assert calls.index(("put_volume", "depot")) < calls.index(("create", "depot"))
+    assert ("put_volume", "depot") not in applied(store(), Wishes(OWNER), wanted=STORE).calls
+
+
+def test_a_disk_goes_after_its_instance() -> None:
+    calls = applied(store(), Wishes(OWNER, volumes=True), wanted=()).calls
+
+    assert calls.index(("delete_instance", "depot")) < calls.index(("delete_volume", "depot"))
+    kept = applied(store(), Wishes(OWNER), wanted=()).calls
+    assert "delete_volume" not in {call for call, _ in kept}

@@ -77,7 +77,7 @@ def test_up_has_seconds_by_name_and_a_path_as_text() -> None:
     result = UpResult("demo", (CHANGED,), (NODE,), {"nodes": 6.1}, "20260101T000000-up-demo", PATH)
     answer = json.loads(json_text(result))
     assert keys(answer) == (
-        f"plex changes[{CHANGE_KEYS}] nodes[{NODE_KEYS}] seconds run kubeconfig"
+        f"plex changes[{CHANGE_KEYS}] nodes[{NODE_KEYS}] seconds run kubeconfig apps"
     )
     assert answer["seconds"] == {"nodes": 6.1}
     assert answer["kubeconfig"] == "/lab/file"

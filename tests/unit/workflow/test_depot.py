@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from plexctl.errors import UsageError
+from plexctl.model.gitops import Engine
 from plexctl.workflow.context import Context, open_lab
 from plexctl.workflow.depot import images_to_bake, versions
 
@@ -32,8 +33,8 @@ def opened(root: Path) -> Context:
     return open_lab(root, cache=root / "cache", listener=lambda _: None)
 
 
-def wanted(ctx: Context, *types: str) -> dict[str, set[tuple[str, str]]]:
-    return {version: set(those) for version, those in images_to_bake(ctx, types).items()}
+def wanted(ctx: Context, *types: str) -> dict[tuple[str, Engine | None], set[tuple[str, str]]]:
+    return {batch: set(those) for batch, those in images_to_bake(ctx, types).items()}
 
 
 def test_all_types_of_all_plexes_each_once_a_host(root: Path) -> None:
@@ -42,8 +43,8 @@ def test_all_types_of_all_plexes_each_once_a_host(root: Path) -> None:
     ctx = opened(root)
     (newest,) = versions(ctx)
     both = {("near", "kube"), ("near", "adm"), ("far", "kube")}
-    assert wanted(ctx) == {newest: both}
-    assert wanted(ctx, "adm") == {newest: {("near", "adm")}}
+    assert wanted(ctx) == {(newest, None): both}
+    assert wanted(ctx, "adm") == {(newest, None): {("near", "adm")}}
 
 
 def test_each_version_has_images_of_its_own(root: Path) -> None:
@@ -56,13 +57,13 @@ def test_each_version_has_images_of_its_own(root: Path) -> None:
     plex(root, "two", f"kubernetes: '{older}'\n")
     ctx = opened(root)
     assert versions(ctx) == (newest, older)
-    assert wanted(ctx) == {newest: {("near", "kube")}, older: {("near", "kube")}}
+    assert wanted(ctx) == {(newest, None): {("near", "kube")}, (older, None): {("near", "kube")}}
 
 
 def test_a_type_that_no_plex_has_goes_to_the_first_host(root: Path) -> None:
     ctx = opened(root)
     newest = ctx.pins.versions()[0]
     assert versions(ctx) == (newest,)
-    assert wanted(ctx, "adm") == {newest: {("near", "adm")}}
+    assert wanted(ctx, "adm") == {(newest, None): {("near", "adm")}}
     with pytest.raises(UsageError, match="no plex, and no type is named"):
         wanted(ctx)

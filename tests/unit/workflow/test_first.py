@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.config.load import load_lab
+from plexctl.config.networks import default_networks
+from plexctl.errors import UsageError
 from plexctl.keys.seed import key_file, load, user_config_dir
 from plexctl.model.secret import Secret
 from plexctl.workflow.first import init
@@ -37,3 +40,41 @@ def test_init_again_changes_nothing(tmp_path: Path) -> None:
     init(tmp_path, "lab")
 
     assert init(tmp_path, "lab").written == ()
+
+
+def test_with_gitops_flux_has_something_to_apply(tmp_path: Path) -> None:
+    result = init(tmp_path, "lab", gitops=True, apps=["podinfo"])
+
+    assert len(result.written) == len(set(result.written))
+    assert {tmp_path / "clusters/hosts.yaml", tmp_path / "apps/podinfo/release.yaml"} <= set(
+        result.written
+    )
+    assert init(tmp_path, "lab", gitops=True, apps=["podinfo"]).written == ()
+
+
+def test_gitops_is_added_to_a_lab_that_is_there(tmp_path: Path) -> None:
+    init(tmp_path, "lab")
+
+    written = init(tmp_path, None, gitops=True).written
+
+    assert tmp_path / "clusters/lab/plex.yaml" in written
+    assert tmp_path / "clusters/lab/kustomization.yaml" in written
+
+
+def test_a_second_plex_keeps_off_the_registry(tmp_path: Path) -> None:
+    """Its default networks are those that the registry of this lab has taken."""
+    init(tmp_path, "lab")
+    taken = default_networks("other").nodes
+    hosts = tmp_path / "clusters/hosts.yaml"
+    hosts.write_text(hosts.read_text() + f"registry: {{network: {taken}}}\n")
+
+    init(tmp_path, "other", gitops=True)
+
+    lab = load_lab(tmp_path, ["1.36.3"])
+    assert not lab.plexes["other"].networks.nodes.overlaps(taken)
+
+
+def test_an_app_that_there_is_not_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no app 'hallo'"):
+        init(tmp_path, "lab", gitops=True, apps=["hallo"])
+    assert list(tmp_path.iterdir()) == []

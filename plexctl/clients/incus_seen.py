@@ -1,0 +1,57 @@
+"""What an Incus server answers, as values of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plexctl.model.observed import (
+    SeenImage,
+    SeenInstance,
+    SeenNetwork,
+    SeenProfile,
+    SeenVolume,
+)
+from plexctl.plan.resources import TAG
+
+NEVER = "1970-01-01"
+"""`last_used_at` of an instance that was never started begins with the Unix epoch."""
+
+Answer = Mapping[str, Any]
+
+
+def instance(found: Answer) -> SeenInstance:
+    config = found["config"]
+    return SeenInstance(
+        name=found["name"],
+        status=found["status"],
+        tags=_tags(config),
+        started=not str(found["last_used_at"]).startswith(NEVER),
+        image=config.get("volatile.base_image", ""),
+        uuid=config.get("volatile.uuid", ""),
+    )
+
+
+def network(found: Answer) -> SeenNetwork:
+    return SeenNetwork(str(found["name"]), _tags(found["config"]))
+
+
+def profile(found: Answer) -> SeenProfile:
+    return SeenProfile(str(found["name"]), _tags(found["config"]))
+
+
+def volume(found: Answer) -> SeenVolume:
+    return SeenVolume(str(found["name"]), _tags(found["config"]))
+
+
+def image(found: Answer) -> SeenImage:
+    return SeenImage(
+        fingerprint=found["fingerprint"],
+        names=tuple(alias["name"] for alias in found.get("aliases") or ()),
+        properties=dict(found["properties"] or {}),
+        size=int(found["size"]),
+    )
+
+
+def _tags(config: Mapping[str, str]) -> dict[str, str]:
+    return {key[len(TAG) :]: value for key, value in config.items() if key.startswith(TAG)}

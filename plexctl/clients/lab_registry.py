@@ -1,0 +1,126 @@
+"""The one door to the lab's own registry: what plexctl pushes there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import urllib3
+
+from plexctl.errors import PlexError
+from plexctl.model.secret import Secret
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One blob of an artifact."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+    def descriptor(self) -> dict[str, object]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
+
+
+class LabRegistry:
+    """Pushes over HTTPS, trusting the lab's CA alone."""
+
+    def __init__(self, endpoint: str, ca: bytes, user: str, password: Secret) -> None:
+        context = ssl.create_default_context(cadata=ca.decode())
+        self._pool = urllib3.PoolManager(ssl_context=context, timeout=TIMEOUT, retries=False)
+        self._url = f"https://{endpoint}"
+        self._login = urllib3.make_headers(basic_auth=f"{user}:{password.reveal_text()}")
+
+    def ping(self) -> None:
+        """PlexError unless it answers."""
+        self._call("GET", "/v2/", fine=(200,))
+
+    def repositories(self) -> tuple[str, ...]:
+        """Names of all that it has; of a cache that is Zot, also what was pulled through it."""
+        found = json.loads(self._call("GET", "/v2/_catalog?n=1000", fine=(200,)).data)
+        return tuple(str(name) for name in found["repositories"] or ())
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """What a tag stands for; None if there is no such."""
+        answer = self._call("HEAD", f"/v2/{repository}/manifests/{tag}", {"Accept": MANIFEST})
+        if answer.status == 404:
+            return None
+        return answer.headers.get("Docker-Content-Digest")
+
+    def push(self, repository: str, tag: str, config: Part, layer: Part) -> tuple[str, bool]:
+        """Have `tag` stand for an artifact of one layer; its digest, and whether it was new."""
+        body = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": config.descriptor(),
+                "layers": [layer.descriptor()],
+            },
+            sort_keys=True,
+        ).encode()
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        if self.digest(repository, tag) == digest:
+            return digest, False
+        for part in (config, layer):
+            self._blob(repository, part)
+        self._call(
+            "PUT",
+            f"/v2/{repository}/manifests/{tag}",
+            {"Content-Type": MANIFEST},
+            body,
+            fine=(201,),
+        )
+        return digest, True
+
+    def _blob(self, repository: str, part: Part) -> None:
+        there = self._call("HEAD", f"/v2/{repository}/blobs/{part.digest}")
+        if there.status == 200:
+            return
+        begun = self._call("POST", f"/v2/{repository}/blobs/uploads/", fine=(202,))
+        # The server says where to; of its answer only the path counts, it may not know its name.
+        place = urlsplit(begun.headers["Location"])
+        query = f"{place.query}&" if place.query else ""
+        self._call(
+            "PUT",
+            f"{place.path}?{query}digest={part.digest}",
+            {"Content-Type": "application/octet-stream"},
+            part.content,
+            fine=(201,),
+        )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        fine: tuple[int, ...] = (200, 404),
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            answer = self._pool.request(
+                method, f"{self._url}{path}", headers={**self._login, **(headers or {})}, body=body
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise PlexError(
+                f"the lab's registry at {self._url} does not answer",
+                details=(str(error),),
+                hint="`plexctl registry status`; `plexctl registry up` makes it anew",
+            ) from error
+        if answer.status not in fine:
+            raise PlexError(
+                f"the lab's registry refuses {method} {urlsplit(path).path}: HTTP {answer.status}",
+                details=answer.data.decode(errors="replace").splitlines()[:3],
+            )
+        return answer

@@ -1,0 +1,142 @@
+"""The first files of a plex whose apps Flux brings up: what it applies, and who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from plexctl.config.builtin import builtin
+from plexctl.config.edit import add_field
+from plexctl.config.fields import RegistryFields
+from plexctl.config.networks import each, free_networks
+from plexctl.errors import UsageError
+from plexctl.model.files import write_new
+from plexctl.model.lab import Lab
+
+BASE = "omniplex"
+"""The folder below clusters/ that all plexes share; it is no plex."""
+
+FIRST_APP = "hello-world"
+GITOPS = "{engine: flux, source: registry}"
+REGISTRY_NETWORK = RegistryFields().network
+
+
+def check_names(plex: str, apps: Collection[str]) -> None:
+    """UsageError for a plex that cannot be one of many here, or an app that there is not."""
+    if plex in (BASE, RegistryFields().name):
+        raise UsageError(f"'{plex}' cannot be the name of a plex here: it stands for another thing")
+    known = sorted(folder.name for folder in builtin("apps").iterdir() if folder.is_dir())
+    for app in apps:
+        if app not in known:
+            raise UsageError(f"there is no app '{app}'", hint=f"the apps are {', '.join(known)}")
+
+
+def write_gitops(lab: Lab, plex: str, apps: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Lay down what Flux applies for `plex` of `lab`, `apps` beside hello-world.
+
+    Returns the files written or added to. Nothing that is there is changed, but for a line added
+    to plex.yaml and hosts.yaml where they lack one.
+    """
+    root, written = lab.root, list[Path]()
+    hosts_file = root / "clusters" / "hosts.yaml"
+    for folder in (f"clusters/{BASE}", *(f"apps/{app}" for app in (FIRST_APP, *apps))):
+        written += _copy(builtin(folder.split("/")[0]) / Path(folder).name, root / folder)
+    own = root / "clusters" / plex
+    for name, content in _own_files(plex).items():
+        file = own / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if write_new(file, content.encode()):
+            written.append(file)
+    if lab.plexes[plex].gitops is None:
+        # The registry first: if the run ends in between, what is there is right.
+        if lab.registry is None and add_field(hosts_file, "registry", _registry(lab)):
+            written.append(hosts_file)
+        if add_field(own / "plex.yaml", "gitops", GITOPS):
+            written.append(own / "plex.yaml")
+    return tuple(written)
+
+
+def _copy(source: Path, target: Path) -> list[Path]:
+    written = []
+    for file in sorted(file for file in source.rglob("[!.]*") if file.is_file()):
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if write_new(copy, file.read_bytes()):
+            written.append(copy)
+    return written
+
+
+def _registry(lab: Lab) -> str:
+    """The registry's own defaults, with another network where a plex has that one."""
+    used = [net for plex in lab.plexes.values() for net in each(plex.networks).values()]
+    if not any(REGISTRY_NETWORK.overlaps(other) for other in used):
+        return "{}"
+    return f"{{network: {free_networks(used).nodes}}}"
+
+
+def _own_files(plex: str) -> dict[str, str]:
+    """What is this plex's alone, by its path below clusters/<plex>/."""
+    return {
+        "kustomization.yaml": _OWN.format(base=BASE, plex=plex),
+        "secrets/kustomization.yaml": _ENCRYPTED,
+        "secrets/namespaces.yaml": _ENCRYPTED_NAMESPACES,
+        "infra/kustomization.yaml": _INFRA,
+        "infra/namespaces.yaml": _INFRA_NAMESPACES,
+    }
+
+
+_OWN = """\
+# All that Flux applies to {plex}. Changes reach it with `plexctl flux push`.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ../{base}
+  # - apps.yaml  # further apps of this plex, one Flux Kustomization each, as in ../{base}/apps.yaml
+components:
+  - ../{base}/settings
+# patches:  # where this plex differs from the others
+#   - target: {{kind: Kustomization, name: hello-world}}
+#     patch: |
+#       - {{op: replace, path: /spec/interval, value: 1m}}
+"""
+
+_ENCRYPTED = """\
+# Secrets, encrypted with SOPS to the key of this lab: `data` and `stringData` only.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - namespaces.yaml
+  # - hello-world.yaml
+"""
+
+_ENCRYPTED_NAMESPACES = """\
+# Secrets come before the apps they are for, so their namespaces do too. Whoever is first makes a
+# namespace, and taking it out of this file does not delete it.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: hello-world
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+  annotations:
+    kustomize.toolkit.fluxcd.io/ssa: IfNotPresent
+    kustomize.toolkit.fluxcd.io/prune: disabled
+"""
+
+_INFRA = """\
+# What the apps of this plex stand on. Each line here is a folder of apps/, or a file of your own.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - namespaces.yaml
+  # - ../../../apps/local-path
+  # - ../../../apps/metrics-server
+"""
+
+_INFRA_NAMESPACES = """\
+# For what you run yourself below the apps; those of apps/ bring their own namespaces.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: infra
+"""

@@ -1,0 +1,42 @@
+"""What brings up the apps of a plex: the engine, and where it gets them from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Engine(StrEnum):
+    FLUX = "flux"
+    ARGOCD = "argocd"
+
+
+class SourceKind(StrEnum):
+    REGISTRY = "registry"  # the lab's own: what `plexctl flux push` packs
+    SSH = "ssh"  # git with a deploy key derived from the seed
+    HTTPS = "https"  # git, with a token where one is stored
+    OCI = "oci"  # an artifact in somebody's registry
+
+
+@dataclass(frozen=True, slots=True)
+class AppSource:
+    """Where apps come from."""
+
+    kind: SourceKind
+    url: str  # empty for REGISTRY
+    branch: str | None = None  # of git
+    tag: str | None = None  # of git and of artifacts
+    semver: str | None = None  # of artifacts: a range
+    known_hosts: Path | None = None  # of SSH: lines as ssh-keyscan prints them
+    verify: Path | None = None  # public keys: OpenPGP for git, cosign for artifacts
+
+
+@dataclass(frozen=True, slots=True)
+class Gitops:
+    """The `gitops` of a plex file."""
+
+    engine: Engine
+    source: AppSource
+    path: str  # folder in the source that is applied first: "clusters/demo"
+    interval: int  # seconds between looks at the source, and between applications

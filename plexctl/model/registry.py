@@ -1,0 +1,46 @@
+"""The lab's registry: one node on each host that has what is pushed, and caches the upstreams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+PORT = 5000
+
+UPSTREAMS = (
+    ("docker.io", "https://registry-1.docker.io"),
+    ("ghcr.io", "https://ghcr.io"),
+    ("quay.io", "https://quay.io"),
+    ("registry.k8s.io", "https://registry.k8s.io"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The `registry` of hosts.yaml.
+
+    Images of an upstream are below a folder with its name ("docker.io/library/nginx"); what is
+    pushed has any other name.
+    """
+
+    name: str  # of its node and of its network
+    network: IPv4Network
+    upstreams: tuple[tuple[str, str], ...]  # name in image references -> URL
+
+    @property
+    def gateway(self) -> IPv4Interface:
+        """The host's address on the registry's bridge."""
+        return IPv4Interface((self.network[1], self.network.prefixlen))
+
+    @property
+    def address(self) -> IPv4Interface:
+        return IPv4Interface((self.network[2], self.network.prefixlen))
+
+    @property
+    def ip(self) -> IPv4Address:
+        return self.address.ip
+
+    @property
+    def endpoint(self) -> str:
+        """`address:port`, over HTTPS with a certificate of the lab's CA."""
+        return f"{self.address.ip}:{PORT}"

@@ -1,0 +1,94 @@
+"""The resources that a machine needs, whatever it is: its bridge, its profile, itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Interface
+
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.types import NodeType, Size
+from plexctl.plan.profile import NIC, container_config, container_devices
+from plexctl.plan.resources import Instance, Network, Owner, Profile, devices, settings
+
+BRIDGE_PREFIX = "plex-"
+
+
+def network_name(plex: str) -> str:
+    """Of the bridge; Linux allows 15 characters."""
+    return f"{BRIDGE_PREFIX}{plex}"
+
+
+def bridge(owner: Owner, host: str, gateway: IPv4Interface) -> Network:
+    config = {
+        "ipv4.address": str(gateway),
+        "ipv4.nat": "true",
+        # Nodes know their addresses; dnsmasq only answers names.
+        "ipv4.dhcp": "false",
+        "ipv6.address": "none",
+    }
+    return Network(network_name(owner.plex), host, owner, settings(config))
+
+
+def machine_profile(
+    owner: Owner, host: Host, node_type: NodeType, network: Network, facts: HostFacts
+) -> Profile:
+    config = container_config(privileged=node_type.privileged, facts=facts)
+    device = container_devices(
+        network=network.name, pool=host.pool, privileged=node_type.privileged
+    )
+    return Profile(
+        f"{network.name}-{node_type.name}",
+        host.name,
+        owner,
+        settings(config),
+        devices(device),
+        needs=(network.key,),
+    )
+
+
+def machine(
+    name: str,
+    profile: Profile,
+    node_type: NodeType,
+    *,
+    size: Size,
+    priority: int,
+    mac: str,
+    image: str,
+    pool: str,
+    facts: HostFacts,
+    boot: bytes,
+    parent: str | None = None,
+    disks: Mapping[str, Mapping[str, str]] | None = None,
+    needs: tuple[str, ...] = (),
+) -> Instance:
+    """The instance `name` on the profile's host, for its owner.
+
+    `priority` is its share of processors when all are busy (Incus' default is 10); `disks` are
+    further ones, and `needs` what they need.
+    """
+    config: dict[str, str] = {}
+    if size.cpu is not None and facts.cgroup == 1:
+        # A set of processors, which `limits.cpu` is, kubelet could not hand on to its pods there.
+        config["limits.cpu.allowance"] = f"{size.cpu * 100}ms/100ms"
+    elif size.cpu is not None:
+        config["limits.cpu"] = str(size.cpu)
+    if size.memory is not None:
+        config["limits.memory"] = str(size.memory)
+    config["limits.cpu.priority"] = str(priority)
+    device = {NIC: {**dict(dict(profile.devices)[NIC]), "hwaddr": mac}, **(disks or {})}
+    if size.disk is not None:
+        device["root"] = {"type": "disk", "path": "/", "pool": pool, "size": str(size.disk)}
+    return Instance(
+        name,
+        profile.host,
+        profile.owner,
+        node_type.base.form,
+        image,
+        profile.name,
+        settings(config),
+        devices(device),
+        boot,
+        needs=(profile.key, *needs),
+        parent=parent,
+    )

@@ -1,0 +1,47 @@
+"""What brings up apps, as text."""
+
+from __future__ import annotations
+
+from plexctl.render.tables import count, table
+from plexctl.workflow.results import AppsResult, DiffResult, PushResult
+
+SHOWN = 90
+"""Characters of a message in a table; `--json` has all of it."""
+
+
+def apps_text(result: AppsResult) -> str:
+    rows = [
+        (row.kind, row.name, row.state, short(row.revision), cut(row.message))
+        for row in result.rows
+    ]
+    lines = [table(("KIND", "NAME", "STATE", "REVISION", "MESSAGE"), rows)] if rows else []
+    if result.failures:
+        lines += ["", *(f"failed: {line}" for line in result.failures)]
+    elif not rows:
+        lines.append(f"{result.plex}: Flux has nothing to apply")
+    return "\n".join(lines)
+
+
+def push_text(result: PushResult) -> str:
+    did = "pushed" if result.changed else "unchanged"
+    last = f"{result.plex}: {did} {short(result.digest)}; applied after {result.seconds:.1f} s"
+    return f"{apps_text(result.apps)}\n\n{last}"
+
+
+def diff_text(result: DiffResult) -> str:
+    parts = [f"{one.action} {one.object}  ({one.app})\n{one.text}" for one in result.changes]
+    parts += [f"failed: {line}" for line in result.failures]
+    if not parts:
+        return f"{result.plex}: a push would change nothing"
+    parts.append(f"{result.plex}: {count(len(result.changes), 'object')} would change")
+    return "\n\n".join(parts)
+
+
+def short(revision: str) -> str:
+    """A revision as people say it: "tree@sha256:01234567"."""
+    head, mark, digest = revision.rpartition(":")
+    return f"{head}{mark}{digest[:8]}" if mark else revision
+
+
+def cut(message: str) -> str:
+    return message if len(message) <= SHOWN else f"{message[: SHOWN - 1]}…"

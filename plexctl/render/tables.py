@@ -1,0 +1,26 @@
+"""Tables and numbers in text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be; a column that is empty in every row is left out."""
+    filled = [n for n in range(len(head)) if any(row[n] for row in rows)]
+    lines = [[row[n] for n in filled] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (zip(line, widths, strict=True) for line in lines)
+    return "\n".join("  ".join(f"{cell:{width}}" for cell, width in p).rstrip() for p in padded)
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def size(number: int) -> str:
+    """ "812 B", "1.1 GiB"."""
+    amount, units = float(number), ["B", "KiB", "MiB", "GiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:.1f} {units[0]}" if units[0] != "B" else f"{number} B"

@@ -1,0 +1,199 @@
+"""The lab's registry: made for the first plex that needs it, and outliving all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
+
+from plexctl.clients.lab_registry import LabRegistry
+from plexctl.errors import PlexError, UsageError
+from plexctl.keys.lab import PUSHER, LabKeys
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.events import Outcome
+from plexctl.model.observed import HostState
+from plexctl.model.registry import Registry
+from plexctl.plan.resources import Owner
+from plexctl.provision.engine import Change, Wishes
+from plexctl.workflow.baking import bake_types
+from plexctl.workflow.context import Context
+from plexctl.workflow.planning import told
+from plexctl.workflow.registry_plan import (
+    registry_changes,
+    registry_images,
+    registry_release,
+    registry_types,
+)
+from plexctl.workflow.results import (
+    DestroyResult,
+    RegistryResult,
+    RegistryRow,
+    RegistryUpResult,
+)
+from plexctl.workflow.run import Run, start
+
+ANSWERS = 60.0
+LOCK_SECONDS = 1800.0
+UNIT = "plex-registry"
+
+
+def ensure_registry(ctx: Context, registry: Registry, run: Run) -> dict[str, HostState]:
+    """Have the registry as a step of a run on a plex; returns what the hosts have.
+
+    Where nothing is to be done, it costs the comparison with what the run has to read anyway.
+    """
+    states = ctx.engine.read(ctx.hosts)
+    if not registry_changes(ctx, registry, registry_images(ctx), states):
+        return states
+    with _alone(ctx, registry, run):
+        _converge(ctx, registry, run)
+    return ctx.engine.read(ctx.hosts)
+
+
+def registry_up(ctx: Context, *, replace: bool = False) -> RegistryUpResult:
+    """Bring the registry to what hosts.yaml says; with `replace`, make its nodes anew.
+
+    What is in it stays: it is on a disk of its own.
+    """
+    registry = registry_of(ctx)
+    verb = "replace" if replace else "up"
+    with start(ctx.lab.state, verb, registry.name, ctx.listener) as run:
+        changes = _converge(ctx, registry, run, replace=replace)
+    return RegistryUpResult(registry.name, registry.endpoint, told(changes), run.id)
+
+
+def registry_status(ctx: Context) -> RegistryResult:
+    """Ask the hosts, and the registry itself."""
+    registry = registry_of(ctx)
+    states = ctx.engine.read(ctx.hosts)
+    rows = []
+    for name, state in states.items():
+        seen = state.instances.get(registry.name)
+        stored = registry.name in state.volumes
+        used = ctx.hosts[name].volume_used(registry.name) if stored else None
+        rows.append(RegistryRow(name, seen.status if seen else "missing", used))
+    api, repositories = "answers", tuple[str, ...]()
+    if any(row.instance == "Running" for row in rows):
+        try:
+            repositories = _pushed(registry, door(ctx, registry).repositories())
+        except PlexError as error:
+            api = " ".join((error.summary, *error.details))
+    else:
+        api = "does not run"
+    well = api == "answers" and all(row.instance == "Running" for row in rows)
+    upstreams = dict(registry.upstreams)
+    return RegistryResult(
+        registry.name, registry.endpoint, well, api, upstreams, tuple(rows), repositories
+    )
+
+
+def destroy_registry(ctx: Context) -> DestroyResult:
+    """Remove the registry with all that is in it, cached and pushed."""
+    registry = registry_of(ctx)
+    with (
+        start(ctx.lab.state, "destroy", registry.name, ctx.listener) as run,
+        run.step(f"all of the registry {registry.name}") as step,
+    ):
+        states = ctx.engine.read(ctx.hosts)
+        wishes = Wishes(Owner(ctx.seed.lab_id, registry.name), volumes=True)
+        changes = ctx.engine.diff((), states, wishes)
+        run.intend({change.key: change.action for change in changes})
+        ctx.engine.apply(changes, states, run.id, run, lambda _: None)
+        step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
+    return DestroyResult(registry.name, told(changes), ())
+
+
+def registry_of(ctx: Context) -> Registry:
+    """UsageError if the lab has none."""
+    if ctx.lab.registry is None:
+        raise UsageError(
+            "the lab has no registry", hint="write `registry: {}` in clusters/hosts.yaml"
+        )
+    return ctx.lab.registry
+
+
+def door(ctx: Context, registry: Registry) -> LabRegistry:
+    keys = LabKeys.derive(ctx.seed)
+    authority = keys.ca.pair.certificate
+    return LabRegistry(registry.endpoint, authority, PUSHER, keys.push_password())
+
+
+def _converge(
+    ctx: Context, registry: Registry, run: Run, *, replace: bool = False
+) -> tuple[Change, ...]:
+    baked = bake_types(ctx, registry_types(ctx), registry_release(ctx), run)
+    names = {key: image.name for key, image in baked.items()}
+    states = ctx.engine.read(ctx.hosts)
+    changes = registry_changes(ctx, registry, names, states, replace=replace)
+    with run.step(f"the registry {registry.name}") as step:
+        run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
+        ctx.engine.apply(changes, states, run.id, run, lambda _: None)
+        step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
+    if changes:
+        condition = _Answers(ctx, registry).condition()
+        with run.step(condition.what) as step:
+            wait(condition)
+            step.end(Outcome.UNCHANGED)
+    return changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Whether the registry answers over HTTPS, with a certificate of the lab's CA."""
+
+    ctx: Context
+    registry: Registry
+
+    def condition(self) -> Condition:
+        return Condition(
+            f"the registry answers at https://{self.registry.endpoint}",
+            probe=self._probe,
+            deadline=ANSWERS,
+            explain=self._explain,
+            hint="`plexctl registry replace` makes it anew; what is in it stays",
+        )
+
+    def _probe(self) -> Seen:
+        try:
+            door(self.ctx, self.registry).ping()
+        except PlexError as error:
+            return Seen(False, " ".join((error.summary, *error.details)))
+        return Seen(True)
+
+    def _explain(self) -> tuple[str, ...]:
+        """The last lines of its log."""
+        words = ("journalctl", "--no-pager", "--lines=5", "--output=cat", f"--unit={UNIT}")
+        lines: list[str] = []
+        for host, incus in self.ctx.hosts.items():
+            try:
+                shown = incus.execute(self.registry.name, words).stdout
+            except PlexError as error:
+                shown = error.summary
+            lines += (f"{host}: {line}" for line in shown.splitlines())
+        return tuple(lines)
+
+
+def _pushed(registry: Registry, repositories: tuple[str, ...]) -> tuple[str, ...]:
+    """Zot names what it has cached too."""
+    caches = tuple(f"{name}/" for name, _ in registry.upstreams)
+    return tuple(name for name in repositories if not name.startswith(caches))
+
+
+@contextmanager
+def _alone(ctx: Context, registry: Registry, run: Run) -> Iterator[None]:
+    """Plexes that come up at the same time have one registry, which one of them makes."""
+    lock = FileLock(ctx.lab.state / "locks" / f"{registry.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        with run.step("wait for the plexctl that works on the registry"):
+            try:
+                lock.acquire(timeout=LOCK_SECONDS)
+            except Timeout as error:
+                raise PlexError("another plexctl works on the registry without an end") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,77 @@
+"""The lab's tree as one artifact: what `plexctl flux push` sends."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from plexctl.clients.lab_registry import LabRegistry, Part
+from plexctl.errors import PlexError
+from plexctl.keys.lab import PUSHER, LabKeys
+from plexctl.model.plex import Plex
+from plexctl.plan.flux_sync import TAG, repository
+from plexctl.workflow.context import Context
+from plexctl.workflow.secrets import plain_secrets
+
+FOLDERS = ("apps", "clusters")
+LEFT_OUT = ("hosts.yaml", "plex.yaml")
+"""plexctl's own files: a plex that is scaled has the same apps."""
+
+CONFIG_TYPE = "application/vnd.cncf.flux.config.v1+json"
+CONTENT_TYPE = "application/vnd.cncf.flux.content.v1.tar+gzip"
+
+
+def push_tree(ctx: Context, plex: Plex) -> tuple[str, bool]:
+    """Push the lab's tree for `plex`; its digest, and whether it was new.
+
+    PlexError if a Secret in it is not encrypted: nothing is pushed then.
+    """
+    registry = ctx.lab.registry
+    assert registry is not None and plex.gitops is not None, plex.name
+    keys = LabKeys.derive(ctx.seed)
+    door = LabRegistry(registry.endpoint, keys.ca.pair.certificate, PUSHER, keys.push_password())
+    layer = Part(CONTENT_TYPE, pack_tree(ctx.lab.root, plex.gitops.path))
+    return door.push(repository(plex.name), TAG, Part(CONFIG_TYPE, b"{}"), layer)
+
+
+def pack_tree(root: Path, path: str) -> bytes:
+    """apps/ and clusters/ of the lab at `root`, the same bytes for the same files.
+
+    PlexError if the folder `path`, which is applied first, is no Kustomization, and if a Secret
+    is not encrypted.
+    """
+    if not (root / path / "kustomization.yaml").is_file():
+        raise PlexError(
+            f"{root / path} has no kustomization.yaml: there is nothing to apply",
+            hint="`plexctl init --gitops` writes a tree to begin with",
+        )
+    if plain := plain_secrets(root):
+        raise PlexError(
+            "a Secret is not encrypted; nothing was pushed",
+            details=(f"{file}:{line}: Secret {name}" for file, line, name in plain),
+            hint="`plexctl secret encrypt FILE`",
+        )
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for file in _files(root):
+            member = tarfile.TarInfo(file.relative_to(root).as_posix())
+            content = file.read_bytes()
+            member.size, member.mode = len(content), 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """What Flux may see; no key of the lab, whatever it is encrypted with."""
+    for folder in FOLDERS:
+        for file in sorted((root / folder).rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
+            own = file.suffix == ".age" or file.name in LEFT_OUT
+            if file.is_file() and not hidden and not own:
+                yield file

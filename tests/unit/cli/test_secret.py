@@ -1,0 +1,69 @@
+"""The verbs `secret` as a user has them, with a stand-in for SOPS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ..conftest import FakeSops
+from .conftest import HOSTS, Plexctl
+
+PLAIN = "kind: Secret\nmetadata: {name: web}\nstringData: {password: canary}\n"
+
+
+@pytest.fixture(autouse=True)
+def with_sops(fake_sops: FakeSops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plexctl.workflow.secrets.found_tool", lambda *_: fake_sops.binary)
+
+
+@pytest.fixture
+def web(lab: Path) -> Path:
+    file = lab / "apps" / "web.yaml"
+    file.parent.mkdir()
+    file.write_text(PLAIN)
+    return file
+
+
+def test_encrypt_edit_rotate(plexctl: Plexctl, web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plexctl("secret", "encrypt", "apps/web.yaml").out == "encrypted apps/web.yaml\n"
+    assert plexctl("secret", "encrypt", "apps/web.yaml").out == "unchanged: apps/web.yaml\n"
+    monkeypatch.setenv("VISUAL", "sed -i s/canary/sparrow/")
+    assert plexctl("secret", "edit", "apps/web.yaml").out == "encrypted apps/web.yaml\n"
+    assert plexctl("secret", "edit", "apps/web.yaml").out == "unchanged: apps/web.yaml\n"
+    assert plexctl("secret", "rotate").out == "rotated apps/web.yaml\n"
+    assert "canary" not in web.read_text()
+
+
+def test_a_clone_and_the_seed_are_all_one_needs(
+    plexctl: Plexctl, lab: Path, web: Path, fake_sops: FakeSops
+) -> None:
+    """The key follows from the seed and the epoch, which clusters/hosts.yaml says."""
+    answers = []
+    for epoch in (1, 1, 2):
+        (lab / "clusters" / "hosts.yaml").write_text(f"{HOSTS}secrets: {{epoch: {epoch}}}\n")
+        web.write_text(PLAIN)
+        plexctl("secret", "encrypt", "apps/web.yaml")
+        answers.append(json.loads(plexctl("secret", "rotate", "--json").out))
+    assert answers[0] == answers[1]
+    assert answers[0]["recipient"] != answers[2]["recipient"]
+    assert answers[0].keys() == {"done", "files", "recipient"}
+    assert answers[0]["files"] == [{"file": str(web), "changed": True}]
+
+
+def test_what_is_wrong_is_told_in_one_message(plexctl: Plexctl, lab: Path, web: Path) -> None:
+    web.write_text("kind: ConfigMap\n")
+    refused = plexctl("secret", "encrypt", "apps/web.yaml")
+    assert refused.code == 1
+    assert "\n  apps/web.yaml:1: has `kind: ConfigMap`" in refused.err
+    assert "hint:" in refused.err
+    assert plexctl("secret", "encrypt", "nothing.yaml").code == 1
+    assert plexctl("secret", "encrypt", "apps").code == 2
+    assert plexctl("secret", "rotate", "apps/web.yaml").code == 1
+    (lab / "clusters" / "hosts.yaml").write_text(f"{HOSTS}secrets: {{epoch: 0}}\n")
+    assert "secrets.epoch" in plexctl("secret", "rotate").err
+
+
+def test_rotate_without_secrets(plexctl: Plexctl, lab: Path) -> None:
+    assert plexctl("secret", "rotate").out == "no encrypted file below clusters/ and apps/\n"

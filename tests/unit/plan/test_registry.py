@@ -1,0 +1,153 @@
+"""What the lab's registry will be, and how nodes find it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+import tomllib
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import bcrypt
+import pytest
+
+from plexctl.keys.lab import LabKeys
+from plexctl.model.plex import Group, Plex
+from plexctl.model.registry import UPSTREAMS, Registry
+from plexctl.model.types import Layer, NodeType, Size
+from plexctl.plan.files import BootFile
+from plexctl.plan.mirrors import mirror_files
+from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.registry import registry_files, registry_resources
+from plexctl.plan.resources import Instance, Resource, Volume
+
+from .test_plan import GOLDEN, describe, tar_as_text
+
+HASH = re.compile(r"\$2b\$\S+")
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry("depot", IPv4Network("10.64.63.0/24"), UPSTREAMS)
+
+
+@pytest.fixture
+def resources(registry: Registry, kube: NodeType, inputs: Inputs) -> tuple[Resource, ...]:
+    layers = (Layer("registry", ("registry",)),)
+    node_type = replace(kube, name="registry", layers=layers, kubernetes=False, privileged=False)
+    return registry_resources(
+        registry,
+        node_type,
+        inputs.seed,
+        inputs.hosts["local"],
+        inputs.facts["local"],
+        "plex-registry-0123456789ab",
+    )
+
+
+def by_path(files: tuple[BootFile, ...]) -> dict[str, BootFile]:
+    return {file.path: file for file in files}
+
+
+def test_the_registry_is_what_it_always_was(resources: tuple[Resource, ...], demo: Plex) -> None:
+    """As for a plex: GOLDEN=write pytest tests/unit/plan"""
+    golden = GOLDEN / "registry.txt"
+    text = HASH.sub("HASH", describe(Plan(demo, (), resources)))
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(text)
+
+    assert text == golden.read_text()
+
+
+def test_its_disk_is_no_part_of_its_node(resources: tuple[Resource, ...]) -> None:
+    volume = next(r for r in resources if isinstance(r, Volume))
+    node = next(r for r in resources if isinstance(r, Instance))
+
+    assert volume.key in node.needs
+    assert dict(dict(node.devices)["data"]) == {
+        "type": "disk",
+        "pool": "default",
+        "source": volume.name,
+        "path": "/var/lib/registry",
+    }
+
+
+def test_who_pushes_is_known_by_a_hash_that_is_always_the_same(
+    registry: Registry, inputs: Inputs
+) -> None:
+    file = by_path(registry_files(registry, inputs.seed))["/etc/plexctl/registry.htpasswd"]
+    again = by_path(registry_files(registry, inputs.seed))["/etc/plexctl/registry.htpasswd"]
+    user, _, digest = file.content.decode().strip().partition(":")
+    password = LabKeys.derive(inputs.seed).push_password().reveal()
+
+    assert file == again
+    assert file.mode == 0o600
+    assert user == "plexctl"
+    assert bcrypt.checkpw(password, digest.encode())
+
+
+def test_its_secrets_are_for_root_only_and_in_no_text(
+    registry: Registry, inputs: Inputs, resources: tuple[Resource, ...]
+) -> None:
+    files = registry_files(registry, inputs.seed)
+    password = LabKeys.derive(inputs.seed).push_password().reveal()
+
+    assert by_path(files)["/etc/plexctl/registry.key"].mode == 0o600
+    assert not [file for file in files if password in file.content]
+    assert "PRIVATE" not in repr((files, resources))
+
+
+def test_without_a_registry_no_node_has_a_file_for_it(demo: Plex, inputs: Inputs) -> None:
+    assert "certs.d" not in describe(plan_plex(demo, inputs))
+
+
+def test_nodes_of_the_cluster_ask_the_registry_and_then_the_upstream(
+    demo: Plex, kube: NodeType, inputs: Inputs, registry: Registry
+) -> None:
+    adm = replace(kube, name="adm", kubernetes=False, privileged=False)
+    plain = Group(frozenset({3}), adm, None, Size(), (), None, demo.cluster)
+    baked = {**inputs.baked, ("local", "adm"): "plex-adm-0123456789ab"}
+    wishes = replace(inputs, registry=registry, baked=baked)
+    plan = plan_plex(replace(demo, groups=(plain,)), wishes)
+    master, worker, third = ("\n".join(tar_as_text(i.boot)) for i in plan.instances)
+
+    for files in (master, worker):
+        assert "/etc/containerd/certs.d/docker.io/hosts.toml" in files
+        assert "=== /etc/plexctl/lab-ca.crt 0644" in files
+    assert "certs.d" not in third
+
+
+def test_containerd_reads_where_images_are(registry: Registry) -> None:
+    files = by_path(mirror_files(registry, b"a certificate\n"))
+    docker = tomllib.loads(files["/etc/containerd/certs.d/docker.io/hosts.toml"].content.decode())
+    own = tomllib.loads(
+        files["/etc/containerd/certs.d/10.64.63.2:5000/hosts.toml"].content.decode()
+    )
+
+    assert len(files) == len(UPSTREAMS) + 2
+    assert docker == {
+        "server": "https://registry-1.docker.io",
+        "host": {
+            "https://10.64.63.2:5000/v2/docker.io": {
+                "capabilities": ["pull", "resolve"],
+                "ca": "/etc/plexctl/lab-ca.crt",
+                "override_path": True,
+                "dial_timeout": "1s",
+            }
+        },
+    }
+    assert own == {
+        "server": "https://10.64.63.2:5000",
+        "capabilities": ["pull", "resolve"],
+        "ca": "/etc/plexctl/lab-ca.crt",
+    }
+
+
+def test_the_tar_of_its_node_unpacks(resources: tuple[Resource, ...]) -> None:
+    node = next(r for r in resources if isinstance(r, Instance))
+    with tarfile.open(fileobj=io.BytesIO(node.boot)) as tar:
+        names = set(tar.getnames())
+
+    assert {"etc/hostname", "etc/plexctl/network.batch", "etc/plexctl/registry.json"} <= names

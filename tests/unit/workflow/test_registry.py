@@ -1,0 +1,217 @@
+"""The lab's registry as a step of a run on a plex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from plexctl.bake.bake import BakedImage
+from plexctl.config.load import load_lab
+from plexctl.depot.pins import load_pins
+from plexctl.errors import PlexError, UsageError
+from plexctl.keys.seed import RootSeed
+from plexctl.model.events import Reporter
+from plexctl.model.hosts import HostFacts
+from plexctl.model.observed import (
+    HostState,
+    SeenImage,
+    SeenInstance,
+    SeenNetwork,
+    SeenProfile,
+    SeenVolume,
+)
+from plexctl.model.secret import Secret
+from plexctl.plan.registry import TYPE
+from plexctl.plan.resources import Instance, Network, Profile, Resource, Volume, resource_hash
+from plexctl.provision.diff import diff
+from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.workflow import registry as verbs
+from plexctl.workflow import registry_plan
+from plexctl.workflow.context import Context
+from plexctl.workflow.names import removable_plex
+from plexctl.workflow.run import Run, start
+
+IMAGE = "plex-registry-0123456789ab"
+
+
+@dataclass
+class Incus:
+    """A host whose kernel is known, and whose volume has something on it."""
+
+    def facts(self) -> HostFacts:
+        return HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
+
+    def volume_used(self, name: str) -> int:
+        return 5 << 20
+
+
+@dataclass
+class Engine:
+    """Makes what it is told to in memory."""
+
+    resources: dict[str, Resource] = field(default_factory=dict)
+    reads: int = 0
+    applied: list[Change] = field(default_factory=list)
+
+    def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
+        self.reads += 1
+        image = SeenImage("abc", (IMAGE,), {}, 1)
+        state = HostState("local", {}, {}, {}, (image,), {})
+        seen: dict[type, Any] = {
+            Network: (state.networks, SeenNetwork),
+            Profile: (state.profiles, SeenProfile),
+            Volume: (state.volumes, SeenVolume),
+        }
+        for one in self.resources.values():
+            tags = {"lab": one.owner.lab, "plex": one.owner.plex, "hash": resource_hash(one)}
+            if isinstance(one, Instance):
+                made = SeenInstance(one.name, "Running", tags, True, "abc", "u")
+                cast(dict[str, SeenInstance], state.instances)[one.name] = made
+            else:
+                kind, make = seen[type(one)]
+                kind[one.name] = make(one.name, tags)
+        return {"local": state}
+
+    def diff(
+        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+    ) -> tuple[Change, ...]:
+        return diff(resources, states, wishes)
+
+    def apply(
+        self,
+        changes: Sequence[Change],
+        states: dict[str, HostState],
+        run: str,
+        reporter: Reporter,
+        before_start: Callable[[Instance], None],
+    ) -> None:
+        self.applied += changes
+        for change in changes:
+            if change.resource is None:
+                del self.resources[change.key]
+            else:
+                self.resources[change.key] = change.resource
+
+
+class Door:
+    """A registry that answers at the third look."""
+
+    looks = 0
+
+    def ping(self) -> None:
+        Door.looks += 1
+        if Door.looks < 3:
+            raise PlexError("not yet")
+
+    def repositories(self) -> tuple[str, ...]:
+        return ("apps/demo", "docker.io/library/nginx")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def ctx(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Context:
+    (tmp_path / "clusters").mkdir()
+    hosts = tmp_path / "clusters" / "hosts.yaml"
+    hosts.write_text("hosts: {local: {}}\nregistry: {name: depot}\n")
+    pins = load_pins(architecture="amd64")
+    lab = load_lab(tmp_path, pins.versions())
+    seed = RootSeed(Secret(b"a seed for tests, of 32 bytes..."))
+    baked = {("local", TYPE): BakedImage(IMAGE, "abc", changed=False)}
+    monkeypatch.setattr(verbs, "bake_types", lambda *_: baked)
+    monkeypatch.setattr(verbs, "registry_images", lambda _: {("local", TYPE): IMAGE})
+    monkeypatch.setattr(verbs, "door", lambda *_: Door())
+    monkeypatch.setattr(Door, "looks", 0)
+    return Context(
+        lab, seed, pins, {"local": cast(Any, Incus())}, engine, tmp_path / "cache", lambda _: None
+    )
+
+
+@pytest.fixture
+def run(ctx: Context) -> Iterable[Run]:
+    with start(ctx.lab.state, "up", "demo", ctx.listener) as run:
+        yield run
+
+
+def test_the_first_plex_makes_it_and_waits_until_it_answers(
+    ctx: Context, engine: Engine, run: Run
+) -> None:
+    assert ctx.lab.registry
+    states = verbs.ensure_registry(ctx, ctx.lab.registry, run)
+
+    assert [c.kind for c in engine.applied] == ["network", "profile", "volume", "instance"]
+    assert Door.looks == 3
+    assert "depot" in states["local"].instances
+
+
+def test_where_it_is_it_costs_one_reading_and_no_call(
+    ctx: Context, engine: Engine, run: Run
+) -> None:
+    assert ctx.lab.registry
+    verbs.ensure_registry(ctx, ctx.lab.registry, run)
+    engine.reads, engine.applied, Door.looks = 0, [], 0
+
+    states = verbs.ensure_registry(ctx, ctx.lab.registry, run)
+
+    assert (engine.reads, engine.applied, Door.looks) == (1, [], 0)
+    assert "depot" in states["local"].instances
+
+
+def test_replace_makes_its_node_anew_and_leaves_the_rest(ctx: Context, engine: Engine) -> None:
+    verbs.registry_up(ctx)
+    engine.applied = []
+
+    result = verbs.registry_up(ctx, replace=True)
+
+    assert [(c.action, c.kind) for c in result.changes] == [(Action.REPLACE, "instance")]
+    assert verbs.registry_up(ctx).changes == ()
+
+
+def test_status_names_what_was_pushed_and_not_what_is_cached(ctx: Context) -> None:
+    verbs.registry_up(ctx)
+
+    result = verbs.registry_status(ctx)
+
+    assert (result.well, result.api, result.endpoint) == (True, "answers", "10.64.63.2:5000")
+    assert result.repositories == ("apps/demo",)
+    assert [(row.host, row.instance, row.used) for row in result.hosts] == [
+        ("local", "Running", 5 << 20)
+    ]
+
+
+def test_status_of_none_is_not_well(ctx: Context) -> None:
+    result = verbs.registry_status(ctx)
+
+    assert (result.well, result.api) == (False, "does not run")
+    assert [row.instance for row in result.hosts] == ["missing"]
+
+
+def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:
+    verbs.registry_up(ctx)
+
+    result = verbs.destroy_registry(ctx)
+
+    assert {c.kind for c in result.removed} == {"instance", "profile", "network", "volume"}
+    assert engine.resources == {}
+
+
+def test_destroy_of_a_plex_cannot_mean_it(ctx: Context) -> None:
+    with pytest.raises(UsageError, match="depot is the lab's registry") as error:
+        removable_plex(ctx, "depot")
+
+    assert error.value.hint == "`plexctl registry destroy`"
+
+
+def test_a_lab_without_a_registry_says_how_to_have_one(ctx: Context) -> None:
+    without = replace(ctx, lab=replace(ctx.lab, registry=None))
+
+    with pytest.raises(UsageError, match="no registry"):
+        verbs.registry_status(without)
+    assert registry_plan.registry_types(without) == {}

@@ -1,0 +1,291 @@
+"""The verbs `secret`: what they encrypt, what they refuse, and what they leave as it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from plexctl.errors import PlexError, UsageError
+from plexctl.workflow import editor
+from plexctl.workflow.secrets import edit, encrypt, encrypted_files, plain_secrets, rotate
+
+from ..conftest import FakeSops
+
+PLAIN = "kind: Secret\nmetadata: {name: web}\nstringData: {password: canary}\n"
+
+Editor = Callable[[str], None]
+
+
+class Stopped(BaseException):
+    """What the command line makes of a signal."""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "lab"
+    for folder in ("apps/web", "clusters/demo"):
+        (root / folder).mkdir(parents=True)
+    monkeypatch.setattr(editor, "MEMORY", tmp_path / "memory")
+    (tmp_path / "memory").mkdir()
+    monkeypatch.setattr(editor, "MOUNTS", tmp_path / "mounts")
+    (tmp_path / "mounts").write_text(f"tmpfs {tmp_path / 'memory'} tmpfs rw 0 0\n")
+    return root
+
+
+@pytest.fixture
+def web(root: Path, fake_sops: FakeSops) -> Path:
+    file = root / "apps" / "web" / "secret.yaml"
+    file.write_text(PLAIN)
+    encrypt(fake_sops(), [file])
+    return file
+
+
+@pytest.fixture
+def use_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Editor:
+    """Makes a shell script the user's editor; it notes the modes of what it sees."""
+    script = tmp_path / "my editor"
+
+    def use(body: str) -> None:
+        script.write_text(f'#!/bin/sh\nstat -c %a "$(dirname "$1")" "$1" >"$0.modes"\n{body}\n')
+        script.chmod(0o755)
+        monkeypatch.setenv("VISUAL", f"'{script}'")
+
+    return use
+
+
+def memory_is_empty(root: Path) -> bool:
+    return not list((root.parent / "memory").iterdir())
+
+
+def test_encrypt_takes_plain_files_and_leaves_encrypted_ones(
+    root: Path, web: Path, fake_sops: FakeSops
+) -> None:
+    other = root / "apps" / "other.yml"
+    other.write_text(PLAIN)
+    other.chmod(0o640)
+    before = web.read_bytes()
+    result = encrypt(fake_sops(), [web, other])
+    assert [(row.file, row.changed) for row in result.files] == [(web, False), (other, True)]
+    assert web.read_bytes() == before
+    assert "canary" not in other.read_text()
+    assert other.stat().st_mode & 0o777 == 0o640
+    assert result.recipient == fake_sops().recipient
+
+
+def test_encrypt_changes_nothing_if_one_file_is_refused(root: Path, fake_sops: FakeSops) -> None:
+    good, bad = root / "apps" / "good.yaml", root / "apps" / "bad.yaml"
+    good.write_text(PLAIN)
+    bad.write_text(f"{PLAIN}---\nkind: ConfigMap\n")
+    with pytest.raises(PlexError) as error:
+        encrypt(fake_sops(), [good, bad])
+    assert error.value.details == (
+        f"{bad}:5: has `kind: ConfigMap`: only `kind: Secret` is encrypted",
+    )
+    assert good.read_text() == PLAIN
+    assert fake_sops.calls() == []
+
+
+def test_encrypt_refuses_what_was_added_to_an_encrypted_file(
+    web: Path, fake_sops: FakeSops
+) -> None:
+    web.write_text(web.read_text().replace("stringData:\n", "stringData:\n  more: canary\n"))
+    with pytest.raises(PlexError) as error:
+        encrypt(fake_sops(), [web])
+    assert "is encrypted in part" in error.value.details[0]
+
+
+@pytest.mark.parametrize("name", ["secret.json", "secret", "seed.age"])
+def test_names_that_rotate_would_not_find_are_refused(name: str, fake_sops: FakeSops) -> None:
+    for verb in (
+        lambda: edit(fake_sops(), Path(name)),
+        lambda: encrypt(fake_sops(), [Path(name)]),
+        lambda: rotate(fake_sops(), Path(), [Path(name)]),
+    ):
+        with pytest.raises(UsageError, match="ends with"):
+            verb()
+
+
+def test_edit_encrypts_what_was_saved(
+    root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    use_editor('sed -i s/canary/sparrow/ "$1"; cp "$1" "$1~"')
+    assert edit(fake_sops(), web).files[0].changed
+    assert b"password: sparrow" in fake_sops().decrypt(web).reveal()
+    assert memory_is_empty(root)
+    assert (root.parent / "my editor.modes").read_text() == "700\n600\n"
+
+
+def test_edit_of_the_same_text_writes_nothing(
+    root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    before = web.stat()
+    use_editor('touch "$1"')
+    assert not edit(fake_sops(), web).files[0].changed
+    assert web.stat() == before
+
+
+def test_edit_of_a_new_file_begins_with_a_template(
+    root: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    file = root / "apps" / "new" / "Data_Base.sops.yaml"
+    use_editor("true")
+    assert not edit(fake_sops(), file).files[0].changed
+    assert not file.parent.exists()
+    use_editor('sed -i \'s/password: ""/password: canary/\' "$1"')
+    assert edit(fake_sops(), file).files[0].changed
+    text = file.read_text()
+    assert "name: data-base\n" in text
+    assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "summary", "detail"),
+    [
+        ("exit 3", "ended with code 3", ""),
+        ('rm "$1"', "has left no secret.yaml", ""),
+        ('sed -i s/Secret/ConfigMap/ "$1"', "nothing was changed", "secret.yaml:1: has `kind"),
+        ('echo "a: [" >>"$1"', "nothing was changed", "is not valid YAML"),
+        ("kill -INT $$", "ended with code -2", ""),
+    ],
+)
+def test_edit_that_fails_changes_nothing(
+    root: Path,
+    web: Path,
+    fake_sops: FakeSops,
+    use_editor: Editor,
+    body: str,
+    summary: str,
+    detail: str,
+) -> None:
+    before = web.read_bytes()
+    use_editor(body)
+    with pytest.raises(PlexError, match=summary) as error:
+        edit(fake_sops(), web)
+    assert detail in " ".join(error.value.details)
+    assert web.read_bytes() == before
+    assert memory_is_empty(root)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(
+    root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor, number: signal.Signals
+) -> None:
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    hangup = signal.getsignal(signal.SIGHUP)
+    use_editor(f"kill -{int(number)} {os.getpid()}; exec sleep 60")
+    try:
+        with pytest.raises(Stopped):
+            edit(fake_sops(), web)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.getsignal(signal.SIGHUP) == hangup
+    assert memory_is_empty(root)
+
+
+def test_edit_refuses_where_no_memory_is_mounted(
+    root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    use_editor("true")
+    editor.MOUNTS.write_text(
+        f"tmpfs {editor.MEMORY} tmpfs rw 0 0\n/dev/sda1 {editor.MEMORY} ext4 rw 0 0\n"
+    )
+    with pytest.raises(PlexError, match="no file system in memory"):
+        edit(fake_sops(), web)
+
+
+def test_edit_does_not_overwrite_what_another_has_written(
+    root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    use_editor(f'sed -i s/canary/sparrow/ "$1"; echo "# theirs" >>{web}')
+    with pytest.raises(PlexError, match="has changed meanwhile"):
+        edit(fake_sops(), web)
+    assert web.read_text().endswith("# theirs\n")
+
+
+def test_edit_of_a_plain_file_says_how_to_encrypt_it(root: Path, fake_sops: FakeSops) -> None:
+    file = root / "apps" / "plain.yaml"
+    file.write_text(PLAIN)
+    with pytest.raises(PlexError, match="is not encrypted") as error:
+        edit(fake_sops(), file)
+    assert f"plexctl secret encrypt {file}" in (error.value.hint or "")
+
+
+def test_which_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDITOR", "two 'words here'")
+    monkeypatch.setenv("VISUAL", " ")
+    assert editor.editor() == ("two", "words here")
+    monkeypatch.setenv("VISUAL", "code --wait")
+    assert editor.editor() == ("code", "--wait")
+    monkeypatch.setenv("VISUAL", "it's")
+    with pytest.raises(PlexError, match="VISUAL is no command"):
+        editor.editor()
+    monkeypatch.delenv("VISUAL")
+    monkeypatch.delenv("EDITOR")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(PlexError, match="no editor"):
+        editor.editor()
+
+
+def test_rotate_finds_all_encrypted_files(root: Path, web: Path, fake_sops: FakeSops) -> None:
+    more = root / "clusters" / "demo" / "token.yml"
+    more.write_bytes(web.read_bytes())
+    (root / "clusters" / "demo" / "plex.yaml").write_text("workers: 1\n")
+    (root / "apps" / "broken.yaml").write_text("sops: [\n")
+    assert encrypted_files(root) == [web, more]
+    before = web.read_bytes()
+    result = rotate(fake_sops(2), root, [])
+    assert [row.file for row in result.files] == [web, more]
+    assert web.read_bytes() != before
+    assert fake_sops(2).recipient in web.read_text()
+    assert b"canary" in fake_sops(2).decrypt(web).reveal()
+
+
+def test_rotate_of_a_lab_without_secrets(root: Path, fake_sops: FakeSops) -> None:
+    assert rotate(fake_sops(), root, []).files == ()
+
+
+def test_rotate_changes_nothing_if_one_file_cannot_be_read(
+    root: Path, web: Path, fake_sops: FakeSops
+) -> None:
+    other = root / "apps" / "zz.yaml"
+    other.write_text(web.read_text().replace("mac: ENC[1", "mac: wrong"))
+    before = web.read_bytes()
+    with pytest.raises(PlexError, match="was changed after"):
+        rotate(fake_sops(), root, [])
+    assert web.read_bytes() == before
+
+
+def test_plain_secrets_are_found_wherever_they_are(root: Path, web: Path) -> None:
+    files = {
+        "apps/a.yaml": f"kind: ConfigMap\n---\n{PLAIN}",
+        "apps/b.json": '{"kind": "Secret", "data": {"a": "Zm9v"}}',
+        "apps/c.yml": "kind: List\nitems:\n- kind: Secret\n  metadata: {name: c}\n  data: {a: b}\n",
+        "apps/d.yaml": f"{PLAIN}---\n{{{{ template }}}}: [\n",
+        "apps/e.yaml": "x: &x {kind: Secret}\n---\n<<: {kind: Secret}\ndata: {a: b}\n",
+        "apps/f.yaml": "kind: Secret\nstringData: hunter2\n",
+        "clusters/g.yaml": web.read_text().replace("stringData:\n", "stringData:\n  a: plain\n"),
+        # What follows is none.
+        "apps/h.yaml": "kind: ConfigMap\ndata: {a: b}\n",
+        "apps/i.yaml": 'kind: Secret\nstringData: {a: ""}\ndata:\n',
+        "apps/j.txt": PLAIN,
+        "other/k.yaml": PLAIN,
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    assert plain_secrets(root) == [
+        (root / "apps/a.yaml", 3, "web"),
+        (root / "apps/b.json", 1, "without a name"),
+        (root / "apps/c.yml", 3, "c"),
+        (root / "apps/d.yaml", 1, "web"),
+        (root / "apps/e.yaml", 3, "without a name"),
+        (root / "apps/f.yaml", 1, "without a name"),
+        (root / "clusters/g.yaml", 1, "web"),
+    ]
