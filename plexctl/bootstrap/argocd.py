@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from plexctl.bootstrap.gitops import SyncWatch
 from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube import Kube
 from plexctl.model.apps import App, Apps, Sync
+from plexctl.model.events import Reporter
 from plexctl.plan.argocd_install import NAMESPACE
-from plexctl.plan.argocd_sync import APPS, VERSION
+from plexctl.plan.argocd_sync import APPS, CONFIGS, VERSION
 
 HERE = f"/apis/{VERSION}/namespaces/{NAMESPACE}"
 REFRESH = "argocd.argoproj.io/refresh"
 REFRESH_SET = "argocd.argoproj.io/application-set-refresh"
-PATIENCE = 60.0
-"""Seconds that a failure must last: the programs come up one by one and look for each other."""
+PATIENCE, AGAIN = 60.0, 3.0
+"""Seconds that a failure must last, as the programs come up one by one and look for each other;
+and after which Argo CD is told to look again: by itself it does so after minutes."""
 
 PHASES = {"Error": Sync.FAILED, "Failed": Sync.FAILED, "Running": Sync.PROGRESSING}
 HEALTH = {
@@ -35,15 +39,27 @@ def apps(kube: Kube) -> Apps:
     states = tuple(map(_app, ours))
     done = all(app.sync in (Sync.READY, Sync.SUSPENDED, Sync.FAILED) for app in states)
     running = workloads(kube, _inventory(ours)) if states and done else ()
-    return Apps(_source(found) if found else None, states, running)
+    return Apps(_source(found, len(states)) if found else None, states, running)
+
+
+def watch(kube: Kube, plex: str, reporter: Reporter) -> SyncWatch:
+    """Waits until Argo CD has applied what git has, and all of that runs."""
+    asked = time.monotonic()
+
+    def look() -> Apps:
+        nonlocal asked
+        found = apps(kube)
+        if found.failures and time.monotonic() - asked > AGAIN:
+            request(kube, [app.name for app in found.apps if app.sync is Sync.FAILED])
+            asked = time.monotonic()
+        return found
+
+    hint = f"kubectl -n {NAMESPACE} get applications; kubectl -n {NAMESPACE} get pods"
+    return SyncWatch(plex, look, reporter, hint, PATIENCE)
 
 
 def request(kube: Kube, names: Iterable[str] = ()) -> None:
-    """Have Argo CD look into git now, and compare the named Applications with it.
-
-    By itself it does so after minutes if it could not at first: its programs look for each other
-    while they come up.
-    """
+    """Have Argo CD look into git now, and compare the named Applications with it."""
     kube.annotate(f"{HERE}/applicationsets/{APPS}", {REFRESH_SET: "true"})
     for name in names:
         kube.annotate(f"{HERE}/applications/{name}", {REFRESH: "normal"})
@@ -54,13 +70,15 @@ def _ours(application: Mapping[str, Any]) -> bool:
     return any((one["kind"], one["name"]) == ("ApplicationSet", APPS) for one in owners)
 
 
-def _source(found: Mapping[str, Any]) -> App:
+def _source(found: Mapping[str, Any], made_apps: int) -> App:
     """Git, as the ApplicationSet sees it."""
     conditions = {one["type"]: one for one in found.get("status", {}).get("conditions", ())}
     error, made = conditions.get("ErrorOccurred", {}), conditions.get("ResourcesUpToDate", {})
     revision = found["spec"]["generators"][0]["git"]["revision"]
     if error.get("status") == "True":
         sync, message = Sync.FAILED, error.get("message", "")
+    elif made.get("status") == "True" and not made_apps:
+        sync, message = Sync.FAILED, f"no {CONFIGS} in git names this plex, or all"
     elif made.get("status") == "True":
         sync, message = Sync.READY, made.get("message", "")
     else:

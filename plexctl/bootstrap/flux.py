@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from plexctl.bootstrap.gitops import SyncWatch
 from plexctl.bootstrap.workloads import workloads
-from plexctl.clients.kube import Kube, UnreachableError
+from plexctl.clients.kube import Kube
 from plexctl.errors import PlexError
 from plexctl.model.apps import WAITS, App, Apps, Sync, find_cycle
-from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.events import Outcome, Reporter
-from plexctl.plan.documents import Document
+from plexctl.model.events import Reporter
 from plexctl.plan.flux_install import NAMESPACE
 from plexctl.plan.flux_sync import NAME
 
 KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1"
 SOURCES = "/apis/source.toolkit.fluxcd.io/v1"
 PLURALS = {"GitRepository": "gitrepositories", "OCIRepository": "ocirepositories"}
-INSTALLED = 60.0
-SYNCED = 300.0
-PATIENCE = 12.0
-"""Seconds that a failure must last: Flux tries again after 5, and a network comes up late."""
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
-
-
-def install(
-    kube: Kube, documents: Sequence[Document], crds: Sequence[Document], sync: Sequence[Document]
-) -> bool:
-    """Apply the controllers, their CRDs, and what they are to apply. Whether anything changed."""
-    namespace, *others = documents
-    with ThreadPoolExecutor(8) as pool:
-        changed = [_applied(kube, namespace)]
-        changed += pool.map(lambda document: _applied(kube, document), (*crds, *others))
-        changed += pool.map(lambda document: _applied(kube, document), sync)
-    return any(changed)
-
-
-def _applied(kube: Kube, document: Document) -> bool:
-    """Apply, again while the API is not that far: kinds and namespaces come up one by one."""
-    result: list[bool] = []
-    metadata = document["metadata"]
-    what = f"{document['kind']} {metadata['name']} is applied"
-
-    def probe() -> Seen:
-        try:
-            path = kube.path(document)
-            before = kube.read(path)
-            after = kube.apply(document)
-        except UnreachableError as error:
-            return Seen(False, error.summary)
-        versions = [one["metadata"]["resourceVersion"] if one else "" for one in (before, after)]
-        result.append(versions[0] != versions[1])
-        return Seen(True)
-
-    wait(Condition(what, probe, INSTALLED))
-    return result[-1]
 
 
 def apps(kube: Kube, kind: str, *, revision: str | None = None) -> Apps:
@@ -78,47 +37,17 @@ def apps(kube: Kube, kind: str, *, revision: str | None = None) -> Apps:
     return Apps(source, states, running)
 
 
-@dataclass(slots=True)
-class SyncWatch:
-    """Waits until the apps of a plex are there, or will not be."""
+def watch(
+    kube: Kube, plex: str, kind: str, reporter: Reporter, revision: str | None = None
+) -> SyncWatch:
+    """Waits until Flux has applied `revision`, or the newest, and all of that runs."""
 
-    kube: Kube
-    plex: str
-    kind: str
-    reporter: Reporter
-    revision: str | None = None
-    last: Apps = field(default_factory=lambda: Apps(None, ()))
-    _failing: tuple[tuple[str, ...], float] = ((), 0.0)
+    def look() -> Apps:
+        found = apps(kube, kind, revision=revision)
+        _no_cycle(found)
+        return found
 
-    def wait(self) -> Apps:
-        """What there is in the end: `synced`, or with `failures`.
-
-        PlexError if neither is so within the time that apps are given.
-        """
-        with self.reporter.step(f"the apps of {self.plex} are there") as step:
-
-            def probe() -> Seen:
-                try:
-                    self.last = apps(self.kube, self.kind, revision=self.revision)
-                except UnreachableError as error:
-                    return Seen(False, error.summary)
-                step.progress(self.last.summary)
-                _no_cycle(self.last)
-                return Seen(self.last.synced or self._lost(), self.last.summary)
-
-            hint = f"plexctl flux status {self.plex}"
-            wait(Condition(f"the apps of {self.plex} are there", probe, SYNCED, hint=hint))
-            failed = Outcome.FAILED if self.last.failures else Outcome.UNCHANGED
-            step.end(failed, self.last.summary)
-        return self.last
-
-    def _lost(self) -> bool:
-        """Whether the same has failed for a while, and nothing else goes on."""
-        failures = tuple(line.partition(":")[0] for line in self.last.failures)
-        if not self.last.stuck or failures != self._failing[0]:
-            self._failing = (failures if self.last.stuck else (), time.monotonic())
-            return False
-        return time.monotonic() - self._failing[1] > PATIENCE
+    return SyncWatch(plex, look, reporter, f"plexctl flux status {plex}")
 
 
 def request(kube: Kube, kind: str, names: Iterable[str] = ()) -> None:
@@ -142,6 +71,10 @@ def suspend(kube: Kube, kind: str, name: str, *, suspended: bool) -> bool:
 
 
 def _no_cycle(seen: Apps) -> None:
+    """PlexError if the tree that was applied last has apps that wait for each other for ever."""
+    first = next((app for app in seen.apps if app.name == NAME), None)
+    if first is None or first.sync is not Sync.READY:
+        return
     circle = find_cycle({app.name: app.depends_on for app in seen.apps})
     if circle:
         raise PlexError(
@@ -189,7 +122,8 @@ def _ready(found: Mapping[str, Any]) -> tuple[Sync, str]:
     status = found.get("status", {})
     conditions = {one["type"]: one for one in status.get("conditions", ())}
     ready = conditions.get("Ready")
-    if ready is None or status.get("observedGeneration", -1) != found["metadata"]["generation"]:
+    # The status' own number is that of the last success, the condition's of the last attempt.
+    if ready is None or ready.get("observedGeneration") != found["metadata"]["generation"]:
         return Sync.PROGRESSING, ready["message"] if ready else "not looked at yet"
     message = " ".join(ready.get("message", "").split())
     if ready["status"] == "True":

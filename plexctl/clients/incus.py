@@ -60,13 +60,6 @@ class Incus(Connection):
             space = self._api["storage-pools"][self.host.pool].resources.get().json()["metadata"]
         return int(space["space"]["total"]) - int(space["space"].get("used", 0))
 
-    def volume_used(self, name: str) -> int | None:
-        """Bytes on a volume; None where the pool does not count them."""
-        with self._speaking(f"the state of volume {name} cannot be read"):
-            volume = self._api["storage-pools"][self.host.pool].volumes.custom[name]
-            usage = (volume.state.get().json()["metadata"] or {}).get("usage") or {}
-        return int(usage["used"]) if "used" in usage else None
-
     # -- networks, profiles and volumes
 
     def put_network(self, name: str, config: Settings, *, exists: bool) -> None:

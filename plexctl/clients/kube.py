@@ -133,14 +133,16 @@ class Kube:
             params=params,
             data=json.dumps(document).encode(),
             headers={"Content-Type": "application/apply-patch+yaml"},
-            fine=(400, 403, 404, 409, 422),
+            fine=(400, 403, 404, 409, 422, 500),
         )
         if answer.ok:
             return dict(answer.json())
         metadata = document["metadata"]
         name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
         what = f"{document['kind']} {name}: {_message(answer)}"
-        if answer.status_code == 404:
+        # What has a field of a wrong type is an error of the server's own, as one at its start is.
+        wrong = answer.status_code != 500 or "typed patch" in what
+        if answer.status_code == 404 or not wrong:
             raise UnreachableError(what)
         raise RefusedError(what)
 

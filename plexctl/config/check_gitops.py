@@ -44,10 +44,8 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
             "the lab has no registry",
             "write `registry: {}` in clusters/hosts.yaml, or name a git repository",
         )
-    if fields.engine is Engine.ARGOCD and kind not in GIT:
-        draft.source.report(
-            ("gitops", "source"), "Argo CD reads git only", "name an ssh:// or https:// repository"
-        )
+    if fields.engine is Engine.ARGOCD:
+        _check_argocd(draft, fields)
     for name, fitting in FITTING.items():
         if getattr(fields, name) is not None and kind not in fitting:
             draft.source.report(
@@ -68,6 +66,27 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
     for name, path in _files(drafts.root, fields):
         if not path.is_file():
             draft.source.report(("gitops", name), f"there is no file {path}")
+
+
+def _check_argocd(draft: Draft[PlexFields], fields: GitopsFields) -> None:
+    """Report what only Flux does."""
+    if fields.source[0] not in GIT:
+        draft.source.report(
+            ("gitops", "source"),
+            "Argo CD reads git only",
+            "name an ssh:// or https:// repository; it decrypts nothing: secrets of SOPS in it"
+            " stay as they are",
+        )
+    if fields.verify is not None:
+        draft.source.report(
+            ("gitops", "verify"), "Argo CD checks no signatures here", "leave it out, or take Flux"
+        )
+    if fields.path is not None:
+        draft.source.report(
+            ("gitops", "path"),
+            "is Flux': Argo CD applies each app that has an apps/<app>/config.yml",
+            "leave it out",
+        )
 
 
 def _files(root: Path, fields: GitopsFields) -> Iterator[tuple[str, Path]]:

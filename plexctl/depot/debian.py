@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,10 +16,10 @@ MERGED = ("bin", "lib", "lib64", "sbin")
 _HINT = "refresh the package lists with `apt-get update`"
 
 
-def unpack(package: str, folder: Path) -> tuple[Entry, ...]:
-    """Fetch `package` and all it depends on, verified by apt, as entries of an image's layer.
+def unpack(packages: Sequence[str], folder: Path) -> tuple[Entry, ...]:
+    """Fetch `packages` and all they depend on, verified by apt, as entries of an image's layer.
 
-    The packages are resolved as if nothing was installed; `folder` is where they are unpacked.
+    They are resolved as if nothing was installed; `folder` is where they are unpacked.
     """
     archives, root = folder / "archives", folder / "root"
     archives.mkdir(parents=True)
@@ -27,7 +27,7 @@ def unpack(package: str, folder: Path) -> tuple[Entry, ...]:
     # As root apt fetches as the user _apt, who cannot write into a private folder.
     sandbox = ("-o", "APT::Sandbox::User=root") if os.geteuid() == 0 else ()
     process.run(
-        ("apt-get", *sandbox, "-q", "download", *closure(package)),
+        ("apt-get", *sandbox, "-q", "download", *closure(packages)),
         timeout=600,
         cwd=archives,
         hint=_HINT,
@@ -37,12 +37,12 @@ def unpack(package: str, folder: Path) -> tuple[Entry, ...]:
     return tuple(_entries(root))
 
 
-def closure(package: str) -> tuple[str, ...]:
-    """`package` and all it needs on an empty system, each as name=version."""
+def closure(packages: Sequence[str]) -> tuple[str, ...]:
+    """`packages` and all they need on an empty system, each as name=version."""
     asked = process.run(
         (
             *("apt-get", "-o", "Dir::State::status=/dev/null", "-q", "-y"),
-            *("--no-install-recommends", "--print-uris", "install", package),
+            *("--no-install-recommends", "--print-uris", "install", *packages),
         ),
         timeout=120,
         hint=_HINT,

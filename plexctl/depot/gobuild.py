@@ -75,11 +75,11 @@ def _require(component: Component) -> None:
     for name, module in component.modules.items():
         programs = _programs(component, name)
         golang.require(module, any(program in module.c_programs for program in programs))
-    packages = {RECIPES[name].package for name in _buildable(component)} - {None}
+    packages = {package for name in _buildable(component) for package in RECIPES[name].packages}
     for tool in ("apt-get", "dpkg-deb") if packages else ():
         if shutil.which(tool) is None:
             raise PlexError(
-                f"{tool} is not installed: images need {', '.join(map(str, packages))} from it"
+                f"{tool} is not installed: images need {', '.join(sorted(packages))} from it"
             )
 
 
@@ -96,7 +96,8 @@ def _answer(
     try:
         built = {name: builds[name].result() for name in component.modules}
         if component.images:
-            return _images(component, built, work / component.name, reporter)
+            # A module may have the component's name, and a folder of that name.
+            return _images(component, built, work / f"{component.name}.images", reporter)
     except PlexError as error:
         return _refusal(component, error)
     pin = component.gobuild
@@ -141,7 +142,9 @@ def _images(
 
 
 def _held(component: Component, image: str) -> str:
-    """The version of what is in a built image; its name is the one that kubeadm asks for."""
+    """The version of what is in a built image; its name is that of upstream's."""
+    if not RECIPES[image].programs:
+        return f"as {' and '.join(RECIPES[image].packages)} of this machine's Debian"
     module = component.modules[component.images[image].module]
     program = module.c_programs.get(image)
     return program.version if program else module.version

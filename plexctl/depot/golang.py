@@ -155,7 +155,7 @@ class Builder:
 
 
 def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
-    """All YAML of a folder of one of `module`'s Go modules, as one stream of documents.
+    """A YAML file of one of `module`'s Go modules, or all of a folder as one stream of documents.
 
     `folder` is made, and removed again.
     """
@@ -171,7 +171,8 @@ def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
         )
     finally:
         shutil.rmtree(folder)
-    files = sorted((Path(listed.stdout.strip()) / pin.path).glob("*.yaml"))
+    found = Path(listed.stdout.strip()) / pin.path
+    files = [found] if found.is_file() else sorted(found.glob("*.yaml"))
     documents = [file.read_bytes() for file in files if file.name != "kustomization.yaml"]
     if not documents:
         raise PlexError(f"{pin.source} {module.version} has no YAML in {pin.path}")

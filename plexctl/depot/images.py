@@ -23,8 +23,11 @@ _BASE = (
     Entry("etc/nsswitch.conf", b"hosts: files dns\n", mode=0o644),
     Entry("tmp", mode=0o1777),
 )
+_AUTHORITIES = Entry("etc/ssl/certs/ca-certificates.crt", Path(certifi.where()), mode=0o644)
+"""Whom to trust, for what calls servers of the world."""
 _BIND_SERVICE = "\x01\0\0\2\0\4" + 14 * "\0"
 """struct vfs_cap_data, revision 2: cap_net_bind_service, effective and permitted."""
+_NO_SIGNATURE = b"#!/bin/sh\n# There is no gpg here: no commit counts as signed.\nexit 0\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +35,48 @@ class Recipe:
     """What is in an image and how it is run."""
 
     programs: Mapping[str, str]  # program -> path in the image
-    entrypoint: str | None
+    entrypoint: tuple[str, ...]
     user: str = ""
-    package: str | None = None  # a Debian package that the programs call
+    packages: tuple[str, ...] = ()  # of Debian: what the programs call, or are
     base: tuple[Entry, ...] = _BASE
     xattrs: tuple[tuple[str, str], ...] = ()
 
 
-def _server(name: str, package: str | None = None) -> Recipe:
+def _server(name: str, *packages: str) -> Recipe:
     path = f"usr/local/bin/{name}"
-    return Recipe({name: path}, f"/{path}", package=package)
+    return Recipe({name: path}, (f"/{path}",), packages=packages)
 
 
 def _controller(name: str) -> Recipe:
-    """Of Flux: it calls servers of the world, so it needs to know whom to trust."""
+    """Of Flux."""
     path = f"usr/local/bin/{name}"
-    authorities = Entry("etc/ssl/certs/ca-certificates.crt", Path(certifi.where()), mode=0o644)
-    return Recipe({name: path}, f"/{path}", user="65534:65534", base=(*_BASE, authorities))
+    return Recipe({name: path}, (f"/{path}",), user="65534:65534", base=(*_BASE, _AUTHORITIES))
+
+
+def _argocd() -> Recipe:
+    """One program that is all of Argo CD's, by the name it is called; it calls git and ssh.
+
+    Upstream's has helm and gpg too, and the pages of the web server.
+    """
+    folder = "usr/local/bin"
+    roles = ("application-controller", "applicationset-controller", "repo-server", "server")
+    user = b"argocd:x:999:999:argocd:/home/argocd:/sbin/nologin\n"  # ssh looks itself up
+    return Recipe(
+        {name: f"{folder}/{name}" for name in ("argocd", "kustomize")},
+        ("/usr/bin/tini", "--"),
+        user="999",
+        packages=("dash", "git", "openssh-client", "tini"),
+        base=(
+            *_BASE,
+            Entry("etc/passwd", _PASSWD + user, mode=0o644),
+            Entry("etc/group", _GROUP + b"argocd:x:999:\n", mode=0o644),
+            Entry("usr/bin/sh", link="dash"),
+            Entry("home/argocd"),
+            Entry(f"{folder}/git-verify-wrapper.sh", _NO_SIGNATURE),
+            *(Entry(f"{folder}/argocd-{role}", link="argocd") for role in roles),
+            _AUTHORITIES,
+        ),
+    )
 
 
 _etcd = {name: f"usr/local/bin/{name}" for name in ("etcd", "etcdctl")}
@@ -57,18 +85,20 @@ RECIPES: Mapping[str, Recipe] = {
     "kube-controller-manager": _server("kube-controller-manager"),
     "kube-scheduler": _server("kube-scheduler"),
     # In nftables mode it calls nft; connections are read over netlink, without conntrack.
-    "kube-proxy": _server("kube-proxy", package="nftables"),
-    "etcd": Recipe(_etcd, None),
+    "kube-proxy": _server("kube-proxy", "nftables"),
+    "etcd": Recipe(_etcd, ()),
     "coredns": Recipe(
         {"coredns": "coredns"},
-        "/coredns",
+        ("/coredns",),
         user="65532:65532",
         xattrs=(("security.capability", _BIND_SERVICE),),
     ),
-    "agnhost": Recipe({"agnhost": "agnhost"}, "/agnhost", user="65532:65532"),
+    "agnhost": Recipe({"agnhost": "agnhost"}, ("/agnhost",), user="65532:65532"),
     "source-controller": _controller("source-controller"),
     "kustomize-controller": _controller("kustomize-controller"),
-    "pause": Recipe({"pause": "pause"}, "/pause", user="65535:65535", base=()),
+    "argocd": _argocd(),
+    "redis": Recipe({}, ("/usr/bin/redis-server",), user="999", packages=("redis-server",)),
+    "pause": Recipe({"pause": "pause"}, ("/pause",), user="65535:65535", base=()),
 }
 
 
@@ -83,8 +113,8 @@ def make_image(
     """Write the OCI archive `target` of image `name`. `work` is a folder for what comes between."""
     recipe = RECIPES[name]
     entries = list(recipe.base)
-    if recipe.package:
-        entries += debian.unpack(recipe.package, work / f"{name}.packages")
+    if recipe.packages:
+        entries += debian.unpack(recipe.packages, work / f"{name}.packages")
     entries += [
         Entry(path, programs[program], xattrs=recipe.xattrs)
         for program, path in recipe.programs.items()
@@ -95,6 +125,6 @@ def make_image(
     if recipe.user:
         settings["User"] = recipe.user
     if recipe.entrypoint:
-        settings["Entrypoint"] = [recipe.entrypoint]
+        settings["Entrypoint"] = list(recipe.entrypoint)
     write_image(target, reference, architecture, layer, settings)
     layer.unlink()

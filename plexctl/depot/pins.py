@@ -31,7 +31,7 @@ class Download:
     url: str  # with {version} and {arch}
     sha256: Mapping[str, str] = field(default_factory=dict)  # by architecture
     artifact: str | None = None
-    members: Mapping[str, str] = field(default_factory=dict)  # artifact -> path in the archive
+    members: Mapping[str, str] = field(default_factory=dict)  # artifact -> path in it, with {arch}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class FilePin:
     url: str
     module: str = ""  # empty: it cannot be had from a module
     source: str = ""  # the Go module's path
-    path: str = ""  # a folder in it, all of whose YAML is the file
+    path: str = ""  # in it: the file, or a folder all of whose YAML is the file
 
     def __post_init__(self) -> None:
         if self.module and not (self.source and self.path):

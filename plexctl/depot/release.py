@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import tarfile
 import threading
@@ -78,7 +79,7 @@ class Release:
                 locked[url] = found
             elif expected != found:
                 raise mismatch(f"{url.rpartition('/')[2]} {version}", expected, found, url)
-            return _unpacked(download, file, work)
+            return _unpacked(download, file, work, arch)
 
         with reporter.step(f"download {component.name} {version}") as step:
             files: dict[str, Path] = {}
@@ -107,7 +108,8 @@ class Release:
         found = self._web.download(pin.url, work / name)
         self._lock.check(pin.url, found)
         locked[pin.url] = found
-        return Made(name, pin.url.split("/")[-2], work / name, 0o644)
+        version = next(part for part in pin.url.split("/") if re.fullmatch(r"v\d[\w.-]*", part))
+        return Made(name, version, work / name, 0o644)
 
     def _image(self, reference: str, component: Component, target: Path, progress: Progress) -> str:
         """Write the OCI archive of an image, as its registry has it; returns its digest."""
@@ -166,21 +168,22 @@ def _first_url(component: Component) -> str:
     return f"https://{next(iter(component.images.values())).reference.partition('/')[0]}/v2/"
 
 
-def _unpacked(download: Download, file: Path, work: Path) -> dict[str, Path]:
+def _unpacked(download: Download, file: Path, work: Path, arch: str) -> dict[str, Path]:
     """The artifacts of a download whose checksum is right."""
     if download.artifact:
         return {download.artifact: file.rename(work / download.artifact)}
     try:
-        return _members(download, file, work)
+        return _members(download, file, work, arch)
     except tarfile.TarError as error:
         raise PlexError(f"{download.url} is no archive", details=[str(error)]) from error
 
 
-def _members(download: Download, file: Path, work: Path) -> dict[str, Path]:
+def _members(download: Download, file: Path, work: Path, arch: str) -> dict[str, Path]:
     files = {}
     with tarfile.open(file) as archive:
         members = {member.name.removeprefix("./"): member for member in archive}
-        for name, path in download.members.items():
+        for name, pattern in download.members.items():
+            path = pattern.format(arch=arch)
             content = archive.extractfile(members[path]) if path in members else None
             if content is None:
                 raise PlexError(f"{download.url} has no file {path}")

@@ -194,6 +194,11 @@ def bootstrap_token(seed: RootSeed, plex: str, epoch: int) -> Secret:
     return Secret("".join((*characters[:6], ".", *characters[6:])).encode())
 
 
+def argocd_redis_password(seed: RootSeed, plex: str, epoch: int) -> Secret:
+    """What the programs of Argo CD in a plex reach their cache with: 64 hex digits."""
+    return Secret(seed.derive("argocd", "redis", plex, str(epoch)).hex().encode())
+
+
 def ca_cert_hash(certificate: bytes) -> str:
     """What `kubeadm join --discovery-token-ca-cert-hash` wants of a CA's PEM: "sha256:<hex>"."""
     public = x509.load_pem_x509_certificate(certificate).public_key()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 WAITS = ("DependencyNotReady", "Progressing", "ProgressingWithRetry", "ArtifactNotFound")
@@ -65,6 +65,18 @@ class Apps:
             and all(app.sync in settled for app in self.apps)
             and all(workload.ready for workload in self.workloads)
         )
+
+    def after(self, before: Apps) -> Apps:
+        """As seen after `before`: what failed then and is only being tried again fails still."""
+        same = self.source and before.source and self.source.revision == before.source.revision
+        failed = {app.name: app for app in before.apps if app.sync is Sync.FAILED}
+        if not same or not failed:
+            return self
+        apps = tuple(
+            failed[app.name] if app.sync is Sync.PROGRESSING and app.name in failed else app
+            for app in self.apps
+        )
+        return replace(self, apps=apps)
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -213,7 +213,7 @@ def _environment(plex: Plex, program: Program) -> list[dict[str, Any]]:
     if program.asks_api:
         variables["KUBERNETES_SERVICE_HOST"] = str(master(plex).address.ip)
         variables["KUBERNETES_SERVICE_PORT"] = str(API_PORT)
-    own = [
+    own: list[dict[str, Any]] = [
         {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         *({"name": name, "value": value} for name, value in variables.items()),
     ]

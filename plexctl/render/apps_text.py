@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.render.tables import count, table
-from plexctl.workflow.results import AppsResult, DiffResult, PushResult
+from plexctl.workflow.results import AppRow, AppsResult, DiffResult, PushResult
 
 SHOWN = 90
 """Characters of a message in a table; `--json` has all of it."""
@@ -11,8 +11,7 @@ SHOWN = 90
 
 def apps_text(result: AppsResult) -> str:
     rows = [
-        (row.kind, row.name, row.state, short(row.revision), cut(row.message))
-        for row in result.rows
+        (row.kind, row.name, row.state, short(row.revision), cut(_told(row))) for row in result.rows
     ]
     lines = [table(("KIND", "NAME", "STATE", "REVISION", "MESSAGE"), rows)] if rows else []
     if result.failures:
@@ -20,6 +19,11 @@ def apps_text(result: AppsResult) -> str:
     elif not rows:
         lines.append(f"{result.plex}: Flux has nothing to apply")
     return "\n".join(lines)
+
+
+def _told(row: AppRow) -> str:
+    """What Flux says of what is ready is its revision once more."""
+    return "" if row.revision and row.state == "ready" else row.message
 
 
 def push_text(result: PushResult) -> str:

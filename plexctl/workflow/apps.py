@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyrage
 import yaml
 
-from plexctl.bootstrap import flux
+from plexctl.bootstrap import argocd, flux, gitops
 from plexctl.clients.kube import Kube
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
 from plexctl.keys.age import identity_file, sops_identity, sops_recipient
 from plexctl.keys.lab import LabKeys, deploy_key
+from plexctl.keys.pki import argocd_redis_password
 from plexctl.model.apps import Apps
 from plexctl.model.events import Outcome
 from plexctl.model.files import write_private
-from plexctl.model.gitops import Gitops, SourceKind
+from plexctl.model.gitops import Engine, Gitops, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
+from plexctl.plan import argocd_install, argocd_sync, flux_install, flux_sync
 from plexctl.plan.documents import Document
-from plexctl.plan.flux_install import install
-from plexctl.plan.flux_sync import KINDS, SourceKeys, sync
+from plexctl.plan.flux_sync import SourceKeys
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import stored_components
 from plexctl.workflow.run import Run
@@ -31,56 +33,95 @@ from plexctl.workflow.tree import push_tree
 TOKEN = "git-token.age"  # noqa: S105 - the name of a file
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Protocol):
     """What is applied to a plex once its API answers, made before there is one."""
 
+    def put(self, kube: Kube, run: Run) -> None: ...
+
+    def wait(self, kube: Kube, run: Run) -> Apps: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FluxDelivery:
+    plex: str
     install: tuple[Document, ...]
     crds: tuple[Document, ...]
     sync: tuple[Document, ...]
     kind: str  # of the source
     digest: str | None  # of what was pushed; None: the source is somebody else's
 
+    def put(self, kube: Kube, run: Run) -> None:
+        with run.step("Flux") as step:
+            changed = gitops.install(kube, self.install, self.crds, self.sync)
+            if self.digest is not None:
+                flux.request(kube, self.kind)
+            step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
-def prepare(ctx: Context, plex: Plex, gitops: Gitops, run: Run) -> Delivery:
+    def wait(self, kube: Kube, run: Run) -> Apps:
+        return flux.watch(kube, self.plex, self.kind, run, self.digest).wait()
+
+
+@dataclass(frozen=True, slots=True)
+class ArgocdDelivery:
+    plex: str
+    install: tuple[Document, ...]
+    crds: tuple[Document, ...]
+    sync: tuple[Document, ...]
+
+    def put(self, kube: Kube, run: Run) -> None:
+        with run.step("Argo CD") as step:
+            changed = gitops.install(kube, self.install, self.crds, self.sync)
+            step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
+
+    def wait(self, kube: Kube, run: Run) -> Apps:
+        return argocd.watch(kube, self.plex, run).wait()
+
+
+def prepare(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> Delivery:
     """Push the lab's tree if that is the source, and compute all that is applied.
 
-    The depot must have Flux: the node's image was made of it.
+    The depot must have the engine: the node's image was made of it.
     """
+    match wanted.engine:
+        case Engine.FLUX:
+            return _flux(ctx, plex, wanted, run)
+        case Engine.ARGOCD:
+            return _argocd(ctx, plex, wanted)
+
+
+def _flux(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> FluxDelivery:
     digest = None
-    if gitops.source.kind is SourceKind.REGISTRY:
+    if wanted.source.kind is SourceKind.REGISTRY:
         with run.step("push apps/ and clusters/ to the lab's registry") as step:
             digest, new = push_tree(ctx, plex)
             step.end(Outcome.CHANGED if new else Outcome.UNCHANGED, flux.short(digest))
-    stored = stored_components(ctx, ctx.pins.release(plex.kubernetes), ("flux",))
-    if stored is None:
-        raise PlexError("the depot has no Flux", hint="`plexctl depot fill`")
-    return Delivery(
-        install(plex, _images(ctx, plex, stored["flux"])),
-        _crds(stored["flux"]),
-        sync(plex, gitops, ctx.lab.registry, source_keys(ctx, plex, gitops)),
-        KINDS[gitops.source.kind],
+    stored = _stored(ctx, plex, "flux")
+    return FluxDelivery(
+        plex.name,
+        flux_install.install(plex, _images(ctx, plex, stored)),
+        _crds(stored),
+        flux_sync.sync(plex, wanted, ctx.lab.registry, source_keys(ctx, plex, wanted)),
+        flux_sync.KINDS[wanted.source.kind],
         digest,
     )
 
 
-def deliver(kube: Kube, delivery: Delivery, run: Run) -> None:
-    """Put Flux and its orders into the cluster; its API must answer."""
-    with run.step("Flux") as step:
-        changed = flux.install(kube, delivery.install, delivery.crds, delivery.sync)
-        if delivery.digest is not None:
-            flux.request(kube, delivery.kind)
-        step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
+def _argocd(ctx: Context, plex: Plex, wanted: Gitops) -> ArgocdDelivery:
+    stored = _stored(ctx, plex, "argocd")
+    keys = source_keys(ctx, plex, wanted)
+    password = argocd_redis_password(ctx.seed, plex.name, plex.epoch)
+    hosts = argocd_sync.known_hosts(keys)
+    return ArgocdDelivery(
+        plex.name,
+        argocd_install.install(plex, wanted, _images(ctx, plex, stored), password, hosts),
+        _crds(stored),
+        argocd_sync.sync(plex, wanted, ctx.lab.registry, keys),
+    )
 
 
-def await_apps(kube: Kube, plex: Plex, delivery: Delivery, run: Run) -> Apps:
-    """Wait until the apps are there, or fail for good."""
-    return flux.SyncWatch(kube, plex.name, delivery.kind, run, delivery.digest).wait()
-
-
-def source_keys(ctx: Context, plex: Plex, gitops: Gitops) -> SourceKeys:
-    """What Flux decrypts, reaches and checks its source with."""
-    source = gitops.source
+def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
+    """What an engine reaches and checks its source with, and decrypts what it finds there."""
+    source = wanted.source
     access: dict[str, Secret | bytes] = {}
     match source.kind:
         case SourceKind.REGISTRY:
@@ -128,9 +169,16 @@ def read_token(ctx: Context, plex: Plex) -> Secret | None:
         ) from None
 
 
+def _stored(ctx: Context, plex: Plex, component: str) -> Stored:
+    found = stored_components(ctx, ctx.pins.release(plex.kubernetes), (component,))
+    if found is None:
+        raise PlexError(f"the depot has no {component}", hint="`plexctl depot fill`")
+    return found[component]
+
+
 def _images(ctx: Context, plex: Plex, stored: Stored) -> Mapping[str, str]:
-    """References of the controllers whose images the depot has."""
-    component = ctx.pins.release(plex.kubernetes).component("flux")
+    """References of the images of a component that the depot has."""
+    component = ctx.pins.release(plex.kubernetes).component(stored.component)
     there = {artifact.name for artifact in stored.artifacts}
     return {
         name: image.reference for name, image in component.images.items() if f"{name}.tar" in there

@@ -17,7 +17,7 @@ from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources import Instance
 from plexctl.provision.engine import Action, Change
 from plexctl.workflow.access import write_access_files
-from plexctl.workflow.apps import await_apps, deliver, prepare
+from plexctl.workflow.apps import prepare
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
@@ -65,7 +65,7 @@ def converge(
         seconds: dict[str, float] = {}
         if delivery:
             _await(watch.api_answers(), "api", seconds, run)
-            deliver(kube, delivery, run)
+            delivery.put(kube, run)
         if not waiting:
             return Converged(told(changes), seconds)
         if any(node.role is not Role.PLAIN for node in plan.nodes):
@@ -76,7 +76,7 @@ def converge(
             }.items():
                 if name not in seconds:
                     _await(condition, name, seconds, run)
-        apps = await_apps(kube, plex, delivery, run) if delivery else None
+        apps = delivery.wait(kube, run) if delivery else None
         if apps:
             seconds["apps"] = run.seconds()
     return Converged(told(changes), seconds, apps)

@@ -32,14 +32,20 @@ Wanted = dict[tuple[str, str], NodeType]
 def fill(ctx: Context, sources: Sources) -> DepotResult:
     """Have all components of every version of Kubernetes that a plex of the lab has.
 
-    Those that are there are verified; where there is no plex, the newest version counts.
+    Those that are there are verified; where there is no plex, the newest version counts. Argo CD,
+    which takes as long to build as Kubernetes, is had only where a plex has it.
     """
     store = Depot(depot(ctx).root, sources)
     with start(ctx.lab.state, "fill", WHOLE_LAB, ctx.listener) as run:
         for version in versions(ctx):
             release = ctx.pins.release(version)
-            store.fill(release, tuple(release.components), run)
+            store.fill(release, [name for name in release.components if _useful(ctx, name)], run)
     return contents(ctx)
+
+
+def _useful(ctx: Context, component: str) -> bool:
+    engines = {plex.gitops.engine for plex in ctx.lab.plexes.values() if plex.gitops}
+    return component != Engine.ARGOCD or Engine.ARGOCD in engines
 
 
 def contents(ctx: Context) -> DepotResult:

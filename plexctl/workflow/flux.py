@@ -88,8 +88,8 @@ def key(ctx: Context, plex: Plex) -> FluxKeyResult:
 
 
 def token(ctx: Context, plex: Plex, secret: Secret) -> TokenResult:
-    """Keep what Flux reads an https source with; the next `up` hands it over."""
-    gitops = flux_of(plex)
+    """Keep what an https source is read with, by any engine; the next `up` hands it over."""
+    gitops = _gitops_of(plex)
     if gitops.source.kind is not SourceKind.HTTPS:
         raise UsageError(
             f"the apps of {plex.name} come from {gitops.source.url or 'the registry'}",
@@ -101,13 +101,18 @@ def token(ctx: Context, plex: Plex, secret: Secret) -> TokenResult:
 
 def flux_of(plex: Plex) -> Gitops:
     """The gitops of a plex that has Flux; UsageError for any other."""
+    gitops = _gitops_of(plex)
+    if gitops.engine is not Engine.FLUX:
+        raise UsageError(f"the apps of {plex.name} are brought up by {gitops.engine}")
+    return gitops
+
+
+def _gitops_of(plex: Plex) -> Gitops:
     if plex.gitops is None:
         raise UsageError(
             f"nothing brings up the apps of {plex.name}",
             hint=f"`plexctl init --gitops {plex.name}` writes what it takes",
         )
-    if plex.gitops.engine is not Engine.FLUX:
-        raise UsageError(f"the apps of {plex.name} are brought up by {plex.gitops.engine}")
     return plex.gitops
 
 
@@ -120,7 +125,7 @@ def _waited(
 ) -> AppsResult:
     if not waiting:
         return apps_result(plex.name, _apps(kube, gitops))
-    watch = flux.SyncWatch(kube, plex.name, KINDS[gitops.source.kind], run, digest)
+    watch = flux.watch(kube, plex.name, KINDS[gitops.source.kind], run, digest)
     return apps_result(plex.name, watch.wait())
 
 

@@ -35,6 +35,10 @@ FLUX = "kustomize-controller"
 
 VARIABLE = re.compile(r"\$(\$)?\{(\w+)(?::?[=-]([^}]*))?\}")
 NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
+POLICY = "kustomize.toolkit.fluxcd.io/ssa"
+KEEPING = ("IfNotPresent", "Ignore")
+"""Values of POLICY with which Flux leaves what is there as it is."""
+
 DISABLED = "kustomize.toolkit.fluxcd.io/substitute"
 
 
@@ -92,7 +96,10 @@ class _Builder:
         folder = self.lab / str(spec.get("path", "."))
         if not folder.is_dir():
             raise PlexError(f"there is no folder {folder.relative_to(self.lab)}")
-        built = process.run((self.kubectl, "kustomize", folder), timeout=60)
+        built = process.run((self.kubectl, "kustomize", folder), timeout=60, check=False)
+        if built.code != 0:
+            text = " ".join(built.stderr.replace(f"{self.lab}/", "").split())
+            raise PlexError(text.removeprefix("error: "))
         for document in yaml.safe_load_all(built.stdout):
             if not document:
                 continue
@@ -141,6 +148,8 @@ def _compare(kube: Kube, app: str, document: Document) -> ObjectDiff | None:
     named = _named(document["kind"], metadata.get("namespace", ""), metadata["name"])
     try:
         before = kube.read(kube.path(document))
+        if before and metadata.get("annotations", {}).get(POLICY) in KEEPING:
+            return None
         after = kube.apply(document, manager=FLUX, dry_run=True)
     except RefusedError as error:
         return ObjectDiff(app, named, "!", error.summary)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
+from plexctl.clients.incus import Incus
 from plexctl.clients.lab_registry import LabRegistry
 from plexctl.errors import PlexError, UsageError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Outcome
-from plexctl.model.observed import HostState
+from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.registry import Registry
+from plexctl.plan.registry import DATA
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Change, Wishes
 from plexctl.workflow.baking import bake_types
@@ -71,18 +73,18 @@ def registry_status(ctx: Context) -> RegistryResult:
     rows = []
     for name, state in states.items():
         seen = state.instances.get(registry.name)
-        stored = registry.name in state.volumes
-        used = ctx.hosts[name].volume_used(registry.name) if stored else None
-        rows.append(RegistryRow(name, seen.status if seen else "missing", used))
+        status = seen.status if seen else "missing"
+        used = _used(ctx.hosts[name], registry) if status == RUNNING else None
+        rows.append(RegistryRow(name, status, used))
     api, repositories = "answers", tuple[str, ...]()
-    if any(row.instance == "Running" for row in rows):
+    if any(row.instance == RUNNING for row in rows):
         try:
             repositories = _pushed(registry, door(ctx, registry).repositories())
         except PlexError as error:
             api = " ".join((error.summary, *error.details))
     else:
         api = "does not run"
-    well = api == "answers" and all(row.instance == "Running" for row in rows)
+    well = api == "answers" and all(row.instance == RUNNING for row in rows)
     upstreams = dict(registry.upstreams)
     return RegistryResult(
         registry.name, registry.endpoint, well, api, upstreams, tuple(rows), repositories
@@ -173,6 +175,12 @@ class _Answers:
                 shown = error.summary
             lines += (f"{host}: {line}" for line in shown.splitlines())
         return tuple(lines)
+
+
+def _used(incus: Incus, registry: Registry) -> int | None:
+    """Bytes on its disk. Few pools count them, but there are not many files."""
+    done = incus.execute(registry.name, ("du", "--summarize", "--block-size=1", DATA), timeout=60)
+    return int(done.stdout.split()[0]) if done.code == 0 else None
 
 
 def _pushed(registry: Registry, repositories: tuple[str, ...]) -> tuple[str, ...]:

@@ -250,7 +250,7 @@ class RegistryRow:
 
     host: str
     instance: str  # "Running", "Stopped", "missing"
-    used: int | None  # bytes; None: the pool does not say
+    used: int | None  # bytes; None: it does not run
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,6 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
         flux = module(f"flux-{name}", f"github.com/fluxcd/{name}", folder / name)
         known.add_crds(documents(*(flux / "config" / "crd" / "bases").glob("*.yaml")))
     known.add_crds(documents(*(CHECKOUT / "tests" / "schemas").glob("*.yaml")))
-    known.add_crds(documents(CHECKOUT / "apps" / "helm-controller" / "crd.yaml"))
     return known
 
 

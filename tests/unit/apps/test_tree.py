@@ -93,10 +93,25 @@ def test_every_app_can_be_built_by_itself() -> None:
         assert (folder / "kustomization.yaml").is_file(), folder
 
 
-def test_charts_say_that_they_need_their_controller() -> None:
+def test_apps_from_charts_say_so() -> None:
     table = (CHECKOUT / "apps" / "README.md").read_text()
     for folder in FOLDERS:
         if any(item["kind"] == "HelmRelease" for item in manifests(folder)):
             row = re.search(rf"^\| `{folder.name}` \|.*$", table, re.MULTILINE)
             assert row is not None
-            assert "`helm-controller`" in row[0]
+            assert "charts; " in row[0]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_app_says_how_argo_finds_it(folder: Path) -> None:
+    (config,) = documents(folder / "config.yml")
+
+    assert config.keys() - {"patches"} == {"name", "namespace", "path", "plexes"}
+    assert (config["name"], config["path"]) == (folder.name, f"apps/{folder.name}")
+    items = [item for item in manifests(folder) if "metadata" in item]
+    spaces = {item["metadata"].get("namespace") for item in items}
+    spaces |= {item["metadata"]["name"] for item in items if item["kind"] == "Namespace"}
+    kustomization = next(documents(folder / "kustomization.yaml"))
+    assert config["namespace"] in spaces | {kustomization.get("namespace")}
+    charts = any(item["kind"] == "HelmRelease" for item in items)
+    assert not (charts and config["plexes"]), "nothing but Flux renders its chart"

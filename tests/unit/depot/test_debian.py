@@ -50,7 +50,7 @@ echo no > usr/lib/x/gconv/BIG5.so
     )
     monkeypatch.setenv("PATH", f"{path}:/usr/bin:/bin")
 
-    entries = {entry.path: entry for entry in debian.unpack("nftables", tmp_path / "work")}
+    entries = {entry.path: entry for entry in debian.unpack(("nftables",), tmp_path / "work")}
     assert set(entries) == {
         *debian.MERGED,
         "usr/lib/x/libc.so.6",

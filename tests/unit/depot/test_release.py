@@ -11,11 +11,21 @@ import pytest
 
 from plexctl.clients import web
 from plexctl.clients.web import Web
-from plexctl.depot.pins import KubernetesRelease
+from plexctl.depot.pins import KubernetesRelease, load_pins
 from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
-from tests.unit.depot.support import CONTAINERD, CTR, KUBEADM, KUBELET, Server, Told, files_in, sha
+from tests.unit.depot.support import (
+    CONTAINERD,
+    CTR,
+    KUBEADM,
+    KUBELET,
+    Server,
+    Told,
+    archive_of,
+    files_in,
+    sha,
+)
 
 KUBEADM_PATH = "/dl.k8s.io/v1.36.3/amd64/kubeadm"
 KUBELET_PATH = "/dl.k8s.io/v1.36.3/amd64/kubelet"
@@ -227,3 +237,17 @@ def test_a_download_tells_its_progress(site: Server, tmp_path: Path) -> None:
     assert shares == sorted(shares)
     assert len(shares) == 3
     assert shares[-1] == 1
+
+
+def test_a_member_may_be_in_a_folder_of_the_architecture(
+    pins_folder: Path, site: Server, tmp_path: Path, told: Told
+) -> None:
+    pins = pins_folder / "pins.yaml"
+    packed = archive_of(**{"amd64-ctr": CTR})
+    text = pins.read_text().replace("{ctr: bin/ctr}", '{ctr: "bin/{arch}-ctr"}')
+    pins.write_text(text.replace(sha(CONTAINERD), sha(packed)))
+    site.pages[CONTAINERD_PATH] = packed
+    release = load_pins(pins_folder, "amd64").release("1.36.3")
+
+    (stored,) = Depot(tmp_path / "depot", site.sources()).fill(release, ["containerd"], told)
+    assert stored.artifact("ctr").path.read_bytes() == CTR

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from plexctl.bake.bake import BakedImage
+from plexctl.clients.process import Finished
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UsageError
@@ -40,13 +41,14 @@ IMAGE = "plex-registry-0123456789ab"
 
 @dataclass
 class Incus:
-    """A host whose kernel is known, and whose volume has something on it."""
+    """A host whose kernel is known, and where something is on the disk."""
 
     def facts(self) -> HostFacts:
         return HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
 
-    def volume_used(self, name: str) -> int:
-        return 5 << 20
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+        assert argv[0] == "du"
+        return Finished(argv, 0, f"{5 << 20}\t/var/lib/registry\n", "")
 
 
 @dataclass

@@ -1,0 +1,59 @@
+"""How Helm is called: with nothing of the user's, and with values where nobody sees them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients import helm
+from plexctl.errors import PlexError
+
+FAKE = """#!{python}
+import json, os, sys
+values = json.load(sys.stdin)
+if values.get("broken"):
+    sys.exit("Error: template: tiny/templates/map.yaml:1: broken")
+print("---\\n# Source: empty\\n---")
+print(json.dumps({{"kind": "Seen", "argv": sys.argv[1:], "env": dict(os.environ), "is": values}}))
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Path:
+    program = tmp_path / "helm"
+    program.write_text(FAKE.format(python=sys.executable))
+    program.chmod(0o755)
+    return program
+
+
+def test_documents_come_out_and_nothing_of_the_user_goes_in(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELM_NAMESPACE", "theirs")
+    monkeypatch.setenv("KUBECONFIG", "/theirs")
+    chart = tmp_path / "tiny-1.2.3.tgz"
+    made = helm.template(fake, chart, "tiny", "here", {"a": 1}, kubernetes="1.36.3")
+
+    (seen,) = made
+    assert seen["is"] == {"a": 1}
+    assert " ".join(seen["argv"]) == (
+        f"template tiny {chart} --namespace here --include-crds --skip-tests --values - "
+        "--kube-version 1.36.3"
+    )
+    mine = {name for name in seen["env"] if not name.startswith(("LC_", "PYTHON"))}
+    assert mine == {
+        *(f"HELM_{one}" for one in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "PLUGINS")),
+        "HOME",
+        "KUBECONFIG",
+    }
+    assert not Path(seen["env"]["HOME"]).exists()
+    assert "theirs" not in json.dumps(seen["env"])
+
+
+def test_a_chart_that_does_not_render_is_said(fake: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlexError, match=r"tiny\.tgz does not render") as caught:
+        helm.template(fake, tmp_path / "tiny.tgz", "tiny", "here", {"broken": True})
+    assert "map.yaml:1: broken" in caught.value.details[-1]

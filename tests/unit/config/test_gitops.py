@@ -1,0 +1,39 @@
+"""What a plex may say of Argo CD."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plexctl.config.load import load_lab
+from plexctl.model.gitops import Engine, SourceKind
+
+from .test_load import VERSIONS, lab, plex_faults
+
+
+def test_argo_reads_git(tmp_path: Path) -> None:
+    text = "gitops: {engine: argocd, source: 'https://git.example.org/lab.git', branch: lab}"
+    plex = load_lab(lab(tmp_path, clusters__demo__plex=text), VERSIONS).plexes["demo"]
+
+    assert plex.gitops is not None
+    assert (plex.gitops.engine, plex.gitops.source.kind) == (Engine.ARGOCD, SourceKind.HTTPS)
+    layers = {layer.name for layer in plex.type.layers}
+    assert "argocd" in layers
+    assert "flux" not in layers
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("source: oci://a.org/b", "Argo CD reads git only (name an ssh:// or https:// repository"),
+        ("source: oci://a.org/b", "decrypts nothing: secrets of SOPS in it stay as they are"),
+        ("source: https://a.org/b, verify: clusters/hosts.yaml", "checks no signatures here"),
+        ("source: https://a.org/b, path: clusters/demo", "is Flux': Argo CD applies each app"),
+    ],
+)
+def test_what_only_flux_does_is_refused(tmp_path: Path, fields: str, said: str) -> None:
+    found = plex_faults(tmp_path, f"gitops: {{engine: argocd, {fields}}}")
+
+    assert len(found) == 1
+    assert said in found[0]

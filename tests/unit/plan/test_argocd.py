@@ -1,0 +1,141 @@
+"""What Argo CD is told, to the byte."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plexctl.keys.pki import argocd_redis_password
+from plexctl.keys.seed import RootSeed
+from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.plex import Plex
+from plexctl.model.secret import Secret
+from plexctl.plan import argocd_install, argocd_sync, flux_sync
+from plexctl.plan.documents import Document, dump
+from plexctl.plan.flux_sync import SourceKeys
+
+from .test_plan import GOLDEN
+
+URL = "ssh://git@git.example.org/lab.git"
+IMAGES = {"argocd": "quay.io/argoproj/argocd:v3", "redis": "docker.io/library/redis:8"}
+KEYS = SourceKeys(
+    Secret(b"AGE-SECRET-KEY-1"),
+    {"identity": Secret(b"PRIVATE"), "identity.pub": b"ssh-ed25519 A", "known_hosts": b"git A\n"},
+)
+
+
+@pytest.fixture
+def gitops() -> Gitops:
+    source = AppSource(SourceKind.SSH, URL, known_hosts=Path("known_hosts"))
+    return Gitops(Engine.ARGOCD, source, "clusters/demo", 60)
+
+
+@pytest.fixture
+def installed(demo: Plex, gitops: Gitops) -> tuple[Document, ...]:
+    return argocd_install.install(demo, gitops, IMAGES, Secret(b"PASSWORD"), b"git A\n")
+
+
+def of(documents: tuple[Document, ...], kind: str) -> dict[str, Any]:
+    return {one["metadata"]["name"]: one for one in documents if one["kind"] == kind}
+
+
+def decoded(secret: Document) -> dict[str, str]:
+    return {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+
+
+def test_argo_is_what_it_always_was(
+    demo: Plex, gitops: Gitops, installed: tuple[Document, ...]
+) -> None:
+    """As for a plex: GOLDEN=write pytest tests/unit/plan"""
+    golden = GOLDEN / "argocd.yaml"
+    text = dump(*installed, *argocd_sync.sync(demo, gitops, None, KEYS))
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_keys_are_in_secrets_alone(
+    demo: Plex, gitops: Gitops, installed: tuple[Document, ...]
+) -> None:
+    documents = (*installed, *argocd_sync.sync(demo, gitops, None, KEYS))
+    others = json.dumps([one for one in documents if one["kind"] != "Secret"])
+
+    for key in ("PASSWORD", "PRIVATE", "AGE-SECRET-KEY"):
+        assert key not in others
+        assert base64.b64encode(key.encode()).decode() not in others
+    assert decoded(of(installed, "Secret")["argocd-redis"])["redis.conf"].endswith(
+        "\nrequirepass PASSWORD\n"
+    )
+
+
+def test_every_reference_leads_somewhere(installed: tuple[Document, ...]) -> None:
+    accounts, secrets = of(installed, "ServiceAccount"), of(installed, "Secret")
+    maps = of(installed, "ConfigMap")
+    workloads = {**of(installed, "Deployment"), **of(installed, "StatefulSet")}
+
+    assert workloads.keys() == accounts.keys()
+    for name, workload in workloads.items():
+        pod = workload["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == name
+        (container,) = pod["containers"]
+        assert container["image"] in IMAGES.values()
+        volumes = {one["name"]: one for one in pod["volumes"]}
+        assert {mount["name"] for mount in container["volumeMounts"]} == volumes.keys()
+        for volume in volumes.values():
+            if "secret" in volume:
+                data = secrets[volume["secret"]["secretName"]]["data"]
+                assert {item["key"] for item in volume["secret"]["items"]} <= data.keys()
+            assert volume.get("configMap", {"name": "argocd-cm"})["name"] in maps
+    for service in of(installed, "Service").values():
+        target = service["spec"]["selector"]["app.kubernetes.io/name"]
+        assert target in workloads
+    settings = maps["argocd-cmd-params-cm"]["data"]
+    for key in ("redis.server", "repo.server"):
+        host, _, port = settings[key].partition(":")
+        ports = of(installed, "Service")[host]["spec"]["ports"]
+        assert int(port) in {one["port"] for one in ports}
+
+
+def test_a_token_is_what_https_is_read_with(demo: Plex, gitops: Gitops) -> None:
+    source = AppSource(SourceKind.HTTPS, "https://git.example.org/lab.git", tag="v1")
+    keys = SourceKeys(Secret(b"x"), {"username": b"git", "password": Secret(b"TOKEN")})
+    documents = argocd_sync.sync(demo, replace(gitops, source=source), None, keys)
+
+    (secret,) = of(documents, "Secret").values()
+    assert decoded(secret) == {
+        "type": "git",
+        "url": source.url,
+        "username": "git",
+        "password": "TOKEN",
+    }
+    spec = of(documents, "ApplicationSet")["apps"]["spec"]
+    assert spec["template"]["spec"]["source"]["targetRevision"] == "v1"
+    assert argocd_sync.known_hosts(keys) == b""
+
+
+def test_what_anyone_may_read_needs_no_secret(demo: Plex, gitops: Gitops) -> None:
+    source = AppSource(SourceKind.HTTPS, "https://git.example.org/lab.git")
+    documents = argocd_sync.sync(demo, replace(gitops, source=source), None, SourceKeys(KEYS.age))
+
+    assert [one["kind"] for one in documents] == ["AppProject", "ApplicationSet"]
+
+
+def test_facts_are_those_of_flux(demo: Plex, gitops: Gitops) -> None:
+    facts = flux_sync.facts(demo, gitops, None)
+    assert facts.pop("PLEX_SOURCE_KIND") == "GitRepository"  # of Flux
+    assert argocd_sync.facts(demo, gitops, None) == facts
+
+
+def test_the_password_belongs_to_plex_and_epoch() -> None:
+    seed = RootSeed(Secret(bytes(32)))
+    places = [("demo", 1), ("demo", 2), ("test", 1)]
+    made = {argocd_redis_password(seed, *place).reveal() for place in places}
+
+    assert len(made) == 3
+    assert all(len(one) == 64 for one in made)
