@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +20,8 @@ from plexctl.plan.flux_sync import NAME
 KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1"
 SOURCES = "/apis/source.toolkit.fluxcd.io/v1"
 PLURALS = {"GitRepository": "gitrepositories", "OCIRepository": "ocirepositories"}
+UNHEARD = 3.0
+"""Seconds after which an app has not heard of an artifact; they hear within a tenth of one."""
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 
 
@@ -42,12 +46,45 @@ def watch(
 ) -> SyncWatch:
     """Waits until Flux has applied `revision`, or the newest, and all of that runs."""
 
+    nudge = Nudge(kube)
+
     def look() -> Apps:
         found = apps(kube, kind, revision=revision)
+        nudge(found)
         _no_cycle(found)
         return found
 
     return SyncWatch(plex, look, reporter, f"plexctl flux status {plex}")
+
+
+@dataclass(slots=True)
+class Nudge:
+    """Tells Kustomizations of an artifact that they have not heard of, once for each artifact.
+
+    Where a tree has a circle of dependencies, Flux tells none of them of the next artifact, which
+    would be the one without it; they would look at their next interval only.
+    """
+
+    kube: Kube
+    _artifact: tuple[str, float] = ("", 0.0)
+    _told: bool = False
+
+    def __call__(self, seen: Apps) -> None:
+        revision = seen.source.revision if seen.source and seen.source.sync is Sync.READY else ""
+        if revision != self._artifact[0]:
+            self._artifact, self._told = (revision, time.monotonic()), False
+        late = [app.name for app in seen.apps if app.sync is Sync.PROGRESSING]
+        if not revision or self._told or time.monotonic() - self._artifact[1] < UNHEARD:
+            return
+        self._told = True
+        if late:
+            now = {REQUESTED: datetime.now(UTC).isoformat()}
+            for name in late:
+                self.kube.annotate(_kustomization(name), now)
+
+
+def _kustomization(name: str) -> str:
+    return f"{KUSTOMIZATIONS}/namespaces/{NAMESPACE}/kustomizations/{name}"
 
 
 def request(kube: Kube, kind: str, names: Iterable[str] = ()) -> None:
@@ -57,15 +94,13 @@ def request(kube: Kube, kind: str, names: Iterable[str] = ()) -> None:
     if not kube.annotate(source, now):
         raise PlexError("Flux has no source in this plex", hint="`plexctl up` puts it there")
     for name in names:
-        kube.annotate(f"{KUSTOMIZATIONS}/namespaces/{NAMESPACE}/kustomizations/{name}", now)
+        kube.annotate(_kustomization(name), now)
 
 
 def suspend(kube: Kube, kind: str, name: str, *, suspended: bool) -> bool:
     """Have Flux leave an app as it is, or go on; without a name the source. False: no such app."""
     path = (
-        f"{KUSTOMIZATIONS}/namespaces/{NAMESPACE}/kustomizations/{name}"
-        if name
-        else f"{SOURCES}/namespaces/{NAMESPACE}/{PLURALS[kind]}/{NAME}"
+        _kustomization(name) if name else f"{SOURCES}/namespaces/{NAMESPACE}/{PLURALS[kind]}/{NAME}"
     )
     return kube.patch(path, {"spec": {"suspend": suspended}})
 
