@@ -106,6 +106,7 @@ def _plex(
         groups=tuple(_group(group, types) for group in fields.groups),
         cluster=fields.kubeadm.cluster,
         proxy=fields.kubeadm.proxy,
+        durable=fields.durable,
         gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
 

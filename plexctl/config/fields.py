@@ -40,7 +40,9 @@ class HostFields:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryFields:
     name: str = entry(
-        values.NAME, "Name of its node and network; another one for each lab on a host.", "registry"
+        values.NETWORKED,
+        "Name of its node and network; another one for each lab on a host.",
+        "registry",
     )
     network: IPv4Network = entry(
         values.network(16, 29),
@@ -220,6 +222,13 @@ class PlexFields:
     domain: str = entry(values.DOMAIN, "DNS domain of its services.", "cluster.local")
     dns: DnsFields = entry(Record(DnsFields), "DNS of its services.", DnsFields())
     epoch: int = entry(whole(1, 10**6), "Another number makes new keys for all of the plex.", 1)
+    durable: bool = entry(
+        flag(),
+        "Whether etcd waits for the disk at each write, which costs seconds at the start. Without "
+        "it, a power cut of the host may cost the cluster's state (`replace master` makes it "
+        "anew); a crash of a node or of etcd does not.",
+        False,
+    )
     gitops: GitopsFields | None = entry(
         Record(GitopsFields), "What brings up its apps. Without it, nothing does.", None
     )

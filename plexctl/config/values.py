@@ -245,6 +245,11 @@ NAME = _matching(_LABEL, "a name", "a-z, 0-9 and -, with a letter or digit first
 DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "as in cluster.local")
 PACKAGE = _matching(r"[a-z0-9][-a-z0-9+.]+", "a package", "as in openssh-server")
 PATH = _matching(r"/.*", "an absolute path", "it begins with /")
+NETWORKED = _matching(
+    PLEX_NAME,
+    "a name that an interface can have",
+    "1 to 10 of a-z, 0-9 and -, with a letter first and last",
+)
 APP_SOURCE = Scalar(
     _parse_app_source,
     {"type": "string", "pattern": r"^(registry|(ssh|https|oci)://[^/\s]+/\S+)$"},

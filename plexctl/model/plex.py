@@ -99,6 +99,7 @@ class Plex:
     cluster: JsonText  # further fields of kubeadm's ClusterConfiguration
     proxy: JsonText  # further fields of KubeProxyConfiguration
     gitops: Gitops | None = None
+    durable: bool = False  # whether etcd waits for the disk at each write
 
     @property
     def size(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plexctl.model.hosts import HostFacts
-from plexctl.model.nodes import node
+from plexctl.model.nodes import MASTER_TAINT, node
 from plexctl.model.plex import Node, Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document, merge
@@ -117,6 +117,8 @@ def cluster_configuration(plex: Plex) -> Document:
         "controllerManager": _component(CONTROLLER_MANAGER),
         "scheduler": _component(SCHEDULER),
     }
+    if not plex.durable:
+        own["etcd"] = {"local": {"extraArgs": [{"name": "unsafe-no-fsync", "value": "true"}]}}
     user = json.loads(plex.cluster)
     merged = merge(own, user)
     # Lists of arguments and volumes add up; an argument of the user's wins by its name.
@@ -125,6 +127,11 @@ def cluster_configuration(plex: Plex) -> Document:
             both = _by_name(own[name].get(field, []), user.get(name, {}).get(field, []))
             if both:
                 merged[name][field] = both
+    both = _by_name(
+        *(each.get("etcd", {}).get("local", {}).get("extraArgs", []) for each in (own, user))
+    )
+    if both:
+        merged["etcd"]["local"]["extraArgs"] = both
     return merged
 
 
@@ -202,14 +209,19 @@ def audit_policy() -> Document:
 
 
 def coredns_patch(plex: Plex) -> Document:
-    """Laid over kubeadm's CoreDNS: as many as asked for, Ready a second after they answer."""
+    """Laid over kubeadm's CoreDNS: as many as asked for, Ready a second after they answer.
+
+    The first one is on the master: it is there first, and no worker that goes takes DNS with it.
+    """
     container = {"name": "coredns", "readinessProbe": {"periodSeconds": 1}}
-    return {
-        "spec": {
-            "replicas": plex.dns_replicas,
-            "template": {"spec": {"containers": [container]}},
-        }
-    }
+    on_master = {"matchExpressions": [{"key": MASTER_TAINT.key, "operator": "Exists"}]}
+    near = {"preferredDuringSchedulingIgnoredDuringExecution": [_weighted(on_master)]}
+    pod = {"affinity": {"nodeAffinity": near}, "containers": [container]}
+    return {"spec": {"replicas": plex.dns_replicas, "template": {"spec": pod}}}
+
+
+def _weighted(preference: Document) -> Document:
+    return {"weight": 100, "preference": preference}
 
 
 def _component(component: Component) -> Document:

@@ -190,5 +190,26 @@ def _crds(stored: Stored) -> tuple[Document, ...]:
     for artifact in stored.artifacts:
         if artifact.name.endswith(".crds.yaml"):
             loaded = yaml.load_all(artifact.path.read_bytes(), yaml.CSafeLoader)
-            documents += [document for document in loaded if document]
+            documents += [_terse(document) for document in loaded if document]
     return tuple(documents)
+
+
+def _terse(crd: Document) -> Document:
+    """A CRD without its prose, two thirds of it: the API reads all of it at each change of one."""
+    for version in crd["spec"]["versions"]:
+        _drop_descriptions(version.get("schema", {}).get("openAPIV3Schema", {}))
+    return crd
+
+
+def _drop_descriptions(schema: Document) -> None:
+    """From a JSON schema in place; a property that is called description stays."""
+    schema.pop("description", None)
+    for group in ("properties", "patternProperties"):
+        for part in schema.get(group, {}).values():
+            _drop_descriptions(part)
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(key), dict):
+            _drop_descriptions(schema[key])
+    for key in ("allOf", "anyOf", "oneOf"):
+        for part in schema.get(key, ()):
+            _drop_descriptions(part)

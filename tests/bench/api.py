@@ -39,6 +39,10 @@ class Api:
     def get(self, path: str) -> Any:
         return self._call("GET", path)
 
+    def text(self, path: str) -> str:
+        """What is at `path`, which need not be JSON: a page of a service, by the API's proxy."""
+        return self._answer("GET", path).text
+
     def create(self, path: str, body: dict[str, Any]) -> Any:
         return self._call("POST", path, body)
 
@@ -47,11 +51,19 @@ class Api:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
-            answer = self._session.request(method, self._server + path, json=body, timeout=TIMEOUT)
-            answer.raise_for_status()
-            return answer.json()
+            return self._answer(method, path, body).json()
         except requests.RequestException as error:
             raise NoAnswerError(str(error)) from error
+
+    def _answer(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> requests.Response:
+        try:
+            answer = self._session.request(method, self._server + path, json=body, timeout=TIMEOUT)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise NoAnswerError(str(error)) from error
+        return answer
 
 
 def _file(folder: Path, data: str) -> str:

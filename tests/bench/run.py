@@ -20,9 +20,24 @@ from types import FrameType
 
 import machine
 from observe import Cluster
-from side import BAKE, DNS, HELP, MASTER, MEASURES, PLAN, READY, WORKER, Results, Side, tell
+from side import (
+    APPS,
+    BAKE,
+    DNS,
+    HELP,
+    MASTER,
+    MEASURES,
+    PLAN,
+    PUSH,
+    READY,
+    WORKER,
+    Results,
+    Side,
+    tell,
+)
 from stats import FLOOR, PLEXCTL, Measure, document, rows, table
 
+from apps import Tree
 from plexctl.clients.process import run
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
@@ -38,12 +53,12 @@ BAKING, WORKING, ASKING = 7200.0, 600.0, 60.0
 TIMES = 3
 """How often a command that takes no time is called in one round."""
 
-IN_THE_WAY = f"^({PLEX}|{FLOOR})[0-9]+$"
+IN_THE_WAY = f"^(({PLEX}|{FLOOR})[0-9]+|{PLEX}reg)$"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 QUICK = (READY, DNS)
 BOTH = (READY, DNS, WORKER, MASTER)
-CHOICES = (*BOTH, PLAN, BAKE, HELP)
+CHOICES = (*BOTH, APPS, PUSH, PLAN, BAKE, HELP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,11 @@ def main(argv: Sequence[str]) -> int:
             for turn in range(1, options.runs + 1):
                 tell(f"round {turn} of {options.runs}")
                 one_round(lab, results, turn)
+        if results.wants(APPS, PUSH):
+            with gitops() as lab:
+                for turn in range(1, options.runs + 1):
+                    tell(f"apps, round {turn} of {options.runs}")
+                    apps(lab, results, turn)
     except KeyboardInterrupt:
         problem = "interrupted"
     except PlexError as error:
@@ -197,6 +217,44 @@ def one_round(lab: Lab, results: Results, turn: int) -> None:
         ask(lab, results, turn, BAKE, "bake")
     if results.wants(HELP):
         ask(lab, results, turn, HELP, "--help")
+
+
+@contextmanager
+def gitops() -> Iterator[Lab]:
+    """A lab whose plex has Flux and the app hello-world; its images and its registry are there."""
+    with tempfile.TemporaryDirectory(prefix="plexctl-bench-") as folder:
+        lab = Lab(Path(folder, "lab"), "", {"XDG_CONFIG_HOME": f"{folder}/home"})
+        hosts = lab.root / "clusters" / "hosts.yaml"
+        hosts.parent.mkdir(parents=True)
+        hosts.write_text(
+            "hosts: {local: {kind: incus}}\n"
+            f"registry: {{name: {PLEX}reg, network: 10.64.62.0/24}}\n"
+        )
+        run(lab.words("init", "--gitops", PLEX), timeout=ASKING, env=lab.environment)
+        tell("baking the image with Flux, and making the registry, if they are not there yet")
+        run(lab.words("bake", "-q"), timeout=BAKING, env=lab.environment)
+        try:
+            run(lab.words("registry", "up", "-q"), timeout=BAKING, env=lab.environment)
+            kubeconfig = str(lab.plexctl().cluster.kubeconfig)
+            words = lab.words("kubeconfig", PLEX, "--output", kubeconfig)
+            run(words, timeout=ASKING, env=lab.environment)
+            yield lab
+        finally:
+            run(lab.words("registry", "destroy", "-y", "-q"), timeout=WORKING, env=lab.environment)
+
+
+def apps(lab: Lab, results: Results, turn: int) -> None:
+    """A plex with its apps, and some pushes to it. It is gone afterwards."""
+    side = lab.plexctl()
+    folder = side.cluster.folder
+    tree = Tree(lab.root, side.cluster.kubeconfig, folder, folder / "log", lab.environment)
+    with destroyed(side), results.measuring(APPS, PLEXCTL, turn):
+        machine.rest()
+        results.add(APPS, PLEXCTL, turn, tree.answering(side.up))
+        for number in range(TIMES if results.wants(PUSH) else 0):
+            machine.rest()
+            words = lab.words("flux", "push", PLEX, "-q")
+            results.add(PUSH, PLEXCTL, turn, tree.live(words, f"change {turn}.{number}"))
 
 
 def ask(lab: Lab, results: Results, turn: int, measure: Measure, *words: str) -> None:

@@ -19,11 +19,13 @@ MEMORY = Measure("memory", "  memory of processes then", "MiB", 0)
 DNS = Measure("dns", "1+2: DNS answers a pod")
 WORKER = Measure("replace-worker", "replace of a worker: Ready")
 MASTER = Measure("replace-master", "replace of the master: all Ready")
+APPS = Measure("apps", "1+2 with Flux: hello-world answers")
+PUSH = Measure("push", "flux push: the change is live")
 PLAN = Measure("plan", "plan, nothing to do")
 BAKE = Measure("bake", "bake, nothing to do")
 HELP = Measure("help", "plexctl --help")
 
-MEASURES = (READY, PROCESSOR, MEMORY, DNS, WORKER, MASTER, PLAN, BAKE, HELP)
+MEASURES = (READY, PROCESSOR, MEMORY, DNS, WORKER, MASTER, APPS, PUSH, PLAN, BAKE, HELP)
 
 
 @dataclass(slots=True)

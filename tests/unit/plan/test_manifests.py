@@ -71,3 +71,16 @@ def test_the_audit_log_never_holds_a_body() -> None:
     levels = {rule["level"] for rule in kubeadm.audit_policy()["rules"]}
 
     assert levels == {"None", "Metadata"}
+
+
+def test_a_durable_plex_waits_for_the_disk(demo: Plex, images: dict[str, str]) -> None:
+    def command(plex: Plex) -> list[str]:
+        words = static_pods(plex, images)["etcd"]["spec"]["containers"][0]["command"]
+        return [str(word) for word in words]
+
+    own = JsonText(
+        '{"etcd": {"local": {"extraArgs": [{"name": "unsafe-no-fsync", "value": "x"}]}}}'
+    )
+    assert "--unsafe-no-fsync=true" in command(demo)
+    assert not [word for word in command(replace(demo, durable=True)) if "fsync" in word]
+    assert "--unsafe-no-fsync=x" in command(replace(demo, cluster=own))

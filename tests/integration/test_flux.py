@@ -1,0 +1,291 @@
+"""Apps: brought up by Flux from the lab's registry and from git, with their secrets, in order."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .git_server import commit, serving
+from .support import Answer, Cluster, Lab, eventually, host, remove_leftovers, stored_kubectl
+
+PLEX, REGISTRY = "fluxtest", "fluxreg"
+GATEWAY = "10.78.2.1"
+APP = "hello-world"
+HOSTS = f"""\
+hosts: {{local: {{kind: incus}}}}
+registry: {{name: {REGISTRY}, network: 10.78.1.0/24}}
+"""
+NETWORKS = """\
+networks: {nodes: 10.78.2.0/24, pods: 10.179.0.0/16, services: 10.100.0.0/20}
+"""
+EDITOR = """\
+#!/bin/sh
+cat >"$1" <<'END'
+apiVersion: v1
+kind: Secret
+metadata: {name: hello-world, namespace: hello-world}
+stringData: {secret: CANARY}
+END
+"""
+
+
+@dataclass(frozen=True)
+class Garden:
+    """A lab with a tree of apps, and the plex that they run in."""
+
+    lab: Lab
+    cluster: Cluster
+    canary: str
+
+    @property
+    def tree(self) -> Path:
+        return self.lab.root
+
+    def states(self) -> dict[str, str]:
+        answer = self.lab.run("flux", "status", PLEX, "--json", code=None)
+        return {row["name"]: row["state"] for row in json.loads(answer.out)["rows"]}
+
+    def push(self, code: int = 0) -> Answer:
+        return self.lab.run("flux", "push", PLEX, "-q", code=code, timeout=120)
+
+    def hello(self) -> str:
+        """What the app says to a request."""
+        path = f"/api/v1/namespaces/{APP}/services/http:{APP}:http/proxy/hostname"
+        return self.cluster.run("get", "--raw", path)
+
+    def secret(self) -> str:
+        found = self.cluster.get("secret", APP, "-n", APP)
+        return base64.b64decode(found["data"]["secret"]).decode()
+
+    def add_app(self, name: str, manifest: str, depends_on: str = "infra") -> None:
+        """One more app of this plex, as a user adds it."""
+        folder = self.tree / "apps" / name
+        folder.mkdir()
+        (folder / "kustomization.yaml").write_text("resources: [it.yaml]\n")
+        (folder / "it.yaml").write_text(manifest)
+        listed = self.tree / "clusters" / PLEX / f"{name}.yaml"
+        listed.write_text(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+            f"metadata: {{name: {name}, namespace: flux-system}}\n"
+            f"spec: {{path: ./apps/{name}, dependsOn: [{{name: {depends_on}}}]}}\n"
+        )
+        self._list(f"resources:\n  - {name}.yaml\n", "resources:\n")
+
+    def drop_app(self, name: str) -> None:
+        shutil.rmtree(self.tree / "apps" / name)
+        (self.tree / "clusters" / PLEX / f"{name}.yaml").unlink()
+        self._list("resources:\n", f"resources:\n  - {name}.yaml\n")
+
+    def _list(self, new: str, old: str) -> None:
+        file = self.tree / "clusters" / PLEX / "kustomization.yaml"
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def garden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
+    """The plex with its apps and an encrypted secret, as `init --gitops` and `up` make it."""
+    root, home = tmp_path_factory.mktemp("garden"), tmp_path_factory.mktemp("home")
+    for name in (PLEX, REGISTRY):
+        remove_leftovers(name)
+    canary = f"canary-{secrets.token_hex(16)}"
+    editor = tmp_path_factory.mktemp("bin") / "editor"
+    editor.write_text(EDITOR.replace("CANARY", canary))
+    editor.chmod(0o700)
+    lab = Lab(root, home, environment={"VISUAL": "", "EDITOR": str(editor)})
+    (root / "clusters" / PLEX).mkdir(parents=True)
+    (root / "clusters" / "hosts.yaml").write_text(HOSTS)
+    (root / "clusters" / PLEX / "plex.yaml").write_text(NETWORKS)
+    try:
+        lab.run("init", "--gitops", PLEX)
+        sealed = root / "clusters" / PLEX / "secrets" / "hello.yaml"
+        lab.run("secret", "edit", str(sealed), timeout=1800)
+        listed = sealed.with_name("kustomization.yaml")
+        listed.write_text(
+            listed.read_text().replace("resources:\n", "resources:\n  - hello.yaml\n", 1)
+        )
+        lab.run("up", PLEX, timeout=3600)
+        kubeconfig = tmp_path_factory.mktemp("kube") / "config"
+        lab.run("kubeconfig", PLEX, "--output", str(kubeconfig))
+        kubectl = stored_kubectl(tmp_path_factory.mktemp("kubectl"))
+        yield Garden(lab, Cluster(kubectl, kubeconfig), canary)
+    finally:
+        lab.run("destroy", PLEX, "-y", code=None)
+        lab.run("registry", "destroy", "-y", code=None)
+
+
+def test_up_brings_the_apps_with_their_secrets(garden: Garden) -> None:
+    assert garden.hello().startswith(APP)
+    assert garden.secret() == garden.canary
+    states = garden.states()
+    assert set(states.values()) == {"ready"}
+    assert {"plex", "secrets", "infra", APP} <= states.keys()
+
+
+def test_a_second_up_changes_nothing(garden: Garden) -> None:
+    pods = garden.cluster.run("get", "pods", "-A", "-o", "name")
+    answer = garden.lab.run("up", PLEX)
+    assert "nothing to do" in answer.out
+    assert garden.cluster.run("get", "pods", "-A", "-o", "name") == pods
+
+
+def test_a_change_is_shown_and_then_live_without_a_commit(garden: Garden) -> None:
+    file = garden.tree / "apps" / APP / "config.yaml"
+    file.write_text(file.read_text().replace("hello from", "greetings from"))
+
+    diff = garden.lab.run("flux", "diff", PLEX, code=3)
+    assert "greetings from" in diff.out
+    assert garden.canary not in diff.out + diff.err
+    config = garden.cluster.get("configmap", APP, "-n", APP)
+    assert config["data"]["GREETING"] == f"hello from {PLEX}"
+
+    garden.push()
+    config = garden.cluster.get("configmap", APP, "-n", APP)
+    assert config["data"]["GREETING"] == f"greetings from {PLEX}"
+    garden.lab.run("flux", "diff", PLEX, code=0)
+
+
+def test_a_broken_app_is_told_and_stops_no_other(garden: Garden) -> None:
+    garden.add_app(
+        "broken",
+        "apiVersion: apps/v1\nkind: Deployment\n"
+        "metadata: {name: broken, namespace: default}\nspec: {replicas: many}\n",
+    )
+    garden.add_app(
+        "fine",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fine, namespace: default}\n",
+    )
+    answer = garden.lab.run("up", PLEX, code=1, timeout=120)
+    assert "failed: Kustomization broken: " in answer.out
+    assert "replicas" in answer.out
+    assert answer.out.count(" Ready ") == 3, "its nodes are as well as ever"
+    assert garden.cluster.get("configmap", "fine")["metadata"]["name"] == "fine"
+    garden.drop_app("broken")
+    garden.drop_app("fine")
+    garden.push()
+    assert "fine" not in garden.cluster.run("get", "configmap", "-o", "name")
+
+
+def test_a_circle_is_told_and_mended_by_the_next_push(garden: Garden) -> None:
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, namespace: default}\n"
+    garden.add_app("egg", manifest.replace("NAME", "egg"), depends_on="hen")
+    garden.add_app("hen", manifest.replace("NAME", "hen"), depends_on="egg")
+    answer = garden.push(code=1)
+    assert "egg -> hen -> egg" in answer.err or "hen -> egg -> hen" in answer.err
+    garden.drop_app("egg")
+    garden.drop_app("hen")
+    garden.push()
+
+
+def test_a_secret_for_another_key_is_told(garden: Garden, tmp_path: Path) -> None:
+    stranger = Lab(tmp_path / "lab", tmp_path / "home", environment=garden.lab.environment)
+    stranger.root.mkdir()
+    stranger.run("init", "--gitops", "other")
+    sealed = stranger.root / "clusters" / "other" / "secrets" / "hello.yaml"
+    stranger.run("secret", "edit", str(sealed))
+    own = garden.tree / "clusters" / PLEX / "secrets" / "hello.yaml"
+    before = own.read_bytes()
+    own.write_bytes(sealed.read_bytes())
+    answer = garden.push(code=1)
+    assert "failed: Kustomization secrets: " in answer.out
+    assert "decrypt" in answer.out
+    own.write_bytes(before)
+    garden.push()
+
+
+def test_a_plain_secret_is_not_pushed(garden: Garden) -> None:
+    file = garden.tree / "apps" / APP / "plain.yaml"
+    file.write_text("kind: Secret\nmetadata: {name: x}\nstringData: {word: open}\n")
+    answer = garden.push(code=1)
+    assert f"{file}:1" in answer.err
+    file.unlink()
+
+
+def test_a_restarted_source_leaves_nothing_stuck(garden: Garden) -> None:
+    garden.cluster.run(
+        *("-n", "flux-system", "delete", "pod", "-l", "app=source-controller", "--wait=false")
+    )
+    file = garden.tree / "apps" / APP / "config.yaml"
+    file.write_text(file.read_text().replace("greetings", "best wishes"))
+    garden.push()
+    config = garden.cluster.get("configmap", APP, "-n", APP)
+    assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
+
+
+def test_an_app_that_is_suspended_stays_as_it_is(garden: Garden) -> None:
+    garden.lab.run("flux", "suspend", APP, "--plex", PLEX)
+    file = garden.tree / "apps" / APP / "config.yaml"
+    file.write_text(file.read_text().replace("best wishes", "hello"))
+    garden.push()
+    assert garden.states()[APP] == "suspended"
+    config = garden.cluster.get("configmap", APP, "-n", APP)
+    assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
+    garden.lab.run("flux", "resume", APP, "--plex", PLEX)
+    garden.lab.run("flux", "reconcile", PLEX)
+    config = garden.cluster.get("configmap", APP, "-n", APP)
+    assert config["data"]["GREETING"] == f"hello from {PLEX}"
+
+
+def test_no_plain_secret_is_anywhere(garden: Garden) -> None:
+    canary = garden.canary.encode()
+    for file in (path for path in garden.tree.rglob("*") if path.is_file()):
+        assert canary not in file.read_bytes(), file
+    for node in (f"{PLEX}1", REGISTRY):
+        words = ("grep", "-rlF", garden.canary, "/var/log", "/var/lib/registry", "/etc", "/tmp")
+        assert host().execute(node, words).stdout == ""
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            try:
+                assert canary not in (process / name).read_bytes(), process
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+
+
+def test_a_new_master_comes_back_with_all_of_it(garden: Garden) -> None:
+    garden.lab.run("replace", "master", "--plex", PLEX, "-y", timeout=300)
+    assert garden.hello().startswith(APP)
+    assert garden.secret() == garden.canary
+
+
+def test_the_apps_come_from_git_with_the_derived_key(garden: Garden, tmp_path: Path) -> None:
+    plexfile = garden.tree / "clusters" / PLEX / "plex.yaml"
+    before = plexfile.read_text()
+    bare = tmp_path / "lab.git"
+    with serving(bare, GATEWAY) as server:
+        (garden.tree / "clusters" / "known_hosts").write_text(server.known_hosts)
+        plexfile.write_text(
+            NETWORKS + f"gitops: {{engine: flux, source: '{server.url}', "
+            "known_hosts: clusters/known_hosts, interval: 5}\n"
+        )
+        file = garden.tree / "apps" / APP / "config.yaml"
+        file.write_text(file.read_text().replace("hello from", "from git for"))
+        first = commit(garden.tree, bare, "the tree")
+        answer = garden.lab.run("up", PLEX, code=1, timeout=120)
+        assert "failed: GitRepository plex: " in answer.out, "its key is not allowed yet"
+
+        server.allowed = garden.lab.run("flux", "key", PLEX).out
+        garden.lab.run("up", PLEX, timeout=120)
+        assert server.served > 0
+        config = garden.cluster.get("configmap", APP, "-n", APP)
+        assert config["data"]["GREETING"] == f"from git for {PLEX}"
+        status = garden.lab.ask("flux", "status", PLEX)
+        [source] = [row for row in status["rows"] if row["kind"] == "GitRepository"]
+        assert source["revision"].endswith(first)
+
+        file.write_text(file.read_text().replace("from git", "again from git"))
+        commit(garden.tree, bare, "a change")
+
+        def live() -> bool:
+            found = garden.cluster.get("configmap", APP, "-n", APP)
+            return bool(found["data"]["GREETING"].startswith("again"))
+
+        eventually("the commit is live", live, seconds=30)
+    plexfile.write_text(before)
+    garden.lab.run("up", PLEX, timeout=120)
