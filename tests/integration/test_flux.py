@@ -76,14 +76,14 @@ class Garden:
             f"metadata: {{name: {name}, namespace: flux-system}}\n"
             f"spec: {{path: ./apps/{name}, dependsOn: [{{name: {depends_on}}}]}}\n"
         )
-        self._list(f"resources:\n  - {name}.yaml\n", "resources:\n")
+        self._list("resources:\n", f"resources:\n  - {name}.yaml\n")
 
     def drop_app(self, name: str) -> None:
         shutil.rmtree(self.tree / "apps" / name)
         (self.tree / "clusters" / PLEX / f"{name}.yaml").unlink()
-        self._list("resources:\n", f"resources:\n  - {name}.yaml\n")
+        self._list(f"  - {name}.yaml\n", "")
 
-    def _list(self, new: str, old: str) -> None:
+    def _list(self, old: str, new: str) -> None:
         file = self.tree / "clusters" / PLEX / "kustomization.yaml"
         assert old in file.read_text()
         file.write_text(file.read_text().replace(old, new, 1))
@@ -165,7 +165,7 @@ def test_a_broken_app_is_told_and_stops_no_other(garden: Garden) -> None:
     answer = garden.lab.run("up", PLEX, code=1, timeout=120)
     assert "failed: Kustomization broken: " in answer.out
     assert "replicas" in answer.out
-    assert answer.out.count(" Ready ") == 3, "its nodes are as well as ever"
+    assert "3 nodes Ready" in answer.out
     assert garden.cluster.get("configmap", "fine")["metadata"]["name"] == "fine"
     garden.drop_app("broken")
     garden.drop_app("fine")
