@@ -53,8 +53,8 @@ class FluxDelivery:
     def put(self, kube: Kube, run: Run) -> None:
         with run.step("Flux") as step:
             changed = gitops.install(kube, self.install, self.crds, self.sync)
-            if self.digest is not None:
-                flux.request(kube, self.kind)
+            # A source that has failed for a while is otherwise looked at again only much later.
+            flux.request(kube, self.kind)
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
     def wait(self, kube: Kube, run: Run) -> Apps:
