@@ -135,8 +135,9 @@ def _source(found: Mapping[str, Any], kind: str, wanted: str | None) -> App:
 def _app(found: Mapping[str, Any], artifact: str | None) -> App:
     spec, status = found["spec"], found.get("status", {})
     sync, message = _ready(found)
-    applied, tried = (status.get(f"last{x}Revision", "") for x in ("Applied", "Attempted"))
-    behind = artifact is None or (tried if sync is Sync.FAILED else applied) != artifact
+    applied = status.get("lastAppliedRevision", "")
+    # Of a failure it is not always known which artifact it is of: it counts if it lasts.
+    behind = artifact is None or (sync is Sync.READY and applied != artifact)
     if sync in (Sync.READY, Sync.FAILED) and behind:
         sync = Sync.PROGRESSING
     return App(
