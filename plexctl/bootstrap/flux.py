@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube import Kube
 from plexctl.errors import PlexError
 from plexctl.model.apps import WAITS, App, Apps, Sync, find_cycle
+from plexctl.model.condition import Clock
 from plexctl.model.events import Reporter
 from plexctl.plan.flux_install import NAMESPACE
 from plexctl.plan.flux_sync import NAME
@@ -51,7 +51,7 @@ def watch(
     def look() -> Apps:
         found = apps(kube, kind, revision=revision)
         nudge(found)
-        _no_cycle(found)
+        no_cycle(found)
         return found
 
     return SyncWatch(plex, look, reporter, f"plexctl flux status {plex}")
@@ -66,15 +66,16 @@ class Nudge:
     """
 
     kube: Kube
+    clock: Clock = field(default_factory=Clock)
     _artifact: tuple[str, float] = ("", 0.0)
     _told: bool = False
 
     def __call__(self, seen: Apps) -> None:
         revision = seen.source.revision if seen.source and seen.source.sync is Sync.READY else ""
         if revision != self._artifact[0]:
-            self._artifact, self._told = (revision, time.monotonic()), False
+            self._artifact, self._told = (revision, self.clock.now()), False
         late = [app.name for app in seen.apps if app.sync is Sync.PROGRESSING]
-        if not revision or self._told or time.monotonic() - self._artifact[1] < UNHEARD:
+        if not revision or self._told or self.clock.now() - self._artifact[1] < UNHEARD:
             return
         self._told = True
         if late:
@@ -105,7 +106,7 @@ def suspend(kube: Kube, kind: str, name: str, *, suspended: bool) -> bool:
     return kube.patch(path, {"spec": {"suspend": suspended}})
 
 
-def _no_cycle(seen: Apps) -> None:
+def no_cycle(seen: Apps) -> None:
     """PlexError if the tree that was applied last has apps that wait for each other for ever."""
     first = next((app for app in seen.apps if app.name == NAME), None)
     if first is None or first.sync is not Sync.READY:

@@ -52,7 +52,7 @@ def machine(
     node_type: NodeType,
     *,
     size: Size,
-    priority: int,
+    share: int = 100,
     mac: str,
     image: str,
     pool: str,
@@ -75,7 +75,9 @@ def machine(
         config["limits.cpu"] = str(size.cpu)
     if size.memory is not None:
         config["limits.memory"] = str(size.memory)
-    config["limits.cpu.priority"] = str(priority)
+    else:
+        # Of a processor that others want too; with all to itself it may have all of it.
+        config["limits.cpu.allowance"] = f"{share}%"
     device = {NIC: {**dict(dict(profile.devices)[NIC]), "hwaddr": mac}, **(disks or {})}
     if size.disk is not None:
         device["root"] = {"type": "disk", "path": "/", "pool": pool, "size": str(size.disk)}

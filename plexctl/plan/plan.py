@@ -20,6 +20,10 @@ from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.network import neighbours
 from plexctl.plan.resources import Instance, Owner, Resource
 
+WORKER_SHARE = 20
+"""Percent of a processor that a worker has while others want all: what it leaves is its master's,
+whose API everything waits for. With none that wants it, a worker may have all there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -82,8 +86,7 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
                 profile,
                 node.type,
                 size=node.size,
-                # Workers that boot beside a master must not keep its API from coming up.
-                priority=10 if node.role is Role.MASTER else 5,
+                share=100 if node.role is Role.MASTER else WORKER_SHARE,
                 mac=node.mac,
                 image=inputs.baked[node.host, node.type.name],
                 pool=inputs.hosts[node.host].pool,

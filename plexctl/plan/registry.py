@@ -58,7 +58,6 @@ def registry_resources(
         profile,
         node_type,
         size=node_type.size,
-        priority=10,
         mac=mac(registry.name, 1),
         image=image,
         pool=host.pool,

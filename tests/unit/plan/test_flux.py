@@ -1,0 +1,91 @@
+"""What Flux is told, to the byte."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+
+from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.plex import Plex
+from plexctl.model.registry import UPSTREAMS, Registry
+from plexctl.model.secret import Secret
+from plexctl.plan.documents import Document, dump
+from plexctl.plan.flux_install import install
+from plexctl.plan.flux_sync import SourceKeys, sync
+
+from .test_plan import GOLDEN
+
+IMAGES = {
+    "source-controller": "ghcr.io/fluxcd/source-controller:v1",
+    "kustomize-controller": "ghcr.io/fluxcd/kustomize-controller:v1",
+}
+REGISTRY = Registry("registry", IPv4Network("10.64.63.0/24"), UPSTREAMS)
+KEYS = SourceKeys(Secret(b"AGE-SECRET-KEY-1"), {"ca.crt": b"CERTIFICATE"})
+
+
+def gitops(kind: SourceKind, url: str = "", **source: str) -> Gitops:
+    return Gitops(Engine.FLUX, AppSource(kind, url, **source), "clusters/demo", 60)  # type: ignore[arg-type]
+
+
+def spec_of_source(plex: Plex, wanted: Gitops, keys: SourceKeys = KEYS) -> Document:
+    found = {one["kind"]: one for one in sync(plex, wanted, None, keys)}
+    return dict((found.get("GitRepository") or found["OCIRepository"])["spec"])
+
+
+def test_all_that_is_applied_is_the_golden_one(demo: Plex) -> None:
+    documents = (
+        *install(demo, IMAGES),
+        *sync(demo, gitops(SourceKind.REGISTRY), REGISTRY, KEYS),
+    )
+    golden = GOLDEN.with_name("flux.yaml")
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(dump(*documents))
+    assert dump(*documents) == golden.read_text()
+
+
+def test_a_controller_without_an_image_is_left_out(demo: Plex) -> None:
+    def deployed(images: dict[str, str]) -> set[str]:
+        documents = install(demo, images)
+        return {one["metadata"]["name"] for one in documents if one["kind"] == "Deployment"}
+
+    assert deployed(IMAGES) == set(IMAGES)
+    more = {**IMAGES, "helm-controller": "h", "notification-controller": "n"}
+    assert deployed(more) == set(more)
+
+
+def test_facts_follow_the_size_of_the_plex(demo: Plex) -> None:
+    def facts(plex: Plex) -> Document:
+        documents = sync(plex, gitops(SourceKind.REGISTRY), REGISTRY, KEYS)
+        return dict(next(one["data"] for one in documents if one["kind"] == "ConfigMap"))
+
+    assert facts(demo)["PLEX_NODE_ADDRESSES"] == "10.64.3.11,10.64.3.12,10.64.3.13"
+    assert facts(replace(demo, workers=0))["PLEX_NODE_ADDRESSES"] == "10.64.3.11"
+    assert facts(demo)["PLEX_LOADBALANCER_RANGE"] == "10.64.3.3-10.64.3.9"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reference"),
+    [
+        (gitops(SourceKind.SSH, "ssh://git@x/y"), {"branch": "main"}),
+        (gitops(SourceKind.HTTPS, "https://x/y", branch="b"), {"branch": "b"}),
+        (gitops(SourceKind.HTTPS, "https://x/y", tag="v1"), {"tag": "v1"}),
+        (gitops(SourceKind.OCI, "oci://x/y", semver="1.x"), {"semver": "1.x"}),
+    ],
+)
+def test_a_source_says_what_of_it_is_applied(
+    demo: Plex, wanted: Gitops, reference: dict[str, str]
+) -> None:
+    spec = spec_of_source(demo, wanted)
+    assert (spec["url"], spec["ref"]) == (wanted.source.url, reference)
+
+
+def test_signatures_are_asked_for_where_keys_are_named(demo: Plex) -> None:
+    keys = replace(KEYS, verify={"cosign.pub": b"KEY"})
+    git = spec_of_source(demo, gitops(SourceKind.SSH, "ssh://x/y"), keys)
+    oci = spec_of_source(demo, gitops(SourceKind.OCI, "oci://x/y"), keys)
+    assert git["verify"] == {"mode": "HEAD", "secretRef": {"name": "plex-verify"}}
+    assert oci["verify"] == {"provider": "cosign", "secretRef": {"name": "plex-verify"}}
+    assert "verify" not in spec_of_source(demo, gitops(SourceKind.SSH, "ssh://x/y"))
