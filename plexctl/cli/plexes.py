@@ -16,10 +16,14 @@ def plan(
 ) -> None:
     """Show what `up` would do. Ends with code 3 if there is something to do."""
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import planning
+        from plexctl.workflow.ahead import asked
         from plexctl.workflow.context import find_plex
 
-        result = planning.plan(ctx, find_plex(ctx, plex))
+        chosen = find_plex(ctx, plex)
+        with asked(ctx) as hosts:
+            from plexctl.workflow import planning
+
+            result = planning.plan(ctx, chosen, hosts)
     answer(result, json)
     end(ExitCode.CHANGES if result.changes or result.bake else ExitCode.DONE)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from plexctl.clients.web import mismatch
 from plexctl.depot.blobs import sha256_of
-from plexctl.depot.pins import Component
+from plexctl.depot.components import Component
 from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter

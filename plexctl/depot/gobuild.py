@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from plexctl.depot import golang
+from plexctl.depot.components import Component, ImagePin
 from plexctl.depot.images import RECIPES, make_image
-from plexctl.depot.pins import Component, ImagePin
 from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter

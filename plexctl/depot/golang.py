@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients import process
-from plexctl.depot.pins import FilePin, GoModule
+from plexctl.depot.components import FilePin, GoModule
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plexctl.depot.blobs import Blobs
-from plexctl.depot.pins import KubernetesRelease
+from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.sources import SourceName
 from plexctl.model.files import write_atomic
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from plexctl.clients.oci import Reference, Registry
 from plexctl.clients.web import Progress, Web, WebError, mismatch
 from plexctl.depot.archive import Blob, blob, write_oci
+from plexctl.depot.components import Component, Download, FilePin, ImagePin
 from plexctl.depot.lock import Lock
-from plexctl.depot.pins import Component, Download, FilePin, ImagePin
 from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter, Step

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from plexctl.depot.pins import Component
+from plexctl.depot.components import Component
 from plexctl.model.events import Reporter
 
 

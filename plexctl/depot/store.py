@@ -14,11 +14,11 @@ from filelock import FileLock, Timeout
 from plexctl.clients.web import Web, mismatch
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.carried import Carried
+from plexctl.depot.components import Component, KubernetesRelease, Pins
 from plexctl.depot.gobuild import GoBuild
 from plexctl.depot.golang import cores
 from plexctl.depot.index import Artifact, Index, Stored
 from plexctl.depot.lock import Lock
-from plexctl.depot.pins import Component, KubernetesRelease, Pins
 from plexctl.depot.release import Release
 from plexctl.depot.sources import Offer, Refusal, Source, SourceName, Sources
 from plexctl.errors import PlexError

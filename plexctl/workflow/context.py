@@ -8,7 +8,8 @@ from pathlib import Path
 
 from plexctl.clients.incus import Incus
 from plexctl.config.load import load_lab
-from plexctl.depot.pins import Pins, load_pins
+from plexctl.depot.components import Pins
+from plexctl.depot.pins import load_pins
 from plexctl.errors import UsageError
 from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
 from plexctl.model.events import Listener

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from plexctl.bake.roles import role_digests
 from plexctl.config.builtin import overlay
+from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
-from plexctl.depot.pins import KubernetesRelease
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.plan.plan import Inputs, Plan, plan_plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Change, Wishes
+from plexctl.workflow.ahead import Asked
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import missing_images, names_of_images
 from plexctl.workflow.registry_plan import registry_changes, registry_images
 from plexctl.workflow.results import Changed, PlanResult
 
 
-def plan(ctx: Context, plex: Plex) -> PlanResult:
-    """What `up` would do; changes nothing."""
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        # The hosts answer while the plan is computed.
-        reading = beside.submit(ctx.engine.read, ctx.hosts)
-        names = names_of_images(ctx, plex)
-        own = registry_images(ctx)
-        wanted = plan_plex(plex, inputs(ctx, plex, names))
-        states = reading.result()
+def plan(ctx: Context, plex: Plex, hosts: Asked) -> PlanResult:
+    """What `up` would do; changes nothing. `hosts` answer while the plan is computed."""
+    names = names_of_images(ctx, plex)
+    own = registry_images(ctx)
+    wanted = plan_plex(plex, inputs(ctx, plex, names))
+    states = hosts.result()
     changes = difference(ctx, wanted, states)
     if ctx.lab.registry:
         before = registry_changes(ctx, ctx.lab.registry, own, states)

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from plexctl.depot.blobs import sha256_of
+from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Artifact
-from plexctl.depot.pins import KubernetesRelease
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.workflow.baking import depot

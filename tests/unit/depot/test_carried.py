@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.depot.pins import KubernetesRelease
+from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from tests.unit.depot.support import KUBEADM, Told, files_in, sha

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from plexctl.depot import golang
-from plexctl.depot.pins import KubernetesRelease, load_pins
+from plexctl.depot.components import KubernetesRelease
+from plexctl.depot.pins import load_pins
 from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError

@@ -11,7 +11,8 @@ import pytest
 
 from plexctl.clients import web
 from plexctl.clients.web import Web
-from plexctl.depot.pins import KubernetesRelease, load_pins
+from plexctl.depot.components import KubernetesRelease
+from plexctl.depot.pins import load_pins
 from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError

@@ -8,7 +8,8 @@ import pytest
 from filelock import FileLock
 
 from plexctl.depot import index
-from plexctl.depot.pins import KubernetesRelease, Pins, load_pins
+from plexctl.depot.components import KubernetesRelease, Pins
+from plexctl.depot.pins import load_pins
 from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError

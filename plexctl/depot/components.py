@@ -1,0 +1,151 @@
+"""What a depot holds: components, and how each comes into being."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from plexctl.errors import PlexError
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One file of an official release. It is an artifact itself, or an archive of some."""
+
+    url: str  # with {version} and {arch}
+    sha256: Mapping[str, str] = field(default_factory=dict)  # by architecture
+    artifact: str | None = None
+    members: Mapping[str, str] = field(default_factory=dict)  # artifact -> path in it, with {arch}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePin:
+    """A component as its project releases it."""
+
+    version: str
+    downloads: tuple[Download, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoPin:
+    """A component as it is built: some programs of one module."""
+
+    version: str
+    module: str
+    programs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePin:
+    """A container image, and the module that it is made of when built."""
+
+    reference: str  # "registry.k8s.io/etcd:3.6.8-0"
+    module: str = ""  # empty: it cannot be built, only pulled
+
+    @property
+    def tag(self) -> str:
+        return self.reference.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePin:
+    """A file that comes with a release, and the YAML in a Go module that it is made of."""
+
+    url: str
+    module: str = ""  # empty: it cannot be had from a module
+    source: str = ""  # the Go module's path
+    path: str = ""  # in it: the file, or a folder all of whose YAML is the file
+
+    def __post_init__(self) -> None:
+        if self.module and not (self.source and self.path):
+            raise ValueError(f"{self.url}: a module needs source and path")
+
+
+@dataclass(frozen=True, slots=True)
+class CProgram:
+    """A program in C whose source comes along in a Go module."""
+
+    version: str
+    module: str
+    source: str  # path in the module
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """Programs built together, from one go.mod and go.sum."""
+
+    version: str
+    core_seconds: int  # processor time of a build from cold
+    programs: Mapping[str, str]  # program -> package
+    variables: Mapping[str, str] = field(default_factory=dict)  # set by the linker (-X)
+    cgo: tuple[str, ...] = ()  # pkg-config names of the C libraries it needs; empty: no C
+    tags: tuple[str, ...] = ()
+    c_programs: Mapping[str, CProgram] = field(default_factory=dict)
+    go_mod: str = ""  # the files' content
+    go_sum: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)  # our own: file name -> content
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A set of artifacts that are fetched, stored and installed together.
+
+    `key` is a hash of all that decides its bytes; the depot's index is by it. Either `images` and
+    `files` are what it holds, or `release` and `gobuild` say where its programs come from.
+    """
+
+    name: str
+    artifacts: tuple[str, ...]
+    versions: tuple[str, ...]  # those that may serve, the release's first
+    release: ReleasePin | None
+    gobuild: GoPin | None
+    images: Mapping[str, ImagePin]
+    modules: Mapping[str, GoModule]  # those that `gobuild` builds it from
+    architecture: str
+    files: Mapping[str, FilePin] = field(default_factory=dict)  # by artifact
+    key: str = ""
+
+    @property
+    def unbuildable(self) -> tuple[str, ...]:
+        """Artifacts that no module gives: a depot that is built does without them."""
+        images = (f"{name}.tar" for name, image in self.images.items() if not image.module)
+        return (*images, *(name for name, file in self.files.items() if not file.module))
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesRelease:
+    """All that a node of one version of Kubernetes is made of."""
+
+    version: str  # "1.36.3"
+    components: Mapping[str, Component]
+    images: Mapping[str, str]  # name -> reference that kubeadm asks for
+
+    def component(self, name: str) -> Component:
+        """PlexError if there is none of that name."""
+        if name not in self.components:
+            raise PlexError(
+                f"the depot has no component {name!r}",
+                hint=f"it has {', '.join(sorted(self.components))}",
+            )
+        return self.components[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Every release of Kubernetes that this plexctl can make nodes of."""
+
+    releases: tuple[KubernetesRelease, ...]
+
+    def versions(self) -> tuple[str, ...]:
+        """Supported versions of Kubernetes, the newest first."""
+        return tuple(release.version for release in self.releases)
+
+    def release(self, kubernetes: str) -> KubernetesRelease:
+        """PlexError if that version is not pinned."""
+        for release in self.releases:
+            if release.version == kubernetes:
+                return release
+        raise PlexError(
+            f"Kubernetes {kubernetes} is not supported",
+            hint=f"supported: {', '.join(self.versions())}",
+        )
