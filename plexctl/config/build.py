@@ -6,30 +6,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plexctl.config.check import networks_of, newest
+from plexctl.config.check_hosts import address_of
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import (
     BaseFields,
     GitopsFields,
     GroupFields,
     PlexFields,
-    RegistryFields,
     TypeFields,
 )
+from plexctl.config.host_fields import HostFields, RegistryFields
 from plexctl.config.shape import T
 from plexctl.model.gitops import AppSource, Gitops
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import Host, Proxmox
 from plexctl.model.lab import Lab
-from plexctl.model.plex import Group, Plex
+from plexctl.model.placement import by_capacity
+from plexctl.model.plex import Group, Plex, Spread
 from plexctl.model.registry import Registry
 from plexctl.model.types import Base, BaseSource, Layer, NodeType
 
 
 def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
     """The lab of `drafts`, which `check` found nothing wrong with."""
-    hosts = {
-        name: Host(name, host.kind, host.socket, host.pool, host.parallel)
-        for name, host in _fields(drafts.hosts).hosts.items()
-    }
+    hosts = {name: _host(name, host) for name, host in _fields(drafts.hosts).hosts.items()}
     bases = {
         name: _base(name, base) for draft in drafts.bases for name, base in _fields(draft).items()
     }
@@ -54,6 +53,37 @@ def _fields(draft: Draft[T]) -> T:
     return draft.fields
 
 
+def _host(name: str, fields: HostFields) -> Host:
+    given = fields.proxmox
+    proxmox = None
+    if given is not None:
+        linked = given.clone == "linked"
+        proxmox = Proxmox(given.node or name, given.token, given.iso, linked, given.first_id)
+    return Host(
+        name,
+        fields.kind,
+        fields.socket,
+        fields.pool,
+        fields.parallel,
+        url=fields.url.rstrip("/") if fields.url else None,
+        certificate=fields.certificate,
+        address=address_of(fields),
+        bridge=fields.bridge,
+        facts=fields.facts.facts() if fields.facts else None,
+        ssh=fields.ssh,
+        pci=fields.pci,
+        proxmox=proxmox,
+    )
+
+
+def _rota(fields: PlexFields, hosts: Mapping[str, Host]) -> tuple[str, ...]:
+    """The hosts that nodes are given to in turn."""
+    if fields.spread is Spread.CAPACITY and fields.hosts:
+        memory = {name: facts.memory for name in fields.hosts if (facts := hosts[name].facts)}
+        return by_capacity(memory)
+    return fields.hosts or (fields.host or next(iter(hosts)),)
+
+
 def _base(name: str, fields: BaseFields) -> Base:
     from_server = fields.source is BaseSource.IMAGES
     return Base(
@@ -65,6 +95,8 @@ def _base(name: str, fields: BaseFields) -> Base:
         mirror=fields.mirror,
         server=fields.server if from_server else None,
         image=fields.image if from_server else None,
+        url=fields.url if fields.source is BaseSource.CLOUD else None,
+        checksum=fields.checksum if fields.source is BaseSource.CLOUD else None,
     )
 
 
@@ -77,6 +109,7 @@ def _type(name: str, fields: TypeFields, bases: Mapping[str, Base]) -> NodeType:
         kubernetes=fields.kubernetes,
         privileged=fields.privileged,
         size=fields.size.size(),
+        pci=fields.pci,
     )
 
 
@@ -96,7 +129,7 @@ def _plex(
         name=name,
         file=draft.source.file,
         kubernetes=version,
-        host=fields.host or next(iter(hosts)),
+        rota=_rota(fields, hosts),
         type=types[fields.type],
         workers=fields.workers,
         networks=networks_of(name, fields),
@@ -107,6 +140,7 @@ def _plex(
         cluster=fields.kubeadm.cluster,
         proxy=fields.kubeadm.proxy,
         durable=fields.durable,
+        engine=fields.engine,
         gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
 

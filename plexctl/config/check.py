@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from plexctl.config.check_gitops import check_gitops, check_registry
+from plexctl.config.check_hosts import check_bases, check_hosts, check_placement
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
@@ -16,7 +17,6 @@ from plexctl.config.words import Fault, did_you_mean
 from plexctl.errors import UsageError
 from plexctl.model.nodes import capacity
 from plexctl.model.plex import Networks
-from plexctl.model.types import BaseSource
 
 BASE_LAYER = "base"
 """The name of the image below all layers of a type."""
@@ -24,8 +24,8 @@ BASE_LAYER = "base"
 
 def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
     """Report what does not fit to the sources of `drafts`."""
-    _hosts(drafts)
-    _bases(drafts)
+    check_hosts(drafts)
+    check_bases(drafts)
     for draft in drafts.types.values():
         if draft.fields:
             _type(drafts, draft, draft.fields)
@@ -35,6 +35,7 @@ def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
             _plex(drafts, plex, plex.fields, networks_of(name, plex.fields))
             if plex.fields.kubernetes:
                 _kubernetes(plex, plex.fields.kubernetes, kubernetes_versions)
+            check_placement(drafts, plex, plex.fields)
             check_gitops(drafts, plex)
     check_registry(drafts)
     _overlaps(drafts)
@@ -48,6 +49,9 @@ def networks_of(name: str, fields: PlexFields) -> Networks:
         nodes=own.nodes or default.nodes,
         pods=own.pods or default.pods,
         services=own.services or default.services,
+        link=own.link,
+        router=own.router,
+        vlan=own.vlan,
     )
 
 
@@ -59,27 +63,6 @@ def newest(kubernetes_versions: Sequence[str], wanted: str | None) -> str | None
         if wanted is None or f"{version}.".startswith(f"{wanted}.")
     )
     return max(fitting, key=lambda version: tuple(map(int, version.split("."))), default=None)
-
-
-def _hosts(drafts: Drafts) -> None:
-    if not drafts.hosts.fields:
-        return
-    servers: dict[str, str] = {}
-    for name, host in drafts.hosts.fields.hosts.items():
-        if drafts.hosts.source.sound("hosts", name) and host.socket in servers:
-            drafts.hosts.source.report(
-                ("hosts", name, "socket"),
-                f"is the same server as host {servers[host.socket]}",
-                "name each server once; `pool` is the same for all its nodes",
-            )
-        servers.setdefault(host.socket, name)
-
-
-def _bases(drafts: Drafts) -> None:
-    for draft in drafts.bases:
-        for name, base in (draft.fields or {}).items():
-            if base.source is BaseSource.IMAGES and base.image is None:
-                draft.source.report((name, "image"), "is missing", "as in `image: debian/12`")
 
 
 def _type(drafts: Drafts, draft: Draft[TypeFields], fields: TypeFields) -> None:

@@ -10,14 +10,13 @@ from typing import Generic
 from plexctl.config.builtin import builtin, names, overlay
 from plexctl.config.fields import (
     BASES,
-    HOSTS,
     PLEX,
     TYPE,
     BaseFields,
-    HostsFields,
     PlexFields,
     TypeFields,
 )
+from plexctl.config.host_fields import HOSTS, HostsFields
 from plexctl.config.shape import Shape, T, Unreadable
 from plexctl.config.source import Source, read
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from plexctl.config import kubernetes, values
 from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
 from plexctl.config.words import Fault
 from plexctl.model.gitops import Engine, SourceKind
-from plexctl.model.hosts import HostKind
-from plexctl.model.plex import JsonText, Taint
-from plexctl.model.registry import UPSTREAMS
+from plexctl.model.plex import JsonText, Link, ProvisionEngine, Spread, Taint
 from plexctl.model.types import BaseSource, Form, Size
 
 NO_SETTINGS = JsonText("{}")
@@ -23,66 +21,6 @@ def _one_master(value: object) -> int:
     if value != 1 or isinstance(value, bool):
         raise Fault("one master is supported", "leave `masters` out")
     return 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostFields:
-    kind: HostKind = entry(choice(HostKind), "What runs the nodes.", HostKind.INCUS)
-    socket: str = entry(
-        values.PATH, "Unix socket of the Incus server.", "/var/lib/incus/unix.socket"
-    )
-    pool: str = entry(values.TEXT, "Storage pool for images and instances.", "default")
-    parallel: int = entry(
-        whole(1, 64), "How many instances are made and booted at the same time.", 4
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryFields:
-    name: str = entry(
-        values.NETWORKED,
-        "Name of its node and network; another one for each lab on a host.",
-        "registry",
-    )
-    network: IPv4Network = entry(
-        values.network(16, 29),
-        "Network of its node, /16 to /29, the same on each host: no other network of the lab "
-        "may overlap.",
-        IPv4Network("10.64.63.0/24"),
-    )
-    upstreams: Mapping[str, str] = entry(
-        MapOf(values.DOMAIN, values.URL),
-        "Registries that it caches: the name that images have, and its URL.",
-        dict(UPSTREAMS),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretsFields:
-    epoch: int = entry(
-        whole(1, 1000),
-        "Another number makes a new key, which `plexctl secret rotate` then encrypts for; what "
-        "was encrypted with a lower number can still be read.",
-        1,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostsFields:
-    hosts: Mapping[str, HostFields] = needed(
-        MapOf(values.NAME, Record(HostFields), least=1),
-        "The machines that run nodes, by name. A plex that names none is on the first.",
-        {},
-    )
-    registry: RegistryFields | None = entry(
-        Record(RegistryFields),
-        "The lab's registry: a node on each host that has what `plexctl flux push` packs, and "
-        "that all nodes pull images through. `{}` is enough. Without it there is none.",
-        None,
-    )
-    secrets: SecretsFields = entry(
-        Record(SecretsFields), "How secrets of apps are encrypted.", SecretsFields()
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +39,23 @@ class SizeFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworksFields:
+    link: Link = entry(
+        choice(Link),
+        "What nodes are plugged into: `own` is a bridge of the plex's own on each host, joined by "
+        "VXLAN where they are several; `bridge` is the one that each host names, which leads to "
+        "all of them.",
+        Link.OWN,
+    )
+    router: IPv4Address | None = entry(
+        values.ADDRESS, "With `link: bridge`: the address that leads out of it.", None
+    )
+    vlan: int | None = entry(
+        whole(1, 4094), "With `link: bridge`: the VLAN that nodes are in.", None
+    )
     nodes: IPv4Network | None = entry(
         values.network(16, 28),
-        "Network of the nodes, /16 to /28: the host has its first address, node N its (10+N)th. "
-        "Without it, 10.64.S.0/24, where S (0 to 61) follows from the plex's name.",
+        "Network of the nodes, /16 to /28: its hosts have the first addresses, node N the (10+N)th."
+        " Without it, 10.64.S.0/24, where S (0 to 61) follows from the plex's name.",
         None,
     )
     pods: IPv4Network | None = entry(
@@ -207,6 +158,20 @@ class PlexFields:
     host: str | None = entry(
         values.NAME, "The host its nodes run on. Without it, the first of hosts.yaml.", None
     )
+    hosts: tuple[str, ...] = entry(
+        ListOf(values.NAME, least=1), "Hosts that its nodes are spread over, instead of `host`.", ()
+    )
+    spread: Spread = entry(
+        choice(Spread),
+        "How: `even` is one after the other, `capacity` gives each as many as its memory allows "
+        "for. `host` of a group wins.",
+        Spread.EVEN,
+    )
+    engine: ProvisionEngine = entry(
+        choice(ProvisionEngine),
+        "What makes its objects: plexctl itself, or OpenTofu. `plexctl engine` changes it.",
+        ProvisionEngine.DIRECT,
+    )
     type: str = entry(values.NAME, "Type of its nodes: a file in types/.", "kube")
     masters: int = entry(
         Scalar(_one_master, {"const": 1}), "How many masters there are: one is supported.", 1
@@ -269,13 +234,17 @@ class TypeFields:
         flag(), "Whether its containers are privileged, which those of Kubernetes need.", False
     )
     size: SizeFields = entry(Record(SizeFields), "Limits of each node.", SizeFields())
+    pci: tuple[str, ...] = entry(
+        ListOf(values.NAME),
+        "PCI devices handed to each node, by the names that hosts give them.",
+        (),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFields:
     release: str = needed(values.NAME, "Release of the OS, as in bookworm.", "")
-    # Form.VM and Proxmox hosts come with what provisions them.
-    form: Form = entry(choice(Form, [Form.CONTAINER]), "What its nodes are.", Form.CONTAINER)
+    form: Form = entry(choice(Form), "What its nodes are.", Form.CONTAINER)
     source: BaseSource = entry(
         choice(BaseSource), "Where its root file system comes from.", BaseSource.DEBOOTSTRAP
     )
@@ -291,9 +260,14 @@ class BaseFields:
     image: str | None = entry(
         values.TEXT, "Image on that server, as in debian/12, for `source: images`.", None
     )
+    url: str | None = entry(
+        values.URL, "Disk image in qcow2 with cloud-init, for `source: cloud`.", None
+    )
+    checksum: str | None = entry(
+        values.CHECKSUM, "Of that image: `sha256:…` or `sha512:…`. It must be given.", None
+    )
 
 
-HOSTS = Record(HostsFields)
 PLEX = Record(PlexFields)
 TYPE = Record(TypeFields)
 BASES = MapOf(values.NAME, Record(BaseFields))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plexctl.config.builtin import builtin
 from plexctl.config.edit import add_field
-from plexctl.config.fields import RegistryFields
+from plexctl.config.host_fields import RegistryFields
 from plexctl.config.networks import each, free_networks
 from plexctl.errors import UsageError
 from plexctl.model.files import write_new

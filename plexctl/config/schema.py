@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from plexctl.config.fields import BASES, HOSTS, PLEX, TYPE
+from plexctl.config.fields import BASES, PLEX, TYPE
+from plexctl.config.host_fields import HOSTS
 from plexctl.config.shape import Schema, Shape
 
 FOLDER = Path(__file__).parent / "schemas"

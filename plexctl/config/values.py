@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
 from plexctl.config.shape import Scalar, text
 from plexctl.config.words import Fault, describe
@@ -176,6 +176,13 @@ def network(least: int, most: int) -> Scalar[IPv4Network]:
     return Scalar(parse, {"type": "string", "pattern": r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"})
 
 
+def _parse_address(value: object) -> IPv4Address:
+    try:
+        return IPv4Address(text(value))
+    except AddressValueError as error:
+        raise Fault(f"'{value}' is not an IPv4 address", "as in 10.0.0.7") from error
+
+
 def _parse_version(value: object) -> str:
     version = str(getattr(value, "text", value))
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
@@ -233,6 +240,7 @@ NUMBERS = Scalar(
 SIZE = Scalar(_parse_size, {"type": "string", "pattern": f"^{_SIZE}$"})
 LABEL_KEY = Scalar(_parse_label_key, {"type": "string", "pattern": f"^{_KEY}$"})
 LABEL_VALUE = Scalar(_parse_label_value, {"type": "string", "pattern": f"^({_PART})?$"})
+ADDRESS = Scalar(_parse_address, {"type": "string", "pattern": r"^(\d{1,3}\.){3}\d{1,3}$"})
 TAINT = Scalar(
     _parse_taint,
     {"type": "string", "pattern": f"^{_KEY}(=({_PART})?)?:({'|'.join(_EFFECTS)})$"},
@@ -243,6 +251,24 @@ VERSION = Scalar(
 )
 NAME = _matching(_LABEL, "a name", "a-z, 0-9 and -, with a letter or digit first and last")
 DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "as in cluster.local")
+INTERFACE = _matching(
+    r"[A-Za-z0-9][-A-Za-z0-9_.]{0,14}", "the name of a network interface", "as in br0 or vmbr0"
+)
+HTTPS = _matching(
+    r"https://[^/\s@]+(:\d+)?/?", "the URL of a server", "as in https://10.0.0.7:8443"
+)
+FINGERPRINT = _matching(
+    r"[0-9a-f]{64}", "a SHA-256 fingerprint", "64 digits in hex, small letters, no colons"
+)
+CHECKSUM = _matching(
+    r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", "a checksum", "as in sha256:…, in hex"
+)
+SSH = _matching(
+    r"[a-z_][-a-z0-9_]*@[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?", "a login", "as in root@10.0.0.7"
+)
+PROXMOX_TOKEN = _matching(
+    r"[^\s@!]+@[^\s@!]+![^\s@!=]+", "an API token's name", "as in plexctl@pve!lab, no secret"
+)
 PACKAGE = _matching(r"[a-z0-9][-a-z0-9+.]+", "a package", "as in openssh-server")
 PATH = _matching(r"/.*", "an absolute path", "it begins with /")
 NETWORKED = _matching(

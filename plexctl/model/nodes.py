@@ -28,6 +28,11 @@ def address(networks: Networks, index: int) -> IPv4Interface:
     return IPv4Interface((networks.nodes[FIRST_ADDRESS + index], networks.nodes.prefixlen))
 
 
+def gateway(plex: Plex, node: Node) -> IPv4Interface:
+    """What leads `node` out of the plex."""
+    return plex.networks.gateway(plex.hosts.index(node.host))
+
+
 def pod_network(networks: Networks, index: int) -> IPv4Network:
     """The /24 of pods of node `index` (1-based)."""
     first = int(networks.pods.network_address) + (index << (32 - POD_PREFIX))
@@ -54,7 +59,7 @@ def node(plex: Plex, index: int) -> Node:
     """Node `index` of `plex`, whether or not the plex has that many."""
     groups = _groups_of(plex, index)
     node_type = next((group.type for group in reversed(groups) if group.type), plex.type)
-    host, size = plex.host, node_type.size
+    host, size = plex.rota[(index - 1) % len(plex.rota)], node_type.size
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = (MASTER_TAINT,) if index == 1 else ()
     kubelet: dict[str, object] = {}

@@ -28,6 +28,13 @@ class Taint:
     effect: str  # NoSchedule, PreferNoSchedule or NoExecute
 
 
+class Link(StrEnum):
+    """What the nodes of a plex are plugged into."""
+
+    OWN = "own"  # a bridge of the plex's own on each host, joined by VXLAN where they are several
+    BRIDGE = "bridge"  # the bridge that each host names, which leads to all of them
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """The three networks of a plex; none overlaps another one of the lab."""
@@ -35,11 +42,16 @@ class Networks:
     nodes: IPv4Network
     pods: IPv4Network
     services: IPv4Network
+    link: Link = Link.OWN
+    router: IPv4Address | None = None  # of a network that is not the plex's own
+    vlan: int | None = None  # tag of the nodes on the hosts' bridges
 
-    @property
-    def gateway(self) -> IPv4Interface:
-        """The host's address on the bridge of the nodes."""
-        return IPv4Interface((self.nodes[1], self.nodes.prefixlen))
+    def gateway(self, place: int = 0) -> IPv4Interface:
+        """What leads nodes out: on a bridge of the plex's own, its host's address there.
+
+        `place` counts the hosts of the plex.
+        """
+        return IPv4Interface((self.router or self.nodes[1 + place], self.nodes.prefixlen))
 
     @property
     def api_service(self) -> IPv4Address:
@@ -81,6 +93,20 @@ class Group:
     kubelet: JsonText
 
 
+class Spread(StrEnum):
+    """How nodes are given to hosts."""
+
+    EVEN = "even"
+    CAPACITY = "capacity"
+
+
+class ProvisionEngine(StrEnum):
+    """What makes a plex's objects on the hosts."""
+
+    DIRECT = "direct"  # plexctl itself
+    TOFU = "tofu"  # OpenTofu or Terraform
+
+
 @dataclass(frozen=True, slots=True)
 class Plex:
     """One cluster, as `clusters/<name>/plex.yaml` declares it."""
@@ -88,7 +114,7 @@ class Plex:
     name: str
     file: Path
     kubernetes: str  # "1.36.3"
-    host: str
+    rota: tuple[str, ...]  # hosts in the order in which nodes are given to them, again and again
     type: NodeType
     workers: int
     networks: Networks
@@ -100,6 +126,14 @@ class Plex:
     proxy: JsonText  # further fields of KubeProxyConfiguration
     gitops: Gitops | None = None
     durable: bool = False  # whether etcd waits for the disk at each write
+    engine: ProvisionEngine = ProvisionEngine.DIRECT
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All hosts that it can have nodes on, the master's first; whatever its size."""
+        named = (group.host for group in self.groups if group.host)
+        first = next((g.host for g in reversed(self.groups) if 1 in g.nodes and g.host), None)
+        return tuple(dict.fromkeys((first or self.rota[0], *self.rota, *named)))
 
     @property
     def size(self) -> int:

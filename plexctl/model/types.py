@@ -16,6 +16,7 @@ class Form(StrEnum):
 class BaseSource(StrEnum):
     DEBOOTSTRAP = "debootstrap"
     IMAGES = "images"  # an image server that speaks simplestreams
+    CLOUD = "cloud"  # a disk image with cloud-init
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Base:
     mirror: str | None  # package mirror; None: the one that this machine uses
     server: str | None  # of source `images`: https://images.linuxcontainers.org
     image: str | None  # of source `images`: "debian/12"
+    url: str | None = None  # of source `cloud`: a disk in qcow2
+    checksum: str | None = None  # of that disk: "sha512:…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class NodeType:
     kubernetes: bool  # whether nodes of this type join the cluster
     privileged: bool
     size: Size
+    pci: tuple[str, ...] = ()  # devices handed to each node, by the names that hosts give them
 
     def with_engine(self, engine: Engine | None) -> NodeType:
         """As nodes of a plex with that engine have it."""

@@ -74,7 +74,7 @@ def facts(plex: Plex, gitops: Gitops, registry: Registry | None) -> dict[str, st
         "PLEX_NODES_NETWORK": str(plex.networks.nodes),
         "PLEX_PODS_NETWORK": str(plex.networks.pods),
         "PLEX_SERVICES_NETWORK": str(plex.networks.services),
-        "PLEX_GATEWAY": str(plex.networks.gateway.ip),
+        "PLEX_GATEWAY": str(plex.networks.gateway().ip),
         "PLEX_MASTER_ADDRESS": str(master(plex).address.ip),
         "PLEX_API": endpoint(plex),
         "PLEX_NODE_ADDRESSES": ",".join(str(node.address.ip) for node in members),

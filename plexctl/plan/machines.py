@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Interface
 
-from plexctl.model.hosts import Host, HostFacts
-from plexctl.model.types import NodeType, Size
+from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.types import Form, NodeType, Size
+from plexctl.plan.links import Site, network_name
 from plexctl.plan.profile import NIC, container_config, container_devices
-from plexctl.plan.resources import Instance, Network, Owner, Profile, devices, settings
-
-BRIDGE_PREFIX = "plex-"
+from plexctl.plan.resources import Instance, Owner, Profile, devices, settings
 
 
-def network_name(plex: str) -> str:
-    """Of the bridge; Linux allows 15 characters."""
-    return f"{BRIDGE_PREFIX}{plex}"
+def kernel(node_type: NodeType, host: HostFacts) -> HostFacts:
+    """What the kernel of such a node lets it do: its host's, or its own."""
+    return VM_FACTS if node_type.base.form is Form.VM else host
 
 
-def bridge(owner: Owner, host: str, gateway: IPv4Interface) -> Network:
-    config = {
-        "ipv4.address": str(gateway),
-        "ipv4.nat": "true",
-        # Nodes know their addresses; dnsmasq only answers names.
-        "ipv4.dhcp": "false",
-        "ipv6.address": "none",
-    }
-    return Network(network_name(owner.plex), host, owner, settings(config))
-
-
-def machine_profile(
-    owner: Owner, host: Host, node_type: NodeType, network: Network, facts: HostFacts
-) -> Profile:
+def machine_profile(owner: Owner, site: Site, node_type: NodeType, facts: HostFacts) -> Profile:
     config = container_config(privileged=node_type.privileged, facts=facts)
-    device = container_devices(
-        network=network.name, pool=host.pool, privileged=node_type.privileged
-    )
+    device = container_devices(nic=site.nic, pool=site.host.pool, privileged=node_type.privileged)
     return Profile(
-        f"{network.name}-{node_type.name}",
-        host.name,
+        f"{network_name(owner.plex)}-{node_type.name}",
+        site.host.name,
         owner,
         settings(config),
         devices(device),
-        needs=(network.key,),
+        needs=(site.network.key,) if site.network else (),
     )
 
 

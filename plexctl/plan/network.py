@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from plexctl.model.nodes import FIRST_ADDRESS, capacity, node_name, pod_network
+from plexctl.model.nodes import FIRST_ADDRESS, capacity, gateway, node_name, pod_network
 from plexctl.model.plex import Node, Plex
 from plexctl.plan.files import BootFile, text
+from plexctl.plan.links import mtu
 from plexctl.plan.profile import NIC
 
 CNI_CONFIG = "/etc/cni/net.d/10-plex.conflist"
@@ -41,7 +42,7 @@ def neighbours(plex: Plex) -> tuple[Neighbour, ...]:
 
 def network_files(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[BootFile, ...]:
     batch = ip_batch(plex, node, others)
-    return machine_files(node.name, plex.networks.gateway.ip, hosts(others), batch)
+    return machine_files(node.name, gateway(plex, node).ip, hosts(others), batch)
 
 
 def machine_files(
@@ -59,7 +60,7 @@ def machine_files(
 def pod_network_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:
     return (
         text("/etc/plexctl/nat.nft", masquerade(plex, node)),
-        text(CNI_CONFIG, cni(node)),
+        text(CNI_CONFIG, cni(node, mtu(plex))),
     )
 
 
@@ -73,7 +74,7 @@ def ip_batch(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[str
     A node has no route to its own pods here: they are reached by their own interfaces.
     """
     routes = (other.route for other in others if other.index != node.index)
-    return (*link_lines(node.address, plex.networks.gateway.ip), *routes)
+    return (*link_lines(node.address, gateway(plex, node).ip), *routes)
 
 
 def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:
@@ -89,7 +90,7 @@ def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:
 def masquerade(plex: Plex, node: Node) -> str:
     """Rules for nft: pods leave the plex with their node's address.
 
-    Towards the gateway too, since the host has no route to pods, but not between pods and nodes.
+    Towards the gateway too, which may have no route to pods, but not between pods and nodes.
     """
     pods, nodes = plex.networks.pods, plex.networks.nodes
     return f"""\
@@ -98,21 +99,23 @@ delete table ip plexctl
 table ip plexctl {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {node.pods} ip daddr {plex.networks.gateway.ip} masquerade
+    ip saddr {node.pods} ip daddr {gateway(plex, node).ip} masquerade
     ip saddr {node.pods} ip daddr != {{ {pods}, {nodes} }} masquerade
   }}
 }}
 """
 
 
-def cni(node: Node) -> str:
+def cni(node: Node, size: int | None) -> str:
     """Point-to-point pod links with addresses of the node's own /24.
 
     No bridge: a pod reaches itself and its neighbours through a service without br_netfilter.
+    `size` is the bytes of a packet, where they are fewer than usual.
     """
     links = {
         "type": "ptp",
         "ipMasq": False,
+        **({"mtu": size} if size else {}),
         "ipam": {
             "type": "host-local",
             "dataDir": "/run/cni-ipam",

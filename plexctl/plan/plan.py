@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plexctl.keys.lab import LabKeys
@@ -15,7 +15,8 @@ from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.registry import Registry
 from plexctl.plan.boot import Keyring, boot_files
 from plexctl.plan.files import BootFile, pack
-from plexctl.plan.machines import bridge, machine, machine_profile
+from plexctl.plan.links import sites
+from plexctl.plan.machines import kernel, machine, machine_profile
 from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.network import neighbours
 from plexctl.plan.resources import Instance, Owner, Resource
@@ -54,17 +55,11 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
     """The resources of `plex`: networks, profiles, instances, each after what it needs."""
     members = nodes(plex)
     owner = Owner(inputs.seed.lab_id, plex.name)
-    networks = {
-        host: bridge(owner, host, plex.networks.gateway)
-        for host in _unique(n.host for n in members)
-    }
+    places = sites(plex, owner, inputs.hosts)
+    networks = tuple(site.network for site in places.values() if site.network)
     profiles = {
         (node.host, node.type.name): machine_profile(
-            owner,
-            inputs.hosts[node.host],
-            node.type,
-            networks[node.host],
-            inputs.facts[node.host],
+            owner, places[node.host], node.type, kernel(node.type, inputs.facts[node.host])
         )
         for node in members
     }
@@ -78,7 +73,7 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
     instances: list[Instance] = []
     for node in members:
         profile = profiles[node.host, node.type.name]
-        facts = inputs.facts[node.host]
+        facts = kernel(node.type, inputs.facts[node.host])
         files = boot_files(plex, node, others, keys, facts, inputs.control_plane_images, mirrors)
         instances.append(
             machine(
@@ -95,7 +90,7 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
                 parent=instances[0].key if node.role is Role.WORKER else None,
             )
         )
-    return Plan(plex, members, (*networks.values(), *profiles.values(), *instances))
+    return Plan(plex, members, (*networks, *profiles.values(), *instances))
 
 
 def _mirrors(inputs: Inputs) -> tuple[BootFile, ...]:
@@ -103,7 +98,3 @@ def _mirrors(inputs: Inputs) -> tuple[BootFile, ...]:
     if inputs.registry is None:
         return ()
     return mirror_files(inputs.registry, LabKeys.derive(inputs.seed).ca.pair.certificate)
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plexctl.model.hosts import HostFacts
 
 NIC = "eth0"
@@ -30,11 +32,13 @@ def container_config(*, privileged: bool, facts: HostFacts) -> dict[str, str]:
     }
 
 
-def container_devices(*, network: str, pool: str, privileged: bool) -> dict[str, dict[str, str]]:
+def container_devices(
+    *, nic: Mapping[str, str], pool: str, privileged: bool
+) -> dict[str, dict[str, str]]:
     """Devices of a container: its root disk, one NIC, and the kernel log for kubelet."""
     devices = {
         "root": {"type": "disk", "path": "/", "pool": pool},
-        NIC: {"type": "nic", "network": network, "name": NIC},
+        NIC: dict(nic),
     }
     if privileged:
         devices["kmsg"] = {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}

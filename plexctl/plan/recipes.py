@@ -82,6 +82,8 @@ def _base(base: Base, roles: Mapping[tuple[str, str], str]) -> dict[str, object]
         "packages": list(base.packages),
         "server": base.server,
         "image": base.image,
+        "url": base.url,
+        "checksum": base.checksum,
         "role": roles[BASE_ROLE, BASE.name],
     }
 

@@ -18,8 +18,10 @@ from plexctl.model.registry import PORT, Registry
 from plexctl.model.types import NodeType
 from plexctl.plan.boot import ssh_files
 from plexctl.plan.files import BootFile, pack, private, text
-from plexctl.plan.machines import bridge, machine, machine_profile
+from plexctl.plan.links import Site, bridge
+from plexctl.plan.machines import machine, machine_profile
 from plexctl.plan.network import link_lines, machine_files
+from plexctl.plan.profile import NIC
 from plexctl.plan.resources import Owner, Resource, Volume
 
 TYPE = "registry"
@@ -50,7 +52,8 @@ def registry_resources(
     """Its network, profile, volume and instance on `host`; the same on every host of the lab."""
     owner = Owner(seed.lab_id, registry.name)
     network = bridge(owner, host.name, registry.gateway)
-    profile = machine_profile(owner, host, node_type, network, facts)
+    nic = {"type": "nic", "network": network.name, "name": NIC}
+    profile = machine_profile(owner, Site(host, registry.gateway, network, nic), node_type, facts)
     volume = Volume(registry.name, host.name, owner, host.pool)
     disk = {"type": "disk", "pool": host.pool, "source": volume.name, "path": DATA}
     node = machine(

@@ -13,6 +13,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.model.types import NodeType
+from plexctl.plan.machines import kernel
 from plexctl.plan.recipes import Recipe, recipe
 from plexctl.workflow.context import Context
 
@@ -84,5 +85,5 @@ def recipe_of(
         kubernetes,
         roles=role_digests(lambda role: find_role(ctx, role), (node_type,)),
         artifacts={name: found.digest for name, found in stored.items()},
-        facts=ctx.facts[host],
+        facts=kernel(node_type, ctx.facts[host]),
     )

@@ -50,7 +50,7 @@ def plex_faults(root: Path, text: str) -> list[str]:
 def test_an_empty_file_is_a_whole_plex(tmp_path: Path) -> None:
     demo = load_lab(lab(tmp_path, clusters__demo__plex="# all of it has defaults\n"), VERSIONS)
     plex = demo.plexes["demo"]
-    assert (plex.name, plex.kubernetes, plex.host) == ("demo", "1.36.10", "local")
+    assert (plex.name, plex.kubernetes, plex.rota) == ("demo", "1.36.10", ("local",))
     assert (plex.type.name, plex.workers, plex.domain) == ("kube", 2, "cluster.local")
     assert (plex.dns_replicas, plex.epoch, plex.groups) == (1, 1, ())
     assert plex.networks == default_networks("demo")
@@ -63,7 +63,8 @@ def test_an_empty_file_is_a_whole_plex(tmp_path: Path) -> None:
 def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
     root = lab(
         tmp_path,
-        clusters__hosts="hosts: {one: {parallel: 8}, two: {socket: /run/two}}\n",
+        clusters__hosts="hosts: {one: {parallel: 8, address: 10.9.0.1},\n"
+        "  two: {socket: /run/two, address: 10.9.0.2}}\n",
         clusters__big__plex="""\
             kubernetes: 1.35
             workers: 5
@@ -84,7 +85,7 @@ def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
             """,
     )
     plex = load_lab(root, VERSIONS).plexes["big"]
-    assert (plex.kubernetes, plex.host, plex.dns_replicas) == ("1.35.4", "one", 2)
+    assert (plex.kubernetes, plex.rota, plex.dns_replicas) == ("1.35.4", ("one",), 2)
     assert plex.networks.nodes == IPv4Network("10.1.0.0/24")
     assert plex.networks.pods == default_networks("big").pods
     assert plex.cluster == '{"apiServer": {"extraArgs": [{"name": "v", "value": "4"}]}}'
@@ -141,7 +142,8 @@ def test_ten_faults_of_four_files_are_told_together(tmp_path: Path) -> None:
         "plexctl knows (did you mean `1.36.3`?)",
         "clusters/b/plex.yaml:4 networks.nodes: 10.9.0.0/25 overlaps with 10.9.0.0/24, "
         "the nodes of plex a (10.64.1.0/24 is free)",
-        "clusters/hosts.yaml:2 hosts.local.kind: must be incus, not 'lxd' (known are `incus`)",
+        "clusters/hosts.yaml:2 hosts.local.kind: must be incus or proxmox, not 'lxd' "
+        "(known are `incus`, `proxmox`)",
         "clusters/hosts.yaml:3 hosts.other.parallel: must be a whole number, not 'many'",
         "types/edge.yaml:2 bse: unknown field (did you mean `base`?)",
         "types/edge.yaml:3 base: there is no base debian21 (did you mean `debian12`?)",
@@ -351,7 +353,7 @@ def test_types_and_bases_are_checked(tmp_path: Path) -> None:
         "types/Big.yaml:1 : 'Big' is not a name "
         "(a-z, 0-9 and -, with a letter or digit first and last)",
         "types/bases.yaml:1 debian12-images.image: is missing (as in `image: debian/12`)",
-        "types/bases.yaml:2 debian14.form: must be container, not 'vm' (known are `container`)",
+        "types/bases.yaml:2 debian14.source: makes no disk that a VM could boot (take `cloud` or `images`)",
         "types/x.yaml:1 privileged: nodes of Kubernetes need it (write `privileged: true`)",
         "types/x.yaml:1 role: is missing",
         "types/x.yaml:3 layers[0].name: there is a layer base already",

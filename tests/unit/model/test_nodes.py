@@ -22,7 +22,7 @@ DEMO = Plex(
     name="demo",
     file=Path("clusters/demo/plex.yaml"),
     kubernetes="1.36.3",
-    host="local",
+    rota=("local",),
     type=KUBE,
     workers=3,
     networks=Networks(
@@ -69,7 +69,7 @@ def test_what_a_node_has_follows_from_its_number_alone() -> None:
 
 
 def test_names_of_the_networks() -> None:
-    assert DEMO.networks.gateway == IPv4Interface("10.64.42.1/24")
+    assert DEMO.networks.gateway() == IPv4Interface("10.64.42.1/24")
     assert str(DEMO.networks.api_service) == "10.98.160.1"
     assert str(DEMO.networks.dns_service) == "10.98.160.10"
 
@@ -116,7 +116,7 @@ def test_the_last_node_that_fits_is_inside_its_networks(node_bits: int, pod_bits
         address = nodes.address(networks, index)
         assert address.ip in networks.nodes
         assert address.ip not in (
-            networks.gateway.ip,
+            networks.gateway().ip,
             networks.nodes.network_address,
             networks.nodes.broadcast_address,
         )

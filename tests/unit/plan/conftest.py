@@ -36,7 +36,7 @@ def demo(kube: NodeType) -> Plex:
         name="demo",
         file=Path("clusters/demo/plex.yaml"),
         kubernetes=VERSION,
-        host="local",
+        rota=("local",),
         type=kube,
         workers=2,
         networks=networks,

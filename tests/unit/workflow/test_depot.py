@@ -19,7 +19,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "clusters").mkdir()
     (tmp_path / "clusters" / "hosts.yaml").write_text(
-        "hosts:\n  near: {kind: incus}\n  far: {kind: incus, socket: /far.socket}\n"
+        "hosts:\n  near: {kind: incus, address: 10.9.0.1}\n"
+        "  far: {kind: incus, socket: /far.socket, address: 10.9.0.2}\n"
     )
     return tmp_path
 

@@ -1,0 +1,147 @@
+"""What `clusters/hosts.yaml` may hold: every field with its kind, its description, its default."""
+# ruff: noqa: RUF009 - `entry` is a dataclasses.field
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from plexctl.config import values
+from plexctl.config.shape import MapOf, Record, Scalar, choice, entry, flag, needed, whole
+from plexctl.config.words import Fault
+from plexctl.model.hosts import HostFacts, HostKind
+from plexctl.model.registry import UPSTREAMS
+
+
+def _clone(value: object) -> str:
+    if value not in ("linked", "full"):
+        raise Fault("must be linked or full")
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsFields:
+    cgroup: int = needed(whole(1, 2), "Version of its control groups.", 2)
+    sys_resource: bool = entry(flag(), "Whether containers may lower an oom score.", True)
+    cpus: int = needed(whole(1, 4096), "Its processors.", 1)
+    memory: int = needed(values.SIZE, "Its memory, as in 16GiB.", 1)
+
+    def facts(self) -> HostFacts:
+        return HostFacts(self.cgroup, self.sys_resource, self.cpus, self.memory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxmoxFields:
+    node: str | None = entry(
+        values.NAME, "Its name in the Proxmox cluster. Without it, the name here.", None
+    )
+    token: str = needed(
+        values.PROXMOX_TOKEN, "API token, as in plexctl@pve!lab. Its secret is not here.", "a@b!c"
+    )
+    iso: str = entry(values.TEXT, "Storage for the disks that nodes are configured with.", "local")
+    clone: str = entry(
+        Scalar(_clone, {"enum": ["linked", "full"]}),
+        "Whether a node shares the blocks of its template, or has a copy.",
+        "linked",
+    )
+    first_id: int = entry(
+        whole(100, 999_000_000), "VM identifiers from here on are plexctl's to give.", 9000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFields:
+    kind: HostKind = entry(choice(HostKind), "What runs the nodes.", HostKind.INCUS)
+    socket: str = entry(
+        values.PATH, "Unix socket of the Incus server.", "/var/lib/incus/unix.socket"
+    )
+    url: str | None = entry(
+        values.HTTPS,
+        "API over HTTPS, as in https://10.0.0.7:8443, for a host that is another machine. "
+        "`plexctl host add` writes it.",
+        None,
+    )
+    certificate: str | None = entry(
+        values.FINGERPRINT, "SHA-256 of that server's certificate, in hex.", None
+    )
+    address: IPv4Address | None = entry(
+        values.ADDRESS,
+        "How the other hosts reach it, for plexes on several. Without it, that of `url`.",
+        None,
+    )
+    bridge: str | None = entry(
+        values.INTERFACE, "A bridge that it has, for plexes with `link: bridge`.", None
+    )
+    facts: FactsFields | None = entry(
+        Record(FactsFields),
+        "What its kernel lets containers do, for a host that is another machine.",
+        None,
+    )
+    ssh: str | None = entry(
+        values.SSH, "How to log in, as in root@10.0.0.7: for `plexctl host prepare`.", None
+    )
+    pci: Mapping[str, str] = entry(
+        MapOf(values.NAME, values.TEXT),
+        "PCI devices by the name that types ask for: an address, as in 0000:01:00.0, or on "
+        "Proxmox the name of a resource mapping.",
+        {},
+    )
+    proxmox: ProxmoxFields | None = entry(
+        Record(ProxmoxFields), "What `kind: proxmox` needs besides.", None
+    )
+    pool: str = entry(values.TEXT, "Storage pool for images and instances.", "default")
+    parallel: int = entry(
+        whole(1, 64), "How many instances are made and booted at the same time.", 4
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryFields:
+    name: str = entry(
+        values.NETWORKED,
+        "Name of its node and network; another one for each lab on a host.",
+        "registry",
+    )
+    network: IPv4Network = entry(
+        values.network(16, 29),
+        "Network of its node, /16 to /29, the same on each host: no other network of the lab "
+        "may overlap.",
+        IPv4Network("10.64.63.0/24"),
+    )
+    upstreams: Mapping[str, str] = entry(
+        MapOf(values.DOMAIN, values.URL),
+        "Registries that it caches: the name that images have, and its URL.",
+        dict(UPSTREAMS),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsFields:
+    epoch: int = entry(
+        whole(1, 1000),
+        "Another number makes a new key, which `plexctl secret rotate` then encrypts for; what "
+        "was encrypted with a lower number can still be read.",
+        1,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostsFields:
+    hosts: Mapping[str, HostFields] = needed(
+        MapOf(values.NAME, Record(HostFields), least=1),
+        "The machines that run nodes, by name. A plex that names none is on the first.",
+        {},
+    )
+    registry: RegistryFields | None = entry(
+        Record(RegistryFields),
+        "The lab's registry: a node on each host that has what `plexctl flux push` packs, and "
+        "that all nodes pull images through. `{}` is enough. Without it there is none.",
+        None,
+    )
+    secrets: SecretsFields = entry(
+        Record(SecretsFields), "How secrets of apps are encrypted.", SecretsFields()
+    )
+
+
+HOSTS = Record(HostsFields)
