@@ -41,6 +41,10 @@ class UsageError(PlexError):
     exit_code = ExitCode.USAGE
 
 
+class UnreachableHostError(PlexError):
+    """There is no server, or it does not answer any more, whatever is asked of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault of one configuration file. `line` is 1-based; `field` is a dotted path."""

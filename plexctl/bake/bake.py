@@ -12,17 +12,21 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
+from plexctl.bake import vm
 from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
-from plexctl.bake.clean import CLEAN
-from plexctl.bake.leftovers import properties, sweep, tags
+from plexctl.bake.clean import CLEAN, VM_CLEAN
+from plexctl.bake.leftovers import BAKE, properties, sweep, tags
 from plexctl.bake.roles import FindRole, tasks_file
+from plexctl.bake.stage import stage_layer
 from plexctl.clients import ansible
 from plexctl.clients.incus import Incus
 from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter, Step
 from plexctl.model.hosts import HostFacts
-from plexctl.plan.profile import NIC, container_config
+from plexctl.model.types import BaseSource, Form
+from plexctl.plan.machines import seed_volume
+from plexctl.plan.profile import NIC, node_config, vm_devices
 from plexctl.plan.recipes import Recipe
 from plexctl.plan.resources import devices, settings
 
@@ -33,6 +37,9 @@ POOL_NEED = 4 << 30
 """Bytes that a bake may take of the storage pool while it is under way."""
 
 LOCK_SECONDS = 3600.0
+
+BAKE_MAC = "10:66:6a:00:00:01"
+"""Of the one instance that packages are installed in: a bridge of a bake has no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +58,19 @@ def ensure(
     artifacts: Mapping[str, Stored],
     find_role: FindRole,
     facts: HostFacts,
+    nodes: HostFacts,
     lab: str,
     reporter: Reporter,
     work: Path,
 ) -> BakedImage:
     """Have the image of `recipe` on the host of `incus`, and those of the layers below it.
 
-    One call if it is there. `artifacts` are depot components by name; `work` is a folder of the
+    One call if it is there. `facts` are the host's, `nodes` those of where the image's nodes will
+    run. `artifacts` are depot components by name; `work` is a folder of the
     user's on a disk, for locks and logs. What an interrupted bake left is removed; an image that
     has its name is never touched. PlexError if it cannot be baked.
     """
-    bake = _Bake(incus, artifacts, find_role, facts, lab, reporter, work / incus.host.name)
+    bake = _Bake(incus, artifacts, find_role, facts, nodes, lab, reporter, work / incus.host.name)
     found = bake.find(recipe)
     if found is None:
         with bake.alone():
@@ -83,6 +92,7 @@ class _Bake:
     artifacts: Mapping[str, Stored]
     find_role: FindRole
     facts: HostFacts
+    nodes: HostFacts
     lab: str
     reporter: Reporter
     folder: Path
@@ -151,16 +161,24 @@ class _Bake:
         with self.reporter.step(f"bake {recipe.name}", expect=expect) as step:
             root = below or self._root(recipe, step)
             name = self._create(recipe, root, self._stage(recipe))
-            self.incus.start(name)
+            self._start(recipe, name, step)
             if self._networked(recipe):
                 step.progress(f"install the packages of {recipe.base.name}")
                 install_packages(self.incus, name, recipe.base)
             self._apply(recipe, name, step)
-            self._clean(name)
-            self.incus.stop(name)
+            self._clean(recipe, name)
+            # What a VM has written is on its disk once it has stopped by itself.
+            self.incus.stop(name, force=recipe.base.form is Form.CONTAINER)
             step.progress("publish the image")
             fingerprint = self.incus.publish(name, recipe.name, properties(recipe, self.lab))
         return BakedImage(recipe.name, fingerprint, changed=True)
+
+    def _start(self, recipe: Recipe, name: str, step: Step) -> None:
+        self.incus.start(name)
+        if recipe.base.form is Form.VM:
+            step.progress("wait until the VM has booted")
+            vm.await_agent(self.incus, name)
+            vm.await_boot(self.incus, name)
 
     def unpack(self, recipe: Recipe, image: BakedImage) -> None:
         """Have the storage pool unpack an image, so that the first instance of it is quick."""
@@ -173,7 +191,11 @@ class _Bake:
             make_bridge(self.incus, self._bridge, tags(recipe, self.lab))
         work = self._temporary / "root"
         work.mkdir()
-        return root_image(self.incus, recipe.base, properties(recipe, self.lab), work, step)
+        base, named = recipe.base, properties(recipe, self.lab)
+        if base.source is BaseSource.CLOUD:
+            disks = self.folder.parent / "disks"
+            return vm.cloud_image(self.incus, base, named, work, disks, step)
+        return root_image(self.incus, base, named, work, step)
 
     @property
     def _bridge(self) -> str:
@@ -195,42 +217,35 @@ class _Bake:
 
     def _stage(self, recipe: Recipe) -> Path:
         """A folder with a layer's role, and its artifacts by component and name."""
-        stage = self._temporary / recipe.layer.name
-        role = stage / "role"
-        shutil.copytree(self.find_role(recipe.role), role)
-        for component in recipe.layer.artifacts:
-            folder = stage / "depot" / component
-            folder.mkdir(parents=True)
-            for artifact in self.artifacts[component].artifacts:
-                _link(artifact.path, folder / artifact.name)
-        # As the digest has it: executable or not. To root of an unprivileged instance all of it
-        # is someone else's.
-        for path in (stage, *stage.rglob("*")):
-            if path.is_dir():
-                path.chmod(0o755)
-            elif path.is_relative_to(role):
-                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-        return stage
+        folder = self._temporary / recipe.layer.name
+        return stage_layer(recipe, self.find_role(recipe.role), self.artifacts, folder)
 
     def _create(self, recipe: Recipe, image: str, stage: Path | None) -> str:
         """Make a stopped instance that sees `stage`; returns its name.
 
-        Its process 1 only sleeps: nothing of the system runs that could write keys or logs, no
-        network is needed, and it can be stopped at once. No two have the same name: an Ansible
-        that has outlived its plexctl must not find the instance of the next one.
+        Process 1 of a container only sleeps: nothing of the system runs that could write keys or
+        logs, no network is needed, and it can be stopped at once. A VM boots. No two have the same
+        name: an Ansible that has outlived its plexctl must not find the instance of the next one.
         """
         kind = recipe.layer.name if stage else "unpack"
-        name = f"plex-bake-{kind}-{recipe.digest[:8]}-{os.getpid()}"
-        config = container_config(privileged=recipe.privileged, facts=self.facts)
-        raw = (config.get("raw.lxc", ""), "lxc.init.cmd=/bin/sleep infinity")
-        config["raw.lxc"] = "\n".join(raw).strip()
+        name = f"{BAKE}{kind}-{recipe.digest[:8]}-{os.getpid()}"
+        base, pool = recipe.base, self.incus.host.pool
+        config = node_config(base.form, privileged=recipe.privileged, facts=self.facts)
+        disks = {"root": {"type": "disk", "path": "/", "pool": pool}}
+        if base.form is Form.VM:
+            config |= vm.LIMITS
+            disks |= vm_devices(base)
+        else:
+            raw = (config.get("raw.lxc", ""), "lxc.init.cmd=/bin/sleep infinity")
+            config["raw.lxc"] = "\n".join(raw).strip()
         config |= tags(recipe, self.lab)
-        disks = {"root": {"type": "disk", "path": "/", "pool": self.incus.host.pool}}
         if stage:
             source = {"source": str(stage), "path": STAGE, "readonly": "true"}
             disks["stage"] = {"type": "disk", **source}
             if self._networked(recipe):
-                disks[NIC] = {"type": "nic", "network": self._bridge, "name": NIC}
+                nic = {"type": "nic", "network": self._bridge, "name": NIC}
+                disks[NIC] = {**nic, "hwaddr": BAKE_MAC}
+                disks |= self._seed(recipe, name)
         self.incus.create(
             name,
             image=image,
@@ -240,6 +255,15 @@ class _Bake:
             devices=devices(disks),
         )
         return name
+
+    def _seed(self, recipe: Recipe, name: str) -> dict[str, dict[str, str]]:
+        """The disk that a cloud image boots with, if it is one; there already."""
+        pool = self.incus.host.pool
+        device = vm.bake_devices(recipe.base, name, pool)
+        if device:
+            content = vm.bake_seed(BAKE_MAC)
+            self.incus.put_disk(seed_volume(name), pool, content, settings(tags(recipe, self.lab)))
+        return device
 
     def _apply(self, recipe: Recipe, name: str, step: Step) -> None:
         role = self.find_role(recipe.role)
@@ -252,9 +276,10 @@ class _Bake:
             variables={
                 "plex_depot": f"{STAGE}/depot",
                 "plex_role": f"{STAGE}/role",
-                "plex_cgroup": self.facts.cgroup,
-                "plex_sys_resource": self.facts.sys_resource,
+                "plex_cgroup": self.nodes.cgroup,
+                "plex_sys_resource": self.nodes.sys_resource,
                 "plex_kubernetes": recipe.kubernetes,
+                "plex_form": recipe.base.form.value,
             },
         )
         ansible.apply(
@@ -265,15 +290,8 @@ class _Bake:
             env={"INCUS_SOCKET": self.incus.host.socket},
         )
 
-    def _clean(self, name: str) -> None:
-        done = self.incus.execute(name, ("/bin/sh", "-c", CLEAN), timeout=60)
+    def _clean(self, recipe: Recipe, name: str) -> None:
+        script = CLEAN if recipe.base.form is Form.CONTAINER else VM_CLEAN
+        done = self.incus.execute(name, ("/bin/sh", "-c", script), timeout=60)
         if done.code != 0:
             raise PlexError(f"{name} could not be cleaned", details=done.stderr.splitlines())
-
-
-def _link(source: Path, target: Path) -> None:
-    """Have a file under a second name; a copy where the two folders are on different disks."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -16,7 +16,7 @@ from plexctl.clients import process
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
 from plexctl.model.events import Step
-from plexctl.model.types import Base, BaseSource
+from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.profile import NIC
 from plexctl.plan.resources import settings
 
@@ -38,7 +38,7 @@ def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path,
     if base.source is BaseSource.IMAGES:
         assert base.server is not None
         assert base.image is not None
-        return incus.copy_image(base.server, base.image, properties)
+        return incus.copy_image(base.server, base.image, properties, base.form)
     _debootstrap(base, work / "rootfs", step)
     metadata = {
         "architecture": platform.machine(),
@@ -67,7 +67,7 @@ def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path,
 
 def needs_network(base: Base) -> bool:
     """Whether packages are still to be installed on its root image: `install_packages`."""
-    return base.source is BaseSource.IMAGES
+    return base.source is not BaseSource.DEBOOTSTRAP
 
 
 def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
@@ -83,8 +83,12 @@ def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
 
 
 def install_packages(incus: Incus, instance: str, base: Base) -> None:
-    """Bring a base of an image server to what debootstrap would have made of it."""
-    script = _INSTALL + " ".join(base.packages)
+    """Bring a base of an image server to what debootstrap would have made of it.
+
+    A VM has cloud-init besides, which brings it its files.
+    """
+    more = ("cloud-init",) if base.form is Form.VM else ()
+    script = _INSTALL + " ".join((*base.packages, *more))
     done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=1800)
     if done.code != 0:
         raise PlexError(
@@ -96,8 +100,11 @@ def install_packages(incus: Incus, instance: str, base: Base) -> None:
 
 _INSTALL = f"""\
 set -eu
-ip link set dev {NIC} up
-ip address replace {ADDRESS} dev {NIC}
+# A VM of an image server has a NIC of another name.
+nic={NIC}
+[ -e /sys/class/net/$nic ] || nic=$(ls /sys/class/net | grep --max-count=1 '^en')
+ip link set dev $nic up
+ip address replace {ADDRESS} dev $nic
 ip route replace default via {GATEWAY.ip}
 rm -f /etc/resolv.conf
 echo nameserver {GATEWAY.ip} > /etc/resolv.conf

@@ -1,6 +1,6 @@
 """What is taken out of an instance before it becomes an image."""
 
-CLEAN = """\
+_FILES = """\
 set -eu
 cd /
 rm -rf root/.ansible root/.bash_history root/.cache root/.python_history
@@ -9,6 +9,20 @@ rm -f var/lib/dbus/machine-id var/lib/systemd/random-seed var/lib/systemd/creden
 : > etc/machine-id
 rm -rf var/cache/apt/* var/cache/debconf/*-old var/cache/ldconfig/* var/lib/apt/lists/*
 find var/log -type f -delete
-find run tmp var/tmp -mindepth 1 -xdev -delete
 """
-"""A shell script that is run in the instance, as root; it is part of every layer's digest."""
+
+# What cloud-init wrote for the machine that the image was baked in. Its services run: what they
+# have in /run is in no image anyway.
+_CLOUD_INIT = """\
+cloud-init clean --logs --seed
+rm -f etc/netplan/50-cloud-init.yaml etc/network/interfaces.d/50-cloud-init*
+rm -f etc/systemd/network/*cloud-init* etc/udev/rules.d/70-persistent-net.rules
+rm -f etc/cloud/cloud.cfg.d/90-installer-network.cfg
+sync
+"""
+
+CLEAN = _FILES + "find run tmp var/tmp -mindepth 1 -xdev -delete\n"
+"""A shell script that is run in a container, as root; it is part of every layer's digest."""
+
+VM_CLEAN = _FILES + _CLOUD_INIT
+"""The same for a VM, which runs."""

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 from plexctl.clients.incus import Incus
 from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.observed import SeenInstance, SeenNetwork
+from plexctl.model.observed import SeenVolume, Tagged
+from plexctl.plan.machines import SEED
 from plexctl.plan.recipes import Recipe
 from plexctl.plan.resources import TAG
 
 PROPERTY = "plexctl."
 """Prefix of the properties that say what a baked image is."""
+
+BAKE = "plex-bake-"
+"""How the names of instances begin that images are baked in."""
 
 
 def properties(recipe: Recipe, lab: str) -> dict[str, str]:
@@ -40,14 +44,22 @@ def sweep(incus: Incus, lab: str) -> None:
         incus.delete_instance(name)
     for name in _tagged(state.networks, lab):
         incus.delete_network(name)
+    for name in (*_tagged(state.volumes, lab), *_untagged_seeds(state.volumes)):
+        incus.delete_volume(name)
     for image in incus.images():
         if not image.names and image.properties.get(f"{PROPERTY}lab") == lab:
             incus.delete_image(image.fingerprint)
 
 
-def _tagged(seen: Mapping[str, SeenInstance] | Mapping[str, SeenNetwork], lab: str) -> list[str]:
+def _tagged(seen: Mapping[str, Tagged], lab: str) -> list[str]:
     ours = ((name, one.tags) for name, one in seen.items() if one.tags.get("lab") == lab)
     return [name for name, tags in ours if "bake" in tags]
+
+
+def _untagged_seeds(volumes: Mapping[str, SeenVolume]) -> list[str]:
+    """A seed has its tags a moment after it was made."""
+    found = ((name, one) for name, one in volumes.items() if one.disc and not one.tags)
+    return [name for name, _ in found if name.startswith(BAKE) and name.endswith(SEED)]
 
 
 def _published(incus: Incus) -> Condition:

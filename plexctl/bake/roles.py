@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from plexctl.bake.clean import CLEAN
+from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.errors import PlexError
 from plexctl.model.types import NodeType
 from plexctl.plan.recipes import BASE, BASE_ROLE
@@ -40,7 +40,7 @@ def _digest(role: Path, layer: str) -> str:
             f"role {role.name} has no layer {layer!r}",
             hint=f"write {tasks}, or correct the `layers` of the type that names it",
         )
-    digest = hashlib.sha256(CLEAN.encode())
+    digest = hashlib.sha256((CLEAN + VM_CLEAN).encode())
     folders = (role / "files" / layer, role / "templates" / layer, *(role / s for s in SHARED))
     for path in (tasks, *(file for folder in folders for file in _files(folder))):
         executable = path.stat().st_mode & 0o100

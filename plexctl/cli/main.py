@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from plexctl import __version__
-from plexctl.cli import depot, flux, lab, nodes, plexes, registry, secret
+from plexctl.cli import depot, flux, host, lab, nodes, plexes, plexhocs, registry, secret
 from plexctl.errors import ExitCode, PlexError
 
 Verb = Callable[..., None] | typer.Typer
@@ -174,6 +174,9 @@ VERBS: Mapping[str, Mapping[str, Verb]] = {
         "list": lab.list_,
         "use": lab.use,
         "inventory": lab.inventory,
+        "import": plexhocs.import_,
+        "export": plexhocs.export,
+        "host": host.host,
         "registry": registry.registry,
         "secret": secret.secret,
     },

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,6 +21,12 @@ from plexctl.errors import PlexError
 
 Variables = Mapping[str, object]
 
+PYTHON = "/usr/bin/python3"
+"""The interpreter of the machine that a role is applied to."""
+
+CONNECT = 15
+"""Seconds that a machine has to answer SSH."""
+
 
 @dataclass(frozen=True, slots=True)
 class Play:
@@ -30,13 +38,82 @@ class Play:
     variables: Variables = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that was done. `part` is its file in the role, without the ending: "packages"."""
+
+    part: str
+    name: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a play did. `answers` is what its tasks handed over with `set_stats`."""
+
+    tasks: tuple[Task, ...]  # in their order; those that were skipped are left out
+    answers: Mapping[str, Any]
+
+
 def incus(instance: str) -> Variables:
     """What connects Ansible to an instance of the Incus server that runs here."""
     return {
         "ansible_connection": "community.general.incus",
         "ansible_host": instance,
-        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_python_interpreter": PYTHON,
     }
+
+
+def local() -> Variables:
+    """What applies a play to this machine; who is not root needs sudo without a password."""
+    return {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": PYTHON,
+        **_become(os.geteuid() == 0),
+    }
+
+
+def ssh(
+    address: str,
+    *,
+    user: str = "root",
+    key: Path | None = None,
+    port: int | None = None,
+    known_hosts: Path | None = None,
+    accept_new: bool = False,
+) -> Variables:
+    """What connects Ansible over SSH. Who is not root needs sudo without a password.
+
+    Only a host key that is known counts, or with `accept_new` the first one that is seen. What is
+    left out is as the user's own SSH has it. Nothing is ever asked: there is nobody to answer.
+    """
+    options = [
+        "BatchMode=yes",
+        # A machine that falls silent in the middle is noticed within a minute.
+        "ServerAliveInterval=15",
+        f"StrictHostKeyChecking={'accept-new' if accept_new else 'yes'}",
+    ]
+    if key:
+        options.append("IdentitiesOnly=yes")
+    if known_hosts:
+        options += [f'UserKnownHostsFile="{known_hosts}"', "GlobalKnownHostsFile=/dev/null"]
+    variables: dict[str, object] = {
+        "ansible_connection": "ssh",
+        "ansible_host": address,
+        "ansible_user": user,
+        "ansible_python_interpreter": PYTHON,
+        "ansible_ssh_common_args": shlex.join(w for one in options for w in ("-o", one)),
+        **_become(user == "root"),
+    }
+    if port:
+        variables["ansible_port"] = port
+    if key:
+        variables["ansible_ssh_private_key_file"] = str(key)
+    return variables
+
+
+def _become(root: bool) -> dict[str, object]:
+    return {} if root else {"ansible_become": True, "ansible_become_method": "sudo"}
 
 
 def apply(
@@ -46,23 +123,25 @@ def apply(
     log: Path,
     on_task: Callable[[str], None] = lambda name: None,
     env: Mapping[str, str] | None = None,
-) -> None:
+) -> Applied:
     """Apply `play`; `on_task` hears each task's name as it begins.
 
     All that Ansible prints goes to `log`. `work` is a folder for what is needed meanwhile.
-    PlexError with the failed task and what its machine said.
+    PlexError with the failed task and what its machine said, or that it could not be reached.
     """
     watch = _Watch(on_task)
     # A fresh folder for each run: the library keeps what it is given, and the next run reads it.
     with (
         tempfile.TemporaryDirectory(prefix="ansible-", dir=work) as folder,
+        _control_folder() as control,
         log.open("w") as watch.output,
     ):
-        status = _run(Path(folder), play, dict(env or {}), watch.event)
+        status = _run(Path(folder), control, play, dict(env or {}), watch.event)
     if status == "canceled":
         raise KeyboardInterrupt
     if status != "successful":
         raise watch.failure(play, log)
+    return Applied(tuple(watch.tasks), watch.answers)
 
 
 class _Watch:
@@ -72,6 +151,9 @@ class _Watch:
         self._on_task = on_task
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._failures: list[tuple[str, str, Mapping[str, Any]]] = []
+        self._unreachable: tuple[str, str] | None = None
+        self.tasks: list[Task] = []
+        self.answers: Mapping[str, Any] = {}
         self.output: Any = None
 
     def event(self, event: Mapping[str, Any]) -> bool:
@@ -80,8 +162,17 @@ class _Watch:
             case "playbook_on_task_start":
                 # "/where/the/role/is : Enable containerd"
                 self._on_task(str(data["name"]).rpartition(" : ")[2])
-            case "runner_on_failed" | "runner_on_unreachable" if not data.get("ignore_errors"):
+            case "runner_on_ok":
+                # "/where/the/role/is/tasks/packages.yml:12"
+                part = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
+                changed = bool(data["res"].get("changed"))
+                self.tasks.append(Task(part, str(data["task"]), changed))
+            case "runner_on_unreachable":
+                self._unreachable = str(data["host"]), str(data["res"].get("msg", ""))
+            case "runner_on_failed" if not data.get("ignore_errors"):
                 self._failures.append((str(data["task"]), str(data["host"]), data["res"]))
+            case "playbook_on_stats":
+                self.answers = data.get("artifact_data") or {}
         if text := str(event.get("stdout", "")):
             self.output.write(text + "\n")
             self._last.extend(text.splitlines())
@@ -89,6 +180,11 @@ class _Watch:
 
     def failure(self, play: Play, log: Path) -> PlexError:
         hint = f"all that Ansible printed is in {log}"
+        if self._unreachable:
+            machine, words = self._unreachable
+            return PlexError(
+                f"{machine} cannot be reached", details=words.splitlines(), hint=_reach_hint(words)
+            )
         if not self._failures:
             summary = f"Ansible could not apply {play.tasks} of role {play.role.name}"
             return PlexError(summary, details=self._last, hint=hint)
@@ -103,8 +199,18 @@ class _Watch:
         )
 
 
+def _reach_hint(said: str) -> str:
+    if "Host key verification failed" in said or "host key is known" in said:
+        return (
+            "compare the machine's host key and add it to known_hosts, or have the first one "
+            "that is seen accepted"
+        )
+    return "can `ssh` log in to it by itself, without asking for anything?"
+
+
 def _run(
     folder: Path,
+    control: Path,
     play: Play,
     env: dict[str, str],
     event: Callable[[Mapping[str, Any]], bool],
@@ -134,7 +240,7 @@ def _run(
                 playbook=playbook,
                 inventory={"all": {"hosts": hosts}},
                 extravars=dict(play.variables),
-                envvars=_environment(folder) | env,
+                envvars=_environment(folder, control) | env,
                 event_handler=event,
                 quiet=True,
             )
@@ -143,16 +249,35 @@ def _run(
     return str(runner.status)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, control: Path) -> dict[str, str]:
     config = folder / "ansible.cfg"
     # Nothing of the user's own Ansible has a say, and nothing of ours is left in their home.
     config.write_text(
-        f"[defaults]\nhome = {folder}\nretry_files_enabled = false\n"
+        f"[defaults]\nhome = {folder}\nretry_files_enabled = false\ntimeout = {CONNECT}\n"
         "[connection]\npipelining = true\n"
+        # A connection that is kept for the next task ends soon after the last one.
+        "[ssh_connection]\nssh_args = -o ControlMaster=auto -o ControlPersist=10s\n"
+        f"control_path_dir = {control}\n"
     )
     # Ansible's programs lie beside this interpreter: the environment need not be activated.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    return {"ANSIBLE_CONFIG": str(config), "LC_ALL": "C.UTF-8", "PATH": path}
+    return {
+        "ANSIBLE_CONFIG": str(config),
+        # The library turns it off unless it is here: in the configuration does not count.
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "LC_ALL": "C.UTF-8",
+        "PATH": path,
+    }
+
+
+@contextmanager
+def _control_folder() -> Iterator[Path]:
+    """Where SSH keeps its sockets: 108 bytes are all that a path to one may have."""
+    folder = Path(tempfile.mkdtemp(prefix="plex-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

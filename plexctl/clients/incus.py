@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from plexctl.clients import incus_seen as seen
 from plexctl.clients.host_facts import local_facts
-from plexctl.clients.incus_connection import Connection
+from plexctl.clients.incus_images import instance_type
+from plexctl.clients.incus_volumes import Volumes
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
@@ -23,7 +24,7 @@ PASSING = ("Instance is busy", "Instance is running")
 _Seen = TypeVar("_Seen", bound=Tagged)
 
 
-class Incus(Connection):
+class Incus(Volumes):
     """An Incus server. Safe to use from several threads; every call is bounded in time (seconds).
 
     PlexError when the server cannot be reached or refuses.
@@ -32,8 +33,8 @@ class Incus(Connection):
     # -- reading
 
     def facts(self) -> HostFacts:
-        """What the host's kernel lets containers do; known without a call for a local socket."""
-        return local_facts()
+        """What the host's kernel lets containers do; known without a call."""
+        return self.host.facts or local_facts()
 
     def read(self) -> HostState:
         """All instances, networks, profiles, images and volumes: one recursive call a kind."""
@@ -60,7 +61,17 @@ class Incus(Connection):
             space = self._api["storage-pools"][self.host.pool].resources.get().json()["metadata"]
         return int(space["space"]["total"]) - int(space["space"].get("used", 0))
 
-    # -- networks, profiles and volumes
+    def pools(self) -> tuple[str, ...]:
+        """Names of the storage pools."""
+        return tuple(str(pool["name"]) for pool in self._list("storage-pools"))
+
+    def machine(self) -> tuple[int, int]:
+        """How many processors and how many bytes of memory the host has."""
+        with self._speaking("the resources cannot be read"):
+            found = self._api.resources.get().json()["metadata"]
+        return int(found["cpu"]["total"]), int(found["memory"]["total"])
+
+    # -- networks and profiles
 
     def put_network(self, name: str, config: Settings, *, exists: bool) -> None:
         with self._speaking(f"network {name} cannot be made"):
@@ -78,25 +89,11 @@ class Incus(Connection):
             else:
                 self._api.profiles.post(json={"name": name, **body})
 
-    def put_volume(self, name: str, pool: str, config: Settings, *, exists: bool) -> None:
-        with self._speaking(f"volume {name} cannot be made"):
-            volumes = self._api["storage-pools"][pool].volumes.custom
-            if exists:
-                # The server keeps in the config whom the files belong to: nothing is taken away.
-                self._finish(volumes[name].patch(json={"config": dict(config)}), 60)
-            else:
-                self._finish(volumes.post(json={"name": name, "config": dict(config)}), 60)
-
     def delete_network(self, name: str) -> None:
         self._delete("networks", name)
 
     def delete_profile(self, name: str) -> None:
         self._delete("profiles", name)
-
-    def delete_volume(self, name: str) -> None:
-        with self._speaking(f"volume {name} cannot be deleted", gone_is_fine=True):
-            volume = self._api["storage-pools"][self.host.pool].volumes.custom[name]
-            self._finish(volume.delete(), 120)
 
     # -- instances
 
@@ -113,7 +110,7 @@ class Incus(Connection):
         """Make a stopped instance from the image with the fingerprint `image`."""
         body = {
             "name": name,
-            "type": "container" if form is Form.CONTAINER else "virtual-machine",
+            "type": instance_type(form),
             "source": {"type": "image", "fingerprint": image},
             "profiles": list(profiles),
             "config": dict(config),
@@ -201,65 +198,6 @@ class Incus(Connection):
                 streams.append(log.get(is_api=False).content.decode(errors="replace"))
                 log.delete()
         return Finished(argv, int(done["return"]), *streams)
-
-    # -- images
-
-    def import_image(self, archive: Path) -> str:
-        """Upload a unified image tarball; returns its fingerprint. It has no name.
-
-        Its properties must be in its metadata: given by a header, they have ended the server.
-        """
-        headers = {
-            "X-Incus-filename": archive.name,
-            "Content-Type": "application/octet-stream",
-        }
-        with self._speaking(f"{archive.name} cannot be imported"), archive.open("rb") as content:
-            response = self._api.images.post(data=content, headers=headers, timeout=600)
-            return str(self._finish(response, 600)["metadata"]["fingerprint"])
-
-    def copy_image(self, server: str, alias: str, properties: Mapping[str, str]) -> str:
-        """Fetch a container image of a simplestreams server; returns its fingerprint, no name."""
-        body = {
-            "source": {
-                "type": "image",
-                "mode": "pull",
-                "server": server,
-                "protocol": "simplestreams",
-                "alias": alias,
-                "image_type": "container",
-            },
-            "properties": dict(properties),
-        }
-        with self._speaking(f"image {alias} cannot be fetched from {server}"):
-            done = self._finish(self._api.images.post(json=body), 900)
-        return str(done["metadata"]["fingerprint"])
-
-    def publish(self, instance: str, name: str, properties: Mapping[str, str]) -> str:
-        """Make an image of a stopped instance, uncompressed (3.7 s for 1.1 GiB).
-
-        The server gives it its name at the very end, even if this process is gone by then: an
-        image that has its name is whole.
-        """
-        body = {
-            "source": {"type": "instance", "name": instance},
-            "properties": dict(properties),
-            "aliases": [{"name": name}],
-            "compression_algorithm": "none",
-        }
-        with self._speaking(f"image {name} cannot be published"):
-            done = self._finish(self._api.images.post(json=body), 600)
-        return str(done["metadata"]["fingerprint"])
-
-    def publishing(self) -> bool:
-        """Whether the server makes an image of any instance just now; it does not say of which."""
-        with self._speaking("the operations cannot be read"):
-            found = self._api.operations.get(params={"recursion": 1}).json()["metadata"]
-        stages = ((one["metadata"] or {}).get("progress", {}) for one in found.get("running", ()))
-        return any(stage.get("stage") == "create_image_from_container_pack" for stage in stages)
-
-    def delete_image(self, fingerprint: str) -> None:
-        with self._speaking(f"image {fingerprint[:12]} cannot be deleted", gone_is_fine=True):
-            self._finish(self._api.images[fingerprint].delete(), 120)
 
 
 def _plain(devices: Devices) -> dict[str, dict[str, str]]:

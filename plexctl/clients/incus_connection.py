@@ -4,51 +4,115 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.hosts import Host
 
-ANSWER = 60
+ANSWER = 30
 """Seconds in which a server must answer a call that is no wait."""
 
+START_IT = "start Incus (bin/quickstart does), or correct `socket` in clusters/hosts.yaml"
+ASK_ALL = "is the machine up? `plexctl host list` asks all hosts"
 
-class UnreachableHostError(PlexError):
-    """There is no server, whatever is asked of it."""
+RUNNING = 103
+"""Status of an operation that goes on."""
+
+LOOK = 10
+"""Seconds after which a wait for an operation is begun anew, to see that the server is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What plexctl shows to servers over HTTPS: files in PEM, the key for nobody else to read."""
+
+    certificate: Path
+    key: Path
 
 
 class Connection:
-    """Calls to one server through pylxd. Safe to use from several threads."""
+    """Calls to one server through pylxd. Safe to use from several threads.
 
-    def __init__(self, host: Host) -> None:
+    A server that has not answered once is not asked again: what needs it fails at once, so that
+    a host that hangs holds nobody up for longer than one answer may take.
+    """
+
+    def __init__(self, host: Host, credentials: Credentials | None = None) -> None:
         self.host = host
+        self._credentials = credentials
+        self._silence: UnreachableHostError | None = None
+
+    @property
+    def silence(self) -> UnreachableHostError | None:
+        """Why the server is not asked any more; None while it answers."""
+        return self._silence
 
     @cached_property
     def _api(self) -> Any:
         import pylxd
         import requests
-        from pylxd.exceptions import ClientConnectionFailed
+        from pylxd.exceptions import ClientConnectionFailed, LXDAPIException
 
-        socket = Path(self.host.socket)
-        hint = "start Incus (bin/quickstart does), or correct `socket` in clusters/hosts.yaml"
-        if not socket.exists():
-            raise UnreachableHostError(f"host {self.host.name}: no Incus at {socket}", hint=hint)
+        endpoint = self.host.url or self.host.socket
+        if self.host.local and not Path(endpoint).exists():
+            self._silence = UnreachableHostError(
+                f"host {self.host.name}: no Incus at {endpoint}", hint=START_IT
+            )
+            raise self._silence
+        session = None if self.host.local else self._https()
         try:
-            api = pylxd.Client(endpoint=str(socket), timeout=ANSWER).api
-        except (ClientConnectionFailed, requests.RequestException, OSError) as error:
+            client = pylxd.Client(endpoint=endpoint, timeout=ANSWER, session=session)
+        except (
+            ClientConnectionFailed,
+            LXDAPIException,
+            requests.RequestException,
+            OSError,
+        ) as error:
+            raise self._unreachable(error) from error
+        if not client.trusted:
             raise UnreachableHostError(
-                f"host {self.host.name}: Incus at {socket} does not answer",
-                details=(str(error),),
-                hint=hint,
-            ) from error
+                f"host {self.host.name} does not know this lab",
+                hint=f"`plexctl host add {self.host.name} {endpoint} --token` introduces it",
+            )
         # A bundle named in the environment would replace the server's pinned certificate.
-        api.session.trust_env = False
-        return api
+        client.api.session.trust_env = False
+        return client.api
+
+    def _https(self) -> Any:
+        """A session that speaks to the server with the pinned certificate and to no other."""
+        from plexctl.clients.pinned import pinned_session
+
+        assert self.host.url is not None
+        assert self.host.certificate is not None
+        session = pinned_session(self.host.url, self.host.certificate)
+        if self._credentials is None:
+            raise PlexError(f"host {self.host.name} is reached over HTTPS, without credentials")
+        session.cert = (str(self._credentials.certificate), str(self._credentials.key))
+        return session
+
+    def _unreachable(self, error: Exception) -> UnreachableHostError:
+        """From now on nobody waits for the server again."""
+        name, where, reason = self.host.name, self.host.url or self.host.socket, str(error)
+        if "Fingerprints did not match" in reason:
+            silence = UnreachableHostError(
+                f"host {name}: {where} has another certificate than the one that is known",
+                hint=f"if it was made anew: `plexctl host add {name} {where} --token`",
+            )
+        else:
+            silence = UnreachableHostError(
+                f"host {name}: Incus at {where} does not answer",
+                details=(_short(reason),),
+                hint=ASK_ALL if self.host.url else START_IT,
+            )
+        self._silence = self._silence or silence
+        return self._silence
 
     def _list(self, *path: str) -> list[dict[str, Any]]:
         with self._speaking(f"the {path[-1]} cannot be read"):
@@ -70,13 +134,30 @@ class Connection:
         if operation.get("type") != "async":
             return dict(operation)
         path = operation["operation"].rsplit("/", 1)[1]
-        waited = self._api.operations[path].wait.get(
-            params={"timeout": int(timeout)}, timeout=timeout + ANSWER
-        )
-        done: dict[str, Any] = waited.json()["metadata"]
+        done = self._ended(path, timeout)
         if done["status_code"] != 200:
             raise PlexError(done.get("err") or f"the operation is {done['status']}")
         return done
+
+    def _ended(self, path: str, timeout: float) -> dict[str, Any]:
+        """The operation `path` when it has ended, or when `timeout` seconds have gone by."""
+        from pylxd.exceptions import LXDAPIException
+
+        left = max(timeout, 1)
+        while True:
+            look = min(left, LOOK)
+            left -= look
+            try:
+                waited = self._api.operations[path].wait.get(
+                    params={"timeout": math.ceil(look)}, timeout=look + ANSWER
+                )
+            except LXDAPIException as error:
+                if "deadline exceeded" not in _reason(error) or left <= 0:
+                    raise
+                continue
+            done: dict[str, Any] = waited.json()["metadata"]
+            if done["status_code"] != RUNNING or left <= 0:
+                return done
 
     @contextmanager
     def _speaking(self, summary: str, *, gone_is_fine: bool = False) -> Iterator[None]:
@@ -84,6 +165,8 @@ class Connection:
         import requests
         from pylxd.exceptions import LXDAPIException
 
+        if self._silence is not None:
+            raise self._silence
         try:
             yield
         except LXDAPIException as error:
@@ -92,7 +175,11 @@ class Connection:
             if gone_is_fine and gone:
                 return
             raise self._failed(summary, reason) from error
-        except (requests.RequestException, json.JSONDecodeError) as error:
+        except json.JSONDecodeError as error:
+            raise self._failed(summary, str(error)) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise self._unreachable(error) from error
+        except requests.RequestException as error:
             raise self._failed(summary, str(error)) from error
         except UnreachableHostError:
             raise
@@ -101,9 +188,17 @@ class Connection:
 
     def _failed(self, summary: str, reason: str) -> PlexError:
         # A wait that runs out is an HTTP 500 with this text.
-        if "context deadline exceeded" in reason or "Read timed out" in reason:
+        if "context deadline exceeded" in reason:
             reason = "not finished in time"
         return PlexError(f"host {self.host.name}: {summary}: {reason}")
+
+
+def _short(reason: str) -> str:
+    """What the library says of a connection without its own objects' names."""
+    for known in ("Read timed out", "Connection refused", "timed out", "No route to host"):
+        if known in reason:
+            return known.lower()
+    return reason
 
 
 def _reason(error: Any) -> str:

@@ -41,7 +41,15 @@ def profile(found: Answer) -> SeenProfile:
 
 
 def volume(found: Answer) -> SeenVolume:
-    return SeenVolume(str(found["name"]), _tags(found["config"]))
+    disc = found.get("content_type") == "iso"
+    config = _described(found) if disc else found["config"]
+    return SeenVolume(str(found["name"]), _tags(config), disc)
+
+
+def _described(found: Answer) -> dict[str, str]:
+    """What `Volumes.put_disk` wrote on a disc, whose config nobody can change."""
+    words = (word.partition("=") for word in str(found.get("description", "")).split())
+    return {key: value for key, _, value in words}
 
 
 def image(found: Answer) -> SeenImage:

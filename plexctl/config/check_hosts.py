@@ -167,6 +167,12 @@ def _types(
         type_ = drafts.types[type_name].fields if type_name in drafts.types else None
         for host in (name for name in hosts if type_ and name in known):
             assert type_ is not None
+            if known[host].kind is HostKind.PROXMOX and type_.base in _container_bases(drafts):
+                draft.source.report(
+                    (*at, "type"),
+                    f"type {type_name} is a container, and on a Proxmox host nodes are VMs",
+                    "take a type whose base has `form: vm`, as kubevm",
+                )
             for device in type_.pci:
                 if device not in known[host].pci:
                     draft.source.report(
@@ -174,6 +180,11 @@ def _types(
                         f"type {type_name} needs the PCI device {device}, and {host} has none",
                         f"name it in `pci` of {host} in clusters/hosts.yaml",
                     )
+
+
+def _container_bases(drafts: Drafts) -> set[str]:
+    found = {name: base for draft in drafts.bases for name, base in (draft.fields or {}).items()}
+    return {name for name, base in found.items() if base.form is Form.CONTAINER}
 
 
 def hosts_of(fields: PlexFields, known: dict[str, HostFields]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from plexctl.keys.certificates import SERVER, Authority, KeyPair, private_key
+from plexctl.keys.certificates import CLIENT, SERVER, Authority, KeyPair, private_key
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import SshKey, derived_key
 from plexctl.model.secret import Secret
@@ -32,6 +32,10 @@ class LabKeys:
         return self.ca.issue(
             _key(self.seed, "registry", name), name, SERVER, sans=(name, str(address))
         )
+
+    def client(self) -> KeyPair:
+        """What plexctl shows as itself to Incus servers over HTTPS."""
+        return self.ca.issue(_key(self.seed, "host-client"), f"plexctl {self.seed.lab_id}", CLIENT)
 
     def push_password(self) -> Secret:
         """Of the user PUSHER: 64 hex digits."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from plexctl.errors import PlexError
+
 RUNNING = "Running"
 
 
@@ -38,6 +40,7 @@ class SeenVolume:
 
     name: str
     tags: Mapping[str, str]
+    disc: bool = False  # an ISO image
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,12 @@ class HostState:
     profiles: Mapping[str, SeenProfile]
     images: tuple[SeenImage, ...]
     volumes: Mapping[str, SeenVolume] = field(default_factory=dict)
+    silence: PlexError | None = None  # why it was not read: it does not answer
+
+    @classmethod
+    def silent(cls, host: str, silence: PlexError) -> HostState:
+        """Of a host that does not answer: nothing is known of it."""
+        return cls(host, {}, {}, {}, (), {}, silence)
 
     def image(self, name: str) -> SeenImage | None:
         """The image with the alias `name`."""

@@ -46,11 +46,15 @@ def link(path: str, target: str) -> BootFile:
     return BootFile(path, Kind.LINK, 0o777, target=target)
 
 
+LAST = BootFile("/var/lib/plexctl/booted", Kind.FILE, 0o600)
+"""A node on which it is has unpacked all of its tar, not only what had come of it."""
+
+
 def pack(files: Iterable[BootFile]) -> bytes:
-    """An uncompressed tar; the same files in any order give the same bytes."""
+    """An uncompressed tar; the same files in any order give the same bytes. LAST is its last."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for file in sorted(files, key=lambda f: f.path):
+        for file in (*sorted(files, key=lambda f: f.path), LAST):
             member = tarfile.TarInfo(file.path.lstrip("/"))
             member.type = file.kind.value
             member.mode = file.mode

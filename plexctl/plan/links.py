@@ -54,7 +54,7 @@ def sites(plex: Plex, owner: Owner, hosts: Mapping[str, Host]) -> dict[str, Site
             pods=str(plex.networks.pods),
             tunnels=_tunnels(plex, owner, members, place),
         )
-        found[host.name] = Site(host, gateway, network, _own(plex, network))
+        found[host.name] = Site(host, gateway, network, _own(network))
     return found
 
 
@@ -79,10 +79,9 @@ def bridge(
     return Network(network_name(owner.plex), host, owner, settings(config))
 
 
-def _own(plex: Plex, network: Network) -> dict[str, str]:
-    size = mtu(plex)
-    device = {"type": "nic", "network": network.name, "name": NIC}
-    return {**device, "mtu": str(size)} if size else device
+def _own(network: Network) -> dict[str, str]:
+    """A node has the MTU of the bridge that it is on."""
+    return {"type": "nic", "network": network.name, "name": NIC}
 
 
 def _existing(plex: Plex, host: Host) -> dict[str, str]:

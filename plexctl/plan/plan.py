@@ -9,17 +9,21 @@ from plexctl.keys.lab import LabKeys
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import Host, HostFacts, HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.registry import Registry
+from plexctl.model.types import Form
 from plexctl.plan.boot import Keyring, boot_files
+from plexctl.plan.cloudinit import meta_data, network_config, user_data
 from plexctl.plan.files import BootFile, pack
 from plexctl.plan.links import sites
 from plexctl.plan.machines import kernel, machine, machine_profile
 from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.network import neighbours
+from plexctl.plan.proxmox import proxmox_machine
 from plexctl.plan.resources import Instance, Owner, Resource
+from plexctl.plan.seed import seed_iso
 
 WORKER_SHARE = 20
 """Percent of a processor that a worker has while others want all: what it leaves is its master's,
@@ -62,6 +66,7 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
             owner, places[node.host], node.type, kernel(node.type, inputs.facts[node.host])
         )
         for node in members
+        if places[node.host].host.kind is HostKind.INCUS
     }
     keys = Keyring(
         ClusterKeys.derive(inputs.seed, plex.name, plex.epoch),
@@ -72,25 +77,36 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
     mirrors = _mirrors(inputs)
     instances: list[Instance] = []
     for node in members:
-        profile = profiles[node.host, node.type.name]
+        place, image = places[node.host], inputs.baked[node.host, node.type.name]
         facts = kernel(node.type, inputs.facts[node.host])
         files = boot_files(plex, node, others, keys, facts, inputs.control_plane_images, mirrors)
+        boot, parent = pack(files), instances[0].key if node.role is Role.WORKER else None
+        if place.host.kind is HostKind.PROXMOX:
+            vm = proxmox_machine(plex, node, place, owner, image=image, boot=boot, parent=parent)
+            instances.append(vm)
+            continue
         instances.append(
             machine(
                 node.name,
-                profile,
+                profiles[node.host, node.type.name],
                 node.type,
                 size=node.size,
                 share=100 if node.role is Role.MASTER else WORKER_SHARE,
                 mac=node.mac,
-                image=inputs.baked[node.host, node.type.name],
-                pool=inputs.hosts[node.host].pool,
+                image=image,
+                pool=place.host.pool,
                 facts=facts,
-                boot=pack(files),
-                parent=instances[0].key if node.role is Role.WORKER else None,
+                boot=boot if node.type.base.form is Form.CONTAINER else _seed(plex, node, boot),
+                parent=parent,
+                pci={name: place.host.pci[name] for name in node.type.pci},
             )
         )
     return Plan(plex, members, (*networks, *profiles.values(), *instances))
+
+
+def _seed(plex: Plex, node: Node, boot: bytes) -> bytes:
+    """The disk that a VM finds its files on."""
+    return seed_iso(boot, user_data(), network_config(plex, node), meta_data(node.name))
 
 
 def _mirrors(inputs: Inputs) -> tuple[BootFile, ...]:

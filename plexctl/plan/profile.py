@@ -1,12 +1,48 @@
-"""What Incus must allow a container that is to be a node."""
+"""What Incus must allow an instance that is to be a node, and what it is given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from plexctl.model.hosts import HostFacts
+from plexctl.model.types import Base, BaseSource, Form
 
 NIC = "eth0"
+
+
+def node_config(form: Form, *, privileged: bool, facts: HostFacts) -> dict[str, str]:
+    """Incus config keys of a node, whatever it is."""
+    if form is Form.VM:
+        return vm_config()
+    return container_config(privileged=privileged, facts=facts)
+
+
+def node_devices(
+    base: Base, *, nic: Mapping[str, str], pool: str, privileged: bool
+) -> dict[str, dict[str, str]]:
+    """Devices of a node, whatever it is: its root disk, one NIC, and what its form needs."""
+    if base.form is Form.VM:
+        return {**_disk_and_nic(nic, pool), **vm_devices(base)}
+    return container_devices(nic=nic, pool=pool, privileged=privileged)
+
+
+def vm_config() -> dict[str, str]:
+    """Incus config keys of a VM: it has a kernel of its own, and so needs no leave.
+
+    Nothing signs the kernel of most images. What a node boots is known by its checksum anyway.
+    """
+    return {"security.secureboot": "false"}
+
+
+def vm_devices(base: Base) -> dict[str, dict[str, str]]:
+    """Devices that only a VM has.
+
+    The kernel of a cloud image has no 9p, over which the server's agent has its configuration
+    otherwise: it is given a disk with that.
+    """
+    if base.source is BaseSource.CLOUD:
+        return {"agent": {"type": "disk", "source": "agent:config"}}
+    return {}
 
 
 def container_config(*, privileged: bool, facts: HostFacts) -> dict[str, str]:
@@ -36,10 +72,11 @@ def container_devices(
     *, nic: Mapping[str, str], pool: str, privileged: bool
 ) -> dict[str, dict[str, str]]:
     """Devices of a container: its root disk, one NIC, and the kernel log for kubelet."""
-    devices = {
-        "root": {"type": "disk", "path": "/", "pool": pool},
-        NIC: dict(nic),
-    }
+    devices = _disk_and_nic(nic, pool)
     if privileged:
         devices["kmsg"] = {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}
     return devices
+
+
+def _disk_and_nic(nic: Mapping[str, str], pool: str) -> dict[str, dict[str, str]]:
+    return {"root": {"type": "disk", "path": "/", "pool": pool}, NIC: dict(nic)}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 
+from plexctl.errors import PlexError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.nodes import mac
 from plexctl.model.registry import PORT, Registry
-from plexctl.model.types import NodeType
+from plexctl.model.types import Form, NodeType
 from plexctl.plan.boot import ssh_files
 from plexctl.plan.files import BootFile, pack, private, text
 from plexctl.plan.links import Site, bridge
@@ -49,7 +50,15 @@ def registry_resources(
     facts: HostFacts,
     image: str,
 ) -> tuple[Resource, ...]:
-    """Its network, profile, volume and instance on `host`; the same on every host of the lab."""
+    """Its network, profile, volume and instance on `host`; the same on every host of the lab.
+
+    PlexError if its type is one of VMs: only a container can have the volume as its folder.
+    """
+    if node_type.base.form is Form.VM:
+        raise PlexError(
+            "the lab's registry cannot be a VM",
+            hint=f"give the type {node_type.name} a base with `form: container`",
+        )
     owner = Owner(seed.lab_id, registry.name)
     network = bridge(owner, host.name, registry.gateway)
     nic = {"type": "nic", "network": network.name, "name": NIC}

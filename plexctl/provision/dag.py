@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UnreachableHostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,12 @@ def run_tasks(tasks: Sequence[Task], limits: Mapping[str, int]) -> None:
 def _tell(failures: Sequence[PlexError]) -> None:
     if not failures:
         return
-    if len(failures) == 1:
-        raise failures[0]
-    raise PlexError(
-        f"{len(failures)} things failed",
-        details=[line for f in failures for line in (f.summary, *f.details)],
-        hint=next((f.hint for f in failures if f.hint), None),
+    different = tuple(dict.fromkeys(failures))  # all that needed a silent host has failed alike
+    if len(different) == 1:
+        raise different[0]
+    only_silence = all(isinstance(failure, UnreachableHostError) for failure in different)
+    raise (UnreachableHostError if only_silence else PlexError)(
+        f"{len(different)} {'hosts do not answer' if only_silence else 'things failed'}",
+        details=[line for f in different for line in (f.summary, *f.details)],
+        hint=next((f.hint for f in different if f.hint), None),
     )

@@ -15,6 +15,7 @@ from plexctl.plan.resources import (
     resource_hash,
 )
 from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.seeds import lasting, seeds_in_the_way, unwanted_seeds
 
 
 def diff(
@@ -22,23 +23,30 @@ def diff(
 ) -> tuple[Change, ...]:
     """Changes in the order of the resources, then what is not wanted any more.
 
-    PlexError names every object that is in the way and belongs to somebody else.
+    Nothing is said of hosts that do not answer. PlexError names every object that is in the way
+    and belongs to somebody else.
     """
-    _refuse_foreign(resources, states, wishes)
+    answering = [r for r in resources if states[r.host].silence is None]
+    _refuse_foreign(answering, states, wishes)
     changes: dict[str, Change] = {}
-    for resource in resources:
-        change = _change(resource, states[resource.host], wishes, changes)
+    for resource in answering:
+        change = _change(resource, states, wishes, changes)
         if change:
             changes[resource.key] = change
-    return (*changes.values(), *_unwanted(resources, states, wishes))
+    unwanted = _unwanted(resources, states, wishes)
+    return (*changes.values(), *unwanted, *unwanted_seeds(resources, states, wishes.owner))
 
 
 def _change(
-    resource: Resource, state: HostState, wishes: Wishes, before: Mapping[str, Change]
+    resource: Resource,
+    states: Mapping[str, HostState],
+    wishes: Wishes,
+    before: Mapping[str, Change],
 ) -> Change | None:
     if isinstance(resource, Instance):
-        return _instance(resource, state, wishes, before)
-    kind, seen = _kind(resource), _find(resource, state)
+        return _instance(resource, states, wishes, before)
+    state = states[resource.host]
+    kind, seen = kind_of(resource), find(resource, state)
     if seen is None:
         return Change(Action.CREATE, state.host, kind, resource.name, "missing", resource)
     if seen.tags.get("hash") != resource_hash(resource):
@@ -47,12 +55,16 @@ def _change(
 
 
 def _instance(
-    instance: Instance, state: HostState, wishes: Wishes, before: Mapping[str, Change]
+    instance: Instance,
+    states: Mapping[str, HostState],
+    wishes: Wishes,
+    before: Mapping[str, Change],
 ) -> Change | None:
+    state = states[instance.host]
     seen = state.instances.get(instance.name)
     parent = before.get(instance.parent) if instance.parent else None
     parent_is_new = parent is not None and parent.action is not Action.START
-    parent_run = _parent_run(instance, state) if not parent_is_new else None
+    parent_run = _parent_run(instance, states) if not parent_is_new else None
 
     def change(action: Action, reason: str) -> Change:
         return Change(action, state.host, "instance", instance.name, reason, instance, parent_run)
@@ -87,11 +99,12 @@ def _why_replace(
     return None
 
 
-def _parent_run(instance: Instance, state: HostState) -> str | None:
+def _parent_run(instance: Instance, states: Mapping[str, HostState]) -> str | None:
     """The run that made the master which is there now."""
     if instance.parent is None:
         return None
-    parent = state.instances.get(instance.parent.rsplit("/", 1)[1])
+    _, host, name = instance.parent.split("/")
+    parent = states[host].instances.get(name)
     return parent.tags.get("run") if parent else None
 
 
@@ -108,7 +121,7 @@ def _unwanted(
             ("instance", state.instances),
             ("profile", state.profiles),
             ("network", state.networks),
-            ("volume", state.volumes if wishes.volumes else {}),
+            ("volume", lasting(state.volumes) if wishes.volumes else {}),
         )
         for kind, found in kinds:
             for name, seen in found.items():
@@ -123,12 +136,13 @@ def _refuse_foreign(
     taken = []
     for resource in resources:
         state = states[resource.host]
-        kind = _kind(resource)
-        seen = _find(resource, state)
+        kind = kind_of(resource)
+        seen = find(resource, state)
         if seen is not None and not _owned(seen.tags, wishes):
             lab, plex = seen.tags.get("lab"), seen.tags.get("plex")
             whose = f"plex {plex} of lab {lab}" if lab else "nothing that plexctl made"
             taken.append(f"{kind} {resource.name} on host {resource.host} belongs to {whose}")
+    taken += seeds_in_the_way(resources, states, wishes.owner)
     if taken:
         raise PlexError(
             "names of this plex are taken by somebody else",
@@ -141,7 +155,8 @@ def _owned(tags: Mapping[str, str], wishes: Wishes) -> bool:
     return tags.get("lab") == wishes.owner.lab and tags.get("plex") == wishes.owner.plex
 
 
-def _find(resource: Resource, state: HostState) -> Tagged | None:
+def find(resource: Resource, state: HostState) -> Tagged | None:
+    """What a host has under the name of `resource`."""
     match resource:
         case Network():
             return state.networks.get(resource.name)
@@ -153,7 +168,8 @@ def _find(resource: Resource, state: HostState) -> Tagged | None:
             return state.instances.get(resource.name)
 
 
-def _kind(resource: Resource) -> str:
+def kind_of(resource: Resource) -> str:
+    """ "network", "profile", "volume" or "instance"."""
     match resource:
         case Network():
             return "network"

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from plexctl.clients.incus import Incus
-from plexctl.errors import PlexError
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
+from plexctl.model.hosts import HostKind
 from plexctl.model.observed import HostState
+from plexctl.model.types import Form
 from plexctl.plan.resources import (
     TAG,
     Instance,
@@ -25,6 +29,8 @@ from plexctl.plan.resources import (
 from plexctl.provision.dag import Task, run_tasks
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.proxmox import ProxmoxMaker
+from plexctl.provision.seeds import put_seed
 
 BOOT_TAR = "/var/lib/plexctl/boot.tar"
 LEAVING = (Action.DELETE, Action.REPLACE)
@@ -32,15 +38,24 @@ LEAVING = (Action.DELETE, Action.REPLACE)
 
 @dataclass(frozen=True, slots=True)
 class DirectEngine:
-    """One Incus client per host; as many instances are made at once as each host allows."""
+    """One client per host; as many instances are made at once as each host allows."""
 
-    hosts: Mapping[str, Incus]
+    hosts: Mapping[str, Incus | ProxmoxVE]
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
         names = tuple(dict.fromkeys(hosts))
         with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-            states = pool.map(lambda name: self.hosts[name].read(), names)
-            return dict(zip(names, states, strict=True))
+            states = dict(zip(names, pool.map(self._read, names), strict=True))
+        silent = [state.silence for state in states.values() if state.silence]
+        if silent and len(silent) == len(states):
+            raise silent[0]
+        return states
+
+    def _read(self, name: str) -> HostState:
+        try:
+            return self.hosts[name].read()
+        except UnreachableHostError as error:
+            return HostState.silent(name, error)
 
     def diff(
         self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
@@ -49,6 +64,7 @@ class DirectEngine:
 
     def apply(
         self,
+        wanted: Sequence[Resource],
         changes: Sequence[Change],
         states: dict[str, HostState],
         run: str,
@@ -58,7 +74,7 @@ class DirectEngine:
         tasks = []
         for change in changes:
             host = change.host
-            maker = _Maker(self.hosts[host], states[host], run, reporter, before_start)
+            maker = _maker(self.hosts[host], states[host], run, reporter, before_start)
             if change.action in LEAVING:
                 work = partial(maker.delete, change)
                 tasks.append(
@@ -102,6 +118,18 @@ def _before_leaving(change: Change, changes: Sequence[Change]) -> tuple[str, ...
     )
 
 
+def _maker(
+    client: Incus | ProxmoxVE,
+    state: HostState,
+    run: str,
+    reporter: Reporter,
+    before_start: Callable[[Instance], None],
+) -> _Maker | ProxmoxMaker:
+    if client.host.kind is HostKind.PROXMOX:
+        return ProxmoxMaker(cast(ProxmoxVE, client), state, run, reporter, before_start)
+    return _Maker(cast(Incus, client), state, run, reporter, before_start)
+
+
 @dataclass(frozen=True, slots=True)
 class _Maker:
     """Makes the changes of one host."""
@@ -142,6 +170,8 @@ class _Maker:
         tags = {}
         if instance.parent:
             tags["parent"] = change.parent_run or self.run
+        if instance.form is Form.VM:
+            put_seed(self.incus, self.state, instance, self.run)
         self.incus.create(
             instance.name,
             image=image.fingerprint,
@@ -151,6 +181,8 @@ class _Maker:
             devices=instance.devices,
         )
         self.reporter.mark(instance.name, "created")
+        if instance.form is Form.VM:
+            return  # it finds its files on its seed
         self.incus.push(instance.name, BOOT_TAR, instance.boot, mode=0o600)
         self.reporter.mark(instance.name, "pushed")
 

@@ -55,7 +55,7 @@ class Engine(Protocol):
     """Brings hosts to what a list of resources says. Every method may be called again."""
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
-        """What the hosts have now."""
+        """What the hosts have now. PlexError if none of them answers, not if only some do."""
 
     def diff(
         self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
@@ -64,10 +64,16 @@ class Engine(Protocol):
 
     def apply(
         self,
+        wanted: Sequence[Resource],
         changes: Sequence[Change],
         states: dict[str, HostState],
         run: str,
         reporter: Reporter,
         before_start: Callable[[Instance], None],
     ) -> None:
-        """Do it. `before_start` may hold an instance back until others are ready for it."""
+        """Do it: `changes` bring the hosts to `wanted`.
+
+        `before_start` may hold an instance back until others are ready for it.
+
+        UnreachableHostError if all that failed did so because a host does not answer (any more).
+        """

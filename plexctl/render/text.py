@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from plexctl.provision.engine import Action
 from plexctl.render.apps_text import apps_text, diff_text, push_text
 from plexctl.render.errors import shown_path
+from plexctl.render.host_text import hosts_text
 from plexctl.render.registry_text import registry_text
 from plexctl.render.tables import count, size, table
 from plexctl.workflow.results import (
@@ -18,6 +19,8 @@ from plexctl.workflow.results import (
     DestroyResult,
     DiffResult,
     FluxKeyResult,
+    HostResult,
+    HostsResult,
     InitResult,
     KubeconfigResult,
     ListResult,
@@ -57,6 +60,8 @@ Result = (
     | DestroyResult
     | DiffResult
     | FluxKeyResult
+    | HostResult
+    | HostsResult
     | InitResult
     | KubeconfigResult
     | ListResult
@@ -103,6 +108,10 @@ def text(result: Result) -> str:
         case RegistryUpResult():
             done = _done(result.changes)
             return f"{result.registry}: {done}; it is at https://{result.endpoint}"
+        case HostsResult():
+            return hosts_text(result)
+        case HostResult():
+            return result.text if result.changed else f"{result.text}: unchanged"
         case UseResult():
             return f"{result.plex} is the plex that is meant where none is named"
         case AppsResult():

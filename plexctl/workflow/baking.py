@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plexctl.bake.bake import BakedImage, ensure
+from plexctl.bake.copy import carried
 from plexctl.bake.prune import prune
+from plexctl.depot.index import Stored
 from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
+from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
+from plexctl.model.hosts import HostKind
 from plexctl.model.types import NodeType
-from plexctl.plan.recipes import layers
+from plexctl.plan.machines import kernel
+from plexctl.plan.recipes import Recipe, layers
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import (
     components,
@@ -23,6 +28,7 @@ from plexctl.workflow.images import (
 )
 from plexctl.workflow.registry_plan import registry_release, registry_types
 from plexctl.workflow.run import Run
+from plexctl.workflow.templates import template
 
 
 def depot(ctx: Context) -> Depot:
@@ -40,17 +46,53 @@ def bake_types(
         stored = {found.component: found for found in depot(ctx).fill(release, names, run)}
     images = {}
     for (host, name), node_type in wanted.items():
-        images[host, name] = ensure(
-            ctx.hosts[host],
-            recipe_of(ctx, node_type, kubernetes, host, stored),
-            artifacts=stored,
-            find_role=lambda role: find_role(ctx, role),
-            facts=ctx.facts[host],
-            lab=ctx.seed.lab_id,
-            reporter=run,
-            work=ctx.cache / "bake",
-        )
+        if ctx.hosts[host].silence is None:
+            found = recipe_of(ctx, node_type, kubernetes, host, stored)
+            images[host, name] = _baked(ctx, host, found, node_type, stored, run)
     return images
+
+
+def _baked(
+    ctx: Context,
+    host: str,
+    wanted: Recipe,
+    node_type: NodeType,
+    stored: Mapping[str, Stored],
+    run: Run,
+) -> BakedImage:
+    """The image on `host`: baked there, or on a host of this machine and carried over."""
+    if ctx.lab.hosts[host].kind is HostKind.PROXMOX:
+        return template(ctx, host, wanted, stored, run)
+    baker = builder(ctx, host)
+    baked = ensure(
+        ctx.hosts[baker],
+        wanted,
+        artifacts=stored,
+        find_role=lambda role: find_role(ctx, role),
+        facts=ctx.facts[baker],
+        nodes=kernel(node_type, ctx.facts[host]),
+        lab=ctx.seed.lab_id,
+        reporter=run,
+        work=ctx.cache / "bake",
+    )
+    return baked if baker == host else carried(ctx.hosts[baker], ctx.hosts[host], baked, run)
+
+
+def builder(ctx: Context, host: str) -> str:
+    """The host that bakes for `host`: itself, or one whose Incus runs here.
+
+    A bake shows its instance folders of this machine. PlexError if there is none that could.
+    """
+    incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
+    if any(one.name == host for one in incus):
+        return host
+    if not incus:
+        raise PlexError(
+            f"nothing can bake for host {host}: no host of the lab is this machine",
+            hint="add this machine's own Incus to clusters/hosts.yaml, as in `local: {}`; "
+            "bin/quickstart installs it",
+        )
+    return incus[0].name
 
 
 def prune_images(ctx: Context, run: Run, *, without: str = "") -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Engine
+from plexctl.workflow.clients import host_clients
 
 CURRENT = "current"
 
@@ -58,8 +59,8 @@ def open_lab(
     """
     pins = load_pins(root / "pins")
     lab = load_lab(root, pins.versions())
-    hosts = {name: Incus(host) for name, host in lab.hosts.items()}
     seed = load_or_create(root, user_config_dir(), ask)
+    hosts = host_clients(lab, seed)
     return Context(lab, seed, pins, hosts, DirectEngine(hosts), cache, listener)
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plexctl.bootstrap.cluster import cluster
 from plexctl.bootstrap.wait import Watch
 from plexctl.clients.kube import Kube, UnreachableError
+from plexctl.errors import UnreachableHostError
 from plexctl.model.apps import Apps
 from plexctl.model.condition import Condition, wait
 from plexctl.model.events import Outcome
 from plexctl.model.observed import HostState
-from plexctl.model.plex import Plex, Role
+from plexctl.model.plex import Node, Plex, Role
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources import Instance
+from plexctl.plan.resources import Instance, Resource
+from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Change
 from plexctl.workflow.access import write_access_files
 from plexctl.workflow.apps import prepare
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
+from plexctl.workflow.engines import engine_of
 from plexctl.workflow.images import missing_images, names_of_images, wanted_types
 from plexctl.workflow.planning import difference, inputs, told
 from plexctl.workflow.results import Changed
@@ -49,11 +53,14 @@ def converge(
     """Bring `plex` to what its files say. Safe to run again after any interruption.
 
     `states` is what the hosts have, if it was read just now. `replace` names nodes to make anew
-    in any case. With `drained`, workers that go are emptied
-    first. With `waiting`, it ends when all nodes are Ready, DNS answers and the apps are there.
+    in any case. With `drained`, workers that go are emptied first. With `waiting`, it ends when
+    all nodes are Ready, DNS answers and the apps are there. What is on hosts that do not answer is
+    left for the next run: UnreachableHostError when all else is done, or at once for the master's.
     """
     states, names = _with_images(ctx, plex, run, states)
     plan = plan_plex(plex, inputs(ctx, plex, names))
+    if silence := states[plan.nodes[0].host].silence:
+        raise silence
     changes = difference(ctx, plan, states, replace)
     write_access_files(ctx, plex)
     delivery = prepare(ctx, plex, plex.gitops, run) if plex.gitops else None
@@ -61,12 +68,14 @@ def converge(
     with cluster(plex, ctx.seed) as kube:
         watch = Watch(plex, plan.nodes, kube, ctx.hosts, run)
         _leave_cluster(plan, states, changes, kube, run, drained=drained)
-        _apply(ctx, changes, states, run, watch)
+        _apply(ctx, plan.resources, changes, states, run, watch)
+        watch = dataclasses.replace(watch, nodes=answering(ctx, plan.nodes))
         seconds: dict[str, float] = {}
         if delivery:
             _await(watch.api_answers(), "api", seconds, run)
             delivery.put(kube, run)
         if not waiting:
+            tell_silent(ctx, plan.nodes)
             return Converged(told(changes), seconds)
         if any(node.role is not Role.PLAIN for node in plan.nodes):
             for name, condition in {
@@ -79,6 +88,7 @@ def converge(
         apps = delivery.wait(kube, run) if delivery else None
         if apps:
             seconds["apps"] = run.seconds()
+    tell_silent(ctx, plan.nodes)
     return Converged(told(changes), seconds, apps)
 
 
@@ -135,13 +145,15 @@ def _leave_cluster(
 
 def _apply(
     ctx: Context,
+    wanted: Sequence[Resource],
     changes: Sequence[Change],
     states: dict[str, HostState],
     run: Run,
     watch: Watch,
 ) -> None:
+    engine = engine_of(ctx, watch.plex.name, run)
     with run.step("instances") as step:
-        if not changes:
+        if not changes and isinstance(engine, DirectEngine):
             step.end(Outcome.UNCHANGED, "unchanged")
             return
         step.progress(_names(changes))
@@ -153,8 +165,36 @@ def _apply(
             if instance.name not in first and instance.parent is not None:
                 wait(watch.api_answers())
 
-        ctx.engine.apply(changes, states, run.id, run, before_start)
-        step.end(Outcome.CHANGED, summary(changes))
+        try:
+            engine.apply(wanted, changes, states, run.id, run, before_start)
+        except UnreachableHostError as error:
+            if ctx.hosts[watch.nodes[0].host].silence:
+                raise
+            step.end(Outcome.FAILED, error.summary)
+            return
+        if changes:
+            step.end(Outcome.CHANGED, summary(changes))
+        else:
+            step.end(Outcome.UNCHANGED, "unchanged")
+
+
+def answering(ctx: Context, members: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Those whose hosts answer, as far as they have been asked."""
+    return tuple(node for node in members if ctx.hosts[node.host].silence is None)
+
+
+def tell_silent(ctx: Context, members: tuple[Node, ...]) -> None:
+    """UnreachableHostError if a host of `members` does not answer."""
+    left = [node for node in members if ctx.hosts[node.host].silence]
+    if not left:
+        return
+    silences = dict.fromkeys(s for node in left if (s := ctx.hosts[node.host].silence))
+    names = ", ".join(node.name for node in left)
+    raise UnreachableHostError(
+        "; ".join(silence.summary for silence in silences),
+        details=(f"as they were: {names}", "all else is done"),
+        hint="once it answers, `plexctl up` does the rest",
+    )
 
 
 def _await(condition: Condition, name: str, seconds: dict[str, float], run: Run) -> None:

@@ -9,6 +9,7 @@ from plexctl.depot.store import Depot
 from plexctl.errors import UsageError
 from plexctl.model.events import Outcome
 from plexctl.model.gitops import Engine
+from plexctl.model.plex import ProvisionEngine
 from plexctl.model.types import NodeType
 from plexctl.workflow.baking import bake_types, depot, prune_images
 from plexctl.workflow.context import Context
@@ -44,8 +45,12 @@ def fill(ctx: Context, sources: Sources) -> DepotResult:
 
 
 def _useful(ctx: Context, component: str) -> bool:
-    engines = {plex.gitops.engine for plex in ctx.lab.plexes.values() if plex.gitops}
-    return component != Engine.ARGOCD or Engine.ARGOCD in engines
+    plexes = ctx.lab.plexes.values()
+    if component == Engine.ARGOCD:
+        return any(plex.gitops and plex.gitops.engine is Engine.ARGOCD for plex in plexes)
+    if component == ProvisionEngine.TOFU:
+        return any(plex.engine is ProvisionEngine.TOFU for plex in plexes)
+    return True
 
 
 def contents(ctx: Context) -> DepotResult:

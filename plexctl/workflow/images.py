@@ -49,8 +49,12 @@ def names_of_images(ctx: Context, plex: Plex) -> dict[tuple[str, str], str]:
 def missing_images(
     names: Mapping[tuple[str, str], str], states: Mapping[str, HostState]
 ) -> tuple[str, ...]:
-    """Types whose image is not on a host that needs it."""
-    missing = {t for (host, t), name in names.items() if states[host].image(name) is None}
+    """Types whose image is not on a host that needs it, as far as hosts answer."""
+    missing = {
+        t
+        for (host, t), name in names.items()
+        if states[host].silence is None and states[host].image(name) is None
+    }
     return tuple(sorted(missing))
 
 

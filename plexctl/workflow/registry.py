@@ -102,7 +102,7 @@ def destroy_registry(ctx: Context) -> DestroyResult:
         wishes = Wishes(Owner(ctx.seed.lab_id, registry.name), volumes=True)
         changes = ctx.engine.diff((), states, wishes)
         run.intend({change.key: change.action for change in changes})
-        ctx.engine.apply(changes, states, run.id, run, lambda _: None)
+        ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     return DestroyResult(registry.name, told(changes), ())
 
@@ -131,7 +131,7 @@ def _converge(
     changes = registry_changes(ctx, registry, names, states, replace=replace)
     with run.step(f"the registry {registry.name}") as step:
         run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
-        ctx.engine.apply(changes, states, run.id, run, lambda _: None)
+        ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     if changes:
         condition = _Answers(ctx, registry).condition()

@@ -270,3 +270,34 @@ class RegistryUpResult:
     endpoint: str
     changes: tuple[Changed, ...]
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host of the lab, and whether it answers."""
+
+    name: str
+    kind: str
+    where: str  # URL or socket
+    answer: str  # "answers", or why it does not
+    instances: int  # of this lab
+    cpus: int
+    memory: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HostsResult:
+    hosts: tuple[HostRow, ...]
+
+    @property
+    def well(self) -> bool:
+        return all(row.answer == "answers" for row in self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """A host that was added, changed or removed."""
+
+    name: str
+    changed: bool
+    text: str

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from plexctl.config.edit import set_workers, with_workers
+from plexctl.errors import UnreachableHostError
 from plexctl.model.events import Outcome
 from plexctl.model.plex import Plex
 from plexctl.plan.resources import Owner
@@ -13,6 +14,7 @@ from plexctl.provision.engine import Wishes
 from plexctl.workflow.baking import prune_images
 from plexctl.workflow.context import Context
 from plexctl.workflow.converge import converge
+from plexctl.workflow.engines import engine_of
 from plexctl.workflow.names import node_names
 from plexctl.workflow.planning import told
 from plexctl.workflow.registry import ensure_registry
@@ -61,7 +63,15 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
             states = ctx.engine.read(ctx.hosts)
             changes = ctx.engine.diff((), states, Wishes(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})
-            ctx.engine.apply(changes, states, run.id, run, lambda _: None)
+            engine = engine_of(ctx, name, run)
+            engine.apply((), changes, states, run.id, run, lambda _: None)
+            for state in states.values():
+                if state.silence:
+                    raise UnreachableHostError(
+                        state.silence.summary,
+                        details=(f"what it has of {name} is still there; all else is gone",),
+                        hint=f"once it answers: `plexctl destroy {name}`",
+                    )
             shutil.rmtree(ctx.access(name), ignore_errors=True)
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()

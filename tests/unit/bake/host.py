@@ -12,9 +12,10 @@ from typing import Any
 from plexctl.clients.process import Finished
 from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Artifact, Stored
+from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host, HostFacts, HostKind
-from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork
+from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork, SeenVolume
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
 from plexctl.plan.resources import TAG
@@ -54,10 +55,17 @@ class FakeIncus:
     free: int = 40 << 30
     disks: dict[str, dict[str, str]] = field(default_factory=dict)  # the stage of each instance
     started: int = 0
+    forced: list[bool] = field(default_factory=list)  # how instances were stopped
+    volumes: dict[str, SeenVolume] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)  # of volumes
+    scripts: list[str] = field(default_factory=list)
+    made: dict[str, tuple[dict[str, str], dict[str, dict[str, str]]]] = field(default_factory=dict)
+    agent_after: int = 0  # calls that no agent answers yet
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def read(self) -> HostState:
-        return HostState("local", dict(self.seen), dict(self.networks), {}, tuple(self.stored))
+        images, volumes = tuple(self.stored), dict(self.volumes)
+        return HostState("local", dict(self.seen), dict(self.networks), {}, images, volumes)
 
     def images(self) -> tuple[SeenImage, ...]:
         self.asked.append("images")
@@ -73,6 +81,10 @@ class FakeIncus:
         assert image in {one.fingerprint for one in self.stored}
         tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
         self.disks[name] = dict(dict(devices).get("stage", ()))
+        self.made[name] = (dict(config), {n: dict(d) for n, d in devices})
+        for device in self.made[name][1].values():
+            source = device.get("source", "")
+            assert not source.endswith("-seed") or source in self.volumes
         self.asked.append(f"create {name.rpartition('-')[0]}")
         self.seen[name] = SeenInstance(name, "Stopped", tags, started=False, image=image, uuid=name)
 
@@ -80,12 +92,32 @@ class FakeIncus:
         assert name in self.seen
         self.started += 1
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str, *, force: bool = True) -> None:
         assert name in self.seen
+        self.forced.append(force)
 
     def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
         assert name in self.seen
+        if self.agent_after > 0:
+            self.agent_after -= 1
+            raise PlexError("VM agent isn't currently running")
+        self.scripts.append(" ".join(argv))
         return Finished(argv, 0, "", "")
+
+    def put_disk(self, name: str, pool: str, content: bytes, tags: Any) -> None:
+        assert name not in self.volumes
+        plain = {k.removeprefix(TAG): v for k, v in tags if k.startswith(TAG)}
+        self.volumes[name] = SeenVolume(name, plain, disc=True)
+        self.contents[name] = content
+
+    def delete_volume(self, name: str) -> None:
+        assert f"{name.removesuffix('-seed')}" not in self.seen
+        del self.volumes[name]
+
+    def put_network(self, name: str, config: Any, *, exists: bool) -> None:
+        assert not exists
+        tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
+        self.networks[name] = SeenNetwork(name, tags)
 
     def delete_instance(self, name: str) -> None:
         del self.seen[name]

@@ -56,6 +56,7 @@ def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
             artifacts=artifacts,
             find_role=lambda role: tmp_path / role,
             facts=FACTS,
+            nodes=FACTS,
             lab=LAB,
             reporter=reporter or Silent(),
             work=tmp_path / "work",

@@ -53,7 +53,7 @@ def applied(found: dict[str, HostState], wishes: Wishes, *, wanted: Any = WANTED
     incus = RecordingIncus()
     engine = DirectEngine({"local": cast(Incus, incus)})
     changes = engine.diff(wanted, found, wishes)
-    engine.apply(changes, found, "run9", Silent(), lambda _: None)
+    engine.apply((), changes, found, "run9", Silent(), lambda _: None)
     return incus
 
 

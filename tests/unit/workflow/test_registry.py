@@ -85,6 +85,7 @@ class Engine:
 
     def apply(
         self,
+        wanted: object,
         changes: Sequence[Change],
         states: dict[str, HostState],
         run: str,

@@ -1,0 +1,26 @@
+"""A baked image carried from the host that baked it to another one."""
+
+from __future__ import annotations
+
+from plexctl.bake.bake import BakedImage
+from plexctl.clients.incus import Incus
+from plexctl.model.events import Reporter
+
+
+def carried(source: Incus, target: Incus, image: BakedImage, reporter: Reporter) -> BakedImage:
+    """Have `image` of the host of `source` on the host of `target` too.
+
+    It goes through this machine, piece by piece: the hosts need not reach each other. The target
+    holds what it gets against the image's fingerprint.
+    """
+    there = target.images()
+    for one in there:
+        if image.name in one.names:
+            return BakedImage(image.name, one.fingerprint, changed=False)
+    with reporter.step(f"carry {image.name} to host {target.host.name}"):
+        if any(one.fingerprint == image.fingerprint for one in there):
+            target.name_image(image.fingerprint, image.name)
+        else:
+            with source.exported(image.fingerprint) as content:
+                target.receive(content, image.fingerprint, image.name)
+    return BakedImage(image.name, image.fingerprint, changed=True)

@@ -1,0 +1,74 @@
+"""HTTPS to a server that is known by its certificate, whoever signed it and whatever its name."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from plexctl.errors import PlexError
+
+CONNECT = 10
+"""Seconds in which a server must show its certificate."""
+
+
+class _Pinned(HTTPAdapter):
+    """Connections on which only the certificate with this fingerprint is taken."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        # urllib3's own context reads all authorities of the machine anew for each connection.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        super().init_poolmanager(
+            *args, assert_fingerprint=self._fingerprint, ssl_context=context, **kwargs
+        )
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        # The fingerprint is checked instead of a chain: urllib3 does so for every connection.
+        super().cert_verify(conn, url, False, cert)  # type: ignore[no-untyped-call]
+
+
+def pinned_session(url: str, fingerprint: str) -> requests.Session:
+    """A session for `url` alone: SHA-256 of the server's certificate must be `fingerprint` (hex).
+
+    What the environment says of proxies and certificates is of no matter to it.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = False
+    session.mount(url, _Pinned(fingerprint))
+    return session
+
+
+def server_certificate(url: str) -> bytes:
+    """The certificate that the server at `url` shows, in DER, trusted or not. PlexError if none."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 443), CONNECT) as plain,
+            context.wrap_socket(plain) as wrapped,
+        ):
+            certificate = wrapped.getpeercert(binary_form=True)
+    except OSError as error:
+        raise PlexError(f"{url} does not answer", details=(str(error),)) from error
+    if not certificate:
+        raise PlexError(f"{url} shows no certificate")
+    return certificate
+
+
+def fingerprint(certificate: bytes) -> str:
+    """SHA-256 of a certificate in DER: 64 hex digits."""
+    return sha256(certificate).hexdigest()

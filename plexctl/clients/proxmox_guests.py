@@ -1,0 +1,203 @@
+"""Guests of a Proxmox node: what is there, and what is done to one by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from plexctl.clients import proxmox_seen as seen
+from plexctl.clients.process import Finished
+from plexctl.clients.proxmox_connection import ProxmoxConnection
+from plexctl.clients.proxmox_refusals import GoneError
+from plexctl.clients.proxmox_seen import Guest
+from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.hosts import HostFacts
+from plexctl.model.observed import HostState
+
+DISK = "scsi0"
+
+QUICK = 120.0
+"""Seconds that a task may take which moves no data."""
+
+READERS = 8
+
+
+class ProxmoxGuests(ProxmoxConnection):
+    """The guests of one node. Every call is bounded in time (seconds)."""
+
+    # -- reading
+
+    def facts(self) -> HostFacts:
+        """What was written down of it, or else what it answers; nothing is known of a silent one.
+
+        Nodes are VMs: only the processors and the memory are of any matter.
+        """
+        if self.host.facts is not None:
+            return self.host.facts
+        try:
+            status = self._call("tell its processors and memory", "get", *self.node, "status")
+        except UnreachableHostError:
+            return HostFacts(cgroup=2, sys_resource=True, cpus=0, memory=0)
+        cpus, memory = int(status["cpuinfo"]["cpus"]), int(status["memory"]["total"])
+        return HostFacts(cgroup=2, sys_resource=True, cpus=cpus, memory=memory)
+
+    def read(self) -> HostState:
+        """All guests: VMs and containers are instances, plexctl's templates are images."""
+        guests = self.guests()
+        templates = {g.name: str(g.vmid) for g in guests if g.template and g.ours}
+        instances = {
+            # Of two with one name the one that is not plexctl's counts: it is left alone.
+            g.name: seen.instance(g, templates)
+            for g in sorted(guests, key=lambda g: (not g.ours, not g.whole))
+            if not (g.template and g.ours)
+        }
+        images = tuple(seen.image(g) for g in guests if g.template and g.ours)
+        return HostState(self.host.name, instances, {}, {}, images)
+
+    def guests(self) -> tuple[Guest, ...]:
+        """All VMs and containers of the node, as far as the token may see them."""
+        found = [
+            (kind, one)
+            for kind in ("qemu", "lxc")
+            for one in self._call("list its guests", "get", *self.node, kind)
+        ]
+        with ThreadPoolExecutor(READERS) as pool:
+            guests = pool.map(lambda pair: self._guest(*pair), found)
+            return tuple(sorted((g for g in guests if g), key=lambda g: g.vmid))
+
+    def _guest(self, kind: str, found: Mapping[str, Any]) -> Guest | None:
+        if not seen.marked(found):
+            return seen.guest(kind, found, None)
+        vmid = int(found["vmid"])
+        with self._gone_is_fine():
+            config = self._call(f"read VM {vmid}", "get", *self.node, kind, vmid, "config")
+            return seen.guest(kind, found, config)
+        return None  # it went while it was looked at
+
+    def pool_free(self) -> int:
+        """Bytes that are left in the storage."""
+        what = f"read storage {self.host.pool}"
+        status = self._call(what, "get", *self.node, "storage", self.host.pool, "status")
+        return int(status["avail"])
+
+    # -- instances, by name
+
+    def start(self, name: str) -> None:
+        guest = self.find(name)
+        place = (*self.node, guest.kind, guest.vmid, "status", "start")
+        self._task(f"start {name}", "post", *place, deadline=QUICK)
+
+    def stop(self, name: str, *, force: bool = True) -> None:
+        """Stop at once, or (`force` false) as the system does if it follows within a minute."""
+        guest = self.find(name)
+        how, options = ("stop", {}) if force else ("shutdown", {"timeout": 60, "forceStop": 1})
+        place = (*self.node, guest.kind, guest.vmid, "status", how)
+        self._task(f"stop {name}", "post", *place, deadline=QUICK, **options)
+
+    def agent_answers(self, name: str, *, deadline: float = 300) -> Condition:
+        """That the guest agent of a VM that was started answers."""
+        place = (*self.node, "qemu", self.find(name).vmid, "agent", "ping")
+
+        def probe() -> Seen:
+            try:
+                self._call(f"reach the guest agent of {name}", "post", *place)
+            except UnreachableHostError:
+                raise
+            except PlexError as error:
+                if "agent" not in error.summary.rpartition(": ")[2]:
+                    raise
+                return Seen(False, error.summary.rpartition(": ")[2])
+            return Seen(True)
+
+        return Condition(
+            f"the guest agent of {name} answers",
+            probe,
+            deadline,
+            every=0.5,
+            hint=f"look at the console of {name}; its image needs qemu-guest-agent",
+        )
+
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> Finished:
+        """Run a program in a VM through its guest agent; no secret may be in `argv`."""
+        what, guest = f"run {argv[0]} on {name}", self.find(name)
+        place = (*self.node, "qemu", guest.vmid, "agent")
+        begun = self._call(what, "post", *place, "exec", command=list(argv))
+        done: Mapping[str, Any] = {}
+
+        def probe() -> Seen:
+            nonlocal done
+            done = self._call(what, "get", *place, "exec-status", pid=begun["pid"])
+            return Seen(bool(done.get("exited")), "it still runs")
+
+        wait(Condition(f"{argv[0]} ends on {name}", probe, deadline=timeout, every=0.25))
+        code = int(done["exitcode"]) if "exitcode" in done else 128 + int(done.get("signal", 0))
+        return Finished(argv, code, str(done.get("out-data", "")), str(done.get("err-data", "")))
+
+    def delete_instance(self, name: str, *, running: bool = True) -> None:
+        """Remove plexctl's guests of that name with their disks and their seeds.
+
+        None is no error. One that plexctl did not make is never touched.
+        """
+        for guest in self._named(name):
+            if guest.template:
+                continue
+            with self._gone_is_fine():
+                self._delete(guest)
+
+    def delete_image(self, fingerprint: str) -> None:
+        """Remove a template, by identifier. PlexError while linked clones of it are there."""
+        place = (*self.node, "qemu", fingerprint)
+        with self._gone_is_fine():
+            self._task(f"delete template {fingerprint}", "delete", *place, purge=1, deadline=QUICK)
+
+    def configure(self, vmid: int, tags: Mapping[str, str], options: Mapping[str, object]) -> None:
+        """Set options of a VM, and its tags."""
+        self._call(
+            f"configure VM {vmid}",
+            "put",
+            *self.node,
+            "qemu",
+            vmid,
+            "config",
+            tags=seen.words(tags),
+            description=seen.notes(tags),
+            **options,
+        )
+
+    def delete_volume(self, volume: str) -> None:
+        """Remove an image or a download. One that is gone already is no error."""
+        storage = volume.partition(":")[0]
+        place = (*self.node, "storage", storage, "content", volume)
+        with self._gone_is_fine():
+            self._task(f"delete {volume}", "delete", *place, deadline=QUICK)
+
+    def find(self, name: str) -> Guest:
+        """The guest of plexctl with this name."""
+        for guest in self._named(name):
+            return guest
+        raise PlexError(f"host {self.host.name} has no instance {name}")
+
+    def _named(self, name: str) -> Iterable[Guest]:
+        return [g for g in self.guests() if g.name == name and g.ours]
+
+    def _delete(self, guest: Guest) -> None:
+        """Half made before anything of it goes: whatever interrupts this, it is found again."""
+        place, what = (*self.node, guest.kind, guest.vmid), f"delete {guest.name}"
+        if guest.status != "stopped":
+            self._task(f"stop {guest.name}", "post", *place, "status", "stop", deadline=QUICK)
+        if guest.iso:
+            tags = {key: value for key, value in guest.tags.items() if key != seen.WHOLE}
+            self.configure(guest.vmid, tags, {"ide2": "none,media=cdrom"})
+            self.delete_volume(guest.iso)
+        options = {"purge": 1, "destroy-unreferenced-disks": 1}
+        self._task(what, "delete", *place, deadline=QUICK, **options)
+
+    @contextmanager
+    def _gone_is_fine(self) -> Iterator[None]:
+        try:
+            yield
+        except GoneError:
+            return

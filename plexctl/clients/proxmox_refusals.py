@@ -1,0 +1,81 @@
+"""What Proxmox VE says when it does not do what it is asked, in words that help."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from plexctl.errors import PlexError
+from plexctl.model.hosts import Host
+
+NOT_REACHED, LOST = 595, 596
+"""What the server says when it cannot reach the node, and when the node's answer got lost."""
+
+PASSING = re.compile(r"is locked \(|can't lock file|got lock request timeout|lock timeout")
+GONE = re.compile(r"does not exist|no such")
+DENIED = re.compile(r"\((?P<path>/[^,]*), (?P<privilege>[\w.|,; ]+)\)")
+
+
+class GoneError(PlexError):
+    """What a call is about is not there."""
+
+
+class PassingError(Exception):
+    """Somebody holds what is needed; the text says who."""
+
+
+class NotReachedError(Exception):
+    """The server that is asked does not reach the node."""
+
+
+def refusal(host: Host, what: str, method: str, error: Any) -> Exception:
+    """What `error`, a ResourceException of the library, means for who asked `host` to do `what`."""
+    status, reason = int(error.status_code), str(error.content).partition(" - {")[0].strip()
+    if status == NOT_REACHED or (status == LOST and method != "post"):
+        return NotReachedError(f"{status} {reason}")
+    if status == LOST:
+        return lost(host, what)
+    if PASSING.search(reason):
+        return PassingError(reason)
+    if status == 403:
+        return _denied(host, what, reason)
+    if status == 401:
+        return PlexError(
+            f"host {host.name} refuses the API token {_token(host)}: {reason}",
+            hint=f"`plexctl host add {host.name} {host.url} --token` stores its secret anew",
+        )
+    fields = error.errors if isinstance(error.errors, dict) else {}
+    details = [f"{field}: {text}".strip() for field, text in fields.items()]
+    kind = GoneError if GONE.search(reason) else PlexError
+    return kind(f"{cannot(host, what)}: {reason}", details=details)
+
+
+def lost(host: Host, what: str) -> PlexError:
+    return PlexError(
+        f"{cannot(host, what)}: the answer got lost",
+        hint="run it again: what was done all the same is found",
+    )
+
+
+def cannot(host: Host, what: str) -> str:
+    return f"host {host.name} cannot {what}"
+
+
+def _denied(host: Host, what: str, reason: str) -> PlexError:
+    token, found = _token(host), DENIED.search(reason)
+    if found is None:
+        return PlexError(
+            f"{cannot(host, what)}: {reason}",
+            hint=f"docs/proxmox.md lists the privileges that the token {token} needs",
+        )
+    path, privilege = found["path"], found["privilege"]
+    return PlexError(
+        f"{cannot(host, what)}: the token {token} lacks {privilege} on {path}",
+        details=(reason,),
+        hint=f"`pveum acl modify {path} --tokens '{token}' --roles ROLE`, with a role that has "
+        f"{privilege}; docs/proxmox.md lists all that are needed",
+    )
+
+
+def _token(host: Host) -> str:
+    return host.proxmox.token if host.proxmox else ""

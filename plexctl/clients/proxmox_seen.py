@@ -1,0 +1,106 @@
+"""What Proxmox VE answers, as values. plexctl's tags are a line of JSON in a guest's notes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plexctl.model.observed import RUNNING, SeenImage, SeenInstance
+
+MARK = "plexctl: "
+TAG = "plexctl"
+WHOLE = "whole"
+"""Tag that is written last, before the first start."""
+
+IMAGE = "image"
+"""Tag with the name of the template that a node was cloned from."""
+
+STATES = {"running": RUNNING, "stopped": "Stopped"}
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A VM ("qemu") or a container ("lxc"). Names need not be unique: `vmid` is."""
+
+    vmid: int
+    kind: str
+    name: str
+    status: str  # "running", "stopped"
+    template: bool
+    tags: Mapping[str, str]  # empty: it is none of plexctl's
+    uuid: str = ""
+    iso: str | None = None  # volume in its second CD drive
+    size: int = 0  # bytes of its disk
+
+    @property
+    def ours(self) -> bool:
+        return bool(self.tags)
+
+    @property
+    def whole(self) -> bool:
+        return not self.ours or WHOLE in self.tags
+
+
+def guest(kind: str, found: Answer, config: Answer | None) -> Guest:
+    """From a line of a list, and from its configuration if it is one of plexctl's."""
+    config = config or {}
+    ide = str(config.get("ide2", "none")).partition(",")[0]
+    return Guest(
+        vmid=int(found["vmid"]),
+        kind=kind,
+        name=str(found.get("name", "")),
+        status=str(found["status"]),
+        template=bool(int(found.get("template") or 0)),
+        tags=tags(str(config.get("description", ""))),
+        uuid=str(config.get("vmgenid", "")),
+        iso=ide if ":" in ide else None,
+        size=int(found.get("maxdisk") or 0),
+    )
+
+
+def marked(found: Answer) -> bool:
+    """Whether a line of a list says that plexctl made it: then its notes are worth reading."""
+    return TAG in re.split(r"[;, ]", str(found.get("tags", "")))
+
+
+def notes(values: Mapping[str, str]) -> str:
+    """A guest's notes with these tags. Whoever sees the guest can read them."""
+    return f"{MARK}{json.dumps(dict(values), sort_keys=True)}"
+
+
+def tags(text: str) -> dict[str, str]:
+    for line in text.splitlines():
+        if line.startswith(MARK):
+            try:
+                found = json.loads(line.removeprefix(MARK))
+            except json.JSONDecodeError:
+                return {}
+            return {str(key): str(value) for key, value in dict(found).items()}
+    return {}
+
+
+def words(values: Mapping[str, str]) -> str:
+    """The short tags that people see in lists, and can choose by."""
+    plex = values.get("plex")
+    return ";".join((TAG, f"plex-{plex}")) if plex else TAG
+
+
+def instance(seen: Guest, images: Mapping[str, str]) -> SeenInstance:
+    """`images` are the identifiers of templates by their names."""
+    return SeenInstance(
+        name=seen.name,
+        status=STATES.get(seen.status, seen.status.capitalize()),
+        tags=dict(seen.tags),
+        started=seen.whole,
+        image=images.get(seen.tags.get(IMAGE, ""), ""),
+        uuid=seen.uuid,
+    )
+
+
+def image(seen: Guest) -> SeenImage:
+    return SeenImage(str(seen.vmid), (seen.name,), dict(seen.tags), seen.size)

@@ -1,0 +1,196 @@
+"""`ansrole`: a role applied to nodes, with Ansible."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plexctl.commands.entry import arguments, run
+from plexctl.commands.role_play import HINT, play, target, variables
+from plexctl.errors import PlexError, UsageError
+
+if TYPE_CHECKING:
+    from plexctl.model.secret import Secret
+
+ABOUT = """\
+Applies a role to nodes. Who is meant is said as Ansible says it: names, groups, patterns, joined by
+colons; the last part is the role. A role is a folder in roles/, of the current folder, of the lab
+around it, or one that plexctl brings along. Variables are name=value (a text) or objects in JSON,
+and the files vars/*.yml of the lab.
+
+  ansrole demo2:motd text='made by plexctl'
+  ansrole -n -D 'demo:!master:motd' '{"text": "a dry run"}'
+  ansrole -i localhost, -c local localhost:motd
+"""
+
+PROMPTS = {"ask_pass": r"SSH password:\s*$", "ask_become_pass": r"BECOME password.*:\s*$"}
+
+_LIKE_ANSIBLE = (
+    # Option of ours, its help, what ansible-playbook calls it.
+    (("-u", "--user"), "log in as this user", "--user"),
+    (("-f", "--forks"), "how many nodes at the same time", "--forks"),
+    (("-c", "--connection"), "how nodes are reached: ssh, local, …", "--connection"),
+    (("-B", "--buser"), "become this user there; default: root", "--become-user"),
+    (("--key",), "file of the SSH key to log in with", "--private-key"),
+    (("--start",), "begin with the task of this name", "--start-at-task"),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    asked = _parser().parse_args(argv)
+    goal = target(asked.target)
+    lab = _lab(asked.directory, needed=not asked.inventory)
+    bases = tuple(dict.fromkeys(base for base in (asked.directory.resolve(), lab) if base))
+    role = _role(goal.role, bases)
+    extra = variables(asked.variables, goal.role, prefixed=asked.prefix)
+    if asked.step and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("--step asks before each task, and there is no one to ask")
+    inventory = None
+    if lab and not asked.inventory:
+        from plexctl.commands.lab import inventory as of_lab
+
+        inventory = json.dumps(of_lab(lab))
+    from plexctl.clients import playbook
+
+    content = play(
+        goal,
+        str(role),
+        become=not asked.unbecome,
+        facts=not asked.nofacts,
+        serial=asked.serial,
+        files=[str(file) for base in bases for file in sorted(base.glob("vars/*.yml"))],
+    )
+    return playbook.run(
+        playbook.Playbook(
+            content,
+            tuple(_words(asked)),
+            inventory,
+            json.dumps(extra),
+            _environment(bases),
+            {} if asked.step else _passwords(asked),
+        ),
+        lambda text: print(text, flush=True),
+        interactive=asked.step,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = arguments("ansrole", ABOUT)
+    add = parser.add_argument
+    add("target", metavar="PATTERN[:PATTERN]:ROLE", help=HINT)
+    add("variables", metavar="VAR=VAL|JSON", nargs="*", help="variables of the role")
+    add("-n", "-C", "--check", "--dry-run", action="store_true", help="change nothing: a dry run")
+    add("-D", "--diff", action="store_true", help="show what changes in files")
+    add("-v", "--verbose", action="count", default=0, help="show more; up to -vvvv")
+    add("-k", "--ask-pass", action="store_true", help="ask for the password of SSH")
+    add("-K", "--ask-become-pass", action="store_true", help="ask for that of sudo")
+    add("-U", "--unbecome", action="store_true", help="stay who logs in, do not become root")
+    add("-p", "--prefix", action="store_true", help="VAR stands for ROLE_VAR")
+    add("-s", "--serial", metavar="N", help="how many nodes from begin to end, or a share: 30%%")
+    add("-i", "--inventory", action="append", help="instead of the lab's; may be given again")
+    for names, words, _ in _LIKE_ANSIBLE:
+        add(*names, help=words)
+    add("--nofacts", action="store_true", help="do not gather facts first")
+    add("--syntax", action="store_true", help="only check the play's syntax")
+    add("--step", action="store_true", help="ask before each task")
+    add("--directory", type=Path, default=Path(), metavar="DIR", help="the lab is here")
+    return parser
+
+
+def _words(asked: argparse.Namespace) -> Iterator[str]:
+    """What ansible-playbook is told."""
+    flags = {
+        "--check": asked.check,
+        "--diff": asked.diff,
+        "--ask-pass": asked.ask_pass,
+        "--ask-become-pass": asked.ask_become_pass,
+        "--syntax-check": asked.syntax,
+        "--step": asked.step,
+    }
+    yield from (word for word, wanted in flags.items() if wanted)
+    if asked.verbose:
+        yield "-" + "v" * asked.verbose
+    for names, _, theirs in _LIKE_ANSIBLE:
+        value = getattr(asked, names[-1].lstrip("-"))
+        if value is not None:
+            yield f"{theirs}={value}"
+    yield from (f"--inventory={one}" for one in asked.inventory or ())
+
+
+def _lab(directory: Path, *, needed: bool) -> Path | None:
+    from plexctl.config.load import find_lab
+
+    try:
+        return find_lab(directory)
+    except UsageError:
+        if needed:
+            raise
+        return None
+
+
+def _role(name: str, bases: Sequence[Path]) -> Path:
+    """The folder of a role that can be applied. UsageError if there is none."""
+    from plexctl.config.builtin import builtin
+
+    folders = [base / "roles" / name for base in bases] + [builtin("roles") / name]
+    found = [folder for folder in folders if folder.is_dir()]
+    if not found:
+        raise UsageError(f"there is no role {name}", details=map(str, folders))
+    for folder in found:
+        if any((folder / "tasks" / f"main.{ending}").is_file() for ending in ("yml", "yaml")):
+            return folder.resolve()
+    raise UsageError(
+        f"the role {name} has no tasks/main.yml: it is one that bakes images",
+        hint="`plexctl bake` applies it",
+    )
+
+
+def _environment(bases: Sequence[Path]) -> Mapping[str, str]:
+    """Where Ansible finds roles and plugins, and how it speaks; what the user has set stays."""
+    from plexctl.config.builtin import builtin
+    from plexctl.render.errors import colors
+
+    ours = builtin("roles")
+    places = {
+        "ANSIBLE_ROLES_PATH": [*(base / "roles" for base in bases), ours],
+        "ANSIBLE_CALLBACK_PLUGINS": [ours / "plugins" / "callback"],
+        "ANSIBLE_FILTER_PLUGINS": [ours / "plugins" / "filter"],
+    }
+    settings = {
+        name: os.pathsep.join(filter(None, (os.environ.get(name), *map(str, folders))))
+        for name, folders in places.items()
+    }
+    settings["ANSIBLE_STDOUT_CALLBACK"] = os.environ.get("ANSIBLE_STDOUT_CALLBACK", "unixz")
+    settings["ANSIBLE_FORCE_COLOR" if colors(sys.stdout.isatty()) else "ANSIBLE_NOCOLOR"] = "1"
+    return settings
+
+
+def _passwords(asked: argparse.Namespace) -> dict[str, Secret]:
+    """What Ansible's questions are answered with, by the question; asked before it starts."""
+    return {
+        prompt: _password(re.split(r"[:.\\]", prompt)[0])
+        for option, prompt in PROMPTS.items()
+        if getattr(asked, option)
+    }
+
+
+def _password(question: str) -> Secret:
+    from plexctl.model.secret import Secret
+
+    if sys.stdin.isatty():
+        return Secret(getpass.getpass(f"{question}: ", sys.stderr).encode())
+    line = sys.stdin.buffer.readline().rstrip(b"\n")
+    if not line:
+        raise PlexError(f"{question}: there is none on standard input")
+    return Secret(line)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,51 @@
+"""`genders`: a dynamic inventory of Ansible, read from a genders(5) file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from plexctl.commands.entry import arguments, run
+from plexctl.commands.genders_file import inventory, parse, variables
+from plexctl.errors import ExitCode, PlexError, UsageError
+
+DEFAULT = "/etc/genders"
+
+ABOUT = """\
+A dynamic inventory of Ansible, read from a genders(5) file: each attribute is a group of the nodes
+that have it, and its value, if there is one, a variable of the node.
+
+  ansible -i bin/genders kube -m ping
+  genders -f genders --list
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = arguments("genders", ABOUT)
+    file = os.environ.get("GENDERS") or DEFAULT
+    parser.add_argument(
+        "-f", "--file", type=Path, default=Path(file), help=f"default: $GENDERS, or {DEFAULT}"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="all groups and nodes; the default")
+    what.add_argument("--host", metavar="NODE", help="the variables of one node")
+    asked = parser.parse_args(argv)
+    nodes = parse(read(asked.file), str(asked.file))
+    if asked.host is not None and asked.host not in nodes:
+        raise UsageError(f"{asked.file} has no node {asked.host}")
+    print(json.dumps(variables(nodes[asked.host]) if asked.host else inventory(nodes), indent=2))
+    return ExitCode.DONE
+
+
+def read(file: Path) -> str:
+    """The text of a file that a user names. PlexError if it cannot be read."""
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlexError(f"{file} cannot be read: {error}") from error
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""`mkgenders`: a genders(5) file of an Ansible inventory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from plexctl.commands.entry import arguments, run
+from plexctl.commands.genders_file import nodes_of, text
+from plexctl.errors import ExitCode, PlexError
+
+ABOUT = """\
+A genders(5) file of an Ansible inventory, on standard output: each group is an attribute of its
+nodes. A variable that is called as a group of its node becomes the attribute's value; others have
+no place in it. Without -i, the inventory is that of the lab around the current folder.
+
+  mkgenders >genders
+  mkgenders -i inventory.ini
+  plexctl inventory | mkgenders -i -
+"""
+
+DEADLINE = 60.0
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = arguments("mkgenders", ABOUT)
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        metavar="WHERE",
+        help="what Ansible takes for an inventory, or - for one in JSON on standard input",
+    )
+    parser.add_argument("-C", "--directory", type=Path, default=Path(), help="the lab is here")
+    asked = parser.parse_args(argv)
+    sys.stdout.write(text(nodes_of(_inventory(asked.inventory, asked.directory))))
+    return ExitCode.DONE
+
+
+def _inventory(where: str | None, directory: Path) -> dict[str, Any]:
+    if where is None:
+        from plexctl.commands.lab import inventory
+
+        return inventory(directory)
+    return _parsed(sys.stdin.read() if where == "-" else _listed(where), where)
+
+
+def _listed(where: str) -> str:
+    from plexctl.clients import process
+
+    # Ansible's programs lie beside this interpreter: the environment need not be activated.
+    beside = Path(sys.executable).parent
+    path = os.pathsep.join((str(beside), os.environ.get("PATH", os.defpath)))
+    return process.run(
+        [beside / "ansible-inventory", "-i", where, "--list", "--export"],
+        timeout=DEADLINE,
+        env={"PATH": path, "ANSIBLE_NOCOLOR": "1"},
+    ).stdout
+
+
+def _parsed(output: str, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(output)
+    except ValueError as error:
+        raise PlexError(f"the inventory {where} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise PlexError(f"the inventory {where} is not a JSON object")
+    return found
+
+
+if __name__ == "__main__":
+    run(main)

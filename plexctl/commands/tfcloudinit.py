@@ -1,0 +1,55 @@
+"""`tfcloudinit`: an external data source of OpenTofu with what cloud-init hands to a node."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from plexctl.commands.entry import arguments, query, run
+from plexctl.commands.lab import files
+from plexctl.errors import ExitCode, UsageError
+
+ABOUT = """\
+An external data source of OpenTofu and Terraform: the query {"host": NODE} on standard input is
+answered with {"user-data": …, "network-config": …}, from the files of the lab around the current
+folder. There is no secret in it: user-data takes a node's files from its seed (label CIDATA).
+
+  data "external" "cloudinits" {
+    program = ["bin/tfcloudinit"]
+    query   = { host = "demo1" }
+  }
+
+  echo '{"host": "demo1"}' | tfcloudinit
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = arguments("tfcloudinit", ABOUT)
+    parser.add_argument("-C", "--directory", type=Path, default=Path(), help="the lab is here")
+    asked = parser.parse_args(argv)
+    host = query(sys.stdin).get("host")
+    if not host:
+        raise UsageError("the query names no host", hint='it is {"host": NODE}')
+    print(json.dumps(answer(asked.directory, host), indent=2))
+    return ExitCode.DONE
+
+
+def answer(directory: Path, host: str) -> dict[str, str]:
+    """What a node of the lab around `directory` is handed. UsageError if there is no such node."""
+    from plexctl.model.nodes import nodes
+    from plexctl.plan.cloudinit import network_config, user_data
+
+    lab = files(directory)
+    for plex in lab.plexes.values():
+        for node in nodes(plex):
+            if node.name == host:
+                return {"network-config": network_config(plex, node), "user-data": user_data()}
+    raise UsageError(
+        f"the lab {lab.root} has no node {host}", hint="`plexctl list` shows its plexes"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

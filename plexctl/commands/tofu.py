@@ -1,0 +1,96 @@
+"""The program `tofu` or `terraform` as it is found, and what it says with `-json`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plexctl.clients import process
+from plexctl.errors import PlexError
+
+PROGRAMS = ("tofu", "terraform")
+ORIGIN = "terraform"
+"""In a home folder, the configuration is in this folder of it."""
+
+Message = Mapping[str, Any]
+
+QUICK = 120.0
+"""Seconds for what asks no provider to do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tofu:
+    """A program, and the folder that it works in (None: the current one)."""
+
+    program: str
+    folder: str | None = None
+
+    @property
+    def name(self) -> str:
+        return Path(self.program).name
+
+    def argv(self, *words: str) -> tuple[str, ...]:
+        return (self.program, *((f"-chdir={self.folder}",) if self.folder else ()), *words)
+
+    def ask(self, *words: str, check: bool = True) -> process.Finished:
+        hint = f"`{self.name} init` makes a folder ready for it"
+        argv = self.argv(*words, "-no-color")
+        return process.run(argv, timeout=QUICK, check=check, hint=hint)
+
+    def tell(self, on_message: Callable[[Message], None], *words: str) -> int:
+        """Run a command that prints JSON lines; returns its exit code.
+
+        Ctrl-C reaches the program from the terminal; it ends in its own time, its state written.
+        """
+
+        def line(text: str) -> None:
+            try:
+                message = json.loads(text)
+            except ValueError:
+                message = {"type": "other", "@message": text}
+            on_message(message if isinstance(message, dict) else {})
+
+        with _left_to_the_program():
+            return process.stream(self.argv(*words), line)
+
+
+def find(folder: str | None = None) -> Tofu:
+    """The first of `tofu` and `terraform` on the PATH. PlexError if there is neither."""
+    if folder is None and Path.cwd() == Path.home() and Path(ORIGIN).is_dir():
+        folder = ORIGIN
+    for name in PROGRAMS:
+        if program := shutil.which(name):
+            return Tofu(program, folder)
+    raise PlexError(
+        "neither tofu nor terraform is on the PATH", hint="https://opentofu.org/docs/intro/install"
+    )
+
+
+@contextmanager
+def _left_to_the_program() -> Iterator[None]:
+    """Two signals would make it give up at once: it has the terminal's own already."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def diagnosis(found: Message) -> Iterator[str]:
+    """One diagnostic as lines: what it is, the rest of what it says, and where."""
+    yield f"{found.get('severity', 'error')}: {found.get('summary', '')}"
+    yield from (f"  {line}" for line in str(found.get("detail") or "").splitlines() if line)
+    if where := found.get("range"):
+        yield f"  {where['filename']}:{where['start']['line']}:{where['start']['column']}"
+
+
+def errors(diagnostics: Iterable[Message]) -> Sequence[str]:
+    return [
+        line for one in diagnostics if one.get("severity") == "error" for line in diagnosis(one)
+    ]

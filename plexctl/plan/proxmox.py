@@ -1,0 +1,84 @@
+"""Nodes on Proxmox hosts: VMs, each of which is one resource."""
+
+from __future__ import annotations
+
+from plexctl.model.plex import Node, Plex
+from plexctl.model.types import Form
+from plexctl.plan.cloudinit import meta_data, network_config, user_data
+from plexctl.plan.links import Site
+from plexctl.plan.resources import Instance, Owner, settings
+from plexctl.plan.seed import seed_iso
+
+CORES = 2
+MEMORY = 2 << 30
+"""Bytes. A VM has no more than it is given: where nothing is said, what kubeadm wants at least."""
+
+PCI = "pci."
+"""Prefix of the settings with names of PCI mappings: "pci.0"."""
+
+USER_DATA, NETWORK_CONFIG, META_DATA = "user-data", "network-config", "meta-data"
+
+
+def proxmox_machine(
+    plex: Plex,
+    node: Node,
+    site: Site,
+    owner: Owner,
+    *,
+    image: str,
+    boot: bytes,
+    parent: str | None,
+) -> Instance:
+    """The VM of `node`. Its settings are cores, memory (MiB), disk (MiB), mac, bridge, vlan,
+    pci.0 and on, and what cloud-init is told; there is a disk, a vlan or a pci only if one is
+    asked for.
+    """
+    host, size = site.host, node.size
+    config = {
+        "cores": str(size.cpu or CORES),
+        "memory": str(_mebibytes(size.memory or MEMORY)),
+        "mac": node.mac,
+        "bridge": site.nic["bridge"],
+        USER_DATA: user_data(),
+        NETWORK_CONFIG: network_config(plex, node),
+        META_DATA: meta_data(node.name),
+    }
+    if "vlan" in site.nic:
+        config["vlan"] = site.nic["vlan"]
+    if size.disk is not None:
+        config["disk"] = str(_mebibytes(size.disk))
+    for number, device in enumerate(node.type.pci):
+        config[f"{PCI}{number}"] = host.pci[device]
+    return Instance(
+        node.name,
+        host.name,
+        owner,
+        Form.VM,
+        image,
+        profile="",
+        config=settings(config),
+        devices=(),
+        boot=boot,
+        parent=parent,
+    )
+
+
+def seed_of(vm: Instance) -> bytes:
+    """The disk that a VM finds its files on; it holds keys."""
+    config = dict(vm.config)
+    return seed_iso(vm.boot, config[USER_DATA], config[NETWORK_CONFIG], config[META_DATA])
+
+
+def seed_name(vm: Instance) -> str:
+    """File name of that disk on a storage, which hosts and labs may share."""
+    return f"plex-seed-{vm.owner.lab}-{vm.name}.iso"
+
+
+def pci_mappings(vm: Instance) -> tuple[str, ...]:
+    """Names of the PCI mappings that a VM has, in their order."""
+    found = {int(key.removeprefix(PCI)): v for key, v in vm.config if key.startswith(PCI)}
+    return tuple(found[number] for number in sorted(found))
+
+
+def _mebibytes(size: int) -> int:
+    return -(-size >> 20)

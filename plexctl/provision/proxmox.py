@@ -1,0 +1,92 @@
+"""Changes of one Proxmox host: VMs made, started and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox_seen import IMAGE, WHOLE
+from plexctl.errors import PlexError
+from plexctl.model.condition import wait
+from plexctl.model.events import Reporter
+from plexctl.model.observed import HostState
+from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
+from plexctl.plan.resources import Instance, Resource, resource_hash
+from plexctl.provision.engine import Action, Change
+
+
+@dataclass(frozen=True, slots=True)
+class ProxmoxMaker:
+    """Makes the changes of one host. All that a plan has for it are instances."""
+
+    server: ProxmoxVE
+    state: HostState
+    run: str
+    reporter: Reporter
+    before_start: Callable[[Instance], None]
+
+    def make(self, change: Change, resource: Resource) -> None:
+        assert isinstance(resource, Instance), resource.key
+        name = resource.name
+        if change.action is not Action.START:
+            self._create(change, resource)
+        self.before_start(resource)
+        self.server.start(name)
+        self.reporter.mark(name, "started")
+        wait(self.server.agent_answers(name))
+        self.reporter.mark(name, "agent")
+
+    def _create(self, change: Change, vm: Instance) -> None:
+        """A VM is half made until its tags say that it is whole, which is written last."""
+        image = self.state.image(vm.image)
+        if image is None:
+            raise PlexError(
+                f"host {self.server.host.name} has no template {vm.image}",
+                hint="bake it: `plexctl bake`",
+            )
+        tags = {
+            "lab": vm.owner.lab,
+            "plex": vm.owner.plex,
+            "hash": resource_hash(vm),
+            "run": self.run,
+            IMAGE: vm.image,
+        }
+        if vm.parent:
+            tags["parent"] = change.parent_run or self.run
+        linked = self.server.settings.linked
+        vmid = self.server.clone(image.fingerprint, vm.name, tags, linked=linked)
+        self.reporter.mark(vm.name, "created")
+        if disk := dict(vm.config).get("disk"):
+            self.server.grow_disk(vmid, int(disk) << 20)
+        seed = self.server.upload_iso(seed_name(vm), seed_of(vm))
+        self.server.configure(vmid, {**tags, WHOLE: "yes"}, options(vm, seed))
+        self.reporter.mark(vm.name, "pushed")
+
+    def delete(self, change: Change) -> None:
+        assert change.kind == "instance", change.key
+        self.server.delete_instance(change.name)
+
+
+def options(vm: Instance, seed: str) -> dict[str, object]:
+    """What Proxmox VE is told of a VM whose first disk and name it has already."""
+    config = dict(vm.config)
+    network = f"virtio={config['mac']},bridge={config['bridge']}"
+    if "vlan" in config:
+        network += f",tag={config['vlan']}"
+    found: dict[str, object] = {
+        "cores": int(config["cores"]),
+        "memory": int(config["memory"]),
+        # Memory that is taken back while it runs would be kubelet's to account for.
+        "balloon": 0,
+        "net0": network,
+        "ide2": f"{seed},media=cdrom",
+        "agent": "enabled=1",
+        "onboot": 1,
+    }
+    mappings = pci_mappings(vm)
+    if mappings:
+        found["machine"] = "q35"  # the machine that has PCI Express
+    for number, mapping in enumerate(mappings):
+        found[f"hostpci{number}"] = f"mapping={mapping},pcie=1"
+    return found

@@ -1,0 +1,18 @@
+"""Hosts as text."""
+
+from __future__ import annotations
+
+from plexctl.render.tables import count, size, table
+from plexctl.workflow.results import HostsResult
+
+
+def hosts_text(result: HostsResult) -> str:
+    rows = [
+        (row.name, row.kind, row.where, str(row.cpus), size(row.memory), str(row.instances))
+        for row in result.hosts
+    ]
+    lines = [table(("HOST", "KIND", "AT", "CPUS", "MEMORY", "INSTANCES"), rows), ""]
+    silent = [row for row in result.hosts if row.answer != "answers"]
+    if not silent:
+        return "\n".join((*lines, f"{count(len(rows), 'host')}: all answer"))
+    return "\n".join((*lines, *(f"{row.name}: {row.answer}" for row in silent)))

@@ -1,0 +1,140 @@
+"""The verbs on hosts: which there are, and other machines added to a lab."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+from plexctl.bake.bake import BakedImage
+from plexctl.bake.copy import carried
+from plexctl.bake.probe import probe
+from plexctl.clients.incus import Incus
+from plexctl.clients.incus_trust import introduce, known, read_token, shown_fingerprint
+from plexctl.config.edit_hosts import host_fields, remove_host, set_host
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.secret import Secret
+from plexctl.plan.recipes import layers
+from plexctl.workflow.baking import bake_types, builder
+from plexctl.workflow.clients import credentials
+from plexctl.workflow.context import Context
+from plexctl.workflow.images import known_recipe
+from plexctl.workflow.results import HostResult, HostRow, HostsResult
+from plexctl.workflow.run import WHOLE_LAB, Run, start
+
+PORT = 8443
+
+
+def list_hosts(ctx: Context) -> HostsResult:
+    """Ask all hosts at once; one that does not answer is told, and is no error."""
+    with ThreadPoolExecutor(max_workers=len(ctx.hosts)) as pool:
+        return HostsResult(tuple(pool.map(lambda name: _row(ctx, name), ctx.hosts)))
+
+
+def _row(ctx: Context, name: str) -> HostRow:
+    client = ctx.hosts[name]
+    host, facts = client.host, client.facts()
+    answer, instances = "answers", 0
+    try:
+        seen = client.read().instances.values()
+        instances = sum(1 for one in seen if one.tags.get("lab") == ctx.seed.lab_id)
+    except PlexError as error:
+        answer = " ".join((error.summary, *error.details))
+    where = host.url or host.socket
+    return HostRow(name, str(host.kind), where, answer, instances, facts.cpus, facts.memory)
+
+
+def fingerprint_of(url: str) -> tuple[str, str]:
+    """(URL in full, SHA-256 of the certificate that is shown there)."""
+    whole = full_url(url)
+    return whole, shown_fingerprint(whole)
+
+
+def full_url(url: str) -> str:
+    """ "10.0.0.7" -> "https://10.0.0.7:8443". UsageError if it cannot be one."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/"):
+        raise UsageError(f"'{url}' is not the URL of a host", hint="as in https://10.0.0.7:8443")
+    place = parts.netloc if parts.port else f"{parts.hostname}:{PORT}"
+    return urlunsplit(("https", place, "", "", ""))
+
+
+def add_host(
+    ctx: Context,
+    name: str,
+    url: str,
+    *,
+    token: Secret | None,
+    certificate: str | None = None,
+    pool: str = "default",
+    ssh: str | None = None,
+) -> HostResult:
+    """Make an Incus server on another machine a host of the lab, or say so of one anew.
+
+    With `token`, the server is made to trust the lab, and must be the one that the token names.
+    Without, it must trust the lab already, and `certificate` is the fingerprint that a user has
+    agreed to. What its kernel lets containers do is found out in an instance.
+    """
+    whole, shown = full_url(url), credentials(ctx.lab, ctx.seed)
+    with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
+        with run.step(f"get to know {whole}"):
+            if token is not None:
+                certificate = introduce(whole, read_token(token), shown)
+            elif certificate is None or not known(whole, certificate, shown):
+                raise PlexError(
+                    f"{whole} does not know this lab",
+                    hint="with --token, a token of `incus config trust add plexctl` on that host "
+                    "is read from standard input",
+                )
+        host = Host(name, HostKind.INCUS, "", pool, 4, url=whole, certificate=certificate, ssh=ssh)
+        client = Incus(host, shown)
+        _require_pool(client)
+        host = replace(host, facts=_facts(ctx, client, run))
+        changed = set_host(ctx.lab.root / "clusters" / "hosts.yaml", name, host_fields(host))
+    return HostResult(name, changed, f"host {name} is at {whole}")
+
+
+def _require_pool(client: Incus) -> None:
+    """PlexError if the server has no such storage pool."""
+    pools = client.pools()
+    if client.host.pool not in pools:
+        raise PlexError(
+            f"{client.host.url} has no storage pool {client.host.pool}",
+            details=(f"it has {', '.join(pools) or 'none'}",),
+            hint="--pool names another one; `plexctl host prepare` makes one",
+        )
+
+
+def _facts(ctx: Context, client: Incus, run: Run) -> HostFacts:
+    """Found out in an instance of the base that the lab's first plex is baked on."""
+    here = builder(ctx, client.host.name)
+    plex = next(iter(ctx.lab.plexes.values()), None)
+    if plex is None:
+        raise PlexError("the lab has no plex yet", hint="`plexctl init` writes a first one")
+    bake_types(ctx, {(here, plex.type.name): plex.type}, plex.kubernetes, run)
+    top = known_recipe(ctx, plex.type, plex.kubernetes, here)
+    assert top is not None  # the depot was filled just now
+    base = layers(top)[0].name
+    there = next(image for image in ctx.hosts[here].images() if base in image.names)
+    baked = BakedImage(base, there.fingerprint, changed=False)
+    image = carried(ctx.hosts[here], client, baked, run)
+    with run.step(f"what {client.host.name} lets containers do"):
+        return probe(client, image.fingerprint, ctx.seed.lab_id)
+
+
+def remove(ctx: Context, name: str) -> HostResult:
+    """Take a host out of the lab. UsageError while a plex names it; it keeps what it has."""
+    if name not in ctx.lab.hosts:
+        raise UsageError(
+            f"the lab has no host {name}", hint=f"there are {', '.join(ctx.lab.hosts)}"
+        )
+    users = [plex.name for plex in ctx.lab.plexes.values() if name in plex.hosts]
+    if users:
+        raise UsageError(
+            f"host {name} is named by plex {', '.join(users)}", hint="take it out there first"
+        )
+    if len(ctx.lab.hosts) == 1:
+        raise UsageError("a lab has at least one host")
+    changed = remove_host(ctx.lab.root / "clusters" / "hosts.yaml", name)
+    return HostResult(name, changed, f"host {name} is no part of the lab any more")

@@ -1,0 +1,56 @@
+"""Templates of VMs on Proxmox hosts: where they are baked, and out of what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Interface
+from typing import cast
+
+from plexctl.bake.bake import BakedImage
+from plexctl.bake.proxmox import Bench, ensure_template
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.depot.index import Stored
+from plexctl.errors import PlexError
+from plexctl.model.plex import Link, Plex
+from plexctl.plan.recipes import Recipe
+from plexctl.workflow.context import Context
+from plexctl.workflow.images import find_role
+from plexctl.workflow.run import Run
+
+
+def template(
+    ctx: Context, host: str, wanted: Recipe, stored: Mapping[str, Stored], run: Run
+) -> BakedImage:
+    """The template of a recipe on a Proxmox host, baked there if it is missing."""
+    return ensure_template(
+        cast(ProxmoxVE, ctx.hosts[host]),
+        wanted,
+        artifacts=stored,
+        find_role=lambda role: find_role(ctx, role),
+        bench=bench(ctx, host),
+        seed=ctx.seed,
+        reporter=run,
+        work=ctx.cache / "bake",
+    )
+
+
+def bench(ctx: Context, host: str) -> Bench:
+    """Where a VM is while it is baked: the last address of a plex that is on the host's bridge.
+
+    Of each host of that plex another one, as they may bake at the same time.
+    """
+    for plex in ctx.lab.plexes.values():
+        if host in plex.hosts and plex.networks.link is Link.BRIDGE:
+            return _bench(ctx, plex, host)
+    raise PlexError(
+        f"it is not known which address a VM on host {host} may have while it is baked",
+        hint=f"declare a plex on {host}, with `link: bridge`: it has the last one of its network",
+    )
+
+
+def _bench(ctx: Context, plex: Plex, host: str) -> Bench:
+    networks, bridge = plex.networks, ctx.lab.hosts[host].bridge
+    assert bridge is not None, host  # the configuration is checked for it
+    place = plex.hosts.index(host)
+    address = IPv4Interface((networks.nodes[-2 - place], networks.nodes.prefixlen))
+    return Bench(address, networks.gateway(place).ip, bridge, networks.vlan)

@@ -1,0 +1,165 @@
+"""Ansible's output in the manner of a machine that starts: one line for a task on a host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible import constants
+from ansible.module_utils.common.text.converters import to_text
+from ansible.plugins.callback.default import CallbackModule as Default
+
+DOCUMENTATION = """
+name: unixz
+type: stdout
+short_description: one line for a task on a host
+description:
+  - The name of a task, and below it a line for each host on which it did something or failed.
+  - What was right already is told with O(ansible-playbook -v), as all else that a task returns.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+requirements:
+  - set as stdout in configuration
+"""
+
+SAID = ("msg", "stdout", "stderr")
+"""What of a result is of interest, in this order."""
+
+LONGEST = 500
+"""Characters of each of them that a line has."""
+
+
+SUMS = {
+    "ok": "ok",
+    "changed": "changed",
+    "skipped": "skipped",
+    "rescued": "rescued",
+    "ignored": "ignored",
+    "failures": "failed",
+    "unreachable": "unreachable",
+}
+"""Ansible's names of what it counts, in the order of telling, and how they are told."""
+
+
+class CallbackModule(Default):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "unixz"
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        pass
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        check = " (dry run)" if play.check_mode else ""
+        self._display.display(f"{play.get_name().strip()}{check}")
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: Any) -> None:
+        self._begun(task, "")
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self._begun(task, " (handler)")
+
+    def v2_playbook_on_cleanup_task_start(self, task: Any) -> None:
+        self._begun(task, "")
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        pass
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        pass
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        data = _data(result)
+        if data.get("changed"):
+            self._line(result, "changed", constants.COLOR_CHANGED)
+        elif self._display.verbosity or _action(result) == "debug":
+            self._line(result, "ok", constants.COLOR_OK)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        word = "failed, ignored" if ignore_errors else "failed"
+        self._line(result, word, constants.COLOR_ERROR, said=True)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._line(result, "unreachable", constants.COLOR_UNREACHABLE, said=True)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        if self._display.verbosity:
+            self._line(result, "skipped", constants.COLOR_SKIP)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        # Of a loop, each that changed; the sum would tell it once more.
+        if _data(result).get("changed"):
+            self._line(result, "changed", constants.COLOR_CHANGED)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._line(result, "failed", constants.COLOR_ERROR, said=True)
+
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        self.v2_runner_on_skipped(result)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        data = _data(result)
+        for one in data.get("results", (data,)):
+            if one.get("changed") and one.get("diff") and (diff := self._get_diff(one["diff"])):
+                self._display.display(diff.rstrip("\n"))
+
+    def v2_runner_retry(self, result: Any) -> None:
+        data = _data(result)
+        line = f"  {_host(result)} again ({data.get('attempts')} of {data.get('retries')})"
+        self._display.display(line, color=constants.COLOR_DEBUG)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._display.display("  no host matches", color=constants.COLOR_SKIP)
+
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        self._display.display("  no host is left", color=constants.COLOR_ERROR)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        for host in sorted(stats.processed):
+            sums = stats.summarize(host)
+            told = [f"{word} {sums[name]}" for name, word in SUMS.items() if sums[name]]
+            bad = sums["failures"] or sums["unreachable"]
+            color = constants.COLOR_ERROR if bad else constants.COLOR_OK
+            self._display.display(f"{host}: {', '.join(told) or 'nothing'}", color=color)
+
+    def _begun(self, task: Any, kind: str) -> None:
+        name = task.get_name().rpartition(" : ")[2].strip()
+        self._display.display(f"{name}{kind}...")
+
+    def _line(self, result: Any, word: str, color: str, said: bool = False) -> None:
+        data = _data(result)
+        if "results" in data and not said and not self._display.verbosity:
+            return  # its items were told
+        if self._display.verbosity > 1:
+            text = f": {self._dump_results(data, indent=2)}"
+        else:
+            # A module that changes something says so; what it printed is for who asks.
+            text = _told(data) if said or self._display.verbosity or not data.get("changed") else ""
+        item = self._get_item_label(data)
+        label = f" [{to_text(item)}]" if item is not None and "results" not in data else ""
+        self._display.display(f"  {_host(result)} {word}{label}{text}", color=color)
+
+
+def _data(result: Any) -> Any:
+    """What a task returned; the name of it is another one before and after Ansible 2.19."""
+    return result.result if hasattr(result, "result") else result._result
+
+
+def _host(result: Any) -> str:
+    host = result.host if hasattr(result, "host") else result._host
+    to = _data(result).get("_ansible_delegated_vars", {}).get("ansible_host")
+    return f"{host.get_name()} -> {to}" if to else host.get_name()
+
+
+def _action(result: Any) -> str:
+    task = result.task if hasattr(result, "task") else result._task
+    return task.action.rpartition(".")[2]
+
+
+def _told(data: Any) -> str:
+    parts = []
+    for name in SAID:
+        text = " ".join(to_text(data.get(name) or "").split())
+        if text and text != "All items completed":
+            parts.append(f" | {name}: {text[:LONGEST]}")
+    return "".join(parts)

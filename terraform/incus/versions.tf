@@ -1,0 +1,9 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    incus = {
+      source = "lxc/incus" # the module says which version
+    }
+  }
+}

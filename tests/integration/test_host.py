@@ -1,0 +1,329 @@
+"""A machine is made a host of plexctl, and then is one: over SSH, on a real nested Incus."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from plexctl.errors import PlexError
+from plexctl.model.hosts import HostKind
+from plexctl.workflow.host_prepare import PrepareResult, prepare
+from plexctl.workflow.host_request import (
+    BridgeRequest,
+    HostRequest,
+    Instance,
+    PoolRequest,
+    ProxmoxRequest,
+    Ssh,
+)
+
+from .nested import Machine, NestedHost, Quiet, base_image, prepared_image
+
+CLIENT = "plexctl-tale"
+FAKE = Path(__file__).with_name("fake_pve_tools.py")
+
+
+def run(machine: Machine, request: HostRequest) -> PrepareResult:
+    return prepare(machine.work, machine.work / "cache", request, Quiet())
+
+
+def changed(result: PrepareResult) -> set[str]:
+    return {item.name for item in result.items if item.changed}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hosts")
+
+
+@pytest.fixture(scope="module")
+def fresh(work: Path) -> Iterator[Machine]:
+    """Debian as it comes, with an SSH server."""
+    machine = Machine(work, "plextest-fresh", IPv4Interface("198.18.77.21/24"))
+    machine.create(base_image())
+    yield machine
+    machine.destroy()
+
+
+@pytest.fixture(scope="module")
+def request_(fresh: Machine) -> HostRequest:
+    reach = Ssh(str(fresh.address.ip), key=fresh.key, known_hosts=fresh.known_hosts)
+    pool = PoolRequest(driver="btrfs", source="/var/lib/plextest/pool")
+    return HostRequest(fresh.name, reach, pool=pool, client=CLIENT)
+
+
+@pytest.fixture(scope="module")
+def first(fresh: Machine, request_: HostRequest) -> PrepareResult:
+    return run(fresh, request_)
+
+
+@pytest.fixture(scope="module")
+def certificate(work: Path) -> Path:
+    """A client's certificate with its key, in one file."""
+    file, key = work / "client.pem", work / "client.key"
+    words = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    files = ("-nodes", "-subj", "/CN=client", "-days", "2", "-out", file, "-keyout", key)
+    subprocess.run([*words, *files], check=True, capture_output=True, timeout=30)
+    file.write_text(file.read_text() + key.read_text())
+    return file
+
+
+def ask(
+    url: str, fingerprint: str, certificate: Path, method: str, path: str, body: Any = None
+) -> Any:
+    """A call to the server that has just this certificate."""
+    address = urlsplit(url)
+    assert address.hostname
+    assert address.port
+    pem = ssl.get_server_certificate((address.hostname, address.port), timeout=10)
+    assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() == fingerprint
+    context = ssl.create_default_context(cadata=pem)
+    context.check_hostname = False
+    context.load_cert_chain(certificate)
+    calls = http.client.HTTPSConnection(address.hostname, address.port, timeout=10, context=context)
+    calls.request(method, path, json.dumps(body) if body else None)
+    return json.loads(calls.getresponse().read())
+
+
+def test_a_machine_becomes_a_host(
+    fresh: Machine, request_: HostRequest, first: PrepareResult, certificate: Path
+) -> None:
+    assert {"repository", "packages", "https", "pool", "token"} <= changed(first)
+    assert first.url == f"https://{fresh.address.ip}:8443"
+    assert first.token
+    token = first.token.reveal_text()
+
+    assert first.certificate
+    server = (first.url, first.certificate, certificate)
+    assert ask(*server, "GET", "/1.0")["metadata"]["auth"] == "untrusted"
+    done = ask(*server, "POST", "/1.0/certificates", {"type": "client", "trust_token": token})
+    assert done["status_code"] == 200, done
+    assert ask(*server, "GET", "/1.0")["metadata"]["auth"] == "trusted"
+    pools = ask(*server, "GET", "/1.0/storage-pools?recursion=1")["metadata"]
+    assert [(pool["name"], pool["driver"]) for pool in pools] == [("default", "btrfs")]
+
+    # The log, and whatever else is left, has nothing of the token.
+    left = [path for path in (fresh.work / "cache").rglob("*") if path.is_file()]
+    assert left
+    assert not [path for path in left if token in path.read_text(errors="replace")]
+
+    again = run(fresh, request_)
+    assert changed(again) == set()
+    assert {item.name for item in again.items} >= {"packages", "daemon", "https", "pool", "token"}
+    assert again.certificate == first.certificate
+    assert again.token is None  # that client is trusted now
+
+
+def test_it_runs_a_node(fresh: Machine, first: PrepareResult, work: Path) -> None:
+    """A privileged container inside, from an image that was baked outside."""
+    archive = work / "image"
+    words = ("incus", "image", "export", base_image(), str(archive))
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    parts = sorted(work.glob("image*"))
+    for part in parts:
+        target = f"{fresh.name}/root/{part.name}"
+        subprocess.run(("incus", "file", "push", part, target), check=True, timeout=300)
+    inside = [f"/root/{part.name}" for part in parts]
+    fresh.run("incus", "image", "import", *inside, "--alias", "base", timeout=300)
+    config = ("-c", "security.privileged=true", "-c", "security.nesting=true")
+    version = "cgroup" if fresh.incus.facts().cgroup == 1 else "cgroup2"
+    raw = (
+        "raw.lxc=lxc.apparmor.profile=unconfined\n"
+        "lxc.mount.auto=proc:rw sys:rw cgroup:rw:force\n"
+        f"lxc.{version}.devices.allow=a\nlxc.cap.drop="
+    )
+    storage = ("--storage", "default", "--no-profiles")
+    fresh.run("incus", "launch", "base", "inner", *storage, *config, "-c", raw, timeout=120)
+    said = fresh.run("incus", "exec", "inner", "--", "cat", "/proc/1/comm")
+    assert said.strip() == "systemd"
+    fresh.run("incus", "delete", "--force", "inner")
+
+
+def test_a_pool_of_another_driver_is_refused(
+    fresh: Machine, request_: HostRequest, first: PrepareResult
+) -> None:
+    other = replace(request_, pool=PoolRequest(driver="dir"))
+    with pytest.raises(PlexError, match="another driver") as raised:
+        run(fresh, other)
+    assert any("driver btrfs, not dir" in line for line in raised.value.details)
+
+
+def test_an_unknown_host_key_is_refused(fresh: Machine, request_: HostRequest, work: Path) -> None:
+    assert isinstance(request_.reach, Ssh)
+    none = work / "no-known-hosts"
+    none.write_text("")
+    stranger = replace(request_, reach=replace(request_.reach, known_hosts=none))
+    with pytest.raises(PlexError, match="cannot be reached") as raised:
+        run(fresh, stranger)
+    assert "Host key verification failed" in " ".join(raised.value.details)
+    assert "known_hosts" in (raised.value.hint or "")
+
+    reach = replace(request_.reach, known_hosts=none, accept_new=True)
+    run(fresh, replace(request_, reach=reach))
+    assert "ssh-ed25519" in none.read_text()
+
+
+def test_a_bridge_is_made_where_that_is_safe(
+    fresh: Machine, request_: HostRequest, first: PrepareResult
+) -> None:
+    def asked(**words: str) -> HostRequest:
+        return replace(request_, bridge=BridgeRequest("plexbr0", **words))
+
+    with pytest.raises(PlexError) as raised:
+        run(fresh, asked())
+    assert "neither by netplan" in " ".join(raised.value.details)
+
+    fresh.run("apt-get", "-q", "-y", "install", "ifupdown", timeout=120)
+    with pytest.raises(PlexError) as raised:
+        run(fresh, asked(uplink="eth0"))
+    assert "eth0 has the address 198.18.77.21/24" in " ".join(raised.value.details)
+
+    fresh.run("ip", "link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
+    wanted = asked(uplink="spare0", address="198.18.78.1/24")
+    assert changed(run(fresh, wanted)) == {"bridge"}
+    assert "198.18.78.1/24" in fresh.run("ip", "address", "show", "dev", "plexbr0")
+    assert "master plexbr0" in fresh.run("ip", "link", "show", "dev", "spare0")
+    assert changed(run(fresh, wanted)) == set()
+
+
+def test_the_iommu_waits_for_a_reboot(
+    fresh: Machine, request_: HostRequest, first: PrepareResult
+) -> None:
+    wanted = replace(request_, iommu=True, vfio=("10de:1b80",))
+    with pytest.raises(PlexError) as raised:
+        run(fresh, wanted)
+    assert "boots neither with GRUB" in " ".join(raised.value.details)
+
+    # What GRUB's own program does with its settings, as far as it matters here.
+    grub = "#!/bin/sh\nmkdir -p /boot/grub; . /etc/default/grub.d/plexctl.cfg\n"
+    grub += 'echo "linux /vmlinuz $GRUB_CMDLINE_LINUX" >/boot/grub/grub.cfg\n'
+    fresh.incus.push(fresh.name, "/usr/sbin/update-grub", grub.encode(), mode=0o755)
+    fresh.incus.push(fresh.name, "/usr/sbin/update-initramfs", b"#!/bin/sh\n", mode=0o755)
+    fresh.incus.push(fresh.name, "/etc/default/grub", b"", mode=0o644)
+    result = run(fresh, wanted)
+    assert changed(result) == {"iommu"}
+    assert any(note.startswith("a reboot is needed") for note in result.notes)
+    assert "_iommu=on iommu=pt" in fresh.run("cat", "/boot/grub/grub.cfg")
+    assert "ids=10de:1b80" in fresh.run("cat", "/etc/modprobe.d/plexctl-vfio.conf")
+
+    again = run(fresh, wanted)
+    assert changed(again) == set()
+    assert any(note.startswith("a reboot is needed") for note in again.notes)
+
+
+def test_incus_is_started_where_there_is_no_systemd(work: Path) -> None:
+    machine = Machine(work, "plextest-bare", IPv4Interface("198.18.77.22/24"))
+    try:
+        machine.create(prepared_image(work), init="/bin/sleep infinity")
+        machine.run("/usr/local/lib/plexctl/boot")
+        request = HostRequest(machine.name, Instance(machine.name), pool=PoolRequest(driver="dir"))
+        result = run(machine, request)
+        assert {"daemon", "pool"} <= changed(result)
+        assert any("no systemd" in note for note in result.notes)
+        assert changed(run(machine, request)) == set()
+    finally:
+        machine.destroy()
+
+
+def test_a_frozen_host_says_nothing_and_wakes(work: Path, certificate: Path) -> None:
+    with NestedHost(work) as nested:
+        server = (nested.url, nested.certificate, certificate)
+        nested.freeze()
+        try:
+            with pytest.raises(OSError, match="timed out"):
+                ask(*server, "GET", "/1.0")
+        finally:
+            nested.thaw()
+        assert ask(*server, "GET", "/1.0")["metadata"]["auth"] == "untrusted"
+    assert nested.name not in nested.incus.instances()
+
+
+def test_a_proxmox_node_is_told_what_it_should_be(work: Path) -> None:
+    """Not a real one: what its programs are called with, and that they are called once."""
+    enterprise = "Types: deb\nURIs: https://enterprise.proxmox.com/debian/pve\nSuites: trixie\n"
+    certificate = work / "pve.pem"
+    words = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pve")
+    files = ("-out", certificate, "-keyout", work / "pve.key")
+    subprocess.run([*words, *files], check=True, capture_output=True, timeout=30)
+    machine = Machine(
+        work,
+        "plextest-pve",
+        IPv4Interface("198.18.77.23/24"),
+        files={
+            "/etc/apt/sources.list.d/pve-enterprise.sources": enterprise,
+            "/etc/pve/local/pve-ssl.pem": certificate.read_text(),
+        },
+    )
+    fakes = ("pveum", "pvesh", "pvesm", "pvesubscription", "pveversion")
+    device = "/sys/bus/pci/devices"
+    try:
+        machine.create(prepared_image(work))
+        for name in fakes:
+            machine.incus.push(
+                machine.name, f"/usr/local/bin/{name}", FAKE.read_bytes(), mode=0o755
+            )
+        found = machine.run("sh", "-c", f"ls {device} 2>/dev/null || true").split()
+        request = HostRequest(
+            "pve",
+            Instance(machine.name),
+            HostKind.PROXMOX,
+            pci={"card": found[0]} if found else {},
+            client="tale",
+            proxmox=ProxmoxRequest(disks="fast"),
+        )
+        result = run(machine, request)
+        state = json.loads(machine.run("cat", "/root/pve.json"))
+        again = run(machine, request)
+        renewed = run(machine, replace(request, new_token=True))
+        calls = machine.run("cat", "/root/pve.calls").splitlines()
+        sources = machine.run(
+            "sh", "-c", "cat /etc/apt/sources.list.d/pve-enterprise.sources; "
+            "cat /etc/apt/sources.list.d/plexctl-pve.sources"
+        )  # fmt: skip
+    finally:
+        machine.destroy()
+
+    assert {"subscription", "user", "storage", "token"} <= changed(result)
+    assert sources.startswith("Enabled: no\nTypes: deb\nURIs: https://enterprise")
+    assert "Suites: trixie\nComponents: pve-no-subscription" in sources
+    assert state["users"] == ["root@pam", "plexctl@pve"]
+    rights = state["roles"]["Plexctl"].split(",")
+    assert "VM.Clone" in rights
+    assert "VM.GuestAgent.Audit" in rights
+    assert "VM.Monitor" not in rights
+    assert not [right for right in rights if "Modify" in right or "Permissions" in right]
+    places = ["/vms", "/nodes", "/mapping", "/sdn/zones", "/storage/local", "/storage/fast"]
+    assert [one["path"] for one in state["acl"]] == places
+    assert state["storage"] == {
+        "local": "iso,vztmpl,backup,snippets,import",
+        "fast": "images,rootdir",
+    }
+    assert result.token
+    assert result.token.reveal_text() == state["tokens"]["tale"]
+    assert result.token_id == "plexctl@pve!tale"
+    assert result.url == "https://198.18.77.23:8006"
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    assert result.certificate == hashlib.sha256(der).hexdigest()
+    if found:
+        mapped = state["pci"]["card"]
+        assert len(mapped) == 1
+        assert f",path={found[0]},id=" in mapped[0]
+
+    assert changed(again) == set()
+    assert again.token is None
+    assert any("does not tell its secret again" in note for note in again.notes)
+    assert changed(renewed) == {"token"}
+    assert renewed.token
+    assert renewed.token.reveal() != result.token.reveal()
+    assert not [call for call in calls if "secret-" in call]

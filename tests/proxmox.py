@@ -1,0 +1,55 @@
+"""What the tests of Proxmox hosts share: a host that is a fake one, and a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.secret import Secret
+from tests.fake_pve import FakePve
+
+TOKEN = "plexctl@pve!lab"
+TEMPLATE = "plex-kube-0123456789ab"
+
+
+def host_of(pve: FakePve, *, parallel: int = 4, **more: Any) -> Host:
+    return Host(
+        "pve1",
+        HostKind.PROXMOX,
+        socket="",
+        pool="local-lvm",
+        parallel=parallel,
+        url=pve.url,
+        certificate=pve.fingerprint.replace(":", "").lower(),
+        bridge="vmbr0",
+        proxmox=Proxmox("pve1", TOKEN, **more),
+    )
+
+
+def client_of(
+    pve: FakePve,
+    privileges: Any = None,
+    *,
+    patience: float = 30,
+    reach: float = 5,
+    **more: Any,
+) -> ProxmoxVE:
+    """A client with a token of its own. Its secret is in `secrets_of`."""
+    secret = pve.add_token("plexctl@pve", "lab", privileges)
+    SECRETS[pve.port] = secret
+    host = host_of(pve, **more)
+    return ProxmoxVE(host, Secret(secret.encode()), patience=patience, reach=reach)
+
+
+SECRETS: dict[int, str] = {}
+
+
+def with_template(server: ProxmoxVE, name: str = TEMPLATE, lab: str = "lab1") -> str:
+    """Make a template as a bake does; its identifier."""
+    tags: Mapping[str, str] = {"plexctl.recipe": name, "plexctl.lab": lab}
+    options = {"scsi0": "local-lvm:2", "agent": "enabled=1", "memory": 512}
+    vmid = server.create("plex-bake", tags, options)
+    server.to_template(vmid, name, tags)
+    return str(vmid)

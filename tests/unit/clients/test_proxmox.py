@@ -1,0 +1,322 @@
+"""The client of Proxmox VE, over real HTTPS to a stateful fake that knows the API's schema."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox_seen import WHOLE, notes, tags
+from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.secret import Secret
+from tests.fake_pve import FakePve
+from tests.proxmox import SECRETS, TEMPLATE, client_of, with_template
+
+OURS = {"lab": "lab1", "plex": "demo", "image": TEMPLATE}
+
+
+@pytest.fixture
+def pve() -> Iterator[FakePve]:
+    with FakePve(task_seconds=0.02, clone_seconds=0.1) as fake:
+        yield fake
+
+
+@pytest.fixture
+def server(pve: FakePve) -> ProxmoxVE:
+    return client_of(pve)
+
+
+def made(server: ProxmoxVE, template: str, name: str) -> int:
+    """A whole VM, which is stopped."""
+    vmid = server.clone(template, name, OURS, linked=True)
+    seed = server.upload_iso(f"plex-seed-lab1-{name}.iso", b"keys")
+    server.configure(vmid, {**OURS, WHOLE: "yes"}, {"ide2": f"{seed},media=cdrom"})
+    return vmid
+
+
+def another(server: ProxmoxVE) -> ProxmoxVE:
+    """Of another process, as it were: it shares no lock with `server`."""
+    secret = SECRETS[int(str(server.host.url).rpartition(":")[2])]
+    return ProxmoxVE(server.host, Secret(secret.encode()), patience=30)
+
+
+def test_a_guest_says_whose_it_is_in_its_notes_and_keeps_what_people_wrote_there() -> None:
+    text = notes({"lab": "x", "plex": "demo"})
+
+    assert tags(text) == {"lab": "x", "plex": "demo"}
+    assert tags(f"My notes\n\n{text}\nmore") == {"lab": "x", "plex": "demo"}
+    assert tags("plexctl: not json") == {}
+    assert tags("") == {}
+
+
+def test_templates_are_images_and_only_what_plexctl_made_has_tags(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    template = with_template(server)
+    made(server, template, "demo1")
+    server.create("theirs", {}, {"memory": 512})
+    pve.vms[max(pve.vms)].config.pop("description")
+    state = server.read()
+
+    assert [image.names for image in state.images] == [(TEMPLATE,)]
+    assert set(state.instances) == {"demo1", "theirs"}
+    assert state.instances["demo1"].tags["plex"] == "demo"
+    assert state.instances["demo1"].image == state.images[0].fingerprint
+    assert state.instances["demo1"].started
+    assert state.instances["theirs"].tags == {}
+
+
+def test_a_clone_that_was_not_finished_is_half_made(server: ProxmoxVE) -> None:
+    server.clone(with_template(server), "demo1", OURS, linked=True)
+
+    assert not server.read().instances["demo1"].started
+
+
+def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    made(server, with_template(server), "demo1")
+    foreign = server.create("demo1", {}, {"memory": 512})
+    pve.vms[foreign].config.pop("description")
+
+    assert server.read().instances["demo1"].tags == {}
+    server.delete_instance("demo1")
+    assert [vm.vmid for vm in pve.vms.values() if vm.name == "demo1"] == [foreign]
+
+
+def test_clones_of_one_template_at_once_wait_for_one_another(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    template = with_template(server)
+    with ThreadPoolExecutor(4) as pool:
+        names = [f"demo{n}" for n in range(1, 5)]
+        vmids = list(pool.map(lambda n: server.clone(template, n, OURS, linked=True), names))
+
+    assert len(set(vmids)) == 4
+    assert {pve.vms[vmid].name for vmid in vmids} == set(names)
+    assert min(vmids) >= 9000
+
+
+@pytest.mark.parametrize("busy", ["locked", "lockfile"])
+def test_a_lock_of_somebody_else_is_waited_for(pve: FakePve, server: ProxmoxVE, busy: str) -> None:
+    pve.busy_source = busy
+    other = another(server)
+    template = with_template(server)
+    pve.clone_seconds = 0.6
+    with ThreadPoolExecutor(2) as pool:
+        ours = pool.submit(server.clone, template, "demo1", OURS, linked=True)
+        theirs = pool.submit(other.clone, template, "side1", OURS, linked=True)
+        assert {pve.vms[n.result()].name for n in (ours, theirs)} == {"demo1", "side1"}
+
+
+def test_a_lock_that_stays_is_an_error_that_names_it(pve: FakePve) -> None:
+    server = client_of(pve, patience=1)
+    vmid = made(server, with_template(server), "demo1")
+    pve.vms[vmid].config["lock"] = "backup"
+
+    with pytest.raises(PlexError) as error:
+        server.start("demo1")
+
+    assert error.value.summary == "host pve1 cannot start demo1: not within 1 s"
+    assert error.value.details == ("last seen: VM is locked (backup)",)
+
+
+def test_an_identifier_that_somebody_took_is_passed_over(pve: FakePve, server: ProxmoxVE) -> None:
+    template = with_template(server)
+    pve.fail_next("POST", r"/clone$", 500, "unable to create VM 9001: config file already exists")
+
+    assert server.clone(template, "demo1", OURS, linked=True) == 9002
+
+
+def test_full_clones_go_to_the_pool_of_the_host(pve: FakePve) -> None:
+    server = client_of(pve, linked=False)
+    vmid = server.clone(with_template(server), "demo1", OURS, linked=False)
+    sent = next(one for one in pve.requests if one.path.endswith("/clone")).params
+
+    assert (sent["full"], sent["storage"]) == ("1", "local-lvm")
+    assert all(
+        v.parent is None for v in pve.storages["local-lvm"].volumes.values() if v.vmid == vmid
+    )
+
+
+def test_a_disk_grows_and_never_shrinks(pve: FakePve, server: ProxmoxVE) -> None:
+    vmid = server.clone(with_template(server), "demo1", OURS, linked=True)
+    server.grow_disk(vmid, 5 << 30)
+    server.grow_disk(vmid, 1 << 30)
+
+    assert "size=5G" in pve.vms[vmid].config["scsi0"]
+
+
+def test_what_was_cloned_by_a_run_that_was_killed_is_not_there_twice(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    """The server goes on when its client is gone, and the next run begins at once."""
+    template = with_template(server)
+    pve.clone_seconds = 0.7
+    killed = another(server)
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(killed.clone, template, "demo1", OURS, linked=True)
+        wait(Condition("a clone is under way", lambda: Seen(locked(pve)), 30, every=0.01))
+        server.clone(template, "demo1", OURS, linked=True)
+        begun.result()
+
+    assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
+
+
+def locked(pve: FakePve) -> bool:
+    return any(vm.lock == "clone" for vm in list(pve.vms.values()))
+
+
+def test_deleting_leaves_neither_disks_nor_the_seed(pve: FakePve, server: ProxmoxVE) -> None:
+    template = with_template(server)
+    made(server, template, "demo1")
+    server.start("demo1")
+    server.delete_instance("demo1")
+    server.delete_instance("demo1")
+    server.delete_image(template)
+
+    assert pve.vms == {}
+    assert not any(storage.volumes for storage in pve.storages.values())
+
+
+def test_a_deletion_that_is_interrupted_leaves_what_is_seen_as_half_made(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    made(server, with_template(server), "demo1")
+    pve.fail_next("DELETE", r"/qemu/", 500, "interrupted")
+    with pytest.raises(PlexError, match="interrupted"):
+        server.delete_instance("demo1")
+
+    assert not server.read().instances["demo1"].started
+    server.delete_instance("demo1")
+    assert "demo1" not in server.read().instances
+
+
+def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: ProxmoxVE) -> None:
+    made(server, with_template(server), "demo1")
+    pve.agent_seconds = 0.6
+    pve.on_exec = lambda guest, argv, given: (3, f"{guest.name} {argv}", "words")
+    server.start("demo1")
+    wait(server.agent_answers("demo1"))
+    done = server.execute("demo1", ("cat", "/etc/my file"))
+
+    assert (done.code, done.stdout, done.stderr) == (3, "demo1 ['cat', '/etc/my file']", "words")
+
+
+def test_a_silent_agent_is_an_error_that_says_how_to_look_further(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    made(server, with_template(server), "demo1")
+    pve.agent_seconds = 60
+    server.start("demo1")
+    with pytest.raises(PlexError) as error:
+        wait(server.agent_answers("demo1", deadline=0.6))
+
+    assert error.value.details == ("last seen: QEMU guest agent is not running",)
+    assert "qemu-guest-agent" in str(error.value.hint)
+
+
+def test_a_task_that_fails_says_why(pve: FakePve, server: ProxmoxVE) -> None:
+    made(server, with_template(server), "demo1")
+    pve.fail_task("qmstart", "start failed: QEMU exited with code 1")
+    with pytest.raises(PlexError) as error:
+        server.start("demo1")
+
+    assert error.value.summary == (
+        "host pve1 cannot start demo1: start failed: QEMU exited with code 1"
+    )
+
+
+def test_a_privilege_that_is_missing_is_named_with_its_path(pve: FakePve) -> None:
+    template = with_template(client_of(pve))
+    rights = ["VM.Audit", "VM.Allocate", "Datastore.AllocateSpace", "Sys.Audit"]
+    poor = client_of(pve, rights)
+    with pytest.raises(PlexError) as error:
+        poor.clone(template, "demo1", OURS, linked=True)
+
+    assert error.value.summary == (
+        f"host pve1 cannot clone template {template} as demo1: the token plexctl@pve!lab lacks "
+        f"VM.Clone on /vms/{template}"
+    )
+    assert f"pveum acl modify /vms/{template}" in str(error.value.hint)
+
+
+def test_a_token_that_is_refused_says_how_to_store_another(pve: FakePve) -> None:
+    server = ProxmoxVE(client_of(pve).host, Secret(b"wrong"))
+    with pytest.raises(PlexError) as error:
+        server.read()
+
+    assert error.value.summary.startswith("host pve1 refuses the API token plexctl@pve!lab: ")
+    assert "wrong" not in str(error.value.summary)
+
+
+@pytest.mark.parametrize("status", [595, 596])
+def test_a_node_that_is_out_of_reach_for_a_moment_is_no_failure(
+    pve: FakePve, server: ProxmoxVE, status: int
+) -> None:
+    pve.fail_next("GET", r"/qemu$", status, "Connection timed out", count=2)
+
+    assert server.read().instances == {}
+
+
+def test_a_node_that_stays_out_of_reach_is_reported_in_bounded_time(pve: FakePve) -> None:
+    server = client_of(pve, reach=1)
+    pve.node_down("pve1")
+    for _ in range(2):
+        with pytest.raises(UnreachableHostError) as error:
+            server.read()
+    asked = len(pve.requests)
+    with pytest.raises(UnreachableHostError):
+        server.read()
+
+    assert error.value.summary.startswith("host pve1: node pve1 cannot be reached from https://")
+    assert error.value.details == ("last seen: 595 No route to host",)
+    assert len(pve.requests) == asked  # who is known to be silent is not asked again
+
+
+def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    template = with_template(server)
+    pve.fail_next("GET", r"/qemu$", 0, "", count=2)
+    assert server.read().images
+    pve.fail_next("POST", r"/clone$", 596, "Broken pipe", after=True)
+    with pytest.raises(PlexError, match="got lost"):
+        server.clone(template, "demo1", OURS, linked=True)
+
+    server.clone(template, "demo1", OURS, linked=True)
+    assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
+
+
+def test_only_the_certificate_that_is_pinned_is_spoken_to(pve: FakePve) -> None:
+    good = client_of(pve)
+    server = ProxmoxVE(replace(good.host, certificate="00" * 32), Secret(b"secret"))
+    with pytest.raises(UnreachableHostError, match="another certificate"):
+        server.read()
+
+    assert pve.requests == []
+
+
+def test_the_secret_is_in_a_header_and_nowhere_else(
+    pve: FakePve, server: ProxmoxVE, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        made(server, with_template(server), "demo1")
+    secret = SECRETS[pve.port]
+
+    assert secret not in caplog.text
+    assert secret not in repr(vars(server))
+    for request in pve.requests:
+        assert secret not in json.dumps([request.path, _plain(request.params)])
+        assert {k for k, v in request.headers.items() if secret in v} == {"authorization"}
+
+
+def _plain(params: dict[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in params.items()}

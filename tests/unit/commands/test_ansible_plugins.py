@@ -1,0 +1,142 @@
+"""What roles/plugins and roles/plays have for people who run Ansible."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+ROLES = Path(__file__).parents[3] / "roles"
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spec = importlib.util.spec_from_file_location("g", ROLES / "plugins/filter/ghreltags.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def api() -> Iterator[tuple[str, list[str]]]:
+    """An API with 150 tags of o/many and none of others, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers.get('Authorization')}")
+            there = self.path.startswith("/repos/o/many/tags")
+            first = 100 if self.path.endswith("&page=2") else 0
+            names = [{"name": f"v1.{n}.0"} for n in range(150)][first : first + 100]
+            body = json.dumps(names).encode() if there else b"{}"
+            self.send_response(200 if there else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_of_an_answer_the_highest_version(plugin: ModuleType) -> None:
+    tags = [{"name": n} for n in ("v1.9", "v1.10.0-rc2", "v1.10.0", "v1.10.0-rc10", "chart-2.0")]
+    assert plugin.ghreltags(tags, prefix="v") == "v1.10.0"
+    assert plugin.ghreltags([t for t in tags if t["name"] != "v1.10.0"], prefix="v") == (
+        "v1.10.0-rc10"
+    )
+    assert plugin.ghreltags({"tag_name": "v3", "name": "Three"}) == "v3"
+    with pytest.raises(AnsibleFilterError, match="no tag that begins with 'x'"):
+        plugin.ghreltags(tags, prefix="x")
+    with pytest.raises(AnsibleFilterError, match="no list of tags"):
+        plugin.ghreltags([1])
+
+
+def test_a_repository_is_asked_for_once(plugin: ModuleType, api: tuple[str, list[str]]) -> None:
+    url, asked = api
+    assert plugin.ghreltags("o/many", url=url, token="t") == "v1.149.0"
+    assert plugin.ghreltags({"many": "v1.7.0"}, "o", "v", url=url) == {"many": "v1.7.0"}
+    assert asked == [f"/repos/o/many/tags?per_page=100&page={n} Bearer t" for n in (1, 2)]
+    plugin.ghreltags("o/many", url=url, cache_key="play")
+    plugin.ghreltags("o/many", url=url, cache_key="play")
+    assert len(asked) == 4
+    plugin.ghreltags("o/many", url=url, max_age=0)
+    assert len(asked) == 6
+    with pytest.raises(AnsibleFilterError, match="404"):
+        plugin.ghreltags("o/none", url=url)
+
+
+@pytest.mark.parametrize("play", sorted((ROLES / "plays").glob("*.yml")), ids=lambda p: p.stem)
+def test_plays_are_right_for_ansible(play: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            *("--syntax-check", "-i", "localhost,", "-e", "nodename=demo2", play),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_unixz_tells_failures_and_changes_in_a_line_each(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        "    - {name: Right already, ansible.builtin.command: echo x, changed_when: false}\n"
+        "    - {name: Of many, ansible.builtin.command: 'echo {{ item }}', loop: [a, b]}\n"
+        "    - {name: It fails, ansible.builtin.shell: 'echo why >&2; exit 3'}\n"
+    )
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            *("-i", "one,", "-c", "local", "play.yml"),
+        ],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_STDOUT_CALLBACK": "unixz",
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROLES / "plugins/callback"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        "all",
+        "Right already...",
+        "Of many...",
+        "  one changed [a]",
+        "  one changed [b]",
+        "It fails...",
+        "  one failed | msg: non-zero return code | stderr: why",
+        "one: ok 2, changed 1, failed 1",
+    ]

@@ -1,0 +1,73 @@
+"""What `ansrole` makes of its words; Ansible itself runs in the examples of docs/scripts.md."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plexctl.clients import playbook
+from plexctl.commands import ansrole
+from plexctl.commands.role_play import Target, play, target, variables
+from plexctl.errors import UsageError
+
+
+def test_the_last_part_is_the_role() -> None:
+    assert target("demo1:motd") == Target("demo1", "motd")
+    assert target("all:!master::motd") == Target("all:!master", "motd")
+    for words in ("motd", ":motd", "all:", "all:a b"):
+        with pytest.raises(UsageError):
+            target(words)
+
+
+def test_variables_are_texts_or_json_and_the_last_wins() -> None:
+    words = ["a=1", "b=x=y", '{"a": 2, "c": [1]}', "c="]
+    assert variables(words, "motd") == {"a": 2, "b": "x=y", "c": ""}
+    assert variables(["a=1", '{"a": 2}'], "motd", prefixed=True) == {"motd_a": "1", "a": 2}
+    for word in ("a", "1a=x", "{", "{1}"):
+        with pytest.raises(UsageError):
+            variables([word], "motd")
+
+
+def test_the_play_says_who_and_how() -> None:
+    (content,) = yaml.safe_load(play(Target("a:b", "motd"), "/r", become=False, serial="30%"))
+    assert (content["hosts"], content["roles"]) == ("a:b", ["/r"])
+    assert (content["become"], content["gather_facts"], content["serial"]) == (False, True, "30%")
+
+
+def test_secrets_are_in_no_argument_and_no_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "roles/motd/tasks").mkdir(parents=True)
+    (tmp_path / "roles/motd/tasks/main.yml").write_text("[]")
+    seen: list[playbook.Playbook] = []
+
+    def run(book: playbook.Playbook, show: object, *, interactive: bool = False) -> int:
+        seen.append(book)
+        return 4
+
+    monkeypatch.setattr(playbook, "run", run)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo\n")))
+    words = ["-kK", "-nDvv", "-i", "x,", "-u", "me", "--start=a b", "all:motd", "token=hush"]
+    assert ansrole.main(words) == 4
+    (book,) = seen
+    assert set(book.arguments) == {
+        *("--check", "--diff", "--ask-pass", "--ask-become-pass", "-vv", "--user=me"),
+        *("--start-at-task=a b", "--inventory=x,"),
+    }
+    assert [word.reveal() for word in book.passwords.values()] == [b"one", b"two"]
+    assert json.loads(book.variables) == {"token": "hush"}
+    told = (*book.arguments, *book.environment.values(), book.plays)
+    assert not any(word in text for text in told for word in ("one", "two", "hush"))
+
+
+def test_a_role_that_bakes_is_not_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"no tasks/main\.yml"):
+        ansrole.main(["-i", "x,", "all:kubenode"])
+    with pytest.raises(UsageError, match="no role nothing"):
+        ansrole.main(["-i", "x,", "all:nothing"])

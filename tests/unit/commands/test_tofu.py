@@ -1,0 +1,99 @@
+"""What is told of plans, and what depends on what, from recorded and written answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plexctl.commands import changes, dependencies
+from plexctl.commands.tfapply import parse
+from plexctl.errors import PlexError, UsageError
+
+RECORDED = Path(__file__).parent / "recorded"
+STATE = (RECORDED / "state-list.txt").read_text().splitlines()
+
+
+def test_a_node_is_its_generation_wherever_the_module_is() -> None:
+    assert changes.address_of("demo1", STATE) == 'terraform_data.generation["demo1"]'
+    deep = [f'module.plex["x"].{one}' for one in STATE]
+    assert (
+        changes.address_of("demo2", deep) == 'module.plex["x"].terraform_data.generation["demo2"]'
+    )
+    assert changes.address_of("a.b", ()) == "a.b"
+    assert changes.address_of("n1", ['x_y.z["n1"]', 'data.x_y.z["n1"]']) == 'x_y.z["n1"]'
+
+
+def test_a_node_that_is_none_or_several_is_refused() -> None:
+    with pytest.raises(UsageError, match="no such node"):
+        changes.address_of("demo9", STATE)
+    with pytest.raises(UsageError, match="several"):
+        changes.address_of("n1", ['x_y.z["n1"]', 'x_y.w["n1"]'])
+
+
+def test_arguments_are_those_of_plan() -> None:
+    asked = parse(
+        ["-y", "-replace", "demo1", "-replace=a.b", "-var", "x=1", "-chdir=d", "-refresh=false"]
+    )
+    assert (asked.yes, asked.folder, asked.replace) == (True, "d", ("demo1", "a.b"))
+    assert asked.plan == ("-var", "x=1", "-refresh=false")
+    with pytest.raises(UsageError, match="decides that itself"):
+        parse(["-out=x"])
+
+
+def test_a_state_in_which_is_nothing_and_what_is_no_state() -> None:
+    assert dependencies.read('{"version": 4, "resources": []}') == {}
+    assert dependencies.read('{"format_version": "1.0"}') == {}
+    for text in ("", "[]", "hello", '{"a": 1}'):
+        with pytest.raises(PlexError, match="nothing can be told"):
+            dependencies.read(text)
+    with pytest.raises(PlexError, match="encrypted"):
+        dependencies.read('{"encrypted_data": "x"}')
+
+
+def test_a_plan_leads_through_variables_and_outputs_of_modules() -> None:
+    refers = {"references": ["terraform_data.a.id", "terraform_data.a"]}
+    inner = {
+        "outputs": {"out": {"expression": {"references": ["x_y.deep"]}}},
+        "resources": [
+            {
+                "address": "x_y.deep",
+                "mode": "managed",
+                "expressions": {"input": {"references": ["var.given", "each.key", "local.l"]}},
+            }
+        ],
+    }
+    root = {
+        "resources": [
+            {"address": "terraform_data.a", "mode": "managed"},
+            {
+                "address": "terraform_data.b",
+                "mode": "managed",
+                "expressions": {"input": {"references": ["module.m.out", "module.m"]}},
+                "depends_on": ["data.x_y.z"],
+            },
+        ],
+        "module_calls": {"m": {"expressions": {"given": refers}, "module": inner}},
+    }
+    plan = json.dumps({"configuration": {"root_module": root}})
+    assert dependencies.read(plan) == {
+        "module.m.x_y.deep": ("terraform_data.a",),
+        "terraform_data.a": (),
+        "terraform_data.b": ("data.x_y.z", "module.m.x_y.deep"),
+    }
+
+
+def test_graphs_old_and_new() -> None:
+    new = 'digraph G {\n  "x_y.a" [label="x_y.a"];\n  "x_y.b";\n  "x_y.b" -> "x_y.a";\n}\n'
+    old = (
+        'digraph {\n "[root] x_y.a (expand)" [label = "x_y.a"]\n'
+        ' "[root] x_y.b (expand)" -> "[root] x_y.a (expand)"\n'
+        ' "[root] x_y.b (expand)" -> "[root] var.n"\n'
+        ' "[root] root" -> "[root] x_y.b (expand)"\n'
+        ' "[root] x_y.a (expand)" -> "[root] provider[\\"registry.opentofu.org/x/y\\"]"\n}\n'
+    )
+    expected = {"x_y.a": (), "x_y.b": ("x_y.a",)}
+    assert dependencies.read(new) == dependencies.read(old) == expected
+    assert dependencies.read(dependencies.as_dot(expected)) == expected
+    assert dependencies.as_text(expected, everything=True) == "x_y.a:\n\nx_y.b:\n    - x_y.a"

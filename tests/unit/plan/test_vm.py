@@ -1,0 +1,155 @@
+"""A plex of VMs on an Incus host."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pycdlib
+import pytest
+import yaml
+
+from plexctl.model.hosts import Host
+from plexctl.model.plex import Plex
+from plexctl.model.types import Base, BaseSource, Form, Size
+from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.resources import Instance, Profile, resource_hash
+
+from .test_plan import tar_as_text
+
+GOLDEN = Path(__file__).parent / "golden" / "vm.txt"
+SERVER = "https://images.example.test"
+CLOUD = Base(
+    "debian12-cloud",
+    "bookworm",
+    Form.VM,
+    BaseSource.CLOUD,
+    ("python3",),
+    None,
+    None,
+    None,
+    "https://images.example.test/debian-12.qcow2",
+    "sha512:" + "0" * 128,
+)
+
+
+@pytest.fixture
+def vms(demo: Plex) -> Plex:
+    return replace(demo, type=replace(demo.type, base=CLOUD))
+
+
+def disc(content: bytes) -> dict[str, bytes]:
+    """Files of a seed by name."""
+    iso = pycdlib.PyCdlib()
+    iso.open_fp(io.BytesIO(content))
+    found = {}
+    for name in ("user-data", "meta-data", "network-config", "boot.tar"):
+        buffer = io.BytesIO()
+        iso.get_file_from_iso_fp(buffer, joliet_path=f"/{name}")
+        found[name] = buffer.getvalue()
+    iso.close()
+    return found
+
+
+def describe(plan: Plan) -> str:
+    """What is different about VMs; the files in the tar are those of any node."""
+    parts = []
+    for resource in plan.resources:
+        parts.append(f"##### {resource.key} needs {', '.join(resource.needs) or 'nothing'}")
+        parts += [f"{key}: {value!r}" for key, value in resource.config]
+        for name, device in getattr(resource, "devices", ()):
+            parts.append(f"device {name}: {dict(device)}")
+        if isinstance(resource, Instance):
+            parts.append(f"form {resource.form}, image {resource.image}")
+            files = disc(resource.boot)
+            for name in ("meta-data", "network-config", "user-data"):
+                parts.append(f"=== {name}\n{files[name].decode().rstrip()}")
+    return "\n".join(parts) + "\n"
+
+
+def instances(plan: Plan) -> list[dict[str, str]]:
+    return [dict(instance.config) for instance in plan.instances]
+
+
+def profile_of(plan: Plan) -> Profile:
+    return next(r for r in plan.resources if isinstance(r, Profile))
+
+
+def test_a_plex_of_vms_is_what_it_always_was(vms: Plex, inputs: Inputs) -> None:
+    """Write the file anew on purpose only: GOLDEN=write pytest tests/unit/plan"""
+    text = describe(plan_plex(vms, inputs))
+    if os.environ.get("GOLDEN") == "write":
+        GOLDEN.write_text(text)
+
+    assert text == GOLDEN.read_text()
+
+
+def test_a_vm_boots_from_the_same_files_as_a_container(
+    demo: Plex, vms: Plex, inputs: Inputs
+) -> None:
+    own_kernel = {"local": replace(inputs.facts["local"], cgroup=2, sys_resource=True)}
+    container = plan_plex(demo, replace(inputs, facts=own_kernel)).instances[1]
+    vm = plan_plex(vms, inputs).instances[1]
+
+    assert tar_as_text(disc(vm.boot)["boot.tar"]) == tar_as_text(container.boot)
+
+
+def test_no_setting_of_containers_is_on_a_vm(vms: Plex, inputs: Inputs) -> None:
+    plan = plan_plex(vms, inputs)
+
+    for config in (dict(profile_of(plan).config), *instances(plan)):
+        assert not {"raw.lxc", "security.privileged", "security.nesting"} & config.keys()
+        assert "limits.cpu.allowance" not in config
+    assert "kmsg" not in dict(profile_of(plan).devices)
+
+
+def test_a_vm_has_more_than_incus_would_give_it(vms: Plex, inputs: Inputs) -> None:
+    master = instances(plan_plex(vms, inputs))[0]
+    assert (master["limits.cpu"], master["limits.memory"]) == ("2", str(2 << 30))
+
+    sized = replace(vms, type=replace(vms.type, size=Size(cpu=6, memory=9 << 30, disk=50 << 30)))
+    plan = plan_plex(sized, inputs)
+    config, device = instances(plan)[0], dict(plan.instances[0].devices)
+    assert (config["limits.cpu"], config["limits.memory"]) == ("6", str(9 << 30))
+    assert dict(device["root"])["size"] == str(50 << 30)
+
+
+def test_only_a_cloud_image_needs_a_disc_with_the_agent(vms: Plex, inputs: Inputs) -> None:
+    served = replace(CLOUD, source=BaseSource.IMAGES, server=SERVER, image="debian/12/cloud")
+    from_server = replace(vms, type=replace(vms.type, base=served))
+
+    assert "agent" in dict(profile_of(plan_plex(vms, inputs)).devices)
+    assert "agent" not in dict(profile_of(plan_plex(from_server, inputs)).devices)
+
+
+@pytest.mark.parametrize(
+    ("form", "device"),
+    [
+        (Form.VM, {"type": "pci", "address": "0000:01:00.0"}),
+        (Form.CONTAINER, {"type": "gpu", "pci": "0000:01:00.0"}),
+    ],
+)
+def test_a_node_has_the_devices_that_its_type_names(
+    demo: Plex, inputs: Inputs, form: Form, device: dict[str, str]
+) -> None:
+    def plan(address: str) -> Plan:
+        host: Host = replace(inputs.hosts["local"], pci={"gpu": address, "other": "0000:02:00.0"})
+        base = CLOUD if form is Form.VM else demo.type.base
+        wanted = replace(demo, type=replace(demo.type, base=base, pci=("gpu",)))
+        return plan_plex(wanted, replace(inputs, hosts={"local": host}))
+
+    first, moved = (plan(a).instances[1] for a in ("0000:01:00.0", "0000:03:00.0"))
+    assert dict(dict(first.devices)["pci-gpu"]) == device
+    assert "pci-other" not in dict(first.devices)
+    assert resource_hash(first) != resource_hash(moved)
+
+
+def test_no_key_is_in_what_the_server_is_told_of_a_vm(vms: Plex, inputs: Inputs) -> None:
+    for vm in plan_plex(vms, inputs).instances:
+        assert not any("cloud-init" in key or "user-data" in key for key, _ in vm.config)
+        files = disc(vm.boot)
+        assert b"PRIVATE" in files.pop("boot.tar")
+        assert not any(b"PRIVATE" in content for content in files.values())
+        assert "bootcmd" in yaml.safe_load(files["user-data"])

@@ -1,0 +1,106 @@
+"""The disc that a VM boots with comes right before it, and goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from plexctl.errors import PlexError
+from plexctl.model.observed import HostState, SeenNetwork, SeenVolume
+from plexctl.model.types import Form
+from plexctl.plan.resources import Instance, Resource
+from plexctl.provision.diff import diff
+from plexctl.provision.engine import Action, Wishes
+
+from .test_diff import NETWORK, OWNER, PROFILE, instance, seen, tags
+from .test_direct import applied, with_image
+
+
+def vm(number: int) -> Instance:
+    seed = (("pool", "default"), ("source", f"demo{number}-seed"), ("type", "disk"))
+    return replace(instance(number), form=Form.VM, devices=(("seed", seed),))
+
+
+WANTED: tuple[Resource, ...] = (NETWORK, PROFILE, vm(1), vm(2))
+
+
+def seed(number: int) -> SeenVolume:
+    owner = {"lab": OWNER.lab, "plex": OWNER.plex, "run": "run1"}
+    return SeenVolume(f"demo{number}-seed", {**owner, "seed": f"demo{number}"}, disc=True)
+
+
+def host(*volumes: SeenVolume, nodes: tuple[Instance, ...] = (vm(1), vm(2))) -> HostState:
+    bare = HostState("local", {}, {}, {}, ())
+    found = {one.name: seen(one) for one in nodes}
+    network = {NETWORK.name: SeenNetwork(NETWORK.name, tags(NETWORK))}
+    return replace(
+        bare,
+        instances=found,
+        networks=network,
+        volumes={volume.name: volume for volume in volumes},
+    )
+
+
+def deleted(state: HostState, *, wanted: tuple[Resource, ...] = WANTED) -> set[str]:
+    changes = diff(wanted, {"local": state}, Wishes(OWNER))
+    return {c.name for c in changes if c.kind == "volume" and c.action is Action.DELETE}
+
+
+def test_a_seed_is_there_before_its_vm_and_nothing_is_pushed() -> None:
+    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER), wanted=WANTED)
+
+    order = [call for call, name in incus.calls if name.startswith("demo2")]
+    assert order == ["put_disk", "create", "start"]
+
+
+def test_a_vm_that_is_made_anew_has_a_new_seed() -> None:
+    state = with_image(host(seed(1), seed(2)))
+    state["local"] = replace(state["local"], volumes={v.name: v for v in (seed(1), seed(2))})
+    wishes = Wishes(OWNER, replace=frozenset({vm(2).key}))
+
+    incus = applied(state, wishes, wanted=WANTED)
+
+    order = [call for call, name in incus.calls if name.startswith("demo2")]
+    assert order == ["delete_instance", "delete_volume", "put_disk", "create", "start"]
+    assert ("delete_volume", "demo1-seed") not in incus.calls
+
+
+def test_seeds_of_vms_that_are_wanted_stay() -> None:
+    assert deleted(host(seed(1), seed(2))) == set()
+
+
+def test_a_seed_goes_with_its_vm_even_if_volumes_are_kept() -> None:
+    assert deleted(host(seed(1), seed(2)), wanted=WANTED[:-1]) == {"demo2-seed"}
+    assert deleted(host(seed(1), seed(2)), wanted=()) == {"demo1-seed", "demo2-seed"}
+
+
+def test_a_seed_goes_after_its_vm() -> None:
+    state = with_image(host(seed(1), seed(2)))
+    state["local"] = replace(state["local"], volumes={v.name: v for v in (seed(1), seed(2))})
+
+    calls = applied(state, Wishes(OWNER), wanted=()).calls
+
+    assert calls.index(("delete_instance", "demo2")) < calls.index(("delete_volume", "demo2-seed"))
+
+
+def test_a_node_that_is_a_container_now_has_no_seed() -> None:
+    assert deleted(host(seed(1), seed(2)), wanted=(NETWORK, PROFILE, vm(1), instance(2))) == {
+        "demo2-seed"
+    }
+
+
+def test_a_seed_that_a_crash_left_without_tags_is_found() -> None:
+    left = SeenVolume("demo3-seed", {}, disc=True)
+    of_a_user = SeenVolume("demo4-seed", {}), SeenVolume("demonstration-seed", {}, disc=True)
+
+    assert deleted(host(seed(1), seed(2), left, *of_a_user)) == {"demo3-seed"}
+
+
+def test_a_volume_of_others_is_not_overwritten() -> None:
+    theirs = replace(seed(2), tags={**seed(2).tags, "plex": "other"})
+
+    with pytest.raises(PlexError) as error:
+        diff(WANTED, {"local": host(seed(1), theirs)}, Wishes(OWNER))
+
+    assert error.value.details == ("volume demo2-seed on host local is no seed of this plex",)

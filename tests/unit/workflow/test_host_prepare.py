@@ -1,0 +1,203 @@
+"""What a machine is asked to be: what cannot be is refused, and the role is told all of it."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from plexctl.clients.ansible import Task
+from plexctl.config.builtin import builtin
+from plexctl.errors import UsageError
+from plexctl.model.hosts import HostKind
+from plexctl.workflow.host_prepare import SYSCTLS, connection, full_address, items, url, variables
+from plexctl.workflow.host_request import BridgeRequest, HostRequest, PoolRequest, Ssh, check
+
+ROLE = builtin("roles") / "host"
+PLAIN = HostRequest("alpha")
+
+
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROLE / "library" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"bridge": BridgeRequest("a name")}, "no name of a network interface"),
+        ({"bridge": BridgeRequest("br0", uplink="$(reboot)")}, "no name of a network interface"),
+        ({"pci": {"card": "01:00"}, "kind": HostKind.PROXMOX}, None),
+        ({"pci": {"card": "1:0.0"}}, "no address of a PCI device"),
+        ({"vfio": ("10de",)}, "names no kind of PCI device"),
+        ({"repository": "elsewhere"}, "no source of Incus"),
+        ({"kind": HostKind.PROXMOX, "bridge": BridgeRequest("br0")}, "its own network settings"),
+    ],
+)
+def test_what_cannot_be_is_refused_beforehand(asked: dict[str, Any], said: str | None) -> None:
+    request = replace(PLAIN, **asked)
+    if said is None:
+        check(request)
+        return
+    with pytest.raises(UsageError, match=said):
+        check(request)
+
+
+def test_the_role_is_told_every_variable_that_it_has_a_default_for(tmp_path: Path) -> None:
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    assert variables(PLAIN, tmp_path / "token").keys() == defaults.keys()
+
+
+def test_the_role_is_told_what_is_asked_for(tmp_path: Path) -> None:
+    request = HostRequest(
+        "alpha",
+        sysctls={"kernel.keys.maxkeys": 50000},
+        pool=PoolRequest(driver="btrfs", source="/dev/sdb"),
+        pci={"card": "01:00.0"},
+        vfio=("10DE:1B80",),
+        wireguard=True,
+        client="plexctl-lab",
+    )
+    told = variables(request, tmp_path / "token")
+    assert told["host_sysctls"] == {**SYSCTLS, "kernel.keys.maxkeys": 50000}
+    assert told["host_modules"] == ["overlay", "vxlan", "nf_tables", "wireguard"]
+    assert told["host_pool"] == {
+        "name": "default",
+        "driver": "btrfs",
+        "source": "/dev/sdb",
+        "size": "60GiB",
+    }
+    assert told["host_proxmox_mappings"] == [{"name": "card", "path": "0000:01:00.0"}]
+    assert told["host_vfio"] == ["10de:1b80"]
+    assert told["host_iommu"] is True
+    assert told["host_token_file"] == str(tmp_path / "token")
+
+
+def test_pools_can_be_left_alone(tmp_path: Path) -> None:
+    assert variables(replace(PLAIN, pool=None), tmp_path)["host_pool"] == {}
+
+
+def test_only_known_host_keys_count_over_ssh() -> None:
+    strict = connection(Ssh("10.0.0.7", "ann", 2222, Path("/keys/id"), Path("/keys/known hosts")))
+    words = str(strict["ansible_ssh_common_args"])
+    assert "StrictHostKeyChecking=yes" in words
+    assert "BatchMode=yes" in words
+    assert "known hosts" in words
+    assert strict["ansible_become"] is True
+    assert strict["ansible_port"] == 2222
+    trusting = connection(Ssh("10.0.0.7", accept_new=True))
+    assert "StrictHostKeyChecking=accept-new" in str(trusting["ansible_ssh_common_args"])
+    assert "ansible_become" not in trusting
+
+
+def test_what_was_done_is_told_by_item() -> None:
+    done = [
+        Task("look", "Look", False),
+        Task("packages", "Install Incus", True),
+        Task("packages", "Look which are missing", False),
+        Task("bridge", "Look at the network", False),
+        Task("ifupdown", "Bring the bridge up", True),
+        Task("pool", "Look for the storage pool", False),
+        Task("answers", "Ask", False),
+    ]
+    told = [(item.name, item.changed, item.tasks) for item in items(done)]
+    assert told == [
+        ("packages", True, ("Install Incus",)),
+        ("bridge", True, ("Bring the bridge up",)),
+        ("pool", False, ()),
+    ]
+
+
+def test_where_a_host_answers() -> None:
+    said = {"host_addresses": ["10.9.0.1:8443", "10.0.0.7:8443"]}
+    assert url(PLAIN, said) == "https://10.9.0.1:8443"
+    # As it was reached: it may have addresses that nobody else knows a way to.
+    reached = replace(PLAIN, reach=Ssh("10.0.0.7"))
+    assert url(reached, said) == "https://10.0.0.7:8443"
+    assert url(replace(reached, reach=Ssh("fd00::7")), said) == "https://[fd00::7]:8443"
+    bound = {"host_addresses": ["10.9.0.1:8443"]}
+    assert url(replace(reached, https="10.9.0.1:8443"), bound) == "https://10.9.0.1:8443"
+    assert url(PLAIN, {}) is None
+
+
+def test_a_pci_address_gets_its_domain() -> None:
+    assert full_address("01:00.0") == "0000:01:00.0"
+    assert full_address("0001:0A:00.0") == "0001:0a:00.0"
+
+
+def test_kernel_settings_are_raised_and_never_lowered(tmp_path: Path) -> None:
+    proc, file = tmp_path / "proc", tmp_path / "60-plexctl.conf"
+    (proc / "kernel/keys").mkdir(parents=True)
+    low, high = proc / "kernel/keys/maxkeys", proc / "kernel/keys/maxbytes"
+    low.write_text("200\n")
+    high.write_text("9000000\n")
+    file.write_text("net.ipv4.ip_forward=1\n")
+    least = {"kernel.keys.maxkeys": 20000, "kernel.keys.maxbytes": 2000000, "net.none": 1}
+    raise_settings = module("plex_sysctls").raise_settings
+
+    dry, _, _ = raise_settings(least, file, proc=proc, check=True)
+    assert dry == ["kernel.keys.maxkeys 200 -> 20000"]
+    assert low.read_text() == "200\n"
+
+    raised, notes, changed = raise_settings(least, file, proc=proc)
+    assert changed
+    assert raised == dry
+    assert notes == ["this kernel shows no net.none here: fewer nodes may fit"]
+    assert (low.read_text(), high.read_text()) == ("20000\n", "9000000\n")
+    assert file.read_text() == "net.ipv4.ip_forward=1\nkernel.keys.maxkeys=20000\n"
+
+    assert raise_settings(least, file, proc=proc)[2] is False
+
+
+def test_a_setting_that_cannot_be_raised_is_a_note(tmp_path: Path) -> None:
+    proc = tmp_path / "proc"
+    (proc / "a").mkdir(parents=True)
+
+    class Fixed(type(proc)):  # type: ignore[misc]
+        def write_text(self, *words: Any, **more: Any) -> int:
+            raise PermissionError
+
+    Path(proc / "a/b").write_text("1\n")
+    raised, notes, changed = module("plex_sysctls").raise_settings(
+        {"a.b": 5}, tmp_path / "none", proc=Fixed(proc)
+    )
+    assert (raised, changed) == ([], False)
+    assert notes == ["a.b is 1 and cannot be raised to 5 here"]
+    assert not (tmp_path / "none").exists()
+
+
+def test_modules_are_loaded_and_kept(tmp_path: Path) -> None:
+    file = tmp_path / "load" / "plexctl.conf"
+    there = {"overlay"}
+    loaded, notes = module("plex_modules").load(
+        ["overlay", "vxlan", "nf_tables"],
+        ["wireguard"],
+        file,
+        there=there.__contains__,
+        modprobe={"vxlan"}.__contains__,
+    )
+    assert loaded == ["vxlan"]
+    assert notes == ["the kernel has no module nf_tables, or it cannot be loaded from here"]
+    assert file.read_text() == "vxlan\n"
+
+
+@pytest.mark.parametrize("where", ["sys/module/wireguard/version", "proc/filesystems", "symbols"])
+def test_a_module_that_is_built_in_is_found(tmp_path: Path, where: str) -> None:
+    for folder in ("sys/module/wireguard", "proc"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sys/module/wireguard/version").write_text("1\n")
+    (tmp_path / "proc/filesystems").write_text("nodev\toverlay\n\text4\n")
+    (tmp_path / "proc/kallsyms").write_text("0000 t nf_tables_init\n")
+    is_there = module("plex_modules").is_there
+    name = {"symbols": "nf_tables", "proc/filesystems": "overlay"}.get(where, "wireguard")
+    assert is_there(name, tmp_path)
+    assert not is_there("vxlan", tmp_path)
