@@ -56,10 +56,9 @@ def init(
 def list_(context: typer.Context, json: Json = False) -> None:
     """Show the plexes of the lab."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.results import ListResult
         from plexctl.workflow.status import list_plexes
 
-        result = ListResult(list_plexes(ctx))
+        result = list_plexes(ctx)
     answer(result, json)
 
 

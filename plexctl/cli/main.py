@@ -160,6 +160,7 @@ VERBS: Mapping[str, Mapping[str, Verb]] = {
         "status": plexes.status,
         "kubeconfig": lab.kubeconfig,
         "flux": flux.flux,
+        "engine": plexes.engine,
         "destroy": plexes.destroy,
     },
     "On nodes": {

@@ -7,12 +7,20 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.options import Json, NoDrain, NoWait, PlexArgument, Quiet, Verbose, Yes
-from plexctl.cli.session import answer, answer_up, confirm, end, lab
+from plexctl.cli.session import answer, answer_up, confirm, end, lab, say
 from plexctl.errors import ExitCode
+from plexctl.model.plex import ProvisionEngine
 
 
 def plan(
-    context: typer.Context, plex: PlexArgument = None, json: Json = False, quiet: Quiet = False
+    context: typer.Context,
+    plex: PlexArgument = None,
+    tofu: Annotated[
+        bool,
+        typer.Option("--tofu", help="Show it as OpenTofu does, where that makes the plex."),
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what `up` would do. Ends with code 3 if there is something to do."""
     with lab(context, quiet=quiet) as ctx:
@@ -24,8 +32,11 @@ def plan(
             from plexctl.workflow import planning
 
             result = planning.plan(ctx, chosen, hosts)
-    answer(result, json)
-    end(ExitCode.CHANGES if result.changes or result.bake else ExitCode.DONE)
+    if tofu and result.tofu and not json:
+        say(result.tofu.text)
+    else:
+        answer(result, json)
+    end(ExitCode.DONE if result.nothing else ExitCode.CHANGES)
 
 
 def up(
@@ -86,6 +97,23 @@ def status(context: typer.Context, plex: PlexArgument = None, json: Json = False
         result = plex_status.status(ctx, find_plex(ctx, plex))
     answer(result, json)
     end(ExitCode.DONE if result.well else ExitCode.FAILED)
+
+
+def engine(
+    context: typer.Context,
+    chosen: Annotated[ProvisionEngine, typer.Argument(metavar="direct|tofu")],
+    plex: PlexArgument = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Have plexctl itself or OpenTofu make the objects of a plex. No node is made anew."""
+    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+        from plexctl.workflow import verbs
+        from plexctl.workflow.context import find_plex
+
+        result = verbs.engine(ctx, find_plex(ctx, plex), chosen)
+    answer(result, json)
 
 
 def destroy(

@@ -43,7 +43,12 @@ def set_workers(file: Path, workers: int) -> None:
 
     PlexError if the file's own way of saying it cannot be changed safely, as behind an anchor.
     """
-    _change(file, FIELD, str(workers), lambda text: _edited(text, workers))
+    set_field(file, FIELD, str(workers))
+
+
+def set_field(file: Path, field: str, value: str) -> bool:
+    """The same for any field with a value of one word; False if it says so already."""
+    return _change(file, field, value, lambda text: _edited(text, field, value))
 
 
 def add_field(file: Path, field: str, value: str) -> bool:
@@ -75,19 +80,19 @@ def _change(file: Path, field: str, value: str, edit: Callable[[str], str]) -> b
     return new != text
 
 
-def _edited(text: str, workers: int) -> str:
-    """`text` with the scalar of `workers` replaced, or a line added at the end."""
+def _edited(text: str, field: str, value: str) -> str:
+    """`text` with the scalar of `field` replaced, or a line added at the end."""
     # The loader in Python: its marks count characters of `text`.
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
-        for key, value in reversed(root.value):
-            if key.value == FIELD:
-                if not isinstance(value, yaml.ScalarNode):
-                    raise ValueError(f"{FIELD} is not a number")
-                start, end = value.start_mark.index, value.end_mark.index
+        for key, there in reversed(root.value):
+            if key.value == field:
+                if not isinstance(there, yaml.ScalarNode):
+                    raise ValueError(f"{field} is not a scalar")
+                start, end = there.start_mark.index, there.end_mark.index
                 space = " " if start == key.end_mark.index + 1 else ""
-                return f"{text[:start]}{space}{workers}{text[end:]}"
-    return _with_field(text, FIELD, str(workers))
+                return f"{text[:start]}{space}{value}{text[end:]}"
+    return _with_field(text, field, value)
 
 
 def _with_field(text: str, field: str, value: str) -> str:

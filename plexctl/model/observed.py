@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from plexctl.errors import PlexError
@@ -73,6 +73,17 @@ class HostState:
         """Of a host that does not answer: nothing is known of it."""
         return cls(host, {}, {}, {}, (), {}, silence)
 
+    @property
+    def why_silent(self) -> str | None:
+        """One sentence; None if it was read."""
+        silence = self.silence
+        return ": ".join((silence.summary, *silence.details)) if silence else None
+
     def image(self, name: str) -> SeenImage | None:
         """The image with the alias `name`."""
         return next((image for image in self.images if name in image.names), None)
+
+
+def silences(states: Iterable[HostState]) -> tuple[str, ...]:
+    """Of each host that was not read, why."""
+    return tuple(why for state in states if (why := state.why_silent))

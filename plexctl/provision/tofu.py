@@ -63,6 +63,9 @@ class TofuEngine:
         """What OpenTofu would do, and the same as it shows it. Only its folder is changed."""
         with encrypted(self.folder / ROOT, self.key, self.program):
             tofu = self._prepared(wanted, changes, states, "plan")
+            if adopted := _adopted(wanted, changes, states, tofu.addresses()):
+                takes = (PlannedChange(address(one), "import", "exists") for one in adopted)
+                return tuple(takes), "What exists is taken over first; then there is a plan."
             planned = tofu.plan()
             return planned, tofu.shown_plan()
 
@@ -189,6 +192,18 @@ class TofuEngine:
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     write_atomic(file, (json.dumps(content, indent=2) + "\n").encode(), 0o600)
+
+
+def _adopted(
+    wanted: Sequence[Resource],
+    changes: Sequence[Change],
+    states: Mapping[str, HostState],
+    known: frozenset[str],
+) -> list[Resource]:
+    """What the hosts have as it is wanted, and OpenTofu does not know."""
+    making = {c.key for c in changes if c.action in (Action.CREATE, *LEAVING)}
+    outside = [r for r in wanted if address(r) not in known and r.key not in making]
+    return [r for r in outside if whole(find(r, states[r.host]))]
 
 
 def _masters(wanted: Sequence[Resource]) -> list[Instance]:

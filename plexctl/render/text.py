@@ -12,12 +12,14 @@ from plexctl.render.host_text import hosts_text
 from plexctl.render.registry_text import registry_text
 from plexctl.render.tables import count, size, table
 from plexctl.workflow.results import (
+    UNKNOWN,
     AppsResult,
     BakeResult,
     Changed,
     DepotResult,
     DestroyResult,
     DiffResult,
+    EngineResult,
     FluxKeyResult,
     HostResult,
     HostsResult,
@@ -53,12 +55,15 @@ DONE = {
     Action.DELETE: "deleted",
 }
 
+ENGINES = {"direct": "plexctl itself", "tofu": "OpenTofu"}
+
 Result = (
     AppsResult
     | BakeResult
     | DepotResult
     | DestroyResult
     | DiffResult
+    | EngineResult
     | FluxKeyResult
     | HostResult
     | HostsResult
@@ -112,6 +117,9 @@ def text(result: Result) -> str:
             return hosts_text(result)
         case HostResult():
             return result.text if result.changed else f"{result.text}: unchanged"
+        case EngineResult():
+            was = "" if result.changed else " already"
+            return f"{result.plex} is made by {ENGINES[result.engine]}{was}; no node was made anew"
         case UseResult():
             return f"{result.plex} is the plex that is meant where none is named"
         case AppsResult():
@@ -133,14 +141,19 @@ def text(result: Result) -> str:
 
 
 def _plan(result: PlanResult) -> str:
-    if not result.changes and not result.bake:
-        return f"{result.plex}: nothing to do"
+    silent = [f"{why}; nothing is said of it" for why in result.silent]
+    if result.nothing:
+        also = "; OpenTofu has no changes" if result.tofu else ""
+        return "\n".join([f"{result.plex}: nothing to do{also}", *silent])
     lines = [f"bake: {', '.join(result.bake)} first"] if result.bake else []
     width = max((len(SIGNS[change.action]) for change in result.changes), default=0)
     lines += [_change(change, width, _hosts(result.changes)) for change in result.changes]
     sums = Counter(change.action for change in result.changes)
     to_do = (f"{number} to {action}" for action, number in sums.items())
-    return "\n".join([*lines, f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}"])
+    lines.append(f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}")
+    if result.tofu:
+        lines += ["", "as OpenTofu has it:", *(f"  {one}" for one in result.tofu.changes)]
+    return "\n".join([*lines, *silent])
 
 
 def _change(change: Changed, width: int, hosts: int) -> str:
@@ -182,8 +195,9 @@ def _status(result: StatusResult) -> str:
     if all(row.instance == "missing" for row in result.nodes):
         up = f"{result.plex}: it is not there; `plexctl up {result.plex}` makes it"
         return "\n".join([*lines, up])
-    facts = [f"API: {result.api}", f"DNS: {result.dns}"]
-    late = [row.name for row in result.nodes if row.instance != "Running" and row.instance]
+    facts = [f"API: {result.api}", f"DNS: {result.dns}", *result.silent]
+    fine = ("Running", UNKNOWN, "")
+    late = [row.name for row in result.nodes if row.instance not in fine]
     unready = [row.name for row in result.nodes if row.ready is False and row.name not in late]
     facts += [f"not running: {', '.join(late)}"] if late else []
     facts += [f"not Ready: {', '.join(unready)}"] if unready else []
@@ -212,7 +226,7 @@ def nodes_table(rows: Sequence[NodeRow]) -> str:
 
 def _node_status(row: NodeRow) -> str:
     """Ready or not where the cluster says so, else what its instance is."""
-    if row.ready is None or row.instance not in ("Running", ""):
+    if row.ready is None or row.instance not in ("Running", UNKNOWN, ""):
         return row.instance
     return "Ready" if row.ready else "NotReady"
 
@@ -238,7 +252,8 @@ def _list(result: ListResult) -> str:
         )
         for row in result.plexes
     ]
-    return table(("", "PLEX", "KUBERNETES", "RUNNING", "NETWORK"), rows)
+    shown = table(("", "PLEX", "KUBERNETES", "RUNNING", "NETWORK"), rows)
+    return "\n".join([shown, *(["", *result.silent] if result.silent else [])])
 
 
 def _bake(result: BakeResult) -> str:

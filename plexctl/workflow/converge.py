@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from plexctl.bootstrap.cluster import cluster
 from plexctl.bootstrap.wait import Watch
 from plexctl.clients.kube import Kube, UnreachableError
-from plexctl.errors import UnreachableHostError
+from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.apps import Apps
 from plexctl.model.condition import Condition, wait
 from plexctl.model.events import Outcome
@@ -90,6 +90,29 @@ def converge(
             seconds["apps"] = run.seconds()
     tell_silent(ctx, plan.nodes)
     return Converged(told(changes), seconds, apps)
+
+
+def take_over(
+    ctx: Context, plex: Plex, run: Run, states: dict[str, HostState]
+) -> tuple[Changed, ...]:
+    """Have the engine of `plex` know what the hosts have of it. Nothing is made or removed.
+
+    PlexError if the hosts do not have what its files say: that is to be mended first.
+    """
+    names = names_of_images(ctx, plex)
+    plan = plan_plex(plex, inputs(ctx, plex, names))
+    changes = difference(ctx, plan, states)
+    if changes:
+        raise PlexError(
+            f"{plex.name} is not what its files say: it stays with what made it until it is",
+            details=tuple(f"{c.action} {c.kind} {c.name}: {c.reason}" for c in changes),
+            hint=f"the engine is changed in {plex.file.name}: `plexctl up {plex.name}` does both",
+        )
+    with run.step(f"take over {plex.name}") as step:
+        step.progress(f"{len(plan.resources)} objects")
+        engine = engine_of(ctx, plex.name, run)
+        engine.apply(plan.resources, (), states, run.id, run, lambda _: None)
+    return ()
 
 
 def _with_images(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plexctl.model.observed import HostState
-from plexctl.model.plex import Plex
+from plexctl.model.observed import HostState, silences
+from plexctl.model.plex import Plex, ProvisionEngine
 from plexctl.plan.plan import Inputs, Plan, plan_plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Change, Wishes
@@ -13,7 +13,8 @@ from plexctl.workflow.ahead import Asked
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import missing_images, names_of_images
 from plexctl.workflow.registry_plan import registry_changes, registry_images
-from plexctl.workflow.results import Changed, PlanResult
+from plexctl.workflow.results import Changed, PlanResult, TofuPlan
+from plexctl.workflow.run import start
 
 
 def plan(ctx: Context, plex: Plex, hosts: Asked) -> PlanResult:
@@ -27,7 +28,28 @@ def plan(ctx: Context, plex: Plex, hosts: Asked) -> PlanResult:
         before = registry_changes(ctx, ctx.lab.registry, own, states)
         names |= own if before else {}
         changes = (*before, *changes)
-    return PlanResult(plex.name, missing_images(names, states), told(changes))
+    tofu = _tofu_plan(ctx, plex, wanted, changes, states) if _by_tofu(plex) else None
+    silent = silences(states[name] for name in plex.hosts)
+    return PlanResult(plex.name, missing_images(names, states), told(changes), tofu, silent)
+
+
+def _by_tofu(plex: Plex) -> bool:
+    return plex.engine is ProvisionEngine.TOFU
+
+
+def _tofu_plan(
+    ctx: Context,
+    plex: Plex,
+    wanted: Plan,
+    changes: Sequence[Change],
+    states: dict[str, HostState],
+) -> TofuPlan:
+    """What OpenTofu says. Its folder is written for that: no other run may be at work."""
+    from plexctl.workflow.engines import tofu_engine
+
+    with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
+        planned, text = tofu_engine(ctx, plex.name, run).preview(wanted.resources, changes, states)
+    return TofuPlan(tuple(f"{one.action} {one.address}" for one in planned), text)
 
 
 def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Inputs:

@@ -10,6 +10,10 @@ from plexctl.model.apps import Apps, Sync
 from plexctl.provision.engine import Action
 
 
+UNKNOWN = "unknown"
+"""What an instance is whose host does not answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """One object that a run would change, or has changed."""
@@ -22,10 +26,35 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class TofuPlan:
+    """The same plan as OpenTofu has it."""
+
+    changes: tuple[str, ...]  # "create module.incus.incus_instance.master[\"demo1\"]"
+    text: str  # as it shows it
+
+
+@dataclass(frozen=True, slots=True)
+class EngineResult:
+    """A plex that another engine makes from now on."""
+
+    plex: str
+    engine: str
+    changed: bool
+    changes: tuple[Changed, ...]  # of its objects; moving alone makes none
+
+
+@dataclass(frozen=True, slots=True)
 class PlanResult:
     plex: str
     bake: tuple[str, ...]  # types whose image would be baked first
     changes: tuple[Changed, ...]
+    tofu: TofuPlan | None = None  # of a plex that OpenTofu makes
+    silent: tuple[str, ...] = ()  # of each host that does not answer, why: nothing is said of it
+
+    @property
+    def nothing(self) -> bool:
+        """Whether `up` would change nothing."""
+        return not (self.changes or self.bake or (self.tofu and self.tofu.changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +66,7 @@ class NodeRow:
     type: str
     host: str
     address: str
-    instance: str  # "Running", "Stopped", "missing"
+    instance: str  # "Running", "Stopped", "missing", "unknown" where its host does not answer
     ready: bool | None  # None: the cluster does not say
     version: str
     note: str
@@ -128,6 +157,7 @@ class StatusResult:
     api: str
     dns: str
     nodes: tuple[NodeRow, ...]
+    silent: tuple[str, ...] = ()  # of each host that does not answer, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +173,14 @@ class ListRow:
     current: bool
     kubernetes: str
     nodes: int
-    running: int
+    running: int  # as far as hosts answer
     network: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListResult:
     plexes: tuple[ListRow, ...]
+    silent: tuple[str, ...] = ()  # of each host that does not answer, why
 
 
 @dataclass(frozen=True, slots=True)

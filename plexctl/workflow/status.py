@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from plexctl.bootstrap.cluster import cluster
 from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
 from plexctl.model.nodes import nodes
-from plexctl.model.observed import RUNNING, HostState
+from plexctl.model.observed import RUNNING, HostState, silences
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.workflow.context import Context, current_plex
-from plexctl.workflow.results import ListRow, NodeRow, StatusResult
+from plexctl.workflow.results import UNKNOWN, ListResult, ListRow, NodeRow, StatusResult
 
 
 def status(ctx: Context, plex: Plex) -> StatusResult:
@@ -19,7 +19,7 @@ def status(ctx: Context, plex: Plex) -> StatusResult:
     dns, found, api = "unknown", None, "answers"
     with cluster(plex, ctx.seed) as kube:
         try:
-            if _master_runs(plex, states):
+            if _may_answer(plex, states):
                 found = {node.name: node for node in kube.nodes()}
                 dns = _dns(kube)
             else:
@@ -28,14 +28,14 @@ def status(ctx: Context, plex: Plex) -> StatusResult:
             api = " ".join((error.summary, *error.details))
     rows = _rows(plex, states, found)
     well = found is not None and dns == "answers" and all(_well(row) for row in rows)
-    return StatusResult(plex.name, well, api, dns, rows)
+    return StatusResult(plex.name, well, api, dns, rows, silences(states.values()))
 
 
 def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
     return status(ctx, plex).nodes
 
 
-def list_plexes(ctx: Context) -> tuple[ListRow, ...]:
+def list_plexes(ctx: Context) -> ListResult:
     """All plexes of the lab, with how many of their nodes run."""
     states = ctx.engine.read(ctx.hosts) if ctx.lab.plexes else {}
     chosen = current_plex(ctx)
@@ -56,7 +56,7 @@ def list_plexes(ctx: Context) -> tuple[ListRow, ...]:
                 str(plex.networks.nodes),
             )
         )
-    return tuple(rows)
+    return ListResult(tuple(rows), silences(states.values()))
 
 
 def _rows(
@@ -89,7 +89,7 @@ def _row(node: Node, state: HostState, found: Mapping[str, NodeStatus] | None) -
         node.type.name,
         node.host,
         str(node.address.ip),
-        seen.status if seen else "missing",
+        UNKNOWN if state.silence else seen.status if seen else "missing",
         None if node.role is Role.PLAIN or found is None else bool(known and known.ready),
         known.version if known else "",
         note,
@@ -100,8 +100,11 @@ def _well(row: NodeRow) -> bool:
     return row.instance in (RUNNING, "") and row.ready is not False
 
 
-def _master_runs(plex: Plex, states: Mapping[str, HostState]) -> bool:
+def _may_answer(plex: Plex, states: Mapping[str, HostState]) -> bool:
+    """The master runs; also where its host does not say."""
     master = nodes(plex)[0]
+    if states[master.host].silence:
+        return True
     seen = states[master.host].instances.get(master.name)
     return seen is not None and seen.status == RUNNING
 

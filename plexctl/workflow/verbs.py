@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace as replace_field
 
-from plexctl.config.edit import set_workers, with_workers
+from plexctl.config.edit import set_field, set_workers, with_workers
 from plexctl.errors import UnreachableHostError
 from plexctl.model.events import Outcome
-from plexctl.model.plex import Plex
+from plexctl.model.observed import HostState
+from plexctl.model.plex import Plex, ProvisionEngine
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Wishes
 from plexctl.workflow.baking import prune_images
 from plexctl.workflow.context import Context
-from plexctl.workflow.converge import converge
+from plexctl.workflow.converge import converge, take_over
 from plexctl.workflow.engines import engine_of
 from plexctl.workflow.names import node_names
 from plexctl.workflow.planning import told
 from plexctl.workflow.registry import ensure_registry
-from plexctl.workflow.results import DestroyResult, UpResult, apps_result
+from plexctl.workflow.results import DestroyResult, EngineResult, UpResult, apps_result
 from plexctl.workflow.run import Run, start
 from plexctl.workflow.status import node_rows
 
@@ -51,6 +53,30 @@ def scale(
                 set_workers(plex.file, workers)
                 step.end(Outcome.CHANGED, f"{plex.workers} to {workers}")
         return _converged(ctx, wanted, run, (), drain=drain, wait=wait)
+
+
+def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
+    """Have another engine make `plex` from now on; no node is made anew for that.
+
+    What is there is taken over at once; a plex that is not up is taken over when it is.
+    """
+    with start(ctx.lab.state, "engine", plex.name, ctx.listener) as run:
+        with run.step(f"engine in {plex.file.relative_to(ctx.lab.root)}") as step:
+            changed = set_field(plex.file, "engine", chosen)
+            step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, chosen)
+        moved = replace_field(plex, engine=chosen)
+        lab = replace_field(ctx.lab, plexes={**ctx.lab.plexes, plex.name: moved})
+        ctx = replace_field(ctx, lab=lab)
+        states = ctx.engine.read(ctx.hosts)
+        owner = Owner(ctx.seed.lab_id, plex.name)
+        there = any(_has(state, owner) for state in states.values())
+        changes = take_over(ctx, moved, run, states) if there else ()
+    return EngineResult(plex.name, chosen, changed, changes)
+
+
+def _has(state: HostState, owner: Owner) -> bool:
+    tags = (seen.tags for seen in state.instances.values())
+    return any((one.get("lab"), one.get("plex")) == (owner.lab, owner.plex) for one in tags)
 
 
 def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:

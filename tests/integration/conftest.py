@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.clients.incus import Incus
 from plexctl.depot.archive import Entry, write_image, write_tar
 from plexctl.depot.pins import machine_architecture
 
@@ -53,8 +54,8 @@ def cluster(tale: Lab, kubectl: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
-    """Puts an image with a small HTTP server and client onto a node, as no registry is needed."""
+def echo_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image with a small HTTP server and client, as no registry is needed."""
     folder = tmp_path_factory.mktemp("echo")
     source = Path(__file__).parent / "echo" / "main.go"
     program, layer, archive = folder / "echo", folder / "layer.tar", folder / "image.tar"
@@ -66,12 +67,17 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
     )
     write_tar(layer, [Entry("echo", program)])
     write_image(archive, ECHO, machine_architecture(), layer, {"Entrypoint": ["/echo"]})
+    return archive
 
-    def load(node: str) -> None:
-        incus = host()
-        incus.push(node, "/root/echo.tar", archive.read_bytes(), mode=0o600)
-        words = ("ctr", "-n", "k8s.io", "images", "import", "/root/echo.tar")
-        done = incus.execute(node, words, timeout=60)
-        assert done.code == 0, done
 
-    return load
+@pytest.fixture(scope="session")
+def echo(echo_archive: Path) -> Callable[[str], None]:
+    """Puts that image onto a node of this machine."""
+    return lambda node: load_echo(host(), node, echo_archive)
+
+
+def load_echo(incus: Incus, node: str, archive: Path) -> None:
+    incus.push(node, "/root/echo.tar", archive.read_bytes(), mode=0o600)
+    words = ("ctr", "-n", "k8s.io", "images", "import", "/root/echo.tar")
+    done = incus.execute(node, words, timeout=60)
+    assert done.code == 0, done

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plexctl.bake.clean import VM_CLEAN
 from plexctl.clients.incus import Incus
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import HostFacts
@@ -284,6 +285,19 @@ def test_a_second_boot_changes_nothing(machine: Machine, plex: Plex) -> None:
     assert machine.run("hostname").strip() == machine.node
     assert machine.run("ls", "/etc/ssh").count("ssh_host") == 2
     _network_is_planned(machine, plex)
+
+
+def test_nothing_of_it_would_be_in_an_image(machine: Machine) -> None:
+    written = machine.run("/bin/sh", "-c", "ls /etc/netplan /var/lib/cloud/instance/")
+    assert "50-cloud-init.yaml" in written
+
+    machine.run("/bin/sh", "-c", VM_CLEAN)
+
+    left = "ls -A /etc/netplan; find /var/lib/cloud /etc/ssh/ssh_host_* 2>/dev/null; true"
+    assert "cloud-init" not in machine.run("/bin/sh", "-c", left)
+    assert "ssh_host" not in machine.run("/bin/sh", "-c", left)
+    assert machine.run("cat", "/etc/machine-id") == ""
+    machine.run("systemctl", "is-active", "systemd-journald.service")
 
 
 def _network_is_planned(machine: Machine, plex: Plex) -> None:

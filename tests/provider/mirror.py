@@ -1,4 +1,4 @@
-"""A folder from which OpenTofu installs providers, with those of this package in it."""
+"""A folder from which OpenTofu and Terraform have providers, with those of this package in it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import platform
 import sys
 import sysconfig
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-REGISTRY = "registry.opentofu.org"
+REGISTRIES = ("registry.opentofu.org", "registry.terraform.io")
 _SYSTEMS = {"x86_64": "linux_amd64", "aarch64": "linux_arm64"}
 
 
@@ -54,8 +55,8 @@ def install_mirror(folder: Path, *served: Served) -> Path:
     """
     chosen = served or (INCUS,)
     mirror = folder / "mirror"
-    for one in chosen:
-        system = mirror / REGISTRY / one.address / one.version / _SYSTEMS[platform.machine()]
+    for registry, one in product(REGISTRIES, chosen):
+        system = mirror / registry / one.address / one.version / _SYSTEMS[platform.machine()]
         system.mkdir(parents=True, exist_ok=True)
         kind = one.address.rpartition("/")[2]
         launcher = system / f"terraform-provider-{kind}_v{one.version}"
@@ -63,7 +64,8 @@ def install_mirror(folder: Path, *served: Served) -> Path:
             _LAUNCHER.format(python=sys.executable, folders=_folders(), name=one.name)
         )
         launcher.chmod(0o755)
-    included = ", ".join(f'"{REGISTRY}/{one.address}"' for one in chosen)
+    names = (f'"{registry}/{one.address}"' for registry, one in product(REGISTRIES, chosen))
+    included = ", ".join(names)
     settings = folder / "tofu.rc"
     settings.write_text(_SETTINGS.format(mirror=mirror, included=included))
     return settings

@@ -1,0 +1,335 @@
+"""The story of a plex over two Incus hosts, one of which falls silent now and then."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plexctl.clients.incus import Incus
+from plexctl.clients.incus_connection import Credentials
+from plexctl.model.hosts import Host, HostKind
+
+from .conftest import ECHO, load_echo
+from .nested import GATEWAY, NestedHost
+from .support import (
+    Answer,
+    Cluster,
+    Lab,
+    eventually,
+    host,
+    host_state,
+    of_plex,
+    remove_leftovers,
+    stored_kubectl,
+    uptime,
+)
+
+PLEX = "wide"
+NODES = {f"wide{number}" for number in range(1, 6)}
+HERE, THERE = {"wide1", "wide3", "wide5"}, {"wide2", "wide4"}
+HOSTS = f"""\
+# The machines of this lab.
+hosts:
+  local:  # this one
+    kind: incus
+    address: {GATEWAY.ip}
+"""
+FILE = f"""\
+workers: 4
+hosts: [local, second]
+networks: {{nodes: 10.64.61.0/24, pods: 10.189.0.0/16, services: 10.99.208.0/20}}
+"""
+SILENT = "host second: Incus at {} does not answer"
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NestedHost]:
+    """The second machine."""
+    folder = tmp_path_factory.mktemp("far")
+    with NestedHost(folder, "plextest-far", IPv4Interface("198.18.77.61/24")) as nested:
+        yield nested
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory, far: NestedHost) -> Iterator[Lab]:
+    """A lab whose plex is to be on both machines; nothing is up."""
+    remove_leftovers(PLEX)
+    lab = Lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home"))
+    (lab.root / "clusters").mkdir()
+    (lab.root / "clusters" / "hosts.yaml").write_text(HOSTS)
+    lab.run("init", PLEX)
+    yield lab
+    lab.run("destroy", PLEX, "-y", code=None)
+
+
+@pytest.fixture(scope="module")
+def second(wide: Lab, far: NestedHost) -> Incus:
+    """The other machine's Incus, as the lab reaches it."""
+    shown = wide.root / ".plexctl" / "hosts"
+    there = Host(
+        "second", HostKind.INCUS, "", "default", 4, url=far.url, certificate=far.certificate
+    )
+    return Incus(there, Credentials(shown / "client.crt", shown / "client.key"))
+
+
+@pytest.fixture(scope="module")
+def cluster(wide: Lab, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """Through a kubeconfig that is written once, before anything is made anew."""
+    folder = tmp_path_factory.mktemp("kube")
+    wide.run("kubeconfig", PLEX, "--output", str(folder / "config"))
+    return Cluster(stored_kubectl(folder), folder / "config")
+
+
+def typed(lab: Lab, text: str, *words: str, code: int = 0) -> Answer:
+    """Run a command with `text` on its standard input."""
+    done = subprocess.run(
+        [*lab.command, "-C", lab.root, *words],
+        input=text,
+        env={**os.environ, "XDG_CONFIG_HOME": str(lab.home), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    answer = Answer(done.returncode, done.stdout, done.stderr)
+    assert answer.code == code, f"plexctl {words}: {answer}"
+    return answer
+
+
+def changed_token(token: str, **fields: str) -> str:
+    return base64.b64encode(
+        json.dumps({**json.loads(base64.b64decode(token)), **fields}).encode()
+    ).decode()
+
+
+def test_what_is_no_host_is_not_added(wide: Lab, far: NestedHost) -> None:
+    before = (wide.root / "clusters" / "hosts.yaml").read_text()
+    token = far.token("plexctl-wrong")
+    add = ("host", "add", "second")
+
+    rubbish = typed(wide, "sesame", *add, far.url, "--token", code=2).err
+    assert "error: this is no trust token of Incus\n" in rubbish
+    other = changed_token(token, fingerprint="ab" * 32)
+    elsewhere = typed(wide, other, *add, far.url, "--token", code=1).err
+    assert f"error: {far.url} is not the server that made the token\n" in elsewhere
+    assert f"  it has the certificate {far.certificate}\n" in elsewhere
+    spent = typed(wide, changed_token(token, secret="0" * 64), *add, far.url, "--token", code=1).err
+    assert f"error: {far.url} refuses the token\n" in spent
+    nobody = f"https://{far.address.ip}:9"
+    closed = typed(wide, token, *add, nobody, "--token", code=1).err
+    assert f"error: {nobody} does not answer\n" in closed
+    assert "refused" in closed
+    assert "-y" in wide.run(*add, far.url, code=2).err  # nobody has seen its certificate
+    stranger = wide.run(*add, far.url, "-y", code=1).err
+    assert f"error: {far.url} does not know this lab\n" in stranger
+
+    for answer in (rubbish, elsewhere, spent, closed, stranger):
+        assert token not in answer
+        assert "Traceback" not in answer
+    assert (wide.root / "clusters" / "hosts.yaml").read_text() == before
+
+
+def test_a_token_makes_a_machine_a_host(wide: Lab, far: NestedHost) -> None:
+    file = wide.root / "clusters" / "hosts.yaml"
+    token = far.token()
+
+    added = typed(wide, token, "host", "add", "second", str(far.address.ip), "--token")
+    assert f"host second is at {far.url}" in added.out
+    assert file.read_text().startswith(HOSTS)
+    assert f"certificate: {far.certificate}" in file.read_text()
+    left = [path for path in wide.root.rglob("*") if path.is_file()]
+    assert not [path for path in left if token.encode() in path.read_bytes()]
+
+    before = file.read_text()
+    again = wide.run("host", "add", "second", far.url, "-y")  # it knows the lab by now
+    assert "unchanged" in again.out
+    assert file.read_text() == before
+    rows = {row["name"]: row for row in wide.ask("host", "list")["hosts"]}
+    assert rows.keys() == {"local", "second"}
+    assert {row["answer"] for row in rows.values()} == {"answers"}
+    assert rows["second"]["where"] == far.url
+
+
+def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: Incus) -> None:
+    (wide.root / "clusters" / PLEX / "plex.yaml").write_text(FILE)
+
+    status = wide.ask("up", PLEX)["nodes"]
+
+    assert {node["name"]: node["host"] for node in status} == {
+        **dict.fromkeys(HERE, "local"),
+        **dict.fromkeys(THERE, "second"),
+    }
+    assert all(node["ready"] for node in status)
+    assert {n for n in host_state().instances if n.startswith(PLEX)} == HERE
+    assert set(second.instances()) == THERE
+    assert wide.ask("up", PLEX)["changes"] == []
+    assert "wide" in wide.run("host", "remove", "second", code=2).err  # it is in use
+
+
+def test_pods_reach_each_other_and_dns_over_hosts(
+    wide: Lab, cluster: Cluster, second: Incus, echo_archive: Path
+) -> None:
+    for node in ("wide1", "wide3"):
+        load_echo(host(), node, echo_archive)
+    for node in sorted(THERE):
+        load_echo(second, node, echo_archive)
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    servers = [pod("web-here", "wide3"), pod("web-there", "wide2")]
+    apply(cluster, service, *servers)
+    eventually("both servers run", lambda: len(addresses(cluster)) == 2)
+
+    ask = ("get", "http://web.default.svc.cluster.local/")
+    apply(cluster, pod("asking-here", "wide1", *ask), pod("asking-there", "wide4", *ask))
+
+    for asking in ("asking-here", "asking-there"):
+        eventually(f"{asking} has ended", lambda name=asking: phase(cluster, name) == "Succeeded")
+        assert set(cluster.run("logs", asking).split()) == {"web-here", "web-there"}
+    for name, address in addresses(cluster).items():  # and from this machine, through no node
+        with urllib.request.urlopen(f"http://{address}:8080/", timeout=10) as answer:
+            assert answer.read().decode().strip() == name
+
+
+def test_scale_up_and_back(wide: Lab, cluster: Cluster, second: Incus) -> None:
+    before = uptime("wide1")
+
+    wide.run("scale", PLEX, "--workers", "6")
+    assert cluster.ready() == NODES | {"wide6", "wide7"}
+    assert set(second.instances()) == THERE | {"wide6"}
+
+    wide.run("scale", PLEX, "--workers", "4", "-y")
+    assert cluster.ready() == NODES
+    assert set(second.instances()) == THERE
+    assert uptime("wide1") == before
+
+
+def test_the_old_kubeconfig_survives_replace_master(wide: Lab, cluster: Cluster) -> None:
+    answer = wide.ask("replace", "master", "--plex", PLEX, "-y")
+
+    assert {change["name"] for change in answer["changes"]} == NODES
+    assert cluster.ready() == NODES
+    assert "web" not in cluster.run("get", "services")
+
+
+def test_a_host_falls_silent_in_the_middle(wide: Lab, far: NestedHost, cluster: Cluster) -> None:
+    """While its node is being replaced; nodes run on without the daemon that made them."""
+    before = {name: uptime(name) for name in HERE}
+    running = wide.start("replace", "wide2", "wide3", "--plex", PLEX)
+    assert running.stderr
+    told = ""
+    while "out of the cluster" not in told.replace("…", ""):  # the end of that step
+        line = running.stderr.readline()
+        assert line, told
+        told += line if line.startswith("✓") else ""
+    far.freeze()
+    out, err = running.communicate(timeout=300)
+
+    assert running.returncode == 1, out + err
+    assert f"error: {SILENT.format(far.url)}\n" in err
+    assert "  as they were: wide2, wide4\n  all else is done\n" in err
+    assert "hint: once it answers, `plexctl up` does the rest" in err
+    assert "Traceback" not in err
+    after = {name: uptime(name) for name in HERE}
+    assert {name for name in HERE if after[name] != before[name]} == {"wide3"}
+    assert HERE <= cluster.ready()
+
+
+def test_verbs_go_on_without_the_silent_host(wide: Lab, far: NestedHost, cluster: Cluster) -> None:
+    silence = SILENT.format(far.url)
+    looks = (("plan", PLEX), ("status", PLEX), ("list",), ("host", "list"))
+    with ThreadPoolExecutor() as at_once:
+        scaled = at_once.submit(lambda: wide.run("scale", PLEX, "--workers", "6", code=1).err)
+        plan, status, plexes, hosts = at_once.map(lambda words: wide.run(*words, code=None), looks)
+
+    assert f"error: {silence}\n" in scaled.result()
+    assert "  as they were: wide2, wide4, wide6\n  all else is done\n" in scaled.result()
+    assert cluster.ready() >= HERE | {"wide7"}
+    for shown in (plan, status, plexes, hosts):
+        assert silence in shown.out, shown
+        assert "Traceback" not in shown.err
+    assert plan.code in (0, 3)  # the other host is asked, and may have had its node by then
+    assert status.code == hosts.code == 1
+    assert plexes.code == 0
+    row = next(
+        one for one in rows(wide.run("status", PLEX, "--json", code=1)) if one["name"] == "wide4"
+    )
+    assert row["instance"] == "unknown"
+
+
+def test_the_next_up_mends_it(wide: Lab, far: NestedHost, cluster: Cluster, second: Incus) -> None:
+    before = {name: uptime(name) for name in (*HERE, "wide7")}
+    far.thaw()
+
+    changes = wide.ask("up", PLEX)["changes"]
+
+    assert {change["name"] for change in changes} <= {"wide2", "wide6"}
+    assert "wide6" in {change["name"] for change in changes}
+    assert cluster.ready() == NODES | {"wide6", "wide7"}
+    assert {name: uptime(name) for name in before} == before
+    assert wide.ask("up", PLEX)["changes"] == []
+
+
+def test_destroy_leaves_nothing_on_either(wide: Lab, far: NestedHost, second: Incus) -> None:
+    far.freeze()
+    half = wide.run("destroy", PLEX, "-y", code=1).err
+    assert f"error: {SILENT.format(far.url)}\n" in half
+    assert "  what it has of wide is still there; all else is gone\n" in half
+    assert of_plex(host_state(), PLEX) == set()
+    far.thaw()
+    assert of_plex(second.read(), PLEX)
+
+    wide.run("destroy", PLEX, "-y")
+
+    assert of_plex(second.read(), PLEX) == set()
+    assert f"plex-{PLEX}" not in {*second.read().networks, *host_state().networks}
+    for links in (subprocess.check_output(("ip", "-br", "link"), text=True), far.run("ip", "link")):
+        assert PLEX not in links
+    assert not (wide.root / ".plexctl" / "plexes" / PLEX).exists()
+
+
+def pod(name: str, node: str, *args: str) -> dict[str, object]:
+    """A server, or (with `args`) a client that ends when it has had two servers' answers."""
+    container = {"name": "echo", "image": ECHO, "imagePullPolicy": "Never", "args": list(args)}
+    labels = {} if args else {"app": "web"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]},
+    }
+
+
+def apply(cluster: Cluster, *objects: dict[str, object]) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": objects}
+    cluster.run("apply", "-f", "-", stdin=json.dumps(listed))
+
+
+def addresses(cluster: Cluster) -> dict[str, str]:
+    """Of the servers that run."""
+    return {
+        found["metadata"]["name"]: found["status"]["podIP"]
+        for found in cluster.get("pods", "-l", "app=web")["items"]
+        if found["status"]["phase"] == "Running"
+    }
+
+
+def phase(cluster: Cluster, name: str) -> str:
+    return str(cluster.get("pod", name)["status"]["phase"])
+
+
+def rows(answer: Answer) -> list[Any]:
+    return list(json.loads(answer.out)["nodes"])
