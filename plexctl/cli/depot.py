@@ -109,9 +109,12 @@ def bake(
     What is baked already costs a look. Fills the depot as needed.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import depot
+        from plexctl.workflow.ahead import asked
 
-        result = depot.bake(ctx, tuple(types or ()), prune=prune)
+        with asked(ctx) as hosts:
+            from plexctl.workflow import bake
+
+            result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)
     answer(result, json)
 
 

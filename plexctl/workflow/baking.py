@@ -8,9 +8,6 @@ from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.copy import carried
 from plexctl.bake.prune import prune
 from plexctl.depot.index import Stored
-from plexctl.depot.sources import Sources
-from plexctl.depot.store import Depot
-from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
 from plexctl.model.hosts import HostKind
 from plexctl.model.types import NodeType
@@ -18,8 +15,8 @@ from plexctl.plan.machines import kernel
 from plexctl.plan.recipes import Recipe, layers
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import (
+    builder,
     components,
-    depot_folder,
     find_role,
     known_recipe,
     recipe_of,
@@ -28,11 +25,8 @@ from plexctl.workflow.images import (
 )
 from plexctl.workflow.registry_plan import registry_release, registry_types
 from plexctl.workflow.run import Run
+from plexctl.workflow.store import depot
 from plexctl.workflow.templates import template
-
-
-def depot(ctx: Context) -> Depot:
-    return Depot(depot_folder(ctx), Sources(lock=ctx.lab.root / "depot.lock"))
 
 
 def bake_types(
@@ -76,23 +70,6 @@ def _baked(
         work=ctx.cache / "bake",
     )
     return baked if baker == host else carried(ctx.hosts[baker], ctx.hosts[host], baked, run)
-
-
-def builder(ctx: Context, host: str) -> str:
-    """The host that bakes for `host`: itself, or one whose Incus runs here.
-
-    A bake shows its instance folders of this machine. PlexError if there is none that could.
-    """
-    incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
-    if any(one.name == host for one in incus):
-        return host
-    if not incus:
-        raise PlexError(
-            f"nothing can bake for host {host}: no host of the lab is this machine",
-            hint="add this machine's own Incus to clusters/hosts.yaml, as in `local: {}`; "
-            "bin/quickstart installs it",
-        )
-    return incus[0].name
 
 
 def prune_images(ctx: Context, run: Run, *, without: str = "") -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import cast
 
 from plexctl.clients.incus import Incus
 from plexctl.clients.incus_connection import Credentials
-from plexctl.clients.pinned import fingerprint, server_certificate
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError
 from plexctl.keys.lab import LabKeys
@@ -40,13 +39,15 @@ def servers_folder(lab: Lab, seed: RootSeed) -> Path:
 
     PlexError if a server that is not known yet does not answer, or is another one.
     """
+    from plexctl.clients.pinned import fingerprint, server_certificate
+
     folder = credentials(lab, seed).key.parent
     for host in lab.hosts.values():
         if host.local or host.kind is not HostKind.INCUS:
             continue
         assert host.url is not None
         file = folder / "servercerts" / f"{host.name}.crt"
-        if file.exists() and _fingerprint(file) == host.certificate:
+        if file.exists() and fingerprint(_der(file)) == host.certificate:
             continue
         shown = server_certificate(host.url)
         if fingerprint(shown) != host.certificate:
@@ -58,8 +59,8 @@ def servers_folder(lab: Lab, seed: RootSeed) -> Path:
     return folder
 
 
-def _fingerprint(file: Path) -> str:
-    return fingerprint(ssl.PEM_cert_to_DER_cert(file.read_text()))
+def _der(file: Path) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(file.read_text())
 
 
 def credentials(lab: Lab, seed: RootSeed) -> Credentials:

@@ -16,10 +16,10 @@ from plexctl.errors import PlexError, UsageError
 from plexctl.model.hosts import Host, HostFacts, HostKind
 from plexctl.model.secret import Secret
 from plexctl.plan.recipes import layers
-from plexctl.workflow.baking import bake_types, builder
+from plexctl.workflow.baking import bake_types
 from plexctl.workflow.clients import credentials
 from plexctl.workflow.context import Context
-from plexctl.workflow.images import known_recipe
+from plexctl.workflow.images import builder, known_recipe
 from plexctl.workflow.results import HostResult, HostRow, HostsResult
 from plexctl.workflow.run import WHOLE_LAB, Run, start
 

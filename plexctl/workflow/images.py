@@ -9,6 +9,8 @@ from plexctl.bake.roles import role_digests
 from plexctl.config.builtin import overlay
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
+from plexctl.errors import PlexError
+from plexctl.model.hosts import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
@@ -19,6 +21,10 @@ from plexctl.workflow.context import Context
 
 UNBAKED = "not yet baked"
 """Stands for the name of an image whose recipe is not known until the depot is filled."""
+
+
+UNDER_WAY = "tmp"
+"""The folder that each bake on a host has while it lasts, as `plexctl.bake.turns` makes it."""
 
 
 def depot_folder(ctx: Context) -> Path:
@@ -91,3 +97,25 @@ def recipe_of(
         artifacts={name: found.digest for name, found in stored.items()},
         facts=kernel(node_type, ctx.facts[host]),
     )
+
+
+def under_way(ctx: Context, host: str) -> bool:
+    """Whether a bake for `host` is under way or was interrupted."""
+    return (ctx.cache / "bake" / builder(ctx, host) / UNDER_WAY).exists()
+
+
+def builder(ctx: Context, host: str) -> str:
+    """The host that bakes for `host`: itself, or one whose Incus runs here.
+
+    A bake shows its instance folders of this machine. PlexError if there is none that could.
+    """
+    incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
+    if any(one.name == host for one in incus):
+        return host
+    if not incus:
+        raise PlexError(
+            f"nothing can bake for host {host}: no host of the lab is this machine",
+            hint="add this machine's own Incus to clusters/hosts.yaml, as in `local: {}`; "
+            "bin/quickstart installs it",
+        )
+    return incus[0].name

@@ -14,7 +14,6 @@ from plexctl.workflow.context import Context
 from plexctl.workflow.images import missing_images, names_of_images
 from plexctl.workflow.registry_plan import registry_changes, registry_images
 from plexctl.workflow.results import Changed, PlanResult, TofuPlan
-from plexctl.workflow.run import start
 
 
 def plan(ctx: Context, plex: Plex, hosts: Asked) -> PlanResult:
@@ -46,6 +45,7 @@ def _tofu_plan(
 ) -> TofuPlan:
     """What OpenTofu says. Its folder is written for that: no other run may be at work."""
     from plexctl.workflow.engines import tofu_engine
+    from plexctl.workflow.run import start
 
     with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
         planned, text = tofu_engine(ctx, plex.name, run).preview(wanted.resources, changes, states)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from plexctl.model.hosts import HostKind
+from plexctl.model.hosts import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.registry import Registry
 from plexctl.model.types import NodeType
@@ -18,10 +20,11 @@ Names = Mapping[tuple[str, str], str]
 
 
 def registry_types(ctx: Context) -> dict[tuple[str, str], NodeType]:
-    """(host, type name) -> type of its nodes: one on each host. Empty without a registry."""
+    """(host, type name) -> type of its nodes: one on each Incus host. Empty without a registry."""
     if ctx.lab.registry is None:
         return {}
-    return {(host, TYPE): ctx.lab.types[TYPE] for host in ctx.lab.hosts}
+    hosts = (name for name, host in ctx.lab.hosts.items() if host.kind is HostKind.INCUS)
+    return {(host, TYPE): ctx.lab.types[TYPE] for host in hosts}
 
 
 def registry_release(ctx: Context) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from plexctl.model.apps import Apps, Sync
 from plexctl.provision.engine import Action
 
-
 UNKNOWN = "unknown"
 """What an instance is whose host does not answer."""
 

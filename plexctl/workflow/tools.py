@@ -11,8 +11,8 @@ from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Artifact
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
-from plexctl.workflow.baking import depot
 from plexctl.workflow.context import Context
+from plexctl.workflow.store import depot
 
 
 def tool(

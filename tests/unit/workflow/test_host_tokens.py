@@ -1,0 +1,59 @@
+"""The secret of a host's API token is kept for the lab, and for nobody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plexctl.errors import PlexError
+from plexctl.keys.seed import RootSeed
+from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.lab import Lab
+from plexctl.model.secret import Secret
+from plexctl.workflow.host_tokens import read_host_token, store_host_token, token_file
+
+SEED, OTHER = (RootSeed(Secret(bytes([number]) * 32)) for number in (1, 2))
+TOKEN = Secret(b"0f1c3b5a-secret")
+HOST = Host(
+    "pve1",
+    HostKind.PROXMOX,
+    "",
+    "local-lvm",
+    4,
+    url="https://10.0.0.7:8006",
+    proxmox=Proxmox("pve1", "plexctl@pve!lab"),
+)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path, {"pve1": HOST}, {}, {})
+
+
+def test_what_was_stored_is_read_and_storing_it_again_changes_nothing(lab: Lab) -> None:
+    assert store_host_token(lab, SEED, "pve1", TOKEN)
+    before = token_file(lab, "pve1").read_bytes()
+
+    assert read_host_token(lab, SEED, HOST) == TOKEN
+    assert not store_host_token(lab, SEED, "pve1", TOKEN)
+    assert token_file(lab, "pve1").read_bytes() == before
+    assert store_host_token(lab, SEED, "pve1", Secret(b"another"))
+
+
+def test_the_file_tells_nobody_else(lab: Lab) -> None:
+    store_host_token(lab, SEED, "pve1", TOKEN)
+    file = token_file(lab, "pve1")
+
+    assert TOKEN.reveal() not in file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(PlexError, match="cannot be decrypted"):
+        read_host_token(lab, OTHER, HOST)
+
+
+def test_one_that_is_missing_says_how_to_store_it(lab: Lab) -> None:
+    with pytest.raises(PlexError) as error:
+        read_host_token(lab, SEED, HOST)
+
+    assert error.value.summary == "the secret of the API token of host pve1 is not known"
+    assert "plexctl host add pve1 https://10.0.0.7:8006 --token" in str(error.value.hint)
