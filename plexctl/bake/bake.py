@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from filelock import FileLock, Timeout
 
 from plexctl.bake import vm
 from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
@@ -18,6 +15,7 @@ from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.bake.leftovers import BAKE, properties, sweep, tags
 from plexctl.bake.roles import FindRole, tasks_file
 from plexctl.bake.stage import stage_layer
+from plexctl.bake.turns import Turns
 from plexctl.clients import ansible
 from plexctl.clients.incus import Incus
 from plexctl.depot.store import Stored
@@ -35,8 +33,6 @@ STAGE = "/mnt"
 
 POOL_NEED = 4 << 30
 """Bytes that a bake may take of the storage pool while it is under way."""
-
-LOCK_SECONDS = 3600.0
 
 BAKE_MAC = "10:66:6a:00:00:01"
 """Of the one instance that packages are installed in: a bridge of a bake has no other."""
@@ -73,14 +69,11 @@ def ensure(
     bake = _Bake(incus, artifacts, find_role, facts, nodes, lab, reporter, work / incus.host.name)
     found = bake.find(recipe)
     if found is None:
-        with bake.alone():
+        with bake.turns.alone():
             image = bake.image(recipe)
             bake.unpack(recipe, image)
         return image
-    if bake.under_way():
-        # Interrupted, unless someone bakes just now.
-        with suppress(Timeout), bake.alone(waiting=False):
-            pass
+    bake.turns.mend()
     return found
 
 
@@ -98,9 +91,12 @@ class _Bake:
     folder: Path
 
     @property
+    def turns(self) -> Turns:
+        return Turns(self.folder, lambda: sweep(self.incus, self.lab), self.reporter)
+
+    @property
     def _temporary(self) -> Path:
-        """There while a bake is under way, and after it was interrupted."""
-        return self.folder / "tmp"
+        return self.turns.temporary
 
     def find(self, recipe: Recipe) -> BakedImage | None:
         """The recipe's image if the host has it."""
@@ -108,47 +104,6 @@ class _Bake:
         for found in images:
             return BakedImage(recipe.name, found.fingerprint, changed=False)
         return None
-
-    def under_way(self) -> bool:
-        return self._temporary.exists()
-
-    @contextmanager
-    def alone(self, *, waiting: bool = True) -> Iterator[None]:
-        """One bake at a time on a host: recipes share layers, and each uses all of the machine.
-
-        Whatever a bake makes on its way is removed when it ends, or else before the next one.
-        Timeout if there is another one and this is not `waiting` for it.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(waiting):
-            self._sweep()
-            self._temporary.mkdir()
-            try:
-                yield
-            except BaseException:
-                # What went wrong is the news, not that the rest could not be removed either.
-                with suppress(PlexError):
-                    self._sweep()
-                raise
-            self._sweep()
-
-    def _locked(self, waiting: bool) -> AbstractContextManager[object]:
-        lock = FileLock(self.folder / "lock")
-        try:
-            return lock.acquire(timeout=0)
-        except Timeout:
-            if not waiting:
-                raise
-        with self.reporter.step("wait for the bake that is under way"):
-            try:
-                return lock.acquire(timeout=LOCK_SECONDS)
-            except Timeout as error:
-                raise PlexError("the bake that is under way does not end") from error
-
-    def _sweep(self) -> None:
-        sweep(self.incus, self.lab)
-        if self._temporary.exists():
-            shutil.rmtree(self._temporary)
 
     def image(self, recipe: Recipe) -> BakedImage:
         """The recipe's image; if the host lacks it, it is baked on that of the layer below."""

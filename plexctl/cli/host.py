@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
+from plexctl.cli.host_prepare import NameArgument, prepare
 from plexctl.cli.options import Json, Quiet, Verbose, Yes
 from plexctl.cli.session import answer, confirm, end, hidden, lab
-from plexctl.errors import ExitCode
+from plexctl.errors import ExitCode, UsageError
+from plexctl.model.hosts import HostKind
 
 host = typer.Typer(no_args_is_help=True, help="Keep the machines that run nodes.")
-
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="What hosts.yaml and plex files call it.")
-]
 
 
 @host.command("list")
@@ -39,30 +37,77 @@ def add(
         bool,
         typer.Option(
             "--token",
-            help="Read a token from standard input: `incus config trust add plexctl` prints it.",
+            help="Read a token from standard input: `incus config trust add plexctl` prints it. "
+            "Of Proxmox, the secret of --token-id.",
         ),
     ] = False,
-    pool: Annotated[str, typer.Option(help="Its storage pool for instances.")] = "default",
+    kind: Annotated[HostKind, typer.Option(help="What runs the nodes.")] = HostKind.INCUS,
+    pool: Annotated[
+        str | None,
+        typer.Option(help="Its storage for instances; default: default, on Proxmox local-lvm."),
+    ] = None,
+    token_id: Annotated[
+        str | None, typer.Option(help="Proxmox: name of the API token, as in plexctl@pve!lab.")
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="Proxmox: its name in the cluster; default: NAME.")
+    ] = None,
+    bridge: Annotated[
+        str | None,
+        typer.Option(help="A bridge of it for `link: bridge`; default on Proxmox: vmbr0."),
+    ] = None,
     yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make an Incus server on another machine a host of the lab.
+    """Make another machine a host of the lab: an Incus server, or a node of Proxmox VE.
 
-    Its certificate is pinned: the token says which one is right, and without a token you are
-    asked. What its kernel lets containers do is found out there, and all is written to hosts.yaml.
+    Its certificate is pinned: the token of Incus says which one is right, and without one you are
+    asked. Whether the server lets the lab in is tried out before hosts.yaml is written.
     """
+    if (kind is HostKind.PROXMOX) != (token_id is not None):
+        raise UsageError(
+            "--token-id goes with --kind proxmox, and is needed there",
+            hint="as in --kind proxmox --token-id plexctl@pve!lab --token",
+        )
     secret = hidden("Token: ") if token else None
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import hosts
 
         certificate = None
-        if secret is None:
-            url, certificate = hosts.fingerprint_of(url)
-            confirm(f"{url} shows the certificate {certificate}; it will be trusted", yes)
-        result = hosts.add_host(ctx, name, url, token=secret, certificate=certificate, pool=pool)
+        if secret is None or kind is HostKind.PROXMOX:
+            url, certificate = hosts.fingerprint_of(url, kind)
+            if not hosts.pinned(ctx, name, url, certificate):
+                confirm(f"{url} shows the certificate {certificate}; it will be trusted", yes)
+        if token_id is None or certificate is None:
+            result = hosts.add_host(
+                ctx,
+                name,
+                url,
+                token=secret,
+                certificate=certificate,
+                pool=pool or "default",
+                bridge=bridge,
+            )
+        else:
+            from plexctl.workflow.host_proxmox import POOL, add_proxmox
+
+            result = add_proxmox(
+                ctx,
+                name,
+                url,
+                token_id=token_id,
+                secret=secret,
+                certificate=certificate,
+                node=node,
+                pool=pool or POOL,
+                bridge=bridge or "vmbr0",
+            )
     answer(result, json)
+
+
+host.command()(prepare)
 
 
 @host.command()

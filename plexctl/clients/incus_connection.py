@@ -16,6 +16,9 @@ from typing import Any
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.hosts import Host
 
+CONNECT = 10
+"""Seconds in which a server must take a connection and show its certificate."""
+
 ANSWER = 30
 """Seconds in which a server must answer a call that is no wait."""
 
@@ -68,7 +71,7 @@ class Connection:
             raise self._silence
         session = None if self.host.local else self._https()
         try:
-            client = pylxd.Client(endpoint=endpoint, timeout=ANSWER, session=session)
+            client = pylxd.Client(endpoint=endpoint, timeout=(CONNECT, ANSWER), session=session)
         except (
             ClientConnectionFailed,
             LXDAPIException,
@@ -149,7 +152,7 @@ class Connection:
             left -= look
             try:
                 waited = self._api.operations[path].wait.get(
-                    params={"timeout": math.ceil(look)}, timeout=look + ANSWER
+                    params={"timeout": math.ceil(look)}, timeout=(CONNECT, look + ANSWER)
                 )
             except LXDAPIException as error:
                 if "deadline exceeded" not in _reason(error) or left <= 0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import requests
 
 from plexctl.clients.incus_connection import Credentials
-from plexctl.clients.pinned import fingerprint, pinned_session, server_certificate
+from plexctl.clients.pinned import CONNECT, fingerprint, pinned_session, server_certificate
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.secret import Secret
 
@@ -60,7 +60,7 @@ def introduce(url: str, token: Token, credentials: Credentials) -> str:
         session.cert = (str(credentials.certificate), str(credentials.key))
         body = {"type": "client", "trust_token": token.text.reveal_text()}
         try:
-            answer = session.post(f"{url}/1.0/certificates", json=body, timeout=ANSWER)
+            answer = session.post(f"{url}/1.0/certificates", json=body, timeout=(CONNECT, ANSWER))
         except requests.RequestException as error:
             raise PlexError(f"{url} does not answer", details=(type(error).__name__,)) from None
     if answer.status_code >= 400:
@@ -77,7 +77,7 @@ def known(url: str, certificate: str, credentials: Credentials) -> bool:
     with pinned_session(url, certificate) as session:
         session.cert = (str(credentials.certificate), str(credentials.key))
         try:
-            answer = session.get(f"{url}/1.0", timeout=ANSWER)
+            answer = session.get(f"{url}/1.0", timeout=(CONNECT, ANSWER))
             return bool(answer.json()["metadata"]["auth"] == "trusted")
         except requests.RequestException as error:
             raise PlexError(f"{url} does not answer", details=(str(error),)) from error

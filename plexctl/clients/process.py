@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,11 +89,15 @@ def stream(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    patience: float | None = None,
 ) -> int:
     """Run a program and hand over each line of its output (both streams) as it comes.
 
     Returns its exit code. The program is ended with this one: a time-out is the caller's affair,
-    by an exception from `on_line`.
+    by an exception from `on_line`. With `patience` it is interrupted once and has so many seconds
+    to finish what it has begun; it and all that it has started are killed then, or when there is
+    a second exception. What a program that was killed has started is killed too.
     """
     words = tuple(str(word) for word in argv)
     try:
@@ -105,6 +110,9 @@ def stream(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            pass_fds=pass_fds,
+            # Ctrl-C in a terminal would be a second interrupt for it, which ends it at once.
+            process_group=None if patience is None else 0,
         )
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
@@ -114,9 +122,28 @@ def stream(
             for line in process.stdout:
                 on_line(line.rstrip("\n"))
         except BaseException:
-            process.terminate()
+            if patience is None:
+                process.terminate()
+            else:
+                _end_group(process, patience)
             raise
+    if patience is not None and process.returncode < 0:
+        _kill_group(process)
     return process.returncode
+
+
+def _end_group(process: subprocess.Popen[str], patience: float) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=patience)
+    finally:
+        _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def interactive(argv: Sequence[str | Path]) -> int:

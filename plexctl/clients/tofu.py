@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +13,23 @@ from typing import Any
 
 from plexctl.clients import process
 from plexctl.errors import PlexError
+from plexctl.model.files import write_atomic
 
 PLAN = "plexctl.tfplan"
+STATE = "terraform.tfstate"
+KNOWN = "addresses.json"
+"""What was in the state when it was read last."""
 LOCK = "60s"
 """How long a run waits for one that was killed to give up the state."""
+PATIENCE = 120
+"""Seconds that it has to finish and to write down what it has begun, when it is to stop."""
+KEY = "PLEXCTL_KEY_FD"
+"""Tells the program that hands over the state's key in which open file that is."""
+
+REGISTRY = (
+    "providers come from the registry, or from a mirror that TF_CLI_CONFIG_FILE names: see"
+    " docs/engines.md; `plexctl engine direct` needs none"
+)
 
 QUIET = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
 CHANGES = 2
@@ -39,15 +54,17 @@ class Tofu:
     program: Path
     folder: Path
     parallel: int = 10  # how many objects it works on at once
-
-    @property
-    def terraform(self) -> bool:
-        """Whether it is Terraform: that one keeps its state as it is."""
-        return self.program.name == "terraform"
+    key: int | None = None  # an open file with what opens the state; None: it is not encrypted
 
     def init(self) -> None:
         """Have the providers of the folder there, at their pinned versions."""
         self._json("init", (), lambda _: None)
+
+    def has_providers(self) -> bool:
+        """Whether `init` has found them, and they are still where it did."""
+        # Explicit levels: what is in a mirror is a link, which "**" does not follow.
+        found = (self.folder / ".terraform" / "providers").glob("*/*/*/*/*/terraform-provider-*")
+        return any(found)
 
     def plan(
         self, *, targets: Sequence[str] = (), on_event: Callable[[Event], None] = lambda _: None
@@ -73,30 +90,52 @@ class Tofu:
     def apply_plan(self, on_event: Callable[[Event], None]) -> None:
         """Do exactly what the last `plan` said."""
         self._json("apply", (PLAN,), on_event, parallelism=self.parallel, lock_timeout=LOCK)
-        (self.folder / PLAN).unlink(missing_ok=True)
 
     def shown_plan(self) -> str:
         """The last plan as OpenTofu shows it."""
-        done = process.run(
-            self._argv("show", PLAN, no_color=True), timeout=60, cwd=self.folder, env=QUIET
-        )
-        return done.stdout.strip()
+        return self._run("show", PLAN, no_color=True).stdout.strip()
+
+    def drop_plan(self) -> None:
+        (self.folder / PLAN).unlink(missing_ok=True)
 
     def addresses(self) -> frozenset[str]:
         """Of all objects in the state; none if there is no state yet."""
-        done = process.run(
-            self._argv("state", "list"), timeout=60, cwd=self.folder, env=QUIET, check=False
-        )
-        if done.code and "No state file was found" not in done.stderr:
+        state, known = self.folder / STATE, self.folder / KNOWN
+        content = state.read_bytes() if state.exists() else b""
+        if not content:  # so it is after a kill, too
+            return frozenset()
+        digest = hashlib.sha256(content).hexdigest()
+        seen = json.loads(known.read_text()) if known.exists() else {}
+        if seen.get("state") == digest:
+            return frozenset(seen["addresses"])
+        done = self._run("state", "list", check=False)
+        if done.code:
             raise PlexError("the state cannot be read", details=done.stderr.splitlines()[-8:])
-        return frozenset(done.stdout.split("\n")) - {""}
+        addresses = sorted(line for line in done.stdout.split("\n") if line)
+        record = json.dumps({"state": digest, "addresses": addresses})
+        write_atomic(known, record.encode(), 0o600)
+        return frozenset(addresses)
 
     def forget(self, addresses: Sequence[str]) -> None:
         """Take objects out of the state; they themselves stay as they are."""
         if addresses:
-            process.run(
-                self._argv("state", "rm", *addresses), timeout=120, cwd=self.folder, env=QUIET
-            )
+            self._run("state", "rm", *addresses, lock_timeout=LOCK)
+
+    def _run(self, *words: str, check: bool = True, **options: Any) -> process.Finished:
+        return process.run(
+            self._argv(*words, **options),
+            timeout=120,
+            cwd=self.folder,
+            env=self._environment(),
+            check=check,
+            pass_fds=self._files(),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return QUIET if self.key is None else {**QUIET, KEY: str(self.key)}
+
+    def _files(self) -> tuple[int, ...]:
+        return () if self.key is None else (self.key,)
 
     def _json(
         self,
@@ -121,12 +160,24 @@ class Tofu:
             on_event(event)
 
         argv = self._argv(verb, *words, json=True, input=False, **options)
-        code = process.stream(argv, read, cwd=self.folder, env=QUIET)
+        code = process.stream(
+            argv,
+            read,
+            cwd=self.folder,
+            env=self._environment(),
+            pass_fds=self._files(),
+            patience=PATIENCE,
+        )
+        if code < 0:
+            raise PlexError(
+                f"{self.program.name} {verb} was killed ({signal.Signals(-code).name})",
+                hint="run it again: what was made is found",
+            )
         if code not in good or errors:
             raise PlexError(
                 f"{self.program.name} {verb} failed",
                 details=tuple(_told(errors)) or tuple(last),
-                hint=f"the folder of its run: {self.folder}",
+                hint=REGISTRY if verb == "init" else f"the folder of its run: {self.folder}",
             )
 
     def _argv(self, verb: str, *words: str, **options: Any) -> list[str]:
@@ -139,6 +190,10 @@ class Tofu:
         }
         builder = Terraform(working_dir=str(self.folder), terraform_bin_path=str(self.program))
         return [str(word) for word in builder.generate_cmd_string(verb, *words, **flags)]
+
+
+def is_terraform(program: Path) -> bool:
+    return program.name == "terraform"
 
 
 FLAGS = frozenset({"json", "detailed_exitcode", "no_color"})

@@ -116,7 +116,8 @@ def _spread(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, Hos
                 draft.source.report(
                     ("spread",),
                     f"the memory of host {name} is not known",
-                    f"give it `facts` in clusters/hosts.yaml, as in `plexctl host facts {name}`",
+                    f"give {name} its `facts` in clusters/hosts.yaml, as in "
+                    "`facts: {cgroup: 2, cpus: 8, memory: 64GiB}`",
                 )
     if len(members) > MOST_HOSTS:
         draft.source.report(("hosts",), f"a plex has at most {MOST_HOSTS} hosts", "name fewer")

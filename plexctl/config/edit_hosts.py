@@ -27,22 +27,29 @@ def host_fields(host: Host) -> dict[str, Any]:
         fields["bridge"] = host.bridge
     if host.ssh:
         fields["ssh"] = host.ssh
+    if host.pci:
+        fields["pci"] = dict(host.pci)
     if host.facts:
         fields["facts"] = _facts(host.facts)
     if host.proxmox:
         fields["proxmox"] = {"node": host.proxmox.node, "token": host.proxmox.token}
+        if host.proxmox.iso != "local":
+            fields["proxmox"]["iso"] = host.proxmox.iso
     return fields
 
 
 def set_host(file: Path, name: str, fields: Mapping[str, Any]) -> bool:
     """Have `file` say `fields` of the host `name`, whether it is there or not; whether it changed.
 
-    Fields of the host that are not in `fields` stay. PlexError if the file is written in a way
-    that cannot be changed safely.
+    Fields of the host that are not in `fields` stay, those of its `proxmox` too. PlexError if the
+    file is written in a way that cannot be changed safely.
     """
 
     def change(hosts: dict[str, Any]) -> None:
-        hosts[name] = {**(hosts.get(name) or {}), **fields}
+        there = hosts.get(name) or {}
+        hosts[name] = {**there, **fields}
+        if "proxmox" in fields:
+            hosts[name]["proxmox"] = {**(there.get("proxmox") or {}), **fields["proxmox"]}
 
     return _change(file, name, change)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +42,13 @@ class Event:
     """Something a run told. `at` is seconds since the run began."""
 
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Intended(Event):
+    """What is going to be done, told before it is: key of an object -> "create: missing"."""
+
+    changes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

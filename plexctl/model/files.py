@@ -23,6 +23,12 @@ def write_private(path: Path, data: bytes) -> None:
     write_atomic(path, data, 0o600)
 
 
+def write_changed(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """`write_atomic`, but nothing is done where `path` has just this content."""
+    if not path.exists() or path.read_bytes() != data:
+        write_atomic(path, data, mode)
+
+
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> bool:
     """`write_atomic` that never replaces: False, and nothing done, if `path` exists."""
     try:

@@ -156,6 +156,7 @@ class _Maker:
                 if change.action is not Action.START:
                     self._create(change, resource)
                 self.before_start(resource)
+                self.reporter.mark(name, "starting")
                 self.incus.start(name)
                 self.reporter.mark(name, "started")
 
@@ -170,6 +171,7 @@ class _Maker:
         tags = {}
         if instance.parent:
             tags["parent"] = change.parent_run or self.run
+        self.reporter.mark(instance.name, "creating")
         if instance.form is Form.VM:
             put_seed(self.incus, self.state, instance, self.run)
         self.incus.create(
@@ -190,7 +192,9 @@ class _Maker:
         match change.kind:
             case "instance":
                 running = self.state.instances[change.name].status != "Stopped"
+                self.reporter.mark(change.name, "leaving")
                 self.incus.delete_instance(change.name, running=running)
+                self.reporter.mark(change.name, "gone")
             case "profile":
                 self.incus.delete_profile(change.name)
             case "network":

@@ -5,49 +5,50 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from plexctl.model.files import write_atomic, write_private
+from plexctl.clients.tofu import KEY, is_terraform
+from plexctl.model.files import write_changed
 from plexctl.model.secret import Secret
 
 Key = Secret
 """32 bytes."""
 
 FILE = "encryption.tf.json"
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, for nobody else to read
 
 HEADER = {"magic": "OpenTofu-External-Key-Provider", "version": 1}
 
-SHOW = 'cat -- "$0"; exec cat >/dev/null'
-"""The program that OpenTofu asks for the key. What it is asked has no meaning here."""
+SHOW = f'[ -z "${KEY}" ] && exec "$0" "$@"; cat "/proc/self/fd/${KEY}"; exec cat >/dev/null'
+"""The program that OpenTofu asks for the key: plexctl has it ready, in a file without a name.
+
+By hand, the words after it are run. What OpenTofu says to it has no meaning here.
+"""
 
 
 @contextmanager
-def encrypted(folder: Path, key: Key, program: Path) -> Iterator[None]:
-    """Meanwhile OpenTofu in `folder` can read and write its state, and nobody can later.
+def encrypted(folder: Path, key: Key, program: Path, by_hand: Sequence[str]) -> Iterator[int | None]:
+    """Have OpenTofu's state in `folder` encrypted; yields what `Tofu.key` is meanwhile.
 
-    Terraform knows no encryption; no secret is in its state either.
+    `by_hand` is a command that writes `answer(key)`, for those who call OpenTofu themselves.
+    None for Terraform, which knows no encryption; no secret is in its state either.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if program.name == "terraform":
+    if is_terraform(program):
         (folder / FILE).unlink(missing_ok=True)
-        yield
+        yield None
         return
-    place = tempfile.mkdtemp(prefix="plexctl-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
+    write_changed(folder / FILE, (json.dumps(_settings(by_hand), indent=2) + "\n").encode(), 0o600)
+    file = os.memfd_create("plexctl")
     try:
-        shown = Path(place) / "key"
-        write_private(shown, _answer(key))
-        write_atomic(folder / FILE, (json.dumps(_settings(shown), indent=2) + "\n").encode())
-        yield
+        os.write(file, answer(key))
+        yield file
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        os.close(file)
 
 
-def _answer(key: Key) -> bytes:
+def answer(key: Key) -> bytes:
+    """What OpenTofu's protocol wants a key provider to write."""
     encoded = base64.b64encode(key.reveal()).decode()
     content = {
         "keys": {"encryption_key": encoded, "decryption_key": encoded},
@@ -56,12 +57,13 @@ def _answer(key: Key) -> bytes:
     return (json.dumps(HEADER) + "\n" + json.dumps(content) + "\n").encode()
 
 
-def _settings(shown: Path) -> dict[str, object]:
+def _settings(by_hand: Sequence[str]) -> dict[str, object]:
+    command = ["sh", "-c", SHOW, *by_hand]
     method = {"method": "method.aes_gcm.lab", "enforced": True}
     return {
         "terraform": {
             "encryption": {
-                "key_provider": {"external": {"lab": {"command": ["sh", "-c", SHOW, str(shown)]}}},
+                "key_provider": {"external": {"lab": {"command": command}}},
                 "method": {"aes_gcm": {"lab": {"keys": "${key_provider.external.lab}"}}},
                 "state": method,
                 "plan": method,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results import HostsResult
+from plexctl.workflow.results import HostPreparedResult, HostsResult
 
 
 def hosts_text(result: HostsResult) -> str:
@@ -16,3 +16,12 @@ def hosts_text(result: HostsResult) -> str:
     if not silent:
         return "\n".join((*lines, f"{count(len(rows), 'host')}: all answer"))
     return "\n".join((*lines, *(f"{row.name}: {row.answer}" for row in silent)))
+
+
+def prepared_text(result: HostPreparedResult) -> str:
+    rows = [
+        (item.name, "changed" if item.changed else "unchanged", "; ".join(item.tasks))
+        for item in result.items
+    ]
+    lines = [table(("ITEM", "", "WHAT"), rows), *(f"note: {note}" for note in result.notes)]
+    return "\n".join((*lines, "", result.text if result.changed else f"{result.text}: unchanged"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from plexctl.provision.engine import Action
 from plexctl.render.apps_text import apps_text, diff_text, push_text
 from plexctl.render.errors import shown_path
-from plexctl.render.host_text import hosts_text
+from plexctl.render.host_text import hosts_text, prepared_text
 from plexctl.render.registry_text import registry_text
 from plexctl.render.tables import count, size, table
 from plexctl.workflow.results import (
@@ -21,6 +21,7 @@ from plexctl.workflow.results import (
     DiffResult,
     EngineResult,
     FluxKeyResult,
+    HostPreparedResult,
     HostResult,
     HostsResult,
     InitResult,
@@ -65,6 +66,7 @@ Result = (
     | DiffResult
     | EngineResult
     | FluxKeyResult
+    | HostPreparedResult
     | HostResult
     | HostsResult
     | InitResult
@@ -115,6 +117,8 @@ def text(result: Result) -> str:
             return f"{result.registry}: {done}; it is at https://{result.endpoint}"
         case HostsResult():
             return hosts_text(result)
+        case HostPreparedResult():
+            return prepared_text(result)
         case HostResult():
             return result.text if result.changed else f"{result.text}: unchanged"
         case EngineResult():

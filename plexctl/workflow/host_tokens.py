@@ -34,7 +34,9 @@ def store_host_token(lab: Lab, seed: RootSeed, host: str, token: Secret) -> bool
 
 def read_host_token(lab: Lab, seed: RootSeed, host: Host) -> Secret:
     """The secret of a host's token. PlexError if there is none, or it cannot be decrypted."""
-    file, hint = token_file(lab, host.name), f"`plexctl host add {host.name} {host.url} --token`"
+    file = token_file(lab, host.name)
+    name = f" --token-id {host.proxmox.token}" if host.proxmox else ""
+    hint = f"`plexctl host add {host.name} {host.url} --token --kind {host.kind}{name}`"
     if not file.exists():
         raise PlexError(
             f"the secret of the API token of host {host.name} is not known",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from plexctl.bake.bake import BakedImage
@@ -23,7 +25,7 @@ from plexctl.workflow.images import builder, known_recipe
 from plexctl.workflow.results import HostResult, HostRow, HostsResult
 from plexctl.workflow.run import WHOLE_LAB, Run, start
 
-PORT = 8443
+PORTS = {HostKind.INCUS: 8443, HostKind.PROXMOX: 8006}
 
 
 def list_hosts(ctx: Context) -> HostsResult:
@@ -45,19 +47,33 @@ def _row(ctx: Context, name: str) -> HostRow:
     return HostRow(name, str(host.kind), where, answer, instances, facts.cpus, facts.memory)
 
 
-def fingerprint_of(url: str) -> tuple[str, str]:
+def fingerprint_of(url: str, kind: HostKind = HostKind.INCUS) -> tuple[str, str]:
     """(URL in full, SHA-256 of the certificate that is shown there)."""
-    whole = full_url(url)
+    whole = full_url(url, kind)
     return whole, shown_fingerprint(whole)
 
 
-def full_url(url: str) -> str:
+def pinned(ctx: Context, name: str, url: str, certificate: str) -> bool:
+    """Whether the lab trusts this certificate of the host already."""
+    there = ctx.lab.hosts.get(name)
+    return there is not None and (there.url, there.certificate) == (url, certificate)
+
+
+def full_url(url: str, kind: HostKind = HostKind.INCUS) -> str:
     """ "10.0.0.7" -> "https://10.0.0.7:8443". UsageError if it cannot be one."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/"):
-        raise UsageError(f"'{url}' is not the URL of a host", hint="as in https://10.0.0.7:8443")
-    place = parts.netloc if parts.port else f"{parts.hostname}:{PORT}"
-    return urlunsplit(("https", place, "", "", ""))
+    refusal = UsageError(
+        f"'{url}' is not the URL of a host", hint=f"as in https://10.0.0.7:{PORTS[kind]}"
+    )
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+        host, port = parts.hostname, parts.port or PORTS[kind]
+    except ValueError:
+        raise refusal from None
+    if parts.scheme != "https" or not host or parts.username or parts.path not in ("", "/"):
+        raise refusal
+    return urlunsplit(
+        ("https", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "", "", "")
+    )
 
 
 def add_host(
@@ -69,6 +85,8 @@ def add_host(
     certificate: str | None = None,
     pool: str = "default",
     ssh: str | None = None,
+    bridge: str | None = None,
+    pci: Mapping[str, str] | None = None,
 ) -> HostResult:
     """Make an Incus server on another machine a host of the lab, or say so of one anew.
 
@@ -87,12 +105,27 @@ def add_host(
                     hint="with --token, a token of `incus config trust add plexctl` on that host "
                     "is read from standard input",
                 )
-        host = Host(name, HostKind.INCUS, "", pool, 4, url=whole, certificate=certificate, ssh=ssh)
+        host = Host(
+            name,
+            HostKind.INCUS,
+            "",
+            pool,
+            4,
+            url=whole,
+            certificate=certificate,
+            ssh=ssh,
+            bridge=bridge,
+            pci=pci or {},
+        )
         client = Incus(host, shown)
         _require_pool(client)
         host = replace(host, facts=_facts(ctx, client, run))
-        changed = set_host(ctx.lab.root / "clusters" / "hosts.yaml", name, host_fields(host))
+        changed = set_host(hosts_file(ctx), name, host_fields(host))
     return HostResult(name, changed, f"host {name} is at {whole}")
+
+
+def hosts_file(ctx: Context) -> Path:
+    return ctx.lab.root / "clusters" / "hosts.yaml"
 
 
 def _require_pool(client: Incus) -> None:
@@ -136,5 +169,5 @@ def remove(ctx: Context, name: str) -> HostResult:
         )
     if len(ctx.lab.hosts) == 1:
         raise UsageError("a lab has at least one host")
-    changed = remove_host(ctx.lab.root / "clusters" / "hosts.yaml", name)
+    changed = remove_host(hosts_file(ctx), name)
     return HostResult(name, changed, f"host {name} is no part of the lab any more")

@@ -110,7 +110,7 @@ def builder(ctx: Context, host: str) -> str:
     A bake shows its instance folders of this machine. PlexError if there is none that could.
     """
     incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
-    if any(one.name == host for one in incus):
+    if ctx.lab.hosts[host].kind is HostKind.PROXMOX or any(one.name == host for one in incus):
         return host
     if not incus:
         raise PlexError(

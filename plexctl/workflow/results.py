@@ -325,6 +325,27 @@ class HostsResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedRow:
+    """One thing that was looked after on a machine: "packages"."""
+
+    name: str
+    changed: bool
+    tasks: tuple[str, ...]  # those that changed it
+
+
+@dataclass(frozen=True, slots=True)
+class HostPreparedResult:
+    """A machine that was made a host. The token that it gave out is not told."""
+
+    name: str
+    changed: bool  # the machine or the lab
+    items: tuple[PreparedRow, ...]
+    notes: tuple[str, ...]
+    url: str | None  # where its API answers
+    text: str  # what it is to the lab now
+
+
+@dataclass(frozen=True, slots=True)
 class HostResult:
     """A host that was added, changed or removed."""
 

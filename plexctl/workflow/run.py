@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 from plexctl.errors import PlexError
 from plexctl.model.events import (
     Event,
+    Intended,
     Listener,
     Marked,
     Noted,
@@ -89,8 +91,7 @@ class Run:
 
     def intend(self, changes: Mapping[str, str]) -> None:
         """Write down what is going to be done, before it is."""
-        with self._lock:
-            self._write({"event": "Intended", "at": self.seconds(), "changes": dict(changes)})
+        self.tell(Intended(self.seconds(), dict(changes)))
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -131,6 +132,8 @@ def start(
         unfinished = last_unfinished(runs, plex)
         with (runs / f"{name}.jsonl").open("x") as journal:
             run = Run(name, listener, journal)
+            clock = now or datetime.now(UTC)
+            run._write({"event": "Began", "at": 0.0, "time": clock.isoformat(), "lived": _lived()})
             if unfinished:
                 run.note(f"the run {unfinished} did not end; this one goes on from what it left")
             try:
@@ -160,4 +163,19 @@ def last_unfinished(runs: Path, plex: str) -> str | None:
 
 def _forget_old(runs: Path) -> None:
     for journal in sorted(runs.glob("*.jsonl"))[:-KEPT]:
-        journal.unlink(missing_ok=True)
+        for file in (journal, inside_file(journal)):
+            file.unlink(missing_ok=True)
+
+
+def inside_file(journal: Path) -> Path:
+    """Where what went on inside of a run's nodes is kept, once they have been asked."""
+    return journal.with_suffix(".nodes.json")
+
+
+def _lived() -> float | None:
+    """Seconds since this process began, most of them spent on loading; None if nothing says."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"), 2)

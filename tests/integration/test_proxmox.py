@@ -6,6 +6,7 @@ Its VMs boot nothing, so no API of a cluster answers: nobody waits for it.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,19 @@ def test_each_node_finds_its_own_files_on_its_seed(story: Story) -> None:
         seen.add(boot.getvalue())
 
     assert len(seen) == 3
+
+
+def test_programs_run_on_a_node_through_its_agent(story: Story) -> None:
+    story.pve.on_exec = lambda guest, argv, given: (7, f"{guest.name} {argv[-1]}\n", "")
+
+    assert "tale2 a b" in story.plexctl("exec", "tale2", "--", "echo", "a b", code=7)
+
+
+def test_status_tells_what_is_there_though_no_api_answers(story: Story) -> None:
+    answer = story.lab.run("status", "tale", "--json", code=1)
+    rows = {row["name"]: row["instance"] for row in json.loads(answer.out)["nodes"]}
+
+    assert rows == dict.fromkeys(("tale1", "tale2", "tale3"), "Running")
 
 
 def test_scaling_leaves_the_others_as_they_are(story: Story) -> None:

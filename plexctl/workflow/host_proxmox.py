@@ -1,0 +1,65 @@
+"""Nodes of Proxmox VE clusters made hosts of a lab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.config.edit_hosts import host_fields, set_host
+from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.secret import Secret
+from plexctl.workflow.context import Context
+from plexctl.workflow.host_tokens import read_host_token, store_host_token
+from plexctl.workflow.hosts import full_url, hosts_file
+from plexctl.workflow.results import HostResult
+from plexctl.workflow.run import WHOLE_LAB, start
+
+POOL = "local-lvm"
+"""The storage for disks that Proxmox makes when it is installed."""
+
+
+def add_proxmox(
+    ctx: Context,
+    name: str,
+    url: str,
+    *,
+    token_id: str,
+    secret: Secret | None,
+    certificate: str,
+    node: str | None = None,
+    pool: str = POOL,
+    iso: str = "local",
+    bridge: str | None = None,
+    ssh: str | None = None,
+    pci: Mapping[str, str] | None = None,
+) -> HostResult:
+    """Make a node of a Proxmox cluster a host of the lab, or say so of one anew.
+
+    The server is asked with the API token before anything is written: PlexError if that does not
+    work, or if it has no such node or storage. `secret` of None: the one that is stored already.
+    The secret is kept encrypted for the lab, and never in hosts.yaml.
+    """
+    host = Host(
+        name,
+        HostKind.PROXMOX,
+        "",
+        pool,
+        4,
+        url=full_url(url, HostKind.PROXMOX),
+        certificate=certificate,
+        bridge=bridge,
+        ssh=ssh,
+        pci=pci or {},
+        proxmox=Proxmox(node or name, token_id, iso=iso),
+    )
+    with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
+        known = secret or read_host_token(ctx.lab, ctx.seed, host)
+        with run.step(f"get to know {host.url}"):
+            client = ProxmoxVE(host, known)
+            host = replace(host, facts=client.facts())
+            client.read()
+            client.pool_free()
+        stored = store_host_token(ctx.lab, ctx.seed, name, known)
+        changed = set_host(hosts_file(ctx), name, host_fields(host))
+    return HostResult(name, stored or changed, f"host {name} is at {host.url}")

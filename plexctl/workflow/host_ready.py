@@ -1,0 +1,149 @@
+"""The verb `host prepare` as a whole: a machine is prepared, and then is a host of the lab."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from plexctl.config.edit_hosts import set_host
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.hosts import HostKind
+from plexctl.workflow.context import Context
+from plexctl.workflow.host_prepare import PrepareResult, prepare
+from plexctl.workflow.host_proxmox import add_proxmox
+from plexctl.workflow.host_request import HostRequest, Local, Reach, Ssh, check
+from plexctl.workflow.hosts import add_host, hosts_file
+from plexctl.workflow.results import HostPreparedResult, HostResult, PreparedRow
+from plexctl.workflow.run import WHOLE_LAB, start
+
+LOGIN = re.compile(
+    r"(?P<user>[a-z_][-a-z0-9_]*)@(?P<address>[A-Za-z0-9][-A-Za-z0-9.]*)(:(?P<port>\d{1,5}))?"
+)
+
+
+def reach(
+    ctx: Context,
+    name: str,
+    login: str | None,
+    *,
+    key: Path | None = None,
+    known_hosts: Path | None = None,
+    accept_new: bool = False,
+) -> Reach:
+    """How a machine is reached: as is said, as hosts.yaml says, or it is this one.
+
+    UsageError if it is another machine, and nobody says how to log in.
+    """
+    there = ctx.lab.hosts.get(name)
+    login = login or (there.ssh if there else None)
+    if login is not None:
+        found = LOGIN.fullmatch(login)
+        if found is None:
+            raise UsageError(f"'{login}' is no login", hint="as in root@10.0.0.7, or …:2222")
+        port = int(found["port"]) if found["port"] else None
+        return Ssh(found["address"], found["user"], port, key, known_hosts, accept_new)
+    if there and not there.local:
+        raise UsageError(f"how does one log in to {name}?", hint="--ssh root@10.0.0.7")
+    taken = [h.name for h in ctx.lab.hosts.values() if h.local and h.name != name]
+    if there is None and taken:
+        raise UsageError(
+            f"this machine is host {taken[0]} already", hint="another one: --ssh root@10.0.0.7"
+        )
+    return Local()
+
+
+def intention(request: HostRequest) -> str:
+    """What is going to be done to which machine, as a sentence to agree to."""
+    where = f"{request.reach.address}" if isinstance(request.reach, Ssh) else "this machine"
+    things = ["kernel settings and modules", "packages"]
+    if request.kind is HostKind.PROXMOX:
+        things += [f"user {request.proxmox.user} with role {request.proxmox.role}", "storages"]
+    else:
+        things.append("Incus over HTTPS")
+        things += [f"storage pool {request.pool.name}"] if request.pool else []
+    things += [f"bridge {request.bridge.name}"] if request.bridge else []
+    things += ["the kernel's command line"] if request.iommu or request.vfio else []
+    things += ["PCI mappings"] if request.pci and request.kind is HostKind.PROXMOX else []
+    things += ["a token for this lab"] if request.client else []
+    return f"{where} will have, where it is missing: {', '.join(things)}"
+
+
+def prepare_host(
+    ctx: Context, request: HostRequest, *, node: str | None = None
+) -> HostPreparedResult:
+    """Prepare a machine; one that gives out a token, or knows the lab, is a host of it then.
+
+    `node` is the name of a Proxmox node in its cluster. A second time nothing is left to do.
+    """
+    check(request)
+    with start(ctx.lab.state, "prepare", WHOLE_LAB, ctx.listener) as run:
+        done = prepare(ctx.lab.root, ctx.cache, request, run)
+    added = _added(ctx, request, done, node)
+    return HostPreparedResult(
+        request.name,
+        done.changed or added.changed,
+        tuple(PreparedRow(item.name, item.changed, item.tasks) for item in done.items),
+        done.notes,
+        done.url,
+        added.text,
+    )
+
+
+def client_name(ctx: Context, kind: HostKind) -> str:
+    """What the lab is called on a host, by its certificate or its token."""
+    return f"{'plexctl' if kind is HostKind.INCUS else 'lab'}-{ctx.seed.lab_id}"
+
+
+def _added(ctx: Context, request: HostRequest, done: PrepareResult, node: str | None) -> HostResult:
+    name, bridge = request.name, request.bridge.name if request.bridge else None
+    if isinstance(request.reach, Local) and request.kind is HostKind.INCUS:
+        fields: dict[str, object] = {"kind": str(request.kind)}
+        fields |= {"pool": request.pool.name} if request.pool else {}
+        fields |= {"bridge": bridge} if bridge else {}
+        fields |= {"pci": dict(request.pci)} if request.pci else {}
+        changed = set_host(hosts_file(ctx), name, fields)
+        return HostResult(name, changed, f"host {name} is this machine")
+    if request.client is None:
+        return HostResult(name, False, f"{name} is prepared; the lab was told nothing of it")
+    if done.url is None or done.certificate is None:
+        raise PlexError(f"{name} does not say where its API answers", details=done.notes)
+    ssh = login(request.reach)
+    if request.kind is HostKind.PROXMOX:
+        assert done.token_id is not None
+        return add_proxmox(
+            ctx,
+            name,
+            done.url,
+            token_id=done.token_id,
+            secret=done.token,
+            certificate=done.certificate,
+            node=node,
+            pool=request.proxmox.disks or request.proxmox.storage,
+            iso=request.proxmox.storage,
+            ssh=ssh,
+            pci={device: device for device in request.pci},  # a mapping has the name itself
+        )
+    pool = request.pool.name if request.pool else _old_pool(ctx, name)
+    return add_host(
+        ctx,
+        name,
+        done.url,
+        token=done.token,
+        certificate=done.certificate,
+        pool=pool,
+        ssh=ssh,
+        bridge=bridge,
+        pci=request.pci,
+    )
+
+
+def login(how: Reach) -> str | None:
+    """As hosts.yaml has it: "root@10.0.0.7:2222"."""
+    if not isinstance(how, Ssh):
+        return None
+    return f"{how.user}@{how.address}" + (f":{how.port}" if how.port else "")
+
+
+def _old_pool(ctx: Context, name: str) -> str:
+    there = ctx.lab.hosts.get(name)
+    return there.pool if there else "default"

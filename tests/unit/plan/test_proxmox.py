@@ -1,0 +1,81 @@
+"""Nodes on a Proxmox host: VMs alone, on a bridge that is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.plex import Link, Plex
+from plexctl.model.types import Form, NodeType, Size
+from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
+from plexctl.plan.resources import Instance, resource_hash
+
+PVE = Host(
+    "local",
+    HostKind.PROXMOX,
+    "",
+    "local-lvm",
+    4,
+    url="https://10.0.0.7:8006",
+    bridge="vmbr0",
+    pci={"gpu": "rtx4090"},
+    proxmox=Proxmox("pve1", "plexctl@pve!lab"),
+)
+
+
+@pytest.fixture
+def vms(demo: Plex, kube: NodeType) -> Plex:
+    base = replace(kube.base, form=Form.VM)
+    node_type = replace(kube, base=base, size=Size(4, 3 << 30, None), pci=("gpu",))
+    networks = replace(demo.networks, link=Link.BRIDGE, router=IPv4Address("10.64.3.1"), vlan=7)
+    return replace(demo, type=node_type, networks=networks)
+
+
+@pytest.fixture
+def planned(vms: Plex, inputs: Inputs) -> tuple[Instance, ...]:
+    plan = plan_plex(vms, replace(inputs, hosts={"local": PVE}))
+    assert plan.resources == plan.instances  # neither a network nor a profile
+    return plan.instances
+
+
+def test_a_node_is_a_vm_with_its_size_its_card_and_its_devices(
+    planned: tuple[Instance, ...],
+) -> None:
+    vm = planned[1]
+    config = dict(vm.config)
+
+    assert (vm.form, vm.needs, vm.parent) == (Form.VM, (), planned[0].key)
+    assert (config["cores"], config["memory"]) == ("4", "3072")
+    assert (config["bridge"], config["vlan"]) == ("vmbr0", "7")
+    assert config["mac"].startswith("10:66:6a:")
+    assert pci_mappings(vm) == ("rtx4090",)
+    assert "disk" not in config
+
+
+def test_the_seed_has_the_boot_files_and_is_called_after_lab_and_node(
+    planned: tuple[Instance, ...],
+) -> None:
+    vm = planned[0]
+
+    assert vm.boot in seed_of(vm)
+    assert seed_name(vm) == f"plex-seed-{vm.owner.lab}-demo1.iso"
+
+
+def test_no_key_is_in_what_a_host_is_told(planned: tuple[Instance, ...]) -> None:
+    assert b"PRIVATE KEY" in planned[0].boot
+    assert "PRIVATE KEY" not in str(planned[0].config)
+
+
+def test_scaling_replaces_nothing_and_another_size_does(
+    vms: Plex, inputs: Inputs, planned: tuple[Instance, ...]
+) -> None:
+    there = replace(inputs, hosts={"local": PVE})
+    more = plan_plex(replace(vms, workers=5), there).instances
+    bigger = plan_plex(replace(vms, type=replace(vms.type, size=Size(8, None, None))), there)
+
+    assert [resource_hash(vm) for vm in more[:3]] == [resource_hash(vm) for vm in planned]
+    assert resource_hash(bigger.instances[0]) != resource_hash(planned[0])
