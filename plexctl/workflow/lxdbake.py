@@ -10,9 +10,9 @@ from plexctl.config.draft import Draft, draft_lab
 from plexctl.errors import ConfigError, UsageError
 from plexctl.model.gitops import Engine
 from plexctl.model.types import NodeType
+from plexctl.workflow.bake import versions
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
-from plexctl.workflow.bake import versions
 from plexctl.workflow.results import BakeResult, ImageRow
 from plexctl.workflow.run import WHOLE_LAB, start
 

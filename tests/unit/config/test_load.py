@@ -351,7 +351,8 @@ def test_types_and_bases_are_checked(tmp_path: Path) -> None:
     )
     assert faults(root) == [
         "types/Big.yaml:1 : 'Big' is not a name "
-        "(a-z, 0-9 and -, with a letter or digit first and last)",
+        "types/bases.yaml:2 debian14.source: makes no disk that a VM could boot "
+        "(take `cloud` or `images`)",
         "types/bases.yaml:1 debian12-images.image: is missing (as in `image: debian/12`)",
         "types/bases.yaml:2 debian14.source: makes no disk that a VM could boot (take `cloud` or `images`)",
         "types/x.yaml:1 privileged: nodes of Kubernetes need it (write `privileged: true`)",
