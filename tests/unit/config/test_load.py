@@ -351,10 +351,10 @@ def test_types_and_bases_are_checked(tmp_path: Path) -> None:
     )
     assert faults(root) == [
         "types/Big.yaml:1 : 'Big' is not a name "
+        "(a-z, 0-9 and -, with a letter or digit first and last)",
+        "types/bases.yaml:1 debian12-images.image: is missing (as in `image: debian/12`)",
         "types/bases.yaml:2 debian14.source: makes no disk that a VM could boot "
         "(take `cloud` or `images`)",
-        "types/bases.yaml:1 debian12-images.image: is missing (as in `image: debian/12`)",
-        "types/bases.yaml:2 debian14.source: makes no disk that a VM could boot (take `cloud` or `images`)",
         "types/x.yaml:1 privileged: nodes of Kubernetes need it (write `privileged: true`)",
         "types/x.yaml:1 role: is missing",
         "types/x.yaml:3 layers[0].name: there is a layer base already",
