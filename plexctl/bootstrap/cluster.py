@@ -9,12 +9,13 @@ from plexctl.clients.kube import Kube, connect
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.plex import Plex
-from plexctl.plan.kubeadm import endpoint
+from plexctl.plan.kubeadm import outer_endpoint
 
 
 @contextmanager
 def cluster(plex: Plex, seed: RootSeed) -> Iterator[Kube]:
     """A client of `plex` with every right, which needs no binding to exist yet."""
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
-    with connect(f"https://{endpoint(plex)}", keys.ca.pair.certificate, keys.super_admin()) as kube:
+    url = f"https://{outer_endpoint(plex)}"
+    with connect(url, keys.ca.pair.certificate, keys.super_admin()) as kube:
         yield kube

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plexctl.config.check import networks_of, newest
-from plexctl.config.check_hosts import address_of
+from plexctl.config.check_hosts import address_of, hosts_of
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import (
     BaseFields,
@@ -21,9 +21,12 @@ from plexctl.model.gitops import AppSource, Gitops
 from plexctl.model.hosts import Host, Proxmox
 from plexctl.model.lab import Lab
 from plexctl.model.placement import by_capacity
-from plexctl.model.plex import Group, Plex, Spread
+from plexctl.model.plex import Entrance, Group, Link, Networks, Plex, Spread
 from plexctl.model.registry import Registry
 from plexctl.model.types import Base, BaseSource, Layer, NodeType
+
+FIRST_PORT, PORTS = 20000, 10000
+"""At which APIs of plexes on other machines are reached."""
 
 
 def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
@@ -84,6 +87,19 @@ def _rota(fields: PlexFields, hosts: Mapping[str, Host]) -> tuple[str, ...]:
     return fields.hosts or (fields.host or next(iter(hosts)),)
 
 
+def _entrance(fields: PlexFields, hosts: Mapping[str, Host], networks: Networks) -> Entrance | None:
+    """A bridge of the plex's own that is on other machines only leads nowhere from here."""
+    used = [hosts[name] for name in hosts_of(fields, hosts)]
+    own = next((g.host for g in reversed(fields.groups) if 1 in g.nodes and g.host), None)
+    first = hosts[own or _rota(fields, hosts)[0]]
+    if networks.link is Link.BRIDGE or any(host.local for host in used):
+        return None
+    address = first.address
+    assert address is not None  # `check` has seen to it
+    port = fields.api_port or FIRST_PORT + (int(networks.nodes.network_address) >> 8) % PORTS
+    return Entrance(address, port)
+
+
 def _base(name: str, fields: BaseFields) -> Base:
     from_server = fields.source is BaseSource.IMAGES
     return Base(
@@ -141,6 +157,7 @@ def _plex(
         proxy=fields.kubeadm.proxy,
         durable=fields.durable,
         engine=fields.engine,
+        entrance=_entrance(fields, hosts, networks_of(name, fields)),
         gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
 

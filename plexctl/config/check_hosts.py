@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
@@ -107,6 +107,8 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
             )
     if len(members) > 1:
         _joined(draft, members)
+    elif all(host.url for host in members.values()):
+        _addressed(draft, members)
 
 
 def _spread(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, HostFields]) -> None:
@@ -131,11 +133,15 @@ def _joined(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None:
             f"'{name}' is too long for a plex on several hosts",
             f"{LONGEST_SPREAD} characters at most: names of interfaces are made of it",
         )
+    _addressed(draft, members)
+
+
+def _addressed(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None:
     for host, fields in members.items():
         if address_of(fields) is None:
             draft.source.report(
                 ("hosts",),
-                f"it is not known how the other hosts reach {host}",
+                f"it is not known how other machines reach {host}",
                 f"give {host} its `address` in clusters/hosts.yaml",
             )
 
@@ -188,7 +194,7 @@ def _container_bases(drafts: Drafts) -> set[str]:
     return {name for name, base in found.items() if base.form is Form.CONTAINER}
 
 
-def hosts_of(fields: PlexFields, known: dict[str, HostFields]) -> tuple[str, ...]:
+def hosts_of(fields: PlexFields, known: Iterable[str]) -> tuple[str, ...]:
     """All hosts that a plex can have nodes on, in the order of its file."""
     first = fields.hosts or ((fields.host,) if fields.host else tuple(known)[:1])
     groups = tuple(group.host for group in fields.groups if group.host)

@@ -186,6 +186,12 @@ class PlexFields:
     )
     domain: str = entry(values.DOMAIN, "DNS domain of its services.", "cluster.local")
     dns: DnsFields = entry(Record(DnsFields), "DNS of its services.", DnsFields())
+    api_port: int | None = entry(
+        whole(1024, 65535),
+        "Where none of its hosts is this machine: the port of its master's host at which its API "
+        "is reached. Without it, one from 20000 on that follows from its network.",
+        None,
+    )
     epoch: int = entry(whole(1, 10**6), "Another number makes new keys for all of the plex.", 1)
     durable: bool = entry(
         flag(),

@@ -24,7 +24,7 @@ _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40} | {
     "TB": 10**12,
 }
 _SIZE = r"(\d{1,12}(?:\.\d{1,12})?) ?(KiB|MiB|GiB|TiB|kB|MB|GB|TB)"
-_RANGE = r"\s*\d{1,9}\s*(-\s*\d{1,9}\s*)?"
+_RANGE = r" *[0-9]{1,9} *(- *[0-9]{1,9} *)?"
 _RANGES = rf"{_RANGE}(,{_RANGE})*"
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"

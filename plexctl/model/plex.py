@@ -108,6 +108,14 @@ class ProvisionEngine(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where the API of a plex is reached whose hosts are all other machines: at its master's."""
+
+    address: IPv4Address
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plex:
     """One cluster, as `clusters/<name>/plex.yaml` declares it."""
 
@@ -127,6 +135,7 @@ class Plex:
     gitops: Gitops | None = None
     durable: bool = False  # whether etcd waits for the disk at each write
     engine: ProvisionEngine = ProvisionEngine.DIRECT
+    entrance: Entrance | None = None  # None: this machine reaches its nodes
 
     @property
     def hosts(self) -> tuple[str, ...]:

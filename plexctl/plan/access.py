@@ -12,6 +12,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex, Role
 from plexctl.plan.documents import dump
 from plexctl.plan.files import BootFile, private, text
+from plexctl.plan.kubeadm import outer_endpoint
 from plexctl.plan.kubeconfig import kubeconfig
 
 
@@ -22,7 +23,9 @@ def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
     """
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
     user = f"{plex.name}-admin"
-    return dump(kubeconfig(plex, keys.ca.pair.certificate, user, keys.admin()))
+    return dump(
+        kubeconfig(plex, keys.ca.pair.certificate, user, keys.admin(), server=outer_endpoint(plex))
+    )
 
 
 def access_files(plex: Plex, seed: RootSeed, folder: Path) -> tuple[BootFile, ...]:

@@ -147,13 +147,12 @@ def _master_files(
 
 
 def _pki_files(plex: Plex, node: Node, keys: ClusterKeys) -> tuple[BootFile, ...]:
-    sans = json.loads(plex.cluster).get("apiServer", {}).get("certSANs", ())
     master = Master(
         name=node.name,
         address=node.address.ip,
         service=plex.networks.api_service,
         domain=plex.domain,
-        extra_sans=tuple(sans),
+        extra_sans=(str(plex.entrance.address),) if plex.entrance else (),
     )
     files = keys.pki_files(master)
     del files["ca.crt"]  # every node has it

@@ -79,6 +79,13 @@ def endpoint(plex: Plex) -> str:
     return f"{master(plex).address.ip}:{API_PORT}"
 
 
+def outer_endpoint(plex: Plex) -> str:
+    """`address:port` at which the machine that plexctl runs on reaches the API."""
+    if plex.entrance is None:
+        return endpoint(plex)
+    return f"{plex.entrance.address}:{plex.entrance.port}"
+
+
 def init_configuration(plex: Plex, token: Secret) -> tuple[Document, ...]:
     """The documents of `kubeadm init --config`. They hold the bootstrap token."""
     first = master(plex)
@@ -119,6 +126,8 @@ def cluster_configuration(plex: Plex) -> Document:
     }
     if not plex.durable:
         own["etcd"] = {"local": {"extraArgs": [{"name": "unsafe-no-fsync", "value": "true"}]}}
+    if plex.entrance:
+        own["apiServer"]["certSANs"] = [str(plex.entrance.address)]
     user = json.loads(plex.cluster)
     merged = merge(own, user)
     # Lists of arguments and volumes add up; an argument of the user's wins by its name.

@@ -17,6 +17,7 @@ from plexctl.model.types import Form
 from plexctl.plan.boot import Keyring, boot_files
 from plexctl.plan.cloudinit import meta_data, network_config, user_data
 from plexctl.plan.files import BootFile, pack
+from plexctl.plan.kubeadm import API_PORT
 from plexctl.plan.links import sites
 from plexctl.plan.machines import kernel, machine, machine_profile
 from plexctl.plan.mirrors import mirror_files
@@ -98,10 +99,22 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
                 facts=facts,
                 boot=boot if node.type.base.form is Form.CONTAINER else _seed(plex, node, boot),
                 parent=parent,
+                disks=_entrance(plex, node),
                 pci={name: place.host.pci[name] for name in node.type.pci},
             )
         )
     return Plan(plex, members, (*networks, *profiles.values(), *instances))
+
+
+def _entrance(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
+    """What leads from the master's host to its API, where nobody outside reaches its network."""
+    if plex.entrance is None or node.role is not Role.MASTER:
+        return {}
+    way = {
+        "listen": f"tcp:0.0.0.0:{plex.entrance.port}",
+        "connect": f"tcp:127.0.0.1:{API_PORT}",
+    }
+    return {"api": {"type": "proxy", **way}}
 
 
 def _seed(plex: Plex, node: Node, boot: bytes) -> bytes:

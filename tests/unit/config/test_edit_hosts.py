@@ -1,0 +1,168 @@
+"""Hosts written into hosts.yaml and taken out of it: all else stays as somebody wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import pytest
+import yaml
+
+from plexctl.config.edit_hosts import host_fields, remove_host, set_host
+from plexctl.errors import PlexError
+from plexctl.model.hosts import Host, HostFacts, HostKind, Proxmox
+
+SECOND = {"kind": "incus", "url": "https://10.0.0.7:8443", "pool": "fast"}
+ENTRY = """\
+  second:
+    kind: incus
+    url: https://10.0.0.7:8443
+    pool: fast
+"""
+HEAD = """\
+# What runs nodes. ü
+hosts:
+  local:   # the one under the desk
+    kind: incus
+    parallel: 4      # no more
+"""
+TAIL = """\
+
+# The registry
+registry: {}   # as it comes
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hosts.yaml"
+
+
+def added(file: Path, text: str, fields: dict[str, Any] = SECOND) -> str:
+    file.write_text(text)
+    assert set_host(file, "second", fields)
+    return file.read_text()
+
+
+def test_a_new_host_comes_last_and_all_else_stays(file: Path) -> None:
+    assert added(file, HEAD + TAIL) == HEAD + ENTRY + TAIL
+    assert not set_host(file, "second", SECOND)  # nothing is left to do
+    assert remove_host(file, "second")
+    assert file.read_text() == HEAD + TAIL
+    assert not remove_host(file, "second")
+
+
+def test_a_host_that_is_there_is_written_anew_where_it_is(file: Path) -> None:
+    third = "  third: {kind: incus, socket: /run/third}  # of flow style\n"
+    old = "  second:  # it was slow\n    pool: slow\n    parallel: 2\n"
+    new = """\
+  second:
+    pool: fast
+    parallel: 2
+    kind: incus
+    url: https://10.0.0.7:8443
+"""
+    assert added(file, HEAD + old + third + TAIL) == HEAD + new + third + TAIL
+
+
+def test_one_of_flow_style_among_lines_is_replaced(file: Path) -> None:
+    found = added(file, "hosts:\n  second: {kind: proxmox}\n  local: {}\n")
+    assert found == f"hosts:\n{ENTRY}  local: {{}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("hosts:\n  local:", "hosts:\n  local:\n" + ENTRY),  # no newline at the end
+        ("hosts:\n  local: {}\n", "hosts:\n  local: {}\n" + ENTRY),
+        (
+            "hosts:\n      local:\n            kind: incus\n",
+            "hosts:\n      local:\n            kind: incus\n" + indent(ENTRY, "    "),
+        ),
+        (
+            "secrets: {epoch: 1}\nhosts:\n  local:\n    pci:\n    - a\n    - b\n# end\n",
+            "secrets: {epoch: 1}\nhosts:\n  local:\n    pci:\n    - a\n    - b\n"
+            + ENTRY
+            + "# end\n",
+        ),
+    ],
+)
+def test_odd_layouts(file: Path, text: str, wanted: str) -> None:
+    found = added(file, text)
+    assert found == wanted
+    assert yaml.safe_load(found)["hosts"]["second"] == SECOND
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hosts: {local: {}}\n",  # one line
+        "hosts:\n",
+        "local: {}\n",
+        "hosts: [local]\n",
+        "hosts:\n  local: &one {kind: incus}\n  second: *one\n  third: *one\n",
+        "hosts: {\n",
+        "",
+    ],
+)
+def test_what_cannot_be_changed_safely_is_left_as_it_is(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(PlexError) as error:
+        set_host(file, "second", SECOND)
+    assert error.value.summary == f"cannot change host second in {file}"
+    assert error.value.hint == "`hosts` is not a plain block of lines there: change it yourself"
+    assert file.read_text() == text
+
+
+def test_a_missing_file_is_no_traceback(file: Path) -> None:
+    with pytest.raises(PlexError, match="cannot change host second"):
+        set_host(file, "second", SECOND)
+
+
+def test_a_link_and_its_mode_stay(tmp_path: Path, file: Path) -> None:
+    real = tmp_path / "real.yaml"
+    real.write_text(HEAD)
+    real.chmod(0o640)
+    file.symlink_to(real)
+
+    assert set_host(file, "second", SECOND)
+
+    assert file.is_symlink()
+    assert real.read_text() == HEAD + ENTRY
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_else_is_said_of_a_proxmox_host_stays(file: Path) -> None:
+    file.write_text(
+        "hosts:\n  pve1:\n    kind: proxmox\n    proxmox: {clone: full, token: a@b!c}\n"
+    )
+    host = Host(
+        "pve1",
+        HostKind.PROXMOX,
+        "",
+        "local-lvm",
+        4,
+        url="https://10.0.0.8:8006",
+        certificate="ab" * 32,
+        facts=HostFacts(2, True, 8, 64 << 30),
+        pci={"gpu": "gpu"},
+        proxmox=Proxmox("node1", "plexctl@pve!lab", iso="images"),
+    )
+
+    assert set_host(file, "pve1", host_fields(host))
+
+    assert yaml.safe_load(file.read_text())["hosts"]["pve1"] == {
+        "kind": "proxmox",
+        "url": "https://10.0.0.8:8006",
+        "certificate": "ab" * 32,
+        "pool": "local-lvm",
+        "pci": {"gpu": "gpu"},
+        "facts": {"cgroup": 2, "sys_resource": True, "cpus": 8, "memory": "65536MiB"},
+        "proxmox": {
+            "clone": "full",
+            "token": "plexctl@pve!lab",
+            "node": "node1",
+            "iso": "images",
+        },
+    }
