@@ -97,7 +97,7 @@ def _entrance(fields: PlexFields, hosts: Mapping[str, Host], networks: Networks)
     address = first.address
     assert address is not None  # `check` has seen to it
     port = fields.api_port or FIRST_PORT + (int(networks.nodes.network_address) >> 8) % PORTS
-    return Entrance(address, port)
+    return Entrance(address, port, first.ssh)
 
 
 def _base(name: str, fields: BaseFields) -> Base:

@@ -113,6 +113,7 @@ class Entrance:
 
     address: IPv4Address
     port: int
+    ssh: str | None = None  # login there, "root@10.0.0.7", for who goes on to nodes
 
 
 @dataclass(frozen=True, slots=True)

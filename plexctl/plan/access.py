@@ -60,6 +60,11 @@ def ssh_config(plex: Plex, folder: Path) -> str:
         f'  UserKnownHostsFile "{folder / "known_hosts"}"\n'
         "  StrictHostKeyChecking yes\n"
     )
+    if plex.entrance and plex.entrance.ssh:
+        # With the user's own configuration and keys for the host that leads there.
+        user, _, place = plex.entrance.ssh.partition("@")
+        host, _, port = place.partition(":")
+        common += f"  ProxyCommand ssh -p {port or 22} -W %h:%p {user}@{host}\n"
     return "\n".join((*blocks, common))
 
 

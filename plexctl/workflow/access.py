@@ -32,6 +32,12 @@ def kubeconfig(ctx: Context, plex: Plex) -> str:
 
 def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tuple[str, ...]:
     """The `ssh` command that reaches a node; what it reads is written if it is missing."""
+    if plex.entrance and not plex.entrance.ssh:
+        raise PlexError(
+            f"this machine has no way to the nodes of {plex.name}: they are on another one",
+            hint=f"give host {plex.hosts[0]} its `ssh` in clusters/hosts.yaml, as in "
+            f"root@{plex.entrance.address}; `plexctl exec` works without",
+        )
     write_access_files(ctx, plex)
     config = str(ctx.access(plex.name) / "ssh_config")
     # An address that nobody has would else be tried for minutes.

@@ -57,7 +57,7 @@ def _baked(
     """The image on `host`: baked there, or on a host of this machine and carried over."""
     if ctx.lab.hosts[host].kind is HostKind.PROXMOX:
         return template(ctx, host, wanted, stored, run)
-    baker = builder(ctx, host)
+    baker = builder(ctx, ctx.lab.hosts[host])
     baked = ensure(
         ctx.hosts[baker],
         wanted,

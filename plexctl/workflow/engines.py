@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from plexctl.config.builtin import builtin
@@ -10,47 +11,72 @@ from plexctl.model.hosts import HostKind
 from plexctl.model.plex import ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct import DirectEngine
+from plexctl.provision.encryption import answer
 from plexctl.provision.engine import Engine
+from plexctl.provision.tfvars_proxmox import ROOT as PROXMOX
 from plexctl.provision.tofu import TofuEngine
+from plexctl.provision.tofu_folder import ROOT as INCUS
+from plexctl.provision.tofu_folder import TofuFolder
+from plexctl.provision.tofu_proxmox import ProxmoxTofuEngine
 from plexctl.workflow.clients import servers_folder
 from plexctl.workflow.context import Context
 from plexctl.workflow.run import Run
+from plexctl.workflow.tofu_proxmox import on_proxmox, proxmox_tofu_engine
 from plexctl.workflow.tools import tool
 
 PROGRAMS = ("tofu", "terraform")
 
 
 def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
-    """The one that the plex's file names; where there is no file, the one that was used last.
+    """The one that the plex's file names.
 
     What OpenTofu knows of a plex that is `direct` now is forgotten: the objects have all that is
     needed on themselves.
     """
-    folder = tofu_folder(ctx, plex)
-    if plex in ctx.lab.plexes:
-        chosen = ctx.lab.plexes[plex].engine
-    else:
-        chosen = ProvisionEngine.TOFU if folder.exists() else ProvisionEngine.DIRECT
-    if chosen is ProvisionEngine.TOFU:
+    if ctx.lab.plexes[plex].engine is ProvisionEngine.TOFU:
         return tofu_engine(ctx, plex, run)
+    folder = tofu_folder(ctx, plex)
     if folder.exists():
         shutil.rmtree(folder)
         run.note("what OpenTofu knew of it is forgotten")
     return ctx.engine
 
 
-def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
-    """Of one plex. OpenTofu or Terraform as this machine has it, else the depot's."""
+def wait_for_tofu(ctx: Context, plex: str, run: Run) -> bool:
+    """Let OpenTofu end if it outlived the plexctl that called it; whether it had to be waited for.
+
+    What was read from the hosts before is not true any more then.
+    """
+    folder = tofu_folder(ctx, plex)
+    return any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
+
+
+def state_key(ctx: Context, plex: str) -> str:
+    """What opens the state of a plex, for OpenTofu that is called by hand. It is a secret."""
+    return answer(_key(ctx, plex)).decode()
+
+
+def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine | ProxmoxTofuEngine:
+    """Of one plex. OpenTofu or Terraform as this machine has it, else the depot's.
+
+    PlexError if the plex is on hosts of two kinds, or of two Proxmox clusters.
+    """
+    plexctl = str(Path(sys.argv[0]).absolute())
+    by_hand = (plexctl, "-C", str(ctx.lab.root.absolute()), "engine", "tofu", plex, "--key")
+    program, folder, key = _program(ctx, run), tofu_folder(ctx, plex), _key(ctx, plex)
+    if on_proxmox(ctx, plex):
+        return proxmox_tofu_engine(ctx, plex, program, folder, key, by_hand)
     incus = {n: h for n, h in ctx.lab.hosts.items() if h.kind is HostKind.INCUS}
     remote = any(not host.local for host in incus.values())
     assert isinstance(ctx.engine, DirectEngine)
     return TofuEngine(
         plex=plex,
-        program=_program(ctx, run),
+        program=program,
         modules=builtin("terraform"),
-        folder=tofu_folder(ctx, plex),
+        folder=TofuFolder(folder),
         config_dir=servers_folder(ctx.lab, ctx.seed) if remote else None,
-        key=Secret(ctx.seed.derive("tofu", "state", plex)),
+        key=key,
+        by_hand=by_hand,
         hosts=incus,
         direct=ctx.engine,
     )
@@ -59,6 +85,10 @@ def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
 def tofu_folder(ctx: Context, plex: str) -> Path:
     """Modules, variables, boot files and state of a plex: for nobody else to read."""
     return ctx.access(plex) / "tofu"
+
+
+def _key(ctx: Context, plex: str) -> Secret:
+    return Secret(ctx.seed.derive("tofu", "state", plex))
 
 
 def _program(ctx: Context, run: Run) -> Path:

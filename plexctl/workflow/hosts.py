@@ -141,7 +141,7 @@ def _require_pool(client: Incus) -> None:
 
 def _facts(ctx: Context, client: Incus, run: Run) -> HostFacts:
     """Found out in an instance of the base that the lab's first plex is baked on."""
-    here = builder(ctx, client.host.name)
+    here = builder(ctx, client.host)
     plex = next(iter(ctx.lab.plexes.values()), None)
     if plex is None:
         raise PlexError("the lab has no plex yet", hint="`plexctl init` writes a first one")

@@ -10,7 +10,7 @@ from plexctl.config.builtin import overlay
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostKind
+from plexctl.model.hosts import Host, HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
@@ -101,20 +101,20 @@ def recipe_of(
 
 def under_way(ctx: Context, host: str) -> bool:
     """Whether a bake for `host` is under way or was interrupted."""
-    return (ctx.cache / "bake" / builder(ctx, host) / UNDER_WAY).exists()
+    return (ctx.cache / "bake" / builder(ctx, ctx.lab.hosts[host]) / UNDER_WAY).exists()
 
 
-def builder(ctx: Context, host: str) -> str:
+def builder(ctx: Context, host: Host) -> str:
     """The host that bakes for `host`: itself, or one whose Incus runs here.
 
     A bake shows its instance folders of this machine. PlexError if there is none that could.
     """
     incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
-    if ctx.lab.hosts[host].kind is HostKind.PROXMOX or any(one.name == host for one in incus):
-        return host
+    if host.kind is HostKind.PROXMOX or host in incus:
+        return host.name
     if not incus:
         raise PlexError(
-            f"nothing can bake for host {host}: no host of the lab is this machine",
+            f"nothing can bake for host {host.name}: no host of the lab is this machine",
             hint="add this machine's own Incus to clusters/hosts.yaml, as in `local: {}`; "
             "bin/quickstart installs it",
         )

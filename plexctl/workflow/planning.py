@@ -16,8 +16,11 @@ from plexctl.workflow.registry_plan import registry_changes, registry_images
 from plexctl.workflow.results import Changed, PlanResult, TofuPlan
 
 
-def plan(ctx: Context, plex: Plex, hosts: Asked) -> PlanResult:
-    """What `up` would do; changes nothing. `hosts` answer while the plan is computed."""
+def plan(ctx: Context, plex: Plex, hosts: Asked, *, shown: bool = False) -> PlanResult:
+    """What `up` would do; changes nothing. `hosts` answer while the plan is computed.
+
+    With `shown`, the answer has what OpenTofu itself prints, too.
+    """
     names = names_of_images(ctx, plex)
     own = registry_images(ctx)
     wanted = plan_plex(plex, inputs(ctx, plex, names))
@@ -27,7 +30,7 @@ def plan(ctx: Context, plex: Plex, hosts: Asked) -> PlanResult:
         before = registry_changes(ctx, ctx.lab.registry, own, states)
         names |= own if before else {}
         changes = (*before, *changes)
-    tofu = _tofu_plan(ctx, plex, wanted, changes, states) if _by_tofu(plex) else None
+    tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _by_tofu(plex) else None
     silent = silences(states[name] for name in plex.hosts)
     return PlanResult(plex.name, missing_images(names, states), told(changes), tofu, silent)
 
@@ -42,13 +45,15 @@ def _tofu_plan(
     wanted: Plan,
     changes: Sequence[Change],
     states: dict[str, HostState],
+    shown: bool,
 ) -> TofuPlan:
     """What OpenTofu says. Its folder is written for that: no other run may be at work."""
     from plexctl.workflow.engines import tofu_engine
     from plexctl.workflow.run import start
 
     with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
-        planned, text = tofu_engine(ctx, plex.name, run).preview(wanted.resources, changes, states)
+        engine = tofu_engine(ctx, plex.name, run)
+        planned, text = engine.preview(wanted.resources, changes, states, run, shown=shown)
     return TofuPlan(tuple(f"{one.action} {one.address}" for one in planned), text)
 
 

@@ -16,7 +16,7 @@ from plexctl.provision.engine import Wishes
 from plexctl.workflow.baking import prune_images
 from plexctl.workflow.context import Context
 from plexctl.workflow.converge import converge, take_over
-from plexctl.workflow.engines import engine_of
+from plexctl.workflow.engines import wait_for_tofu
 from plexctl.workflow.names import node_names
 from plexctl.workflow.planning import told
 from plexctl.workflow.registry import ensure_registry
@@ -67,6 +67,7 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
         moved = replace_field(plex, engine=chosen)
         lab = replace_field(ctx.lab, plexes={**ctx.lab.plexes, plex.name: moved})
         ctx = replace_field(ctx, lab=lab)
+        wait_for_tofu(ctx, plex.name, run)
         states = ctx.engine.read(ctx.hosts)
         owner = Owner(ctx.seed.lab_id, plex.name)
         there = any(_has(state, owner) for state in states.values())
@@ -86,11 +87,12 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
     """
     with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
         with run.step(f"all of {name}") as step:
+            wait_for_tofu(ctx, name, run)
             states = ctx.engine.read(ctx.hosts)
             changes = ctx.engine.diff((), states, Wishes(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})
-            engine = engine_of(ctx, name, run)
-            engine.apply((), changes, states, run.id, run, lambda _: None)
+            # Whatever made it: the objects say whose they are, and no other program is needed.
+            ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
             for state in states.values():
                 if state.silence:
                     raise UnreachableHostError(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import yaml
 from cryptography import x509
 
 from plexctl.keys.pki import ClusterKeys
 from plexctl.model.plex import Entrance, Plex
-from plexctl.plan.access import admin_kubeconfig
+from plexctl.plan.access import admin_kubeconfig, ssh_config
 from plexctl.plan.kubeadm import cluster_configuration, endpoint
 from plexctl.plan.plan import Inputs, plan_plex
 
@@ -57,3 +58,12 @@ def test_the_api_shows_a_certificate_for_that_address(demo: Plex, inputs: Inputs
 
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert WAY.address in names.get_values_for_type(x509.IPAddress)
+
+
+def test_ssh_goes_through_the_host(demo: Plex) -> None:
+    way = replace(WAY, ssh="admin@192.0.2.7:2222")
+
+    config = ssh_config(replace(demo, entrance=way), Path("/x"))
+
+    assert "ProxyCommand ssh -p 2222 -W %h:%p admin@192.0.2.7" in config
+    assert "ProxyCommand" not in ssh_config(far(demo), Path("/x"))

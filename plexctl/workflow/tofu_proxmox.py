@@ -1,0 +1,95 @@
+"""The engine `tofu` for plexes on Proxmox hosts: what it is made of."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from plexctl.config.builtin import builtin
+from plexctl.errors import PlexError
+from plexctl.model.files import write_changed
+from plexctl.model.hosts import Host, HostKind
+from plexctl.model.nodes import nodes
+from plexctl.model.secret import Secret
+from plexctl.model.types import Form
+from plexctl.provision.direct import DirectEngine
+from plexctl.provision.tfvars_proxmox import ROOT, settings
+from plexctl.provision.tofu_folder import TofuFolder
+from plexctl.provision.tofu_proxmox import ProxmoxTofuEngine, Server
+from plexctl.workflow.context import Context
+from plexctl.workflow.host_tokens import read_host_token
+
+CERTIFICATE = "server.pem"
+
+
+def on_proxmox(ctx: Context, plex: str) -> bool:
+    """Whether a plex has a Proxmox host."""
+    return any(ctx.lab.hosts[n].kind is HostKind.PROXMOX for n in ctx.lab.plexes[plex].hosts)
+
+
+def proxmox_tofu_engine(
+    ctx: Context, plex: str, program: Path, folder: Path, key: Secret, by_hand: Sequence[str]
+) -> ProxmoxTofuEngine:
+    """Of one plex. PlexError if OpenTofu cannot make all of it by one root."""
+    members = [ctx.lab.hosts[name] for name in ctx.lab.plexes[plex].hosts]
+    _require_one_cluster(ctx, plex, members)
+    assert isinstance(ctx.engine, DirectEngine)
+    first, place = members[0], TofuFolder(folder, ROOT)
+    place.open()
+    return ProxmoxTofuEngine(
+        plex=plex,
+        program=program,
+        modules=builtin("terraform"),
+        folder=place,
+        server=Server(
+            _certificate(first, place.path), lambda: read_host_token(ctx.lab, ctx.seed, first)
+        ),
+        key=key,
+        by_hand=by_hand,
+        hosts={host.name: host for host in members},
+        direct=ctx.engine,
+    )
+
+
+def _require_one_cluster(ctx: Context, plex: str, members: Sequence[Host]) -> None:
+    hint = f"`plexctl engine direct {plex}`"
+    for host in members:
+        if host.kind is not HostKind.PROXMOX:
+            raise PlexError(
+                f"OpenTofu makes no plex on hosts of two kinds, and {plex} is on {host.name} too",
+                hint=hint,
+            )
+        if _api(host) != _api(members[0]):
+            raise PlexError(
+                f"OpenTofu asks one server, and {host.name} has another `url` or token than "
+                f"{members[0].name}",
+                hint=f"give both the same where they are of one cluster, or {hint}",
+            )
+    for node in nodes(ctx.lab.plexes[plex]):
+        if node.type.base.form is not Form.VM:
+            raise PlexError(
+                f"OpenTofu makes VMs on Proxmox hosts, and {node.name} is a container", hint=hint
+            )
+
+
+def _api(host: Host) -> tuple[str | None, str]:
+    return host.url, settings(host).token
+
+
+def _certificate(host: Host, folder: Path) -> Path:
+    """The server's certificate as a file. It is fetched once; PlexError if it is another one."""
+    from plexctl.clients.pinned import fingerprint, server_certificate
+
+    file = folder / CERTIFICATE
+    known = ssl.PEM_cert_to_DER_cert(file.read_text()) if file.exists() else b""
+    if fingerprint(known) == host.certificate:
+        return file
+    assert host.url is not None, host.name
+    shown = server_certificate(host.url)
+    if fingerprint(shown) != host.certificate:
+        raise PlexError(
+            f"host {host.name}: {host.url} has another certificate than the one that is known"
+        )
+    write_changed(file, ssl.DER_cert_to_PEM_cert(shown).encode())
+    return file

@@ -1,0 +1,237 @@
+"""Which hosts there are, how they answer, and other machines that are made hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from plexctl.clients.incus import Incus
+from plexctl.config.load import load_lab
+from plexctl.depot.pins import load_pins
+from plexctl.errors import PlexError, UnreachableHostError, UsageError
+from plexctl.keys.seed import RootSeed
+from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.nodes import nodes
+from plexctl.model.observed import HostState, SeenInstance
+from plexctl.model.secret import Secret
+from plexctl.provision.engine import Engine
+from plexctl.workflow import hosts
+from plexctl.workflow.context import Context
+from plexctl.workflow.converge import answering, tell_silent
+from plexctl.workflow.images import builder
+from plexctl.workflow.status import list_plexes
+
+FILE = """\
+# Mine.
+hosts:
+  local: {address: 10.0.0.5}
+  far:
+    url: https://10.0.0.7:8443
+    certificate: abababababababababababababababababababababababababababababababab
+    facts: {cgroup: 2, cpus: 8, memory: 64GiB}
+"""
+SILENCE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
+KNOWN = "cd" * 32
+FOUND = HostFacts(2, True, 16, 32 << 30)
+
+
+@dataclass
+class Client:
+    host: Host
+    silence: PlexError | None = None
+    there: tuple[str, ...] = ()  # pools
+
+    def facts(self) -> HostFacts:
+        return self.host.facts or HostFacts(1, False, 2, 4 << 30)
+
+    def pools(self) -> tuple[str, ...]:
+        return self.there
+
+    def read(self) -> HostState:
+        if self.silence:
+            raise self.silence
+        tags = ({"lab": SEED.lab_id}, {"lab": "another"}, {})
+        found = {
+            name: SeenInstance(name, "Running", owner, True, "f", "u")
+            for name, owner in zip(("demo1", "b", "c"), tags, strict=True)
+        }
+        return HostState(self.host.name, found, {}, {}, ())
+
+
+SEED = RootSeed(Secret(b"s" * 32))
+
+
+@dataclass
+class Reads:
+    clients: Mapping[str, Client]
+
+    def read(self, names: Any) -> dict[str, HostState]:
+        def one(name: str) -> HostState:
+            silence = self.clients[name].silence
+            return HostState.silent(name, silence) if silence else self.clients[name].read()
+
+        return {name: one(name) for name in names}
+
+
+@pytest.fixture
+def ctx(tmp_path: Path) -> Context:
+    """Two hosts, of which the one that is another machine does not answer."""
+    root = tmp_path / "lab"
+    plex = root / "clusters" / "demo" / "plex.yaml"
+    plex.parent.mkdir(parents=True)
+    plex.write_text("hosts: [local, far]\nworkers: 3\n")
+    (root / "clusters" / "hosts.yaml").write_text(FILE)
+    pins = load_pins()
+    lab = load_lab(root, pins.versions())
+    clients = {name: Client(host) for name, host in lab.hosts.items()}
+    clients["far"].silence = SILENCE
+    engine = cast(Engine, Reads(clients))
+    return Context(
+        lab, SEED, pins, cast(Mapping[str, Incus], clients), engine, tmp_path, lambda _: None
+    )
+
+
+def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
+    result = hosts.list_hosts(ctx)
+    local, far = result.hosts
+
+    assert not result.well
+    assert (local.answer, local.instances, local.where) == (
+        "answers",
+        1,
+        "/var/lib/incus/unix.socket",
+    )
+    assert far.answer == "host far: Incus does not answer timed out"
+    assert (far.where, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
+
+
+def test_what_is_left_for_the_next_run_is_told(ctx: Context) -> None:
+
+    members = nodes(ctx.lab.plexes["demo"])
+    assert [node.name for node in answering(ctx, members)] == ["demo1", "demo3"]
+    with pytest.raises(UnreachableHostError) as error:
+        tell_silent(ctx, members)
+    assert error.value.summary == "host far: Incus does not answer"
+    assert error.value.details == ("as they were: demo2, demo4", "all else is done")
+    assert error.value.hint == "once it answers, `plexctl up` does the rest"
+    tell_silent(ctx, members[:1])  # what is not on it is not concerned
+
+
+def test_the_list_says_what_it_does_not_know(ctx: Context) -> None:
+    result = list_plexes(ctx)
+    assert result.silent == ("host far: Incus does not answer: timed out",)
+    assert [(row.running, row.nodes) for row in result.plexes] == [(1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("10.0.0.7", "https://10.0.0.7:8443"),
+        ("far.example:9443", "https://far.example:9443"),
+        ("https://far.example/", "https://far.example:8443"),
+        ("https://[fd00::7]", "https://[fd00::7]:8443"),
+    ],
+)
+def test_a_url_is_completed(url: str, whole: str) -> None:
+    assert hosts.full_url(url) == whole
+
+
+def test_proxmox_has_a_port_of_its_own() -> None:
+    assert hosts.full_url("10.0.0.7", HostKind.PROXMOX) == "https://10.0.0.7:8006"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a", "https://", "https://a/b", "", "https://a:b", "https://u:p@a", "a:99999"]
+)
+def test_what_is_no_url(url: str) -> None:
+    with pytest.raises(UsageError, match="is not the URL of a host"):
+        hosts.full_url(url)
+
+
+def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
+    file = ctx.lab.root / "clusters" / "hosts.yaml"
+    with pytest.raises(UsageError, match="host far is named by plex demo"):
+        hosts.remove(ctx, "far")
+    with pytest.raises(UsageError, match="the lab has no host nowhere"):
+        hosts.remove(ctx, "nowhere")
+    without = replace(ctx, lab=replace(ctx.lab, plexes={}))
+
+    assert hosts.remove(without, "far").changed
+
+    assert file.read_text() == "# Mine.\nhosts:\n  local: {address: 10.0.0.5}\n"
+    assert not hosts.remove(without, "far").changed
+    alone = replace(without, lab=replace(without.lab, hosts={"far": ctx.lab.hosts["far"]}))
+    with pytest.raises(UsageError, match="at least one host"):
+        hosts.remove(alone, "far")
+
+
+@dataclass
+class Meeting:
+    """What `add_host` does to a server, without one."""
+
+    monkeypatch: pytest.MonkeyPatch
+    trusted: bool = False
+    pools: tuple[str, ...] = ("default",)
+    facts: HostFacts = FOUND
+
+    def __post_init__(self) -> None:
+        self.monkeypatch.setattr(hosts, "introduce", lambda *_: KNOWN)
+        self.monkeypatch.setattr(hosts, "read_token", lambda text: text)
+        self.monkeypatch.setattr(hosts, "known", lambda *_: self.trusted)
+        self.monkeypatch.setattr(hosts, "_facts", lambda *_: self.facts)
+        self.monkeypatch.setattr(hosts, "Incus", lambda host, _: Client(host, there=self.pools))
+
+
+@pytest.fixture
+def meeting(monkeypatch: pytest.MonkeyPatch) -> Meeting:
+    return Meeting(monkeypatch)
+
+
+def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meeting) -> None:
+    first = hosts.add_host(ctx, "third", "10.0.0.8", token=Secret(b"t"))
+    assert (first.changed, first.text) == (True, "host third is at https://10.0.0.8:8443")
+    file = ctx.lab.root / "clusters" / "hosts.yaml"
+    assert file.read_text() == FILE + (
+        "  third:\n"
+        "    kind: incus\n"
+        "    url: https://10.0.0.8:8443\n"
+        f"    certificate: {KNOWN}\n"
+        "    pool: default\n"
+        "    facts: {cgroup: 2, sys_resource: true, cpus: 16, memory: 32768MiB}\n"
+    )
+    meeting.trusted = True
+    again = hosts.add_host(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
+    assert not again.changed
+    assert load_lab(ctx.lab.root, ctx.pins.versions()).hosts["third"].facts == meeting.facts
+
+
+def test_a_server_that_does_not_trust_the_lab(ctx: Context, meeting: Meeting) -> None:
+    with pytest.raises(PlexError) as error:
+        hosts.add_host(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
+    assert error.value.summary == "https://10.0.0.8:8443 does not know this lab"
+    assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
+
+
+def test_a_server_without_the_pool(ctx: Context, meeting: Meeting) -> None:
+    meeting.pools = ("fast", "slow")
+    with pytest.raises(PlexError) as error:
+        hosts.add_host(ctx, "third", "10.0.0.8", token=Secret(b"t"))
+    assert error.value.summary == "https://10.0.0.8:8443 has no storage pool default"
+    assert error.value.details == ("it has fast, slow",)
+    assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
+
+
+def test_a_host_of_this_machine_bakes_for_the_others(ctx: Context) -> None:
+    there = ctx.lab.hosts
+    assert builder(ctx, there["local"]) == builder(ctx, there["far"]) == "local"
+    alone = replace(ctx, lab=replace(ctx.lab, hosts={"far": ctx.lab.hosts["far"]}))
+    with pytest.raises(PlexError) as error:
+        builder(alone, there["far"])
+    assert error.value.summary == (
+        "nothing can bake for host far: no host of the lab is this machine"
+    )
+    assert "`local: {}`" in str(error.value.hint)
