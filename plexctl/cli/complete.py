@@ -38,6 +38,18 @@ def node_names(context: typer.Context, incomplete: str) -> list[str]:
     return _fitting(("master", *names), incomplete)
 
 
+def run_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Runs that the lab has recorded."""
+    from plexctl.config.load import find_lab
+    from plexctl.errors import PlexError
+
+    try:
+        files = (find_lab(_directory(context)) / ".plexctl" / "runs").glob("*.jsonl")
+        return _fitting((file.stem for file in files), incomplete)
+    except (PlexError, OSError):
+        return []
+
+
 def type_names(context: typer.Context, incomplete: str) -> list[str]:
     """Types of nodes that the lab sees, its own and the built-in ones."""
     from plexctl.config.builtin import names

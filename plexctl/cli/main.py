@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from plexctl import __version__
-from plexctl.cli import depot, flux, host, lab, nodes, plexes, plexhocs, registry, secret
+from plexctl.cli import depot, flux, host, lab, nodes, plexes, plexhocs, registry, secret, timeline
 from plexctl.errors import ExitCode, PlexError
 
 Verb = Callable[..., None] | typer.Typer
@@ -158,6 +158,7 @@ VERBS: Mapping[str, Mapping[str, Verb]] = {
         "up": plexes.up,
         "scale": plexes.scale,
         "status": plexes.status,
+        "timeline": timeline.timeline,
         "kubeconfig": lab.kubeconfig,
         "flux": flux.flux,
         "engine": plexes.engine,

@@ -31,7 +31,7 @@ def plan(
         with asked(ctx) as hosts:
             from plexctl.workflow import planning
 
-            result = planning.plan(ctx, chosen, hosts)
+            result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
     if tofu and result.tofu and not json:
         say(result.tofu.text)
     else:
@@ -103,15 +103,21 @@ def engine(
     context: typer.Context,
     chosen: Annotated[ProvisionEngine, typer.Argument(metavar="direct|tofu")],
     plex: PlexArgument = None,
+    key: Annotated[bool, typer.Option("--key", hidden=True)] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Have plexctl itself or OpenTofu make the objects of a plex. No node is made anew."""
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+    with lab(context, quiet=quiet or key, verbose=verbose) as ctx:
         from plexctl.workflow import verbs
         from plexctl.workflow.context import find_plex
 
+        if key:  # OpenTofu asks, which somebody has called by hand
+            from plexctl.workflow.engines import state_key
+
+            say(state_key(ctx, find_plex(ctx, plex).name))
+            return
         result = verbs.engine(ctx, find_plex(ctx, plex), chosen)
     answer(result, json)
 

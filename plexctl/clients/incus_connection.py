@@ -63,6 +63,8 @@ class Connection:
         import requests
         from pylxd.exceptions import ClientConnectionFailed, LXDAPIException
 
+        if self._silence is not None:  # others have waited for it just now
+            raise self._silence
         endpoint = self.host.url or self.host.socket
         if self.host.local and not Path(endpoint).exists():
             self._silence = UnreachableHostError(

@@ -78,8 +78,9 @@ def known(url: str, certificate: str, credentials: Credentials) -> bool:
         session.cert = (str(credentials.certificate), str(credentials.key))
         try:
             answer = session.get(f"{url}/1.0", timeout=(CONNECT, ANSWER))
-            return bool(answer.json()["metadata"]["auth"] == "trusted")
         except requests.RequestException as error:
             raise PlexError(f"{url} does not answer", details=(str(error),)) from error
-        except (ValueError, KeyError) as error:
-            raise PlexError(f"{url} is no Incus server") from error
+    try:
+        return bool(answer.json()["metadata"]["auth"] == "trusted")
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlexError(f"{url} is no Incus server") from error

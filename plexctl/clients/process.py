@@ -6,8 +6,9 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def stream(
         )
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
-    with process:
+    with process, _orphans_killed(process, patience):
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -127,9 +128,27 @@ def stream(
             else:
                 _end_group(process, patience)
             raise
-    if patience is not None and process.returncode < 0:
-        _kill_group(process)
     return process.returncode
+
+
+@contextmanager
+def _orphans_killed(process: subprocess.Popen[str], patience: float | None) -> Iterator[None]:
+    """What a program that is killed has started ends with it, at once.
+
+    It may hold the other end of the output, which then has no end.
+    """
+
+    def kill() -> None:
+        if process.wait() < 0:
+            _kill_group(process)
+
+    if patience is None:
+        yield
+        return
+    watch = threading.Thread(target=kill, daemon=True)
+    watch.start()
+    yield
+    watch.join()
 
 
 def _end_group(process: subprocess.Popen[str], patience: float) -> None:

@@ -9,24 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from plexctl.clients import proxmox_seen as seen
-from plexctl.clients.proxmox_guests import DISK, QUICK, ProxmoxGuests
-from plexctl.errors import PlexError
+from plexctl.clients.proxmox_containers import ProxmoxContainers
+from plexctl.clients.proxmox_guests import COPY, DISK, MOVE, QUICK
 from plexctl.model.condition import Condition, Seen, wait
 
-CLONE, COPY, MOVE = 600.0, 600.0, 1800.0
-"""Seconds that tasks may take: a clone, an upload, and a download or an import."""
-
-TRIES = 100
-"""Identifiers that are tried where others take them at the same time."""
+CLONE = 600.0
+"""Seconds that a clone may take."""
 
 
-class ProxmoxVE(ProxmoxGuests):
+class ProxmoxVE(ProxmoxContainers):
     """A node of a Proxmox cluster. Every call is bounded in time (seconds)."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._lock = threading.Lock()
-        self._given: set[int] = set()
         self._clones: dict[str, threading.Lock] = {}
 
     # -- making VMs
@@ -160,32 +155,6 @@ class ProxmoxVE(ProxmoxGuests):
                 every=0.5,
             )
         )
-
-    def _taking_a_number(self, make: Any) -> int:
-        """Make a VM with the first identifier that nobody has."""
-        for _ in range(TRIES):
-            number = self._free_number()
-            try:
-                make(number)
-            except PlexError as error:
-                if "already exists" not in error.summary:
-                    raise
-                continue  # taken by somebody whose guests the token may not see
-            return number
-        raise PlexError(
-            f"host {self.host.name} has no free VM identifier from {self.settings.first_id} on",
-            hint="give it another `first_id` in clusters/hosts.yaml",
-        )
-
-    def _free_number(self) -> int:
-        found = self._call("list the cluster's guests", "get", "cluster", "resources", type="vm")
-        taken = {int(one["vmid"]) for one in found}
-        with self._lock:
-            number = self.settings.first_id
-            while number in taken or number in self._given:
-                number += 1
-            self._given.add(number)
-        return number
 
 
 def _runs(task: Mapping[str, Any]) -> bool:

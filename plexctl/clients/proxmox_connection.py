@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,12 +146,9 @@ class ProxmoxConnection:
         tries = 3 if method == "get" else 1
         while True:
             tries -= 1
-            sent = {
-                key: _Upload(*value) if isinstance(value, tuple) else value
-                for key, value in parameters.items()
-            }
             try:
-                with self._turns, self._api(method) as api:
+                with self._turns, self._api(method) as api, ExitStack() as files:
+                    sent = {key: _sent(value, files) for key, value in parameters.items()}
                     return getattr(api([str(part) for part in path]), method)(**sent)
             except ResourceException as error:
                 raise refusal(self.host, what, method, error) from error
@@ -269,6 +267,13 @@ class ProxmoxConnection:
 
     def _cannot(self, what: str) -> str:
         return cannot(self.host, what)
+
+
+def _sent(value: object, files: ExitStack) -> object:
+    """A parameter as the library wants it: a file is open, and has the name that it is to have."""
+    if isinstance(value, tuple):
+        return _Upload(*value)
+    return files.enter_context(value.open("rb")) if isinstance(value, FilePath) else value
 
 
 class _Upload(io.BytesIO):

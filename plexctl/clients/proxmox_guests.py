@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,18 +16,26 @@ from plexctl.clients.proxmox_seen import Guest
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import HostFacts
-from plexctl.model.observed import HostState
+from plexctl.model.observed import HostState, SeenImage
 
 DISK = "scsi0"
 
-QUICK = 120.0
-"""Seconds that a task may take which moves no data."""
+QUICK, COPY, MOVE = 120.0, 600.0, 1800.0
+"""Seconds that tasks may take: one that moves no data, an upload, and a download or an import."""
+
+TRIES = 100
+"""Identifiers that are tried where others take them at the same time."""
 
 READERS = 8
 
 
 class ProxmoxGuests(ProxmoxConnection):
     """The guests of one node. Every call is bounded in time (seconds)."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._lock = threading.Lock()
+        self._given: set[int] = set()
 
     # -- reading
 
@@ -47,14 +56,14 @@ class ProxmoxGuests(ProxmoxConnection):
     def read(self) -> HostState:
         """All guests: VMs and containers are instances, plexctl's templates are images."""
         guests = self.guests()
-        templates = {g.name: str(g.vmid) for g in guests if g.template and g.ours}
+        images = (*(seen.image(g) for g in guests if g.template and g.ours), *self.archives())
+        templates = {name: image.fingerprint for image in images for name in image.names}
         instances = {
             # Of two with one name the one that is not plexctl's counts: it is left alone.
             g.name: seen.instance(g, templates)
             for g in sorted(guests, key=lambda g: (not g.ours, not g.whole))
             if not (g.template and g.ours)
         }
-        images = tuple(seen.image(g) for g in guests if g.template and g.ours)
         return HostState(self.host.name, instances, {}, {}, images)
 
     def guests(self) -> tuple[Guest, ...]:
@@ -76,6 +85,10 @@ class ProxmoxGuests(ProxmoxConnection):
             config = self._call(f"read VM {vmid}", "get", *self.node, kind, vmid, "config")
             return seen.guest(kind, found, config)
         return None  # it went while it was looked at
+
+    def archives(self) -> tuple[SeenImage, ...]:
+        """plexctl's templates of containers."""
+        return ()
 
     def pool_free(self) -> int:
         """Bytes that are left in the storage."""
@@ -148,18 +161,27 @@ class ProxmoxGuests(ProxmoxConnection):
                 self._delete(guest)
 
     def delete_image(self, fingerprint: str) -> None:
-        """Remove a template, by identifier. PlexError while linked clones of it are there."""
+        """Remove a template, by identifier or volume. PlexError while it has linked clones."""
+        if ":" in fingerprint:
+            self.delete_volume(fingerprint)
+            return
         place = (*self.node, "qemu", fingerprint)
         with self._gone_is_fine():
             self._task(f"delete template {fingerprint}", "delete", *place, purge=1, deadline=QUICK)
 
-    def configure(self, vmid: int, tags: Mapping[str, str], options: Mapping[str, object]) -> None:
-        """Set options of a VM, and its tags."""
+    def configure(
+        self,
+        vmid: int,
+        tags: Mapping[str, str],
+        options: Mapping[str, object],
+        kind: str = "qemu",
+    ) -> None:
+        """Set options of a guest, and its tags."""
         self._call(
-            f"configure VM {vmid}",
+            f"configure guest {vmid}",
             "put",
             *self.node,
-            "qemu",
+            kind,
             vmid,
             "config",
             tags=seen.words(tags),
@@ -194,6 +216,32 @@ class ProxmoxGuests(ProxmoxConnection):
             self.delete_volume(guest.iso)
         options = {"purge": 1, "destroy-unreferenced-disks": 1}
         self._task(what, "delete", *place, deadline=QUICK, **options)
+
+    def _taking_a_number(self, make: Any) -> int:
+        """Make a VM with the first identifier that nobody has."""
+        for _ in range(TRIES):
+            number = self._free_number()
+            try:
+                make(number)
+            except PlexError as error:
+                if "already exists" not in error.summary:
+                    raise
+                continue  # taken by somebody whose guests the token may not see
+            return number
+        raise PlexError(
+            f"host {self.host.name} has no free VM identifier from {self.settings.first_id} on",
+            hint="give it another `first_id` in clusters/hosts.yaml",
+        )
+
+    def _free_number(self) -> int:
+        found = self._call("list the cluster's guests", "get", "cluster", "resources", type="vm")
+        taken = {int(one["vmid"]) for one in found}
+        with self._lock:
+            number = self.settings.first_id
+            while number in taken or number in self._given:
+                number += 1
+            self._given.add(number)
+        return number
 
     @contextmanager
     def _gone_is_fine(self) -> Iterator[None]:

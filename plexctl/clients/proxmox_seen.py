@@ -20,6 +20,8 @@ IMAGE = "image"
 
 STATES = {"running": RUNNING, "stopped": "Stopped"}
 
+ARCHIVE = re.compile(r"plexctl-(?P<lab>[0-9a-z]+)-(?P<name>.+)\.tar\.gz")
+
 Answer = Mapping[str, Any]
 
 
@@ -104,3 +106,17 @@ def instance(seen: Guest, images: Mapping[str, str]) -> SeenInstance:
 
 def image(seen: Guest) -> SeenImage:
     return SeenImage(str(seen.vmid), (seen.name,), dict(seen.tags), seen.size)
+
+
+def archive(volume: str, size: int) -> SeenImage | None:
+    """A container's template, which has nothing to say of itself but its name; None: not ours."""
+    found = ARCHIVE.fullmatch(volume.partition("/")[2])
+    if found is None:
+        return None
+    properties = {"plexctl.recipe": found["name"], "plexctl.lab": found["lab"]}
+    return SeenImage(volume, (found["name"],), properties, size)
+
+
+def archive_name(lab: str, image: str) -> str:
+    """File name of a container's template on a storage, which labs may share."""
+    return f"plexctl-{lab}-{image}.tar.gz"

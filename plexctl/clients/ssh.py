@@ -16,22 +16,31 @@ CONNECT = 5
 
 @dataclass(frozen=True, slots=True)
 class Ssh:
-    """A machine that is known by its host key. Nothing of the user's own SSH has a say."""
+    """A machine that is known by its host key.
+
+    With a key and known hosts of its own, nothing of the user's SSH has a say; without, all of it.
+    """
 
     address: str
     user: str
-    key: Path  # of the client, mode 0600
-    known_hosts: Path
+    key: Path | None = None  # of the client, mode 0600
+    known_hosts: Path | None = None
+    port: int | None = None
 
     def run(self, script: str, *, timeout: float, check: bool = True) -> Finished:
         """Run a shell script there, handed over on its standard input; no secret may be in it."""
-        argv = ("ssh", *self._options(), f"{self.user}@{self.address}", "/bin/sh -s")
+        argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", "/bin/sh -s")
         return process.run(argv, stdin=script.encode(), timeout=timeout, check=check)
+
+    def feed(self, script: str, content: bytes, *, timeout: float, hint: str | None = None) -> None:
+        """Run a shell script that reads `content`, which may be a secret; the script may not."""
+        argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", script)
+        process.run(argv, stdin=content, timeout=timeout, hint=hint)
 
     def send(self, folder: Path, target: str, *, timeout: float) -> None:
         """Copy a folder to `target`, which must not exist."""
         place = f"{self.user}@{self.address}:{target}"
-        process.run(("scp", "-q", "-r", *self._options(), folder, place), timeout=timeout)
+        process.run(("scp", "-q", "-r", *self._options("-P"), folder, place), timeout=timeout)
 
     def answers(self, what: str, *, deadline: float, hint: str) -> Condition:
         """That it lets us in."""
@@ -46,15 +55,18 @@ class Ssh:
 
         return Condition(what, probe, deadline, every=1.0, hint=hint)
 
-    def _options(self) -> tuple[str, ...]:
-        options = (
-            "BatchMode=yes",
-            f"ConnectTimeout={CONNECT}",
-            "ServerAliveInterval=15",
-            "IdentitiesOnly=yes",
-            "StrictHostKeyChecking=yes",
-            f'UserKnownHostsFile="{self.known_hosts}"',
-            "GlobalKnownHostsFile=/dev/null",
-        )
+    def _options(self, port: str) -> tuple[str, ...]:
+        """`port` is the program's word for it."""
+        options = ["BatchMode=yes", f"ConnectTimeout={CONNECT}", "ServerAliveInterval=15"]
+        own: tuple[str, ...] = ()
+        if self.key is not None:
+            own = ("-F", "/dev/null", "-i", str(self.key))
+            options.append("IdentitiesOnly=yes")
+        if self.known_hosts is not None:
+            options += [
+                "StrictHostKeyChecking=yes",
+                f'UserKnownHostsFile="{self.known_hosts}"',
+                "GlobalKnownHostsFile=/dev/null",
+            ]
         words = (word for option in options for word in ("-o", option))
-        return ("-F", "/dev/null", "-i", str(self.key), *words)
+        return (*own, *words, *((port, str(self.port)) if self.port else ()))

@@ -7,7 +7,7 @@ import json
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Tofu:
     folder: Path
     parallel: int = 10  # how many objects it works on at once
     key: int | None = None  # an open file with what opens the state; None: it is not encrypted
+    files: tuple[int, ...] = ()  # further open files that it has
+    environment: Mapping[str, str] = field(default_factory=dict)  # no secret is in it
 
     def init(self) -> None:
         """Have the providers of the folder there, at their pinned versions."""
@@ -119,7 +121,7 @@ class Tofu:
     def forget(self, addresses: Sequence[str]) -> None:
         """Take objects out of the state; they themselves stay as they are."""
         if addresses:
-            self._run("state", "rm", *addresses, lock_timeout=LOCK)
+            self._run("state rm", *addresses, lock_timeout=LOCK)
 
     def _run(self, *words: str, check: bool = True, **options: Any) -> process.Finished:
         return process.run(
@@ -132,10 +134,11 @@ class Tofu:
         )
 
     def _environment(self) -> dict[str, str]:
-        return QUIET if self.key is None else {**QUIET, KEY: str(self.key)}
+        key = {} if self.key is None else {KEY: str(self.key)}
+        return {**self.environment, **QUIET, **key}
 
     def _files(self) -> tuple[int, ...]:
-        return () if self.key is None else (self.key,)
+        return self.files if self.key is None else (self.key, *self.files)
 
     def _json(
         self,

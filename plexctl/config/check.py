@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from plexctl.config.check_gitops import check_gitops, check_registry
-from plexctl.config.check_hosts import check_bases, check_hosts, check_placement
+from plexctl.config.check_hosts import bases_of, check_bases, check_hosts, check_placement
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
@@ -17,6 +17,7 @@ from plexctl.config.words import Fault, did_you_mean
 from plexctl.errors import UsageError
 from plexctl.model.nodes import capacity
 from plexctl.model.plex import Networks
+from plexctl.model.types import Form
 
 BASE_LAYER = "base"
 """The name of the image below all layers of a type."""
@@ -71,7 +72,9 @@ def _type(drafts: Drafts, draft: Draft[TypeFields], fields: TypeFields) -> None:
         draft.source.report(
             ("base",), f"there is no base {fields.base}", did_you_mean(fields.base, bases)
         )
-    if fields.kubernetes and not fields.privileged and draft.source.sound("privileged"):
+    container = fields.base not in bases_of(drafts, Form.VM)
+    lacking = fields.kubernetes and container and not fields.privileged
+    if lacking and draft.source.sound("privileged"):
         draft.source.report(
             ("privileged",), "nodes of Kubernetes need it", "write `privileged: true`"
         )

@@ -12,7 +12,7 @@ from plexctl.config.host_fields import HostFields
 from plexctl.config.source import Where
 from plexctl.config.words import did_you_mean
 from plexctl.model.hosts import HostKind
-from plexctl.model.plex import Link, Spread
+from plexctl.model.plex import Link, ProvisionEngine, Spread
 from plexctl.model.types import BaseSource, Form
 
 MOST_HOSTS = 9
@@ -92,6 +92,8 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
     members = {name: known[name] for name in hosts_of(fields, known) if name in known}
     _spread(draft, fields, members)
     _types(drafts, draft, fields, known)
+    if fields.engine is ProvisionEngine.TOFU:
+        _one_root(draft, members)
     if fields.networks.link is Link.BRIDGE:
         _bridged(draft, fields, members)
         return
@@ -170,16 +172,14 @@ def _types(
     for place, group in enumerate(fields.groups):
         hosts = (group.host,) if group.host else hosts_of(fields, known)
         where.append((("groups", place), group.type or fields.type, hosts))
+    containers = bases_of(drafts, Form.CONTAINER)
     for at, type_name, hosts in where:
         type_ = drafts.types[type_name].fields if type_name in drafts.types else None
         for host in (name for name in hosts if type_ and name in known):
             assert type_ is not None
-            if known[host].kind is HostKind.PROXMOX and type_.base in _container_bases(drafts):
-                draft.source.report(
-                    (*at, "type"),
-                    f"type {type_name} is a container, and on a Proxmox host nodes are VMs",
-                    "take a type whose base has `form: vm`, as kubevm",
-                )
+            if known[host].kind is HostKind.PROXMOX and type_.base in containers:
+                for message, hint in _no_container(fields, known[host], host, bool(type_.pci)):
+                    draft.source.report((*at, "type"), f"type {type_name} {message}", hint)
             for device in type_.pci:
                 if device not in known[host].pci:
                     draft.source.report(
@@ -189,9 +189,51 @@ def _types(
                     )
 
 
-def _container_bases(drafts: Drafts) -> set[str]:
+def _no_container(
+    fields: PlexFields, host: HostFields, name: str, devices: bool
+) -> Iterator[tuple[str, str]]:
+    """Why a Proxmox host cannot have containers for nodes: its API takes no files."""
+    if host.ssh is None:
+        yield (
+            f"is a container, and plexctl cannot log in to {name} to give it its files",
+            f"give {name} `ssh` in clusters/hosts.yaml, as in root@10.0.0.7, or take a type whose "
+            "base has `form: vm`, as kubevm",
+        )
+    if devices:
+        yield (
+            f"is a container, and on {name} only VMs are handed PCI devices",
+            "leave `pci` out, or take a type whose base has `form: vm`",
+        )
+    if fields.engine is ProvisionEngine.TOFU:
+        yield (
+            f"is a container, and on {name} OpenTofu makes VMs only",
+            "write `engine: direct`, or take a type whose base has `form: vm`, as kubevm",
+        )
+
+
+def _one_root(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None:
+    """Report hosts that OpenTofu cannot make a plex on together."""
+    if len({host.kind for host in members.values()}) > 1:
+        draft.source.report(
+            ("engine",),
+            "OpenTofu makes no plex on hosts of two kinds",
+            "write `engine: direct`, or name hosts of one kind",
+        )
+        return
+    servers = {(h.url, h.proxmox.token) for h in members.values() if h.proxmox}
+    if len(servers) > 1:
+        draft.source.report(
+            ("engine",),
+            "OpenTofu asks one Proxmox server, and the hosts name several",
+            "give them the same `url` and token if they are of one cluster, or write "
+            "`engine: direct`",
+        )
+
+
+def bases_of(drafts: Drafts, form: Form) -> set[str]:
+    """Names of the bases of that form."""
     found = {name: base for draft in drafts.bases for name, base in (draft.fields or {}).items()}
-    return {name for name, base in found.items() if base.form is Form.CONTAINER}
+    return {name for name, base in found.items() if base.form is form}
 
 
 def hosts_of(fields: PlexFields, known: Iterable[str]) -> tuple[str, ...]:

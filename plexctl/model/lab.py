@@ -11,6 +11,9 @@ from plexctl.model.plex import Plex
 from plexctl.model.registry import Registry
 from plexctl.model.types import NodeType
 
+CURRENT = "current"
+"""The file in a lab's state that has the name of the plex which is meant where none is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lab:

@@ -1,4 +1,4 @@
-"""Nodes on Proxmox hosts: VMs, each of which is one resource."""
+"""Nodes on Proxmox hosts: VMs or containers, each of which is one resource."""
 
 from __future__ import annotations
 
@@ -29,20 +29,28 @@ def proxmox_machine(
     boot: bytes,
     parent: str | None,
 ) -> Instance:
-    """The VM of `node`. Its settings are cores, memory (MiB), disk (MiB), mac, bridge, vlan,
-    pci.0 and on, and what cloud-init is told; there is a disk, a vlan or a pci only if one is
-    asked for.
+    """The machine of `node`. Its settings are cores, memory (MiB), disk (MiB), mac, bridge and
+    vlan; of a VM also pci.0 and on, and what cloud-init is told; of a container whether it is
+    privileged. There is a disk, a vlan or a pci only if one is asked for, and so it is with the
+    cores of a container.
     """
-    host, size = site.host, node.size
+    host, size, form = site.host, node.size, node.type.base.form
     config = {
-        "cores": str(size.cpu or CORES),
         "memory": str(_mebibytes(size.memory or MEMORY)),
         "mac": node.mac,
         "bridge": site.nic["bridge"],
-        USER_DATA: user_data(),
-        NETWORK_CONFIG: network_config(plex, node),
-        META_DATA: meta_data(node.name),
     }
+    if form is Form.VM:
+        config |= {
+            "cores": str(size.cpu or CORES),
+            USER_DATA: user_data(),
+            NETWORK_CONFIG: network_config(plex, node),
+            META_DATA: meta_data(node.name),
+        }
+    else:
+        config["privileged"] = "yes" if node.type.privileged else "no"
+        if size.cpu is not None:
+            config["cores"] = str(size.cpu)
     if "vlan" in site.nic:
         config["vlan"] = site.nic["vlan"]
     if size.disk is not None:
@@ -53,7 +61,7 @@ def proxmox_machine(
         node.name,
         host.name,
         owner,
-        Form.VM,
+        form,
         image,
         profile="",
         config=settings(config),

@@ -29,7 +29,7 @@ from plexctl.plan.resources import (
 from plexctl.provision.dag import Task, run_tasks
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.provision.proxmox import ProxmoxMaker
+from plexctl.provision.proxmox import ProxmoxMaker, claimed
 from plexctl.provision.seeds import put_seed
 
 BOOT_TAR = "/var/lib/plexctl/boot.tar"
@@ -60,7 +60,7 @@ class DirectEngine:
     def diff(
         self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
     ) -> tuple[Change, ...]:
-        return diff(resources, states, wishes)
+        return diff(resources, claimed(states, wishes.owner), wishes)
 
     def apply(
         self,

@@ -28,7 +28,9 @@ By hand, the words after it are run. What OpenTofu says to it has no meaning her
 
 
 @contextmanager
-def encrypted(folder: Path, key: Key, program: Path, by_hand: Sequence[str]) -> Iterator[int | None]:
+def encrypted(
+    folder: Path, key: Key, program: Path, by_hand: Sequence[str]
+) -> Iterator[int | None]:
     """Have OpenTofu's state in `folder` encrypted; yields what `Tofu.key` is meanwhile.
 
     `by_hand` is a command that writes `answer(key)`, for those who call OpenTofu themselves.

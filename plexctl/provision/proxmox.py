@@ -1,9 +1,10 @@
-"""Changes of one Proxmox host: VMs made, started and removed."""
+"""Changes of one Proxmox host: guests made, started and removed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.clients.proxmox_seen import IMAGE, WHOLE
@@ -11,9 +12,11 @@ from plexctl.errors import PlexError
 from plexctl.model.condition import wait
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
+from plexctl.model.types import Form
 from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
-from plexctl.plan.resources import Instance, Resource, resource_hash
+from plexctl.plan.resources import Instance, Owner, Resource, resource_hash
 from plexctl.provision.engine import Action, Change
+from plexctl.provision.proxmox_lxc import make_container
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,13 @@ class ProxmoxMaker:
         self.before_start(resource)
         self.server.start(name)
         self.reporter.mark(name, "started")
+        if resource.form is not Form.VM:
+            return  # the server says that it has started once it has
         wait(self.server.agent_answers(name))
         self.reporter.mark(name, "agent")
 
     def _create(self, change: Change, vm: Instance) -> None:
-        """A VM is half made until its tags say that it is whole, which is written last."""
+        """A guest is half made until its tags say that it is whole, which is written last."""
         image = self.state.image(vm.image)
         if image is None:
             raise PlexError(
@@ -54,6 +59,11 @@ class ProxmoxMaker:
         }
         if vm.parent:
             tags["parent"] = change.parent_run or self.run
+        if vm.form is not Form.VM:
+            vmid = make_container(self.server, vm, image, tags)
+            self.server.configure(vmid, {**tags, WHOLE: "yes"}, {}, "lxc")
+            self.reporter.mark(vm.name, "pushed")
+            return
         linked = self.server.settings.linked
         vmid = self.server.clone(image.fingerprint, vm.name, tags, linked=linked)
         self.reporter.mark(vm.name, "created")
@@ -66,6 +76,24 @@ class ProxmoxMaker:
     def delete(self, change: Change) -> None:
         assert change.kind == "instance", change.key
         self.server.delete_instance(change.name)
+
+
+def claimed(states: Mapping[str, HostState], owner: Owner) -> dict[str, HostState]:
+    """`states` in which clones that nobody has configured are half-made nodes of `owner`.
+
+    OpenTofu's provider clones first: until it goes on, a VM has the notes of its template.
+    """
+    return {name: _claimed(state, owner) for name, state in states.items()}
+
+
+def _claimed(state: HostState, owner: Owner) -> HostState:
+    bare = {
+        name: replace(seen, tags={"lab": owner.lab, "plex": owner.plex}, started=False)
+        for name, seen in state.instances.items()
+        if seen.tags.get("plexctl.lab") == owner.lab
+        and re.fullmatch(rf"{re.escape(owner.plex)}[1-9]\d*", name)
+    }
+    return replace(state, instances={**state.instances, **bare}) if bare else state
 
 
 def options(vm: Instance, seed: str) -> dict[str, object]:

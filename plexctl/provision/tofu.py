@@ -2,22 +2,21 @@
 
 What is to be done is decided as for `direct`, from what the hosts have; OpenTofu's own plan comes
 to the same, and its state is only what it needs for that. So a plex can go from one engine to the
-other, and what a crash left outside the state is found by its tags.
+other, what a crash left outside the state is found by its tags, and a state that is lost is no
+loss.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients.tofu import Event, PlannedChange, Tofu
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
-from plexctl.model.files import write_atomic, write_private
 from plexctl.model.hosts import Host
 from plexctl.model.observed import HostState
 from plexctl.plan.resources import Instance, Resource
@@ -25,27 +24,30 @@ from plexctl.provision.diff import find
 from plexctl.provision.direct import LEAVING, DirectEngine
 from plexctl.provision.encryption import Key, encrypted
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.provision.tfvars import address, import_id, tags_of, tfvars, triggers, whole
-
-VARIABLES = "terraform.tfvars.json"
-IMPORTS = "imports.tf.json"
-ROOT = "incus"
-"""The folder of the modules that is the root for a plex on Incus hosts."""
-
-BOOTED = ("test", "-f", "/var/lib/plexctl/booted")
-"""Ends well on a node that has all its files."""
+from plexctl.provision.tfvars import (
+    address,
+    addresses,
+    imports,
+    tags_of,
+    tfvars,
+    triggers,
+    whole,
+)
+from plexctl.provision.tofu_clearing import Clearing, held
+from plexctl.provision.tofu_folder import TofuFolder
 
 
 @dataclass(frozen=True, slots=True)
 class TofuEngine:
-    """Of one plex. `folder` has its modules, variables, boot files and state: all of it private."""
+    """Of one plex on Incus hosts."""
 
     plex: str
     program: Path
     modules: Path  # the folder `terraform` of plexctl
-    folder: Path
+    folder: TofuFolder
     config_dir: Path | None  # what is shown to servers over HTTPS; None: no host needs it
     key: Key  # of the state
+    by_hand: Sequence[str]  # the command that tells it to those who call OpenTofu themselves
     hosts: Mapping[str, Host]
     direct: DirectEngine = field(repr=False)
 
@@ -58,16 +60,29 @@ class TofuEngine:
         return self.direct.diff(resources, states, wishes)
 
     def preview(
-        self, wanted: Sequence[Resource], changes: Sequence[Change], states: dict[str, HostState]
+        self,
+        wanted: Sequence[Resource],
+        changes: Sequence[Change],
+        states: dict[str, HostState],
+        reporter: Reporter,
+        *,
+        shown: bool,
     ) -> tuple[tuple[PlannedChange, ...], str]:
-        """What OpenTofu would do, and the same as it shows it. Only its folder is changed."""
-        with encrypted(self.folder / ROOT, self.key, self.program):
-            tofu = self._prepared(wanted, changes, states, "plan")
-            if adopted := _adopted(wanted, changes, states, tofu.addresses()):
-                takes = (PlannedChange(address(one), "import", "exists") for one in adopted)
-                return tuple(takes), "What exists is taken over first; then there is a plan."
+        """What OpenTofu would do, and if it is to be `shown`, as it says it itself.
+
+        Only its folder is changed.
+        """
+        wanted = _answering(wanted, states)
+        with self._tofu(wanted) as tofu:
+            variables = self._variables(wanted, changes, states, "plan")
+            self.folder.write(self.modules, variables, tofu)
+            known = self._known(tofu, reporter)
+            known = _forget(tofu, known, addresses(wanted) | _leaving(known, changes))
+            if blocks := _imports(wanted, changes, states, known):
+                takes = tuple(PlannedChange(one["to"], "import", "exists") for one in blocks)
+                return takes, "What exists is taken over first; then there is a plan."
             planned = tofu.plan()
-            return planned, tofu.shown_plan()
+            return planned, tofu.shown_plan() if shown else ""
 
     def apply(
         self,
@@ -78,146 +93,156 @@ class TofuEngine:
         reporter: Reporter,
         before_start: Callable[[Instance], None],
     ) -> None:
-        with encrypted(self.folder / ROOT, self.key, self.program):
-            tofu = self._prepared(wanted, changes, states, run)
-            known = tofu.addresses()
-            changes = self._cleared(wanted, changes, states, known, run, reporter)
-            self._adopt(tofu, wanted, changes, states, known)
-            try:
-                told = _Told(reporter)
-                if held := _held(changes, tofu.parallel):
-                    first = [t for m in _masters(wanted) for t in (address(m), *triggers(m))]
-                    if tofu.plan(targets=first):
-                        tofu.apply_plan(told.hear)
-                    before_start(held)
-                if tofu.plan():
-                    tofu.apply_plan(told.hear)
-            finally:
-                (self.folder / ROOT / IMPORTS).unlink(missing_ok=True)
+        """Hosts that do not answer are left out, and OpenTofu forgets what they have.
 
-    def _prepared(
-        self,
-        wanted: Sequence[Resource],
-        changes: Sequence[Change],
-        states: dict[str, HostState],
-        run: str,
-    ) -> Tofu:
-        """The folder with modules, variables and boot files as they are to be."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copytree(self.modules, self.folder, dirs_exist_ok=True)
-        boot = self.folder / "boot"
-        boot.mkdir(exist_ok=True, mode=0o700)
-        instances = [one for one in wanted if isinstance(one, Instance)]
-        for instance in instances:
-            write_private(boot / f"{instance.name}.tar", instance.boot)
-        given = tags_of(wanted, changes, states, run)
-        variables = tfvars(
-            self.plex, wanted, self.hosts, given, boot=boot, config_dir=self.config_dir
-        )
-        _write(self.folder / ROOT / VARIABLES, variables)
-        parallel = sum(self.hosts[name].parallel for name in {r.host for r in wanted}) or 4
-        tofu = Tofu(self.program, self.folder / ROOT, parallel)
-        tofu.init()
-        return tofu
-
-    def _cleared(
-        self,
-        wanted: Sequence[Resource],
-        changes: Sequence[Change],
-        states: dict[str, HostState],
-        known: frozenset[str],
-        run: str,
-        reporter: Reporter,
-    ) -> tuple[Change, ...]:
-        """Delete what is in the way and outside of the state; what is left to do then."""
-        outside = {r.key: r for r in wanted if address(r) not in known}
-        gone, left = [], []
-        for change in changes:
-            if change.resource is None:
-                gone.append(change)  # OpenTofu finds gone what it knows too
-            elif change.action is Action.REPLACE and change.key in outside:
-                gone.append(replace(change, action=Action.DELETE, resource=None))
-                left.append(replace(change, action=Action.CREATE))
-            else:
-                left.append(change)
-        half = [
-            Change(Action.DELETE, one.host, "instance", one.name, "was left half made", None)
-            for one in outside.values()
-            if isinstance(one, Instance)
-            and one.key not in {change.key for change in changes}
-            and not self._booted(one)
-        ]
-        again = {change.key for change in half}
-        left += [
-            Change(Action.CREATE, one.host, "instance", one.name, "was left half made", one)
-            for one in wanted
-            if one.key in again
-        ]
-        self.direct.apply((), (*gone, *half), states, run, reporter, lambda _: None)
-        return tuple(left)
-
-    def _booted(self, instance: Instance) -> bool:
-        """Whether a node that runs has its files: it is started before it is given them."""
+        What is not wanted is deleted as `direct` does it: with nothing wanted, that is all.
+        """
+        if not wanted:
+            self.direct.apply((), changes, states, run, reporter, before_start)
+            return
+        wanted = _answering(wanted, states)
         try:
-            return self.direct.hosts[instance.host].execute(instance.name, BOOTED).code == 0
-        except PlexError:
-            return False
+            with self._tofu(wanted) as tofu:
+                known = self._known(tofu, reporter)
+                clearing = Clearing(self.direct, known, run, reporter)
+                changes, states = clearing.cleared(wanted, changes, states)
+                known = _forget(tofu, known, addresses(wanted))
+                variables = self._variables(wanted, changes, states, run)
+                self.folder.write(self.modules, variables, tofu)
+                self.folder.write_boot(r for r in wanted if isinstance(r, Instance))
+                self._adopt(tofu, wanted, changes, states, known)
+                _make(tofu, wanted, changes, reporter, before_start)
+        except UnreachableHostError:
+            raise
+        except PlexError as error:
+            self._tell_silent(wanted, error)
+            raise
+
+    @contextmanager
+    def _tofu(self, wanted: Sequence[Resource]) -> Iterator[Tofu]:
+        """OpenTofu in its folder; what only a run needs is taken away afterwards."""
+        parallel = sum(self.hosts[name].parallel for name in {one.host for one in wanted}) or 4
+        folder = self.folder
+        folder.open()
+        with encrypted(folder.root, self.key, self.program, self.by_hand) as key:
+            tofu = Tofu(self.program, folder.root, parallel, key)
+            try:
+                yield tofu
+            finally:
+                tofu.drop_plan()
+                folder.drop_imports()
+                folder.drop_boot()
+
+    def _known(self, tofu: Tofu, reporter: Reporter) -> frozenset[str]:
+        """What is in the state. One that cannot be read is dropped: the hosts have what counts."""
+        try:
+            return tofu.addresses()
+        except PlexError as error:
+            with reporter.step("take over what the hosts have") as step:
+                step.progress(error.summary)
+                self.folder.drop_state()
+            return frozenset()
+
+    def _variables(
+        self,
+        wanted: Sequence[Resource],
+        changes: Sequence[Change],
+        states: Mapping[str, HostState],
+        run: str,
+    ) -> dict[str, Any]:
+        used = {one.host for one in (*wanted, *changes)}
+        return tfvars(
+            self.plex,
+            wanted,
+            {name: host for name, host in self.hosts.items() if name in used},
+            tags_of(wanted, changes, states, run),
+            boot=self.folder.boot,
+            config_dir=self.config_dir,
+        )
 
     def _adopt(
         self,
         tofu: Tofu,
         wanted: Sequence[Resource],
         changes: Sequence[Change],
-        states: dict[str, HostState],
+        states: Mapping[str, HostState],
         known: frozenset[str],
     ) -> None:
         """Have OpenTofu take over what the hosts have and its state has not.
 
         First what decides whether an instance is made anew: it would be, if that came with it.
         """
-        making = {c.key for c in changes if c.action in (Action.CREATE, *LEAVING)}
-        adopted = [
-            r
-            for r in wanted
-            if address(r) not in known and r.key not in making and whole(find(r, states[r.host]))
-        ]
-        if not adopted:
-            return
-        targets = [t for r in adopted if isinstance(r, Instance) for t in triggers(r)]
+        making = _making(changes)
+        staying = [r for r in wanted if isinstance(r, Instance) and r.key not in making]
+        targets = [one for r in staying for one in triggers(r) if one not in known]
         if targets and tofu.plan(targets=targets):
             tofu.apply_plan(lambda _: None)
-        imports = [{"to": address(r), "id": import_id(r)} for r in adopted]
-        _write(self.folder / ROOT / IMPORTS, {"import": imports})
+        if blocks := _imports(wanted, changes, states, known):
+            self.folder.write_imports(blocks)
+
+    def _tell_silent(self, wanted: Sequence[Resource], error: PlexError) -> None:
+        """UnreachableHostError if a host fell silent meanwhile: OpenTofu says it in many words."""
+        for state in self.read({one.host for one in wanted}).values():
+            if state.silence:
+                raise UnreachableHostError(
+                    state.silence.summary, details=(error.summary,), hint=state.silence.hint
+                ) from error
 
 
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    write_atomic(file, (json.dumps(content, indent=2) + "\n").encode(), 0o600)
+def _make(
+    tofu: Tofu,
+    wanted: Sequence[Resource],
+    changes: Sequence[Change],
+    reporter: Reporter,
+    before_start: Callable[[Instance], None],
+) -> None:
+    """All that OpenTofu finds to do; masters first where many workers come with them."""
+    told = _Told(reporter)
+    if last := held(changes):
+        masters = [r for r in wanted if isinstance(r, Instance) and r.parent is None]
+        first = [one for r in masters for one in (address(r), *triggers(r))]
+        if tofu.plan(targets=first):
+            tofu.apply_plan(told.hear)
+        before_start(last)
+    if tofu.plan():
+        tofu.apply_plan(told.hear)
 
 
-def _adopted(
+def _answering(wanted: Sequence[Resource], states: Mapping[str, HostState]) -> tuple[Resource, ...]:
+    return tuple(one for one in wanted if states[one.host].silence is None)
+
+
+def _making(changes: Sequence[Change]) -> frozenset[str]:
+    return frozenset(c.key for c in changes if c.action in (Action.CREATE, *LEAVING))
+
+
+def _imports(
     wanted: Sequence[Resource],
     changes: Sequence[Change],
     states: Mapping[str, HostState],
     known: frozenset[str],
-) -> list[Resource]:
-    """What the hosts have as it is wanted, and OpenTofu does not know."""
-    making = {c.key for c in changes if c.action in (Action.CREATE, *LEAVING)}
-    outside = [r for r in wanted if address(r) not in known and r.key not in making]
-    return [r for r in outside if whole(find(r, states[r.host]))]
+) -> list[dict[str, str]]:
+    """Of what the hosts have as it is wanted, and OpenTofu does not know."""
+    making = _making(changes)
+    there = [r for r in wanted if r.key not in making and whole(find(r, states[r.host]))]
+    return [block for r in there for block in imports(r, known, states[r.host])]
 
 
-def _masters(wanted: Sequence[Resource]) -> list[Instance]:
-    return [r for r in wanted if isinstance(r, Instance) and r.parent is None]
+def _leaving(known: frozenset[str], changes: Sequence[Change]) -> frozenset[str]:
+    """Addresses of what is going to be deleted."""
+    names = {
+        name
+        for change in changes
+        if change.resource is None
+        for name in (change.name, f"{change.host}/{change.name}")
+    }
+    return frozenset(one for one in known if one.rpartition('["')[2].removesuffix('"]') in names)
 
 
-def _held(changes: Sequence[Change], parallel: int) -> Instance | None:
-    """The last of so many workers that a master which boots would suffer from them."""
-    starting = [
-        c.resource
-        for c in changes
-        if isinstance(c.resource, Instance) and c.resource.parent and c.action is not Action.UPDATE
-    ]
-    return starting[-1] if len(starting) > parallel else None
+def _forget(tofu: Tofu, known: frozenset[str], kept: frozenset[str]) -> frozenset[str]:
+    """Have the state without all but `kept`: what is deleted, or on hosts that do not answer."""
+    tofu.forget(sorted(known - kept))
+    return known & kept
 
 
 @dataclass(frozen=True, slots=True)

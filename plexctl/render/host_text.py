@@ -8,14 +8,21 @@ from plexctl.workflow.results import HostPreparedResult, HostsResult
 
 def hosts_text(result: HostsResult) -> str:
     rows = [
-        (row.name, row.kind, row.where, str(row.cpus), size(row.memory), str(row.instances))
+        (
+            row.name,
+            row.kind,
+            row.where,
+            str(row.cpus),
+            size(row.memory),
+            "?" if row.instances is None else str(row.instances),
+        )
         for row in result.hosts
     ]
     lines = [table(("HOST", "KIND", "AT", "CPUS", "MEMORY", "INSTANCES"), rows), ""]
     silent = [row for row in result.hosts if row.answer != "answers"]
     if not silent:
         return "\n".join((*lines, f"{count(len(rows), 'host')}: all answer"))
-    return "\n".join((*lines, *(f"{row.name}: {row.answer}" for row in silent)))
+    return "\n".join((*lines, *(row.answer for row in silent)))
 
 
 def prepared_text(result: HostPreparedResult) -> str:

@@ -1,4 +1,4 @@
-"""Progress on a terminal: steps under way with their seconds, and how far each node is."""
+"""Progress on a terminal: steps under way with their seconds, and what each node does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from plexctl.model.events import (
     Event,
+    Intended,
     Marked,
     Noted,
     Outcome,
@@ -21,6 +22,7 @@ from plexctl.model.events import (
     StepWentOn,
 )
 from plexctl.render.lines import SIGNS, duration
+from plexctl.render.live_nodes import Nodes
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8
@@ -43,11 +45,16 @@ class Live:
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=False)
         self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
-        self._nodes: dict[str, dict[str, float]] = {}
+        self._nodes = Nodes()
         # Standard output is for the answer alone: nothing of it is drawn here.
+        # The library's own thread of refreshing may draw between a line being printed and what is
+        # below it being drawn anew, and then wipes lines that are not its own.
+        self._drawing = threading.Lock()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
         self._live = RichLive(
             console=self._console,
-            refresh_per_second=PER_SECOND,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -65,30 +72,41 @@ class Live:
                 case StepEnded(_, title):
                     self._steps.pop(title, None)
                     line = _ended(event)
+                case Intended(_, changes):
+                    self._nodes.intend(changes, time.monotonic())
                 case Marked(at, node, what):
-                    self._nodes.setdefault(node, {})[what] = at
+                    self._nodes.mark(node, what, at, time.monotonic())
                     if self._verbose:
                         line = Text(f"  {node} {what} at {duration(at)}", style="dim")
                 case Noted(_, text):
                     line = Text.from_markup(f"[yellow]note:[/] {escape(text)}")
-        if not self._live.is_started:
-            self._live.start()
-        if line is not None:
-            self._console.print(line)
-            self._live.refresh()  # else a step that has ended would stay for a moment
+        with self._drawing:
+            if not self._live.is_started:
+                self._live.start()
+                self._ticker.start()
+            if line is not None:
+                self._live.refresh()  # else a step that has ended would be drawn below its end
+                self._console.print(line)
 
     def close(self) -> None:
         """Remove the lines of what was under way."""
+        self._over.set()
+        if self._ticker.is_alive():
+            self._ticker.join()
         self._live.stop()
+
+    def _tick(self) -> None:
+        while not self._over.wait(1 / PER_SECOND):
+            with self._drawing:
+                self._live.refresh()
 
     def picture(self) -> Group:
         """The lines as they are now; never more than the terminal has."""
         with self._lock:
             now = time.monotonic()
             lines = [self._step(title, step, now) for title, step in self._steps.items()]
-            room = self._console.height - len(lines) - 1
             if lines:
-                lines += self._each_node() if len(self._nodes) <= room else [self._all_nodes()]
+                lines += self._nodes.lines(now, self._console.height - len(lines) - 1)
         for line in lines:
             line.truncate(self._console.width, overflow="ellipsis")
         return Group(*lines[: self._console.height - 1])
@@ -103,23 +121,6 @@ class Live:
             line.append(f" {'━' * full}", "cyan").append("━" * (BAR - full), "dim")
             line.append(f" {step.done:.0%}")
         return line.append(f" {step.text}" if step.text else "", "dim")
-
-    def _each_node(self) -> list[Text]:
-        width = max(map(len, self._nodes), default=0)
-        return [
-            Text(f"  {name:{width}} {' '.join(marks)} ", "dim", no_wrap=True).append(
-                duration(max(marks.values())), "default"
-            )
-            for name, marks in sorted(self._nodes.items(), key=lambda node: (len(node[0]), node[0]))
-        ]
-
-    def _all_nodes(self) -> Text:
-        counts: dict[str, int] = {}
-        for marks in self._nodes.values():
-            for what in marks:
-                counts[what] = counts.get(what, 0) + 1
-        told = ", ".join(f"{number} {what}" for what, number in counts.items())
-        return Text(f"  {len(self._nodes)} nodes: {told}", "dim", no_wrap=True)
 
 
 def _ended(event: StepEnded) -> Text:

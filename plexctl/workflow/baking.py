@@ -10,14 +10,14 @@ from plexctl.bake.prune import prune
 from plexctl.depot.index import Stored
 from plexctl.model.events import Outcome
 from plexctl.model.hosts import HostKind
-from plexctl.model.types import NodeType
+from plexctl.model.types import Form, NodeType
 from plexctl.plan.machines import kernel
 from plexctl.plan.recipes import Recipe, layers
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import (
-    builder,
     components,
     find_role,
+    incus_builder,
     known_recipe,
     recipe_of,
     stored_components,
@@ -26,7 +26,7 @@ from plexctl.workflow.images import (
 from plexctl.workflow.registry_plan import registry_release, registry_types
 from plexctl.workflow.run import Run
 from plexctl.workflow.store import depot
-from plexctl.workflow.templates import template
+from plexctl.workflow.templates import archive, carried_to_proxmox, template
 
 
 def bake_types(
@@ -54,10 +54,16 @@ def _baked(
     stored: Mapping[str, Stored],
     run: Run,
 ) -> BakedImage:
-    """The image on `host`: baked there, or on a host of this machine and carried over."""
-    if ctx.lab.hosts[host].kind is HostKind.PROXMOX:
+    """The image on `host`: baked there, or on a host of this machine and carried over.
+
+    A Proxmox host bakes its own templates of VMs; its containers are made of Incus images.
+    """
+    proxmox = ctx.lab.hosts[host].kind is HostKind.PROXMOX
+    if proxmox and wanted.base.form is Form.VM:
         return template(ctx, host, wanted, stored, run)
-    baker = builder(ctx, ctx.lab.hosts[host])
+    if proxmox and (found := archive(ctx, host, wanted)):
+        return found
+    baker = incus_builder(ctx, ctx.lab.hosts[host])
     baked = ensure(
         ctx.hosts[baker],
         wanted,
@@ -69,6 +75,8 @@ def _baked(
         reporter=run,
         work=ctx.cache / "bake",
     )
+    if proxmox:
+        return carried_to_proxmox(ctx, baker, host, baked, run)
     return baked if baker == host else carried(ctx.hosts[baker], ctx.hosts[host], baked, run)
 
 

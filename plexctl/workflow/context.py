@@ -15,14 +15,12 @@ from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
 from plexctl.model.events import Listener
 from plexctl.model.files import write_atomic
 from plexctl.model.hosts import HostFacts
-from plexctl.model.lab import Lab
+from plexctl.model.lab import CURRENT, Lab
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Engine
 from plexctl.workflow.clients import host_clients
-
-CURRENT = "current"
 
 
 @dataclass(frozen=True, slots=True)

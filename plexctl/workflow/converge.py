@@ -26,6 +26,7 @@ from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
 from plexctl.workflow.engines import engine_of, wait_for_tofu
 from plexctl.workflow.images import missing_images, names_of_images, wanted_types
+from plexctl.workflow.limits import limit_notes
 from plexctl.workflow.planning import difference, inputs, told
 from plexctl.workflow.results import Changed
 from plexctl.workflow.run import Run
@@ -66,6 +67,8 @@ def converge(
     changes = difference(ctx, plan, states, replace)
     write_access_files(ctx, plex)
     delivery = prepare(ctx, plex, plex.gitops, run) if plex.gitops else None
+    for note in limit_notes(ctx.lab.hosts, changes, states):
+        run.note(note)
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
     with cluster(plex, ctx.seed) as kube:
         watch = Watch(plex, plan.nodes, kube, ctx.hosts, run)
@@ -90,6 +93,7 @@ def converge(
         apps = delivery.wait(kube, run) if delivery else None
         if apps:
             seconds["apps"] = run.seconds()
+            run.mark(plan.nodes[0].name, "apps")
     tell_silent(ctx, plan.nodes)
     return Converged(told(changes), seconds, apps)
 

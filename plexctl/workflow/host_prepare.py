@@ -12,23 +12,11 @@ from plexctl.clients import ansible
 from plexctl.config.builtin import overlay
 from plexctl.model.events import Outcome, Reporter
 from plexctl.model.hosts import HostKind
+from plexctl.model.limits import SYSCTLS
 from plexctl.model.secret import Secret
 from plexctl.workflow.host_request import HostRequest, Instance, Local, Reach, Ssh, check
 
 ROLE = "host"
-
-SYSCTLS: Mapping[str, int] = {
-    "fs.inotify.max_user_instances": 8192,  # systemd, containerd and kubelet of each node
-    "fs.inotify.max_user_watches": 524288,
-    "kernel.keys.maxkeys": 20000,  # one for each container of each pod
-    "kernel.keys.maxbytes": 2000000,
-    "net.ipv4.ip_forward": 1,
-    "net.ipv4.neigh.default.gc_thresh1": 8192,  # each node knows each other
-    "net.ipv4.neigh.default.gc_thresh2": 16384,
-    "net.ipv4.neigh.default.gc_thresh3": 32768,
-    "net.netfilter.nf_conntrack_max": 262144,  # nodes count their connections in the host's table
-}
-"""Least values; nothing is ever lowered."""
 
 HTTPS_PORT = {HostKind.INCUS: 8443, HostKind.PROXMOX: 8006}
 

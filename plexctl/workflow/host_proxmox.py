@@ -11,7 +11,7 @@ from plexctl.model.hosts import Host, HostKind, Proxmox
 from plexctl.model.secret import Secret
 from plexctl.workflow.context import Context
 from plexctl.workflow.host_tokens import read_host_token, store_host_token
-from plexctl.workflow.hosts import full_url, hosts_file
+from plexctl.workflow.hosts import check_twin, check_words, full_url, hosts_file
 from plexctl.workflow.results import HostResult
 from plexctl.workflow.run import WHOLE_LAB, start
 
@@ -40,6 +40,7 @@ def add_proxmox(
     work, or if it has no such node or storage. `secret` of None: the one that is stored already.
     The secret is kept encrypted for the lab, and never in hosts.yaml.
     """
+    check_words(name, bridge, token_id)
     host = Host(
         name,
         HostKind.PROXMOX,
@@ -53,6 +54,7 @@ def add_proxmox(
         pci=pci or {},
         proxmox=Proxmox(node or name, token_id, iso=iso),
     )
+    check_twin(ctx, name, str(host.url), node or name)
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
         known = secret or read_host_token(ctx.lab, ctx.seed, host)
         with run.step(f"get to know {host.url}"):

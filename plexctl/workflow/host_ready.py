@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+from plexctl.clients.incus_trust import known
 from plexctl.config.edit_hosts import set_host
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.hosts import HostKind
+from plexctl.workflow.clients import credentials
 from plexctl.workflow.context import Context
 from plexctl.workflow.host_prepare import PrepareResult, prepare
 from plexctl.workflow.host_proxmox import add_proxmox
 from plexctl.workflow.host_request import HostRequest, Local, Reach, Ssh, check
-from plexctl.workflow.hosts import add_host, hosts_file
+from plexctl.workflow.hosts import add_host, check_words, hosts_file
 from plexctl.workflow.results import HostPreparedResult, HostResult, PreparedRow
 from plexctl.workflow.run import WHOLE_LAB, start
 
@@ -76,9 +79,13 @@ def prepare_host(
     `node` is the name of a Proxmox node in its cluster. A second time nothing is left to do.
     """
     check(request)
+    check_words(request.name)
+    joins = request.client is not None
+    if joins and not request.new_token and _trusts(ctx, request):
+        request = replace(request, client=None)  # a token would lie about there, unused
     with start(ctx.lab.state, "prepare", WHOLE_LAB, ctx.listener) as run:
         done = prepare(ctx.lab.root, ctx.cache, request, run)
-    added = _added(ctx, request, done, node)
+    added = _added(ctx, request, done, node, joins=joins)
     return HostPreparedResult(
         request.name,
         done.changed or added.changed,
@@ -89,12 +96,25 @@ def prepare_host(
     )
 
 
+def _trusts(ctx: Context, request: HostRequest) -> bool:
+    """Whether the host is one of the lab already, and lets it in."""
+    there = ctx.lab.hosts.get(request.name)
+    if there is None or request.kind is HostKind.PROXMOX or not (there.url and there.certificate):
+        return False
+    try:
+        return known(there.url, there.certificate, credentials(ctx.lab, ctx.seed))
+    except PlexError:
+        return False
+
+
 def client_name(ctx: Context, kind: HostKind) -> str:
     """What the lab is called on a host, by its certificate or its token."""
     return f"{'plexctl' if kind is HostKind.INCUS else 'lab'}-{ctx.seed.lab_id}"
 
 
-def _added(ctx: Context, request: HostRequest, done: PrepareResult, node: str | None) -> HostResult:
+def _added(
+    ctx: Context, request: HostRequest, done: PrepareResult, node: str | None, *, joins: bool
+) -> HostResult:
     name, bridge = request.name, request.bridge.name if request.bridge else None
     if isinstance(request.reach, Local) and request.kind is HostKind.INCUS:
         fields: dict[str, object] = {"kind": str(request.kind)}
@@ -103,7 +123,7 @@ def _added(ctx: Context, request: HostRequest, done: PrepareResult, node: str | 
         fields |= {"pci": dict(request.pci)} if request.pci else {}
         changed = set_host(hosts_file(ctx), name, fields)
         return HostResult(name, changed, f"host {name} is this machine")
-    if request.client is None:
+    if not joins:
         return HostResult(name, False, f"{name} is prepared; the lab was told nothing of it")
     if done.url is None or done.certificate is None:
         raise PlexError(f"{name} does not say where its API answers", details=done.notes)

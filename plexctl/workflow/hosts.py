@@ -13,7 +13,9 @@ from plexctl.bake.copy import carried
 from plexctl.bake.probe import probe
 from plexctl.clients.incus import Incus
 from plexctl.clients.incus_trust import introduce, known, read_token, shown_fingerprint
+from plexctl.config import values
 from plexctl.config.edit_hosts import host_fields, remove_host, set_host
+from plexctl.config.words import Fault
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.hosts import Host, HostFacts, HostKind
 from plexctl.model.secret import Secret
@@ -37,12 +39,12 @@ def list_hosts(ctx: Context) -> HostsResult:
 def _row(ctx: Context, name: str) -> HostRow:
     client = ctx.hosts[name]
     host, facts = client.host, client.facts()
-    answer, instances = "answers", 0
+    answer, instances = "answers", None
     try:
         seen = client.read().instances.values()
         instances = sum(1 for one in seen if one.tags.get("lab") == ctx.seed.lab_id)
     except PlexError as error:
-        answer = " ".join((error.summary, *error.details))
+        answer = ": ".join((error.summary, *error.details))
     where = host.url or host.socket
     return HostRow(name, str(host.kind), where, answer, instances, facts.cpus, facts.memory)
 
@@ -76,6 +78,28 @@ def full_url(url: str, kind: HostKind = HostKind.INCUS) -> str:
     )
 
 
+def check_words(name: str, bridge: str | None = None, token_id: str | None = None) -> None:
+    """UsageError for what hosts.yaml could not say."""
+    for kind, word in (
+        (values.NAME, name),
+        (values.INTERFACE, bridge),
+        (values.PROXMOX_TOKEN, token_id),
+    ):
+        try:
+            if word is not None:
+                kind.parse(word)
+        except Fault as fault:
+            raise UsageError(str(fault), hint=fault.hint) from fault
+
+
+def check_twin(ctx: Context, name: str, url: str, node: str | None = None) -> None:
+    """UsageError if the lab knows this server, or this node of a cluster, by another name."""
+    for other in ctx.lab.hosts.values():
+        at = (other.url, other.proxmox.node if other.proxmox else None)
+        if other.name != name and at == (url, node):
+            raise UsageError(f"{url} is host {other.name} already")
+
+
 def add_host(
     ctx: Context,
     name: str,
@@ -94,7 +118,9 @@ def add_host(
     Without, it must trust the lab already, and `certificate` is the fingerprint that a user has
     agreed to. What its kernel lets containers do is found out in an instance.
     """
+    check_words(name, bridge)
     whole, shown = full_url(url), credentials(ctx.lab, ctx.seed)
+    check_twin(ctx, name, whole)
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
         with run.step(f"get to know {whole}"):
             if token is not None:

@@ -109,8 +109,13 @@ def builder(ctx: Context, host: Host) -> str:
 
     A bake shows its instance folders of this machine. PlexError if there is none that could.
     """
+    return host.name if host.kind is HostKind.PROXMOX else incus_builder(ctx, host)
+
+
+def incus_builder(ctx: Context, host: Host) -> str:
+    """The Incus server of this machine that bakes containers for `host`."""
     incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
-    if host.kind is HostKind.PROXMOX or host in incus:
+    if host in incus:
         return host.name
     if not incus:
         raise PlexError(

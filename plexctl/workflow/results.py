@@ -310,7 +310,7 @@ class HostRow:
     kind: str
     where: str  # URL or socket
     answer: str  # "answers", or why it does not
-    instances: int  # of this lab
+    instances: int | None  # of this lab; None: it does not say
     cpus: int
     memory: int  # bytes
 

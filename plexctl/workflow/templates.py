@@ -1,4 +1,4 @@
-"""Templates of VMs on Proxmox hosts: where they are baked, and out of what."""
+"""Templates on Proxmox hosts: of VMs, which are baked there, and of containers, which are not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import cast
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.proxmox import Bench, ensure_template
+from plexctl.bake.vztmpl import carried_archive
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
@@ -31,6 +32,28 @@ def template(
         seed=ctx.seed,
         reporter=run,
         work=ctx.cache / "bake",
+    )
+
+
+def archive(ctx: Context, host: str, wanted: Recipe) -> BakedImage | None:
+    """The containers' template of a recipe, if a Proxmox host has it."""
+    for found in cast(ProxmoxVE, ctx.hosts[host]).archives():
+        if wanted.name in found.names:
+            return BakedImage(wanted.name, found.fingerprint, changed=False)
+    return None
+
+
+def carried_to_proxmox(
+    ctx: Context, baker: str, host: str, image: BakedImage, run: Run
+) -> BakedImage:
+    """A baked image of the Incus host `baker` as a containers' template on a Proxmox host."""
+    return carried_archive(
+        ctx.hosts[baker],
+        cast(ProxmoxVE, ctx.hosts[host]),
+        image,
+        ctx.seed.lab_id,
+        run,
+        ctx.cache / "bake" / host,
     )
 
 

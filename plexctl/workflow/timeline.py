@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.files import write_atomic
+from plexctl.model.lab import CURRENT
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.observe.nodes import from_json, read, to_json, with_inside
 from plexctl.observe.timeline import Timeline, parts, timeline
-from plexctl.workflow.context import CURRENT, Context
 from plexctl.workflow.run import inside_file
+
+if TYPE_CHECKING:  # what speaks to hosts takes longer to load than all else here
+    from plexctl.clients.incus import Incus
+    from plexctl.workflow.context import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,13 @@ variable "token_file" {
   type        = string
 }
 
+variable "first_id" {
+  description = "VM identifiers from here on may be given."
+  default     = 9000
+  nullable    = false
+  type        = number
+}
+
 # The module says what these are made of, and checks them.
 variable "plex" {}
 variable "hosts" {}
@@ -27,7 +34,11 @@ variable "instances" {}
 provider "proxmox" {
   endpoint  = var.endpoint
   api_token = "${var.token}=${trimspace(file(var.token_file))}"
-  insecure  = false # its authority is the file that SSL_CERT_FILE names
+  insecure  = false # what is trusted is in the file that SSL_CERT_FILE names
+
+  random_vm_ids      = true
+  random_vm_id_start = var.first_id
+  random_vm_id_end   = var.first_id + 99999
 }
 
 module "proxmox" {

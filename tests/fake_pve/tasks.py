@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Work = Callable[["Task"], None]
 
+LINGER = 5
+"""Seconds that a task which has ended is still among the active ones."""
+
 
 @dataclass(slots=True)
 class Task:
@@ -32,6 +35,7 @@ class Task:
     starttime: int
     token: str = ""
     exitstatus: str = ""
+    endtime: int = 0
     lines: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -50,6 +54,14 @@ class Task:
             known["tokenid"] = self.token
         if self.exitstatus:
             known["exitstatus"] = self.exitstatus
+        return known
+
+    def line(self) -> dict[str, Any]:
+        """As a list of tasks tells it: `status` is how it ended there."""
+        known = self.describe()
+        known.pop("status")
+        if "exitstatus" in known:
+            known |= {"status": known.pop("exitstatus"), "endtime": self.endtime}
         return known
 
 
@@ -93,6 +105,7 @@ class Tasks:
         except Exception as error:  # noqa: BLE001  a hook of a test: its fault is the task's
             status = f"{type(error).__name__}: {error}"
         task.log("TASK OK" if status == "OK" else f"TASK ERROR: {status}")
+        task.endtime = int(time.time())
         task.exitstatus = status
         task.ended.set()
 
@@ -129,10 +142,29 @@ def log(call: Call) -> list[dict[str, Any]]:
 
 @route("GET /nodes/{node}/tasks")
 def listed(call: Call) -> list[dict[str, Any]]:
-    """The tasks of a node, newest first."""
-    mine = [task for task in call.pve.tasks.all.values() if task.node == call.node]
-    about = str(call.params.get("vmid", ""))
-    return [task.describe() for task in reversed(mine) if not about or task.about == about]
+    """The tasks of a node, newest first.
+
+    The active ones are those that run, and those that ended while nobody looked; the archive has
+    what has ended.
+    """
+    source, kind = call.params.get("source", "archive"), call.params.get("typefilter")
+    about, limit = str(call.params.get("vmid", "")), call.params.get("limit", 50)
+    now = time.time()
+    found = [
+        task
+        for task in reversed(call.pve.tasks.all.values())
+        if task.node == call.node
+        and kind in {None, task.kind}
+        and about in {"", task.about}
+        and call.params.get("since", 0) <= task.starttime <= call.params.get("until", now)
+        and (
+            source == "all"
+            or (source == "archive" and task.exitstatus)
+            or (source == "active" and (not task.exitstatus or now - task.endtime < LINGER))
+        )
+    ]
+    first = call.params.get("start", 0)
+    return [task.line() for task in found[first : first + limit]]
 
 
 @route("DELETE /nodes/{node}/tasks/{upid}")

@@ -160,6 +160,19 @@ def test_a_token_makes_a_machine_a_host(wide: Lab, far: NestedHost) -> None:
     assert rows["second"]["where"] == far.url
 
 
+def test_prepare_of_a_host_leaves_it_as_it_is(wide: Lab, far: NestedHost) -> None:
+    keys = ("--key", str(far.key), "--known-hosts", str(far.known_hosts))
+    tokens = far.run("incus", "config", "trust", "list-tokens", "--format=csv")
+    words = ("host", "prepare", "second", "--ssh", f"root@{far.address.ip}", *keys)
+
+    answer = wide.ask(*words, "-y", "-q")
+
+    assert {item["name"] for item in answer["items"] if item["changed"]} == set()
+    assert answer["text"] == f"host second is at {far.url}"
+    assert f"ssh: root@{far.address.ip}" in (wide.root / "clusters" / "hosts.yaml").read_text()
+    assert far.run("incus", "config", "trust", "list-tokens", "--format=csv") == tokens
+
+
 def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: Incus) -> None:
     (wide.root / "clusters" / PLEX / "plex.yaml").write_text(FILE)
 

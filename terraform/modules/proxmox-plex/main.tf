@@ -3,11 +3,12 @@ locals {
   workers = { for name, instance in var.instances : name => instance if instance.parent != null }
 }
 
-# A node is never changed into another: what decides its bytes decides its generation.
+# A node is never changed into another: what decides its bytes decides its generation. A template
+# that was made again under another number is no other one.
 resource "terraform_data" "generation" {
   for_each = var.instances
 
-  triggers_replace = [each.value.generation, each.value.template]
+  triggers_replace = [each.value.generation]
 }
 
 # A worker belongs to one life of its master.
@@ -52,7 +53,10 @@ resource "proxmox_virtual_environment_vm" "master" {
   on_boot     = true
   machine     = "q35" # the machine that has PCI Express
 
-  stop_on_destroy = true
+  scsi_hardware = "virtio-scsi-single"
+
+  stop_on_destroy     = true
+  reboot_after_update = false # what matters to a node makes it anew
 
   clone {
     vm_id        = each.value.template
@@ -64,6 +68,16 @@ resource "proxmox_virtual_environment_vm" "master" {
   agent {
     enabled = true
     timeout = "5m"
+  }
+
+  operating_system {
+    type = "l26"
+  }
+
+  serial_device {}
+
+  vga {
+    type = "serial0"
   }
 
   cpu {
@@ -93,6 +107,8 @@ resource "proxmox_virtual_environment_vm" "master" {
       datastore_id = var.hosts[each.value.host].pool
       interface    = "scsi0"
       size         = disk.value
+      discard      = "on"
+      iothread     = true
     }
   }
 
@@ -124,7 +140,10 @@ resource "proxmox_virtual_environment_vm" "worker" {
   on_boot     = true
   machine     = "q35" # the machine that has PCI Express
 
-  stop_on_destroy = true
+  scsi_hardware = "virtio-scsi-single"
+
+  stop_on_destroy     = true
+  reboot_after_update = false # what matters to a node makes it anew
 
   clone {
     vm_id        = each.value.template
@@ -136,6 +155,16 @@ resource "proxmox_virtual_environment_vm" "worker" {
   agent {
     enabled = true
     timeout = "5m"
+  }
+
+  operating_system {
+    type = "l26"
+  }
+
+  serial_device {}
+
+  vga {
+    type = "serial0"
   }
 
   cpu {
@@ -165,6 +194,8 @@ resource "proxmox_virtual_environment_vm" "worker" {
       datastore_id = var.hosts[each.value.host].pool
       interface    = "scsi0"
       size         = disk.value
+      discard      = "on"
+      iothread     = true
     }
   }
 

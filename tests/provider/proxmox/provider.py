@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ class Session:
 
     def __init__(self) -> None:
         self.api: Any = None
+        self.first = 100
 
     def configure(self, config: Values) -> None:
         address = re.fullmatch(r"https://([^:/]+):(\d+)/?", config["endpoint"])
@@ -31,16 +34,24 @@ class Session:
         if address is None or token is None:
             raise RefusedError("endpoint or api_token is not what it should be")
         user, name, secret = token.groups()
-        # requests takes the authorities of REQUESTS_CA_BUNDLE, as Go does those of SSL_CERT_FILE.
+        if config["random_vm_ids"]:
+            self.first = config["random_vm_id_start"]
         self.api = ProxmoxAPI(
             address[1],
             port=int(address[2]),
             user=user,
             token_name=name,
             token_value=secret,
-            verify_ssl=True,
+            # As Go does it; requests itself looks at other names.
+            verify_ssl=os.environ.get("SSL_CERT_FILE", True),
             timeout=30,
         )
+        self.api._store["session"].trust_env = False
+
+    def free_number(self) -> int:
+        """One that nobody has; the real provider takes any."""
+        taken = {one["vmid"] for one in self.api.cluster.resources.get(type="vm")}
+        return next(number for number in itertools.count(self.first) if number not in taken)
 
 
 class File(Resource):
@@ -77,6 +88,16 @@ class File(Resource):
 
     def delete(self, state: Values) -> None:
         finish(self.session.api, self._storage(state).content(state["id"]).delete())
+
+    def import_(self, identifier: str) -> Values:
+        node, _, volume = identifier.partition("/")
+        storage, _, path = volume.partition(":")
+        content, _, name = path.partition("/")
+        found = {"id": volume, "node_name": node, "datastore_id": storage}
+        found |= {"content_type": content, "file_name": name}
+        if self.read(found) is None:
+            raise RefusedError(f"{identifier} is not there")
+        return found
 
     def _storage(self, values: Values) -> Any:
         return self.session.api.nodes(values["node_name"]).storage(values["datastore_id"])
@@ -119,7 +140,7 @@ class Vm(Resource):
         more = {} if not clone["full"] else {"storage": clone["datastore_id"]}
         for _ in range(1 + 100 * (clone["retries"] or 1)):
             try:
-                number = int(self.session.api.cluster.nextid.get())
+                number = self.session.free_number()
                 asked = node.qemu(clone["vm_id"]).clone.post(
                     newid=number, name=values["name"], full=int(clone["full"]), **more
                 )
@@ -155,6 +176,13 @@ class Vm(Resource):
             "tags": sorted(str(config.get("tags", "")).split(";")),
             "started": vm.status.current.get()["status"] == "running",
         }
+
+    def import_(self, identifier: str) -> Values:
+        node, _, number = identifier.partition("/")
+        found = self.read({"id": number, "vm_id": int(number), "node_name": node})
+        if found is None:
+            raise RefusedError(f"{identifier} is not there")
+        return found
 
     def update(self, prior: Values, planned: Values) -> Values:
         values = prior | known(planned)

@@ -37,7 +37,7 @@ def completed(lab: Path, line: str) -> list[str]:
         ("plexctl replace --plex beta ", ["beta1", "master"]),
         ("plexctl -C .. up ", []),
         ("plexctl -C clusters/alpha use ", ["alpha", "beta"]),
-        ("plexctl bake k", ["kube"]),
+        ("plexctl bake k", ["kube", "kubevm"]),
         ("plexctl init --gitops --app me", ["metallb", "metrics-server"]),
     ],
 )

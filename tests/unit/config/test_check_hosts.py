@@ -143,12 +143,6 @@ TWO = {"local": HERE, "far": FAR}
             "(write `link: bridge`, and name its `bridge` in clusters/hosts.yaml)",
         ),
         (
-            {"pve": PVE},
-            {"networks": BRIDGE},
-            "plex.yaml type: type kube is a container, and on a Proxmox host nodes are VMs "
-            "(take a type whose base has `form: vm`, as kubevm)",
-        ),
-        (
             {"local": {}},
             {"networks": {"router": "10.0.8.1"}},
             "plex.yaml networks.router: goes with `link: bridge` (leave it out)",

@@ -15,6 +15,10 @@ from plexctl.workflow.results import (
     DepotResult,
     DepotRow,
     DestroyResult,
+    HostPreparedResult,
+    HostResult,
+    HostRow,
+    HostsResult,
     ImageRow,
     InitResult,
     KubeconfigResult,
@@ -22,6 +26,7 @@ from plexctl.workflow.results import (
     ListRow,
     NodeRow,
     PlanResult,
+    PreparedRow,
     PruneResult,
     StatusResult,
     UpResult,
@@ -37,12 +42,23 @@ CHANGE_KEYS = "action kind name host reason"
 NODE_KEYS = "name role type host address instance ready version note"
 
 KEYS = {
-    PlanResult("demo", ("kube",), (CHANGED,)): f"plex bake[] changes[{CHANGE_KEYS}]",
-    StatusResult("demo", True, "", "", (NODE,)): f"plex well api dns nodes[{NODE_KEYS}]",
+    PlanResult(
+        "demo", ("kube",), (CHANGED,), silent=("far",)
+    ): f"plex bake[] changes[{CHANGE_KEYS}] tofu silent[]",
+    StatusResult(
+        "demo", True, "", "", (NODE,), ("far",)
+    ): f"plex well api dns nodes[{NODE_KEYS}] silent[]",
     DestroyResult("demo", (CHANGED,), ("i",)): f"plex removed[{CHANGE_KEYS}] images[]",
     ListResult(
-        (ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),)
-    ): "plexes[plex current kubernetes nodes running network]",
+        (ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),), ("far",)
+    ): "plexes[plex current kubernetes nodes running network] silent[]",
+    HostsResult(
+        (HostRow("far", "incus", "https://10.0.0.7:8443", "answers", 1, 8, 1 << 30),)
+    ): "hosts[name kind where answer instances cpus memory]",
+    HostResult("far", True, "text"): "name changed text",
+    HostPreparedResult(
+        "far", True, (PreparedRow("pool", True, ("task",)),), ("note",), None, "text"
+    ): "name changed items[name changed tasks[]] notes[] url text",
     BakeResult(
         (ImageRow("kube", "local", "1.36.3", "plex-kube-0123", True),), ("old",)
     ): "images[type host kubernetes name changed] pruned[]",

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 
 import pytest
 from rich.console import Console
 
-from plexctl.model.events import Marked, Outcome, StepBegan, StepEnded, StepWentOn
+from plexctl.model.events import Intended, Marked, Outcome, StepBegan, StepEnded, StepWentOn
 from plexctl.render.live import Live
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -30,35 +38,72 @@ def shown(view: Live) -> list[str]:
     return [re.sub(r"^[⠀-⣿]|(?<= )\d+\.\d s ?", "", line).rstrip() for line in lines]
 
 
-def test_steps_with_their_share_and_nodes_with_their_marks(screen: io.StringIO) -> None:
+def intended(view: Live, action: str, *names: str) -> None:
+    view.show(Intended(0, {f"instance/local/{name}": f"{action}: why" for name in names}))
+
+
+def test_steps_with_their_share_and_nodes_with_what_they_do(screen: io.StringIO) -> None:
     view = live(screen)
+    intended(view, "create", "demo10", "demo1", "demo2")
     view.show(StepBegan(0, "instances", ""))
     view.show(StepWentOn(0, "instances", "pushing", 0.5))
     for node, what, at in (
-        ("demo1", "created", 0.4),
-        ("demo1", "pushed", 0.6),
-        ("demo10", "created", 1),
+        ("demo1", "creating", 0.4),
+        ("demo1", "created", 0.6),
+        ("demo2", "started", 1),
+        ("demo2", "pushed", 1),
     ):
         view.show(Marked(at, node, what))
     try:
         assert shown(view) == [
             " instances ━━━━━━━━━━━━━━━━ 50% pushing",
-            "  demo1  created pushed",
-            "  demo10 created",
+            "  > demo1  gets its files",
+            "  > demo2  boots",
+            "  · demo10 waits",
         ]
     finally:
         view.close()
 
 
-def test_more_nodes_than_lines_are_counted(screen: io.StringIO) -> None:
-    view = live(screen, height=24)
-    view.show(StepBegan(0, "instances", ""))
-    for number in range(64):
-        view.show(Marked(0, f"demo{number}", "created"))
-        if number < 5:
-            view.show(Marked(0, f"demo{number}", "ready"))
+def test_nodes_that_are_replaced_removed_done_or_left_as_they_are(screen: io.StringIO) -> None:
+    view = live(screen)
+    intended(view, "replace", "demo2", "demo3")
+    intended(view, "delete", "demo4", "demo5")
+    view.show(StepBegan(0, "nodes", ""))
+    for node, *marks in (
+        ("demo1", "registered", "ready"),
+        ("demo2", "leaving", "gone"),
+        ("demo3", "leaving", "gone", "creating", "started", "registered", "ready", "dns"),
+        ("demo4", "leaving"),
+        ("demo5", "leaving", "gone"),
+    ):
+        for what in marks:
+            view.show(Marked(7.4, node, what))
     try:
-        assert shown(view)[1:] == ["  64 nodes: 64 created, 5 ready"]
+        assert shown(view)[1:] == [
+            "  · demo2 waits",
+            "  ✓ demo3 Ready           at",
+            "  > demo4 is removed",
+            "  ✓ demo5 gone            at",
+        ]
+    finally:
+        view.close()
+
+
+def test_of_more_nodes_than_lines_those_under_way_are_shown(screen: io.StringIO) -> None:
+    view = live(screen, height=9)
+    intended(view, "create", *(f"demo{number}" for number in range(64)))
+    view.show(StepBegan(0, "instances", ""))
+    for number in range(20):
+        view.show(Marked(0, f"demo{number}", "ready" if number < 12 else "started"))
+    try:
+        assert shown(view)[1:] == [
+            *(f"  > demo{number} boots" for number in range(12, 18)),
+            "  and 58 more: 12 Ready, 2 boots, 44 waits",
+        ]
+        for number in range(64):
+            view.show(Marked(0, f"demo{number}", "ready"))
+        assert shown(view)[1:] == ["  64 nodes: 64 Ready"]
     finally:
         view.close()
 
@@ -85,3 +130,82 @@ def test_what_has_ended_stays_and_what_was_under_way_goes(screen: io.StringIO) -
     last = ESCAPES.sub("", screen.getvalue())
     assert "demo1 created at 1.2 s" in last
     assert "✓ instances: 1 created [x] 2.0 s" in last
+
+
+STORY = """
+import sys, time
+from plexctl.model.events import Intended, Marked, Noted, Outcome, StepBegan, StepEnded
+from plexctl.render.progress import progress
+
+names = [f"demo{n + 1}" for n in range(65)]
+with progress() as tell:
+    tell(Intended(0, {f"instance/local/{name}": "create: missing" for name in names}))
+    tell(StepBegan(0, "instances", ""))
+    for name in names:
+        tell(Marked(1.0, name, "creating"))
+    time.sleep(0.5)
+    tell(Noted(1.2, "a limit is low"))
+    tell(StepEnded(2.0, "instances", Outcome.CHANGED, "65 created", 2.0))
+print("the answer")
+"""
+
+
+class Screen:
+    """A terminal that knows the few things that are drawn with."""
+
+    def __init__(self) -> None:
+        self.rows, self.y, self.x, self.tallest = [""], 0, 0, 0
+
+    def feed(self, text: str) -> None:
+        for token in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]|[^\r\n\x1b]+", text):
+            match token:
+                case "\r":
+                    self.x = 0
+                case "\n":
+                    self.y += 1
+                    self.rows += [""] * (self.y + 1 - len(self.rows))
+                case "\x1b[1A":
+                    self.y -= 1
+                    assert self.y >= 0
+                case "\x1b[2K":
+                    self.rows[self.y] = ""
+                case _ if not token.startswith("\x1b"):
+                    row = self.rows[self.y]
+                    self.rows[self.y] = (
+                        f"{row[: self.x]:{self.x}}{token}{row[self.x + len(token) :]}"
+                    )
+                    self.x += len(token)
+            self.tallest = max(self.tallest, sum(map(bool, self.rows)))
+
+
+def test_on_a_terminal_pictures_fit_its_height_and_leave_nothing_behind() -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    told = bytearray()
+    with subprocess.Popen(
+        [sys.executable, "-c", STORY],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**environment, "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        with suppress(OSError):  # how a terminal says that its other end is closed
+            while part := os.read(ours, 65536):
+                told += part
+        answer, _ = process.communicate(timeout=60)
+    os.close(ours)
+    text, screen = told.decode(), Screen()
+    screen.feed(text)
+
+    assert answer == b"the answer\n"
+    assert "> demo7  is created" in ESCAPES.sub("", text)
+    assert "and 58 more: 58 is created" in ESCAPES.sub("", text)
+    assert "demo8 " not in text
+    assert screen.tallest == 9 + 1  # a picture, and the note above it
+    assert [row for row in screen.rows if row] == [
+        "note: a limit is low",
+        "✓ instances: 65 created 2.0 s",
+    ]
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor is back

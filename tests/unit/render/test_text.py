@@ -15,6 +15,8 @@ from plexctl.workflow.results import (
     DamagedRow,
     DestroyResult,
     ImageRow,
+    ListResult,
+    ListRow,
     NodeRow,
     PlanResult,
     StatusResult,
@@ -68,6 +70,10 @@ def test_plan_names_hosts_only_where_there_are_several() -> None:
 
 def test_plan_without_changes() -> None:
     assert text(PlanResult("demo", (), ())) == "demo: nothing to do"
+    silent = ("host far: Incus does not answer: timed out",)
+    assert text(PlanResult("demo", (), (), silent=silent)) == (
+        f"demo: nothing to do\n{silent[0]}; nothing is said of it"
+    )
 
 
 def test_up_ends_with_nodes_times_and_what_to_type_next() -> None:
@@ -116,6 +122,29 @@ def test_status_says_what_is_not_well() -> None:
         "  DNS: answers",
         "  not running: demo3",
         "  not Ready: demo2",
+    )
+
+
+def test_what_a_silent_host_leaves_unknown() -> None:
+    silent = ("host far: Incus does not answer: timed out",)
+    there = replace(node(2), instance="unknown", host="far")  # the cluster knows it
+    result = StatusResult("demo", False, "answers", "answers", (NODES[0], there), silent)
+    assert text(result) == lines(
+        "NODE   ROLE    STATUS  ADDRESS     VERSION  TYPE  HOST",
+        "demo1  master  Ready   10.64.3.11  v1.36.3  kube  local",
+        "demo2  worker  Ready   10.64.3.12  v1.36.3  kube  far",
+        "",
+        "demo: not well",
+        "  API: answers",
+        "  DNS: answers",
+        f"  {silent[0]}",
+    )
+    row = ListRow("demo", False, "1.36.3", 3, 1, "10.64.3.0/24")
+    assert text(ListResult((row,), silent)) == lines(
+        "PLEX  KUBERNETES  RUNNING  NETWORK",
+        "demo  1.36.3      1/3      10.64.3.0/24",
+        "",
+        silent[0],
     )
 
 

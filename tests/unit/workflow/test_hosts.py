@@ -19,6 +19,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, SeenInstance
 from plexctl.model.secret import Secret
 from plexctl.provision.engine import Engine
+from plexctl.render.text import text
 from plexctl.workflow import hosts
 from plexctl.workflow.context import Context
 from plexctl.workflow.converge import answering, tell_silent
@@ -105,7 +106,14 @@ def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
         1,
         "/var/lib/incus/unix.socket",
     )
-    assert far.answer == "host far: Incus does not answer timed out"
+    assert (far.answer, far.instances) == ("host far: Incus does not answer: timed out", None)
+    assert text(result) == (
+        "HOST   KIND   AT                          CPUS  MEMORY    INSTANCES\n"
+        "local  incus  /var/lib/incus/unix.socket  2     4.0 GiB   1\n"
+        "far    incus  https://10.0.0.7:8443       8     64.0 GiB  ?\n"
+        "\n"
+        "host far: Incus does not answer: timed out"
+    )
     assert (far.where, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
 
 
@@ -207,6 +215,23 @@ def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meet
     again = hosts.add_host(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
     assert not again.changed
     assert load_lab(ctx.lab.root, ctx.pins.versions()).hosts["third"].facts == meeting.facts
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "bridge", "said"),
+    [
+        ("Third_1", "10.0.0.8", None, "'Third_1' is not a name"),
+        ("third", "10.0.0.8", "a bridge", "'a bridge' is not the name of a network interface"),
+        ("third", "10.0.0.7", None, "https://10.0.0.7:8443 is host far already"),
+    ],
+)
+def test_what_would_make_the_file_wrong(
+    ctx: Context, meeting: Meeting, name: str, url: str, bridge: str | None, said: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        hosts.add_host(ctx, name, url, token=Secret(b"t"), bridge=bridge)
+    assert error.value.summary == said
+    assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
 
 
 def test_a_server_that_does_not_trust_the_lab(ctx: Context, meeting: Meeting) -> None:

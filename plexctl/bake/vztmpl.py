@@ -1,0 +1,108 @@
+"""A baked image of containers as what Proxmox VE makes containers of: an archive of their files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from plexctl.bake.bake import BakedImage
+from plexctl.clients.incus import Incus
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox_seen import archive_name
+from plexctl.errors import PlexError
+from plexctl.model.events import Reporter
+
+ROOT = "rootfs/"
+"""Where an Incus image has the files; what it has besides is for Incus alone."""
+
+QUICKLY = 1
+"""How hard to compress: it goes over the network once, and is unpacked for each node."""
+
+
+def carried_archive(
+    source: Incus, target: ProxmoxVE, image: BakedImage, lab: str, reporter: Reporter, work: Path
+) -> BakedImage:
+    """Have `image` of the host of `source` as a container's template on the host of `target`.
+
+    It is packed anew in `work`, piece by piece, and its name has the recipe's hash as the image's.
+    """
+    name = archive_name(lab, image.name)
+    for found in target.archives():
+        if image.name in found.names:
+            return BakedImage(image.name, found.fingerprint, changed=False)
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / name
+    with reporter.step(f"carry {image.name} to host {target.host.name}") as step:
+        try:
+            step.progress("pack it anew")
+            with source.exported(image.fingerprint) as content:
+                checksum = repack(content, file)
+            step.progress("upload it")
+            volume = target.upload_archive(file, checksum)
+        finally:
+            file.unlink(missing_ok=True)
+    return BakedImage(image.name, volume, changed=True)
+
+
+def repack(content: Iterator[bytes], file: Path) -> str:
+    """Write the files of an Incus image, which comes as one tar, as .tar.gz; SHA-256 of that.
+
+    Owners, modes, links, devices and extended attributes stay. PlexError if there are no files.
+    """
+    seen = False
+    with (
+        file.open("wb") as raw,
+        gzip.GzipFile(file.stem, "wb", QUICKLY, raw, mtime=0) as packed,
+        tarfile.open(fileobj=_Pieces(content), mode="r|*") as image,
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for member in image:
+            if not _in_root(member):
+                continue
+            archive.addfile(member, image.extractfile(member) if member.isreg() else None)
+            seen = True
+    if not seen:
+        raise PlexError("the image has no files below rootfs/, so no container can be made of it")
+    with file.open("rb") as whole:
+        return hashlib.file_digest(whole, "sha256").hexdigest()
+
+
+def _in_root(member: tarfile.TarInfo) -> bool:
+    """Whether a member is one of the files; its names are then as a container sees them."""
+    if not member.name.startswith(ROOT):
+        return False
+    member.name = f"./{member.name.removeprefix(ROOT)}"
+    if member.islnk():
+        member.linkname = f"./{member.linkname.removeprefix(ROOT)}"
+    # What is longer than the old format allows is written anew by its new name.
+    kept = {key: v for key, v in member.pax_headers.items() if key not in ("path", "linkpath")}
+    member.pax_headers = kept
+    return True
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file that is read once."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts, got = [self._left], len(self._left)
+        while size < 0 or got < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            parts.append(piece)
+            got += len(piece)
+        whole = b"".join(parts)
+        end = len(whole) if size < 0 else size
+        self._left = whole[end:]
+        return whole[:end]

@@ -1,0 +1,1 @@
+"""What happened: where the time of a run went, from its journal and from inside its nodes."""

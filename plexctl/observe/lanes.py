@@ -1,0 +1,136 @@
+"""How a timeline is drawn: phases of nodes, and nodes that share a lane where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from plexctl.observe.timeline import NodeLine, Timeline, in_order, median, natural
+
+
+class Phase(StrEnum):
+    """What a node does between two of its instants."""
+
+    REMOVED = "leaves"
+    MADE = "is made"
+    WAITS = "waits"
+    BOOTS = "boots"
+    JOINS = "registers"
+    SETTLES = "becomes Ready"
+
+
+ENDS = {
+    "gone": Phase.REMOVED,
+    "created": Phase.MADE,
+    "pushed": Phase.MADE,
+    "starting": Phase.WAITS,
+    "started": Phase.BOOTS,
+    "agent": Phase.BOOTS,
+    "init": Phase.BOOTS,
+    "booted": Phase.BOOTS,
+    "containerd": Phase.BOOTS,
+    "kubelet": Phase.BOOTS,
+    "registered": Phase.JOINS,
+    "ready": Phase.SETTLES,
+}
+"""The phase that an instant ends."""
+
+BEGINS = {"gone": "leaving", "created": "creating"}
+"""Instants that begin where nothing has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """`began` and `ended` are seconds since the run began."""
+
+    phase: Phase
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One node, or some that follow each other."""
+
+    label: str  # "demo1", "demo2-5"
+    nodes: tuple[NodeLine, ...]
+
+
+def bars(node: NodeLine, until: float | None = None) -> tuple[Bar, ...]:
+    """The phases of a node, each beginning where the one before it ends.
+
+    `until` is when a run ended that did not see the node through: the last phase goes up to there.
+    """
+    found: list[Bar] = []
+    begin: float | None = None
+    last = ""
+    for what, phase in ENDS.items():
+        at = node.at(what)
+        if at is None:
+            continue
+        if what in BEGINS:
+            begin = node.at(BEGINS[what])
+        _add(found, phase, begin, at)
+        begin, last = max(at, begin or 0.0), what
+    if until is not None and last not in ("", "gone", "ready"):
+        names = tuple(ENDS)
+        _add(found, ENDS[names[names.index(last) + 1]], begin, until)
+    return tuple(found)
+
+
+def _add(found: list[Bar], phase: Phase, begin: float | None, at: float) -> None:
+    if begin is None or at <= begin:
+        return
+    if found and found[-1].phase is phase and found[-1].ended == begin:
+        begin = found.pop().began
+    found.append(Bar(phase, begin, at))
+
+
+def lanes(line: Timeline, most: int) -> tuple[Lane, ...]:
+    """Nodes that the run touched: the master for itself, and so many to a lane that `most` do."""
+    nodes = line.touched
+    if len(nodes) <= most:
+        return tuple(Lane(node.name, (node,)) for node in nodes)
+    first = next((n for n, node in enumerate(nodes) if node.at("api") is not None), None)
+    alone = [] if first is None else [nodes[first]]
+    others = [node for n, node in enumerate(nodes) if n != first]
+    size = -(-len(others) // (most - len(alone)))
+    groups = [tuple(others[n : n + size]) for n in range(0, len(others), size)]
+    return (
+        *(Lane(node.name, (node,)) for node in alone),
+        *(Lane(label(group), group) for group in groups),
+    )
+
+
+def typical(lane: Lane) -> NodeLine:
+    """One node that stands for those of a lane: the median of each instant."""
+    return lane.nodes[0] if len(lane.nodes) == 1 else combined(lane.label, lane.nodes, median)
+
+
+def combined(
+    name: str, nodes: Sequence[NodeLine], pick: Callable[[Sequence[float]], float]
+) -> NodeLine:
+    """One node called `name` with what `pick` takes of each instant of `nodes`."""
+    times: dict[str, list[float]] = {}
+    for node in nodes:
+        for one in node.instants:
+            times.setdefault(one.what, []).append(one.at)
+    chosen = in_order({what: pick(found) for what, found in times.items()})
+    return NodeLine(name, nodes[0].host, nodes[0].action, chosen)
+
+
+def label(nodes: Sequence[NodeLine]) -> str:
+    """ "demo2-5", or the first and the last name."""
+    first, last = nodes[0].name, nodes[-1].name
+    if len(nodes) == 1:
+        return first
+    (stem, number), (other, end) = natural(first)[0], natural(last)[0]
+    return f"{stem}{number}-{end}" if stem == other and number else f"{first} … {last}"
+
+
+def ticks(end: float, most: int) -> tuple[float, ...]:
+    """Round numbers of seconds from 0 on, at most `most` of them, which `end` is not beyond."""
+    steps = (m * 10**e for e in range(-1, 5) for m in (1, 2, 5))
+    step = next(s for s in steps if end / s <= most - 1)
+    return tuple(round(n * step, 1) for n in range(int(end / step) + 1))

@@ -1,0 +1,56 @@
+"""Containers of Proxmox VE: what plexctl tells it of a node that is one."""
+
+from __future__ import annotations
+
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.model.observed import SeenImage
+from plexctl.plan.resources import Instance
+
+DISK = 12
+"""GiB of a node's disk where nothing is said: its images are unpacked on it."""
+
+BOOT_TAR = "/var/lib/plexctl/boot.tar"
+
+NODE = (
+    # What kubelet and containerd need, as on Incus hosts: the API takes none of it.
+    "lxc.apparmor.profile: unconfined",
+    "lxc.cap.drop:",
+    "lxc.cgroup2.devices.allow: a",
+    "lxc.mount.auto: proc:rw sys:rw cgroup:rw:force",
+    "lxc.mount.entry: /dev/kmsg dev/kmsg none bind,create=file 0 0",
+)
+
+
+def make_container(
+    server: ProxmoxVE, node: Instance, image: SeenImage, tags: dict[str, str]
+) -> int:
+    """A stopped container with all that a node needs but its tag that it is whole."""
+    vmid = server.create_container(
+        node.name, image.fingerprint, tags, container_options(node, server.host.pool)
+    )
+    if dict(node.config)["privileged"] == "yes":
+        server.set_raw(vmid, NODE)
+    server.give(vmid, BOOT_TAR, node.boot)
+    return vmid
+
+
+def container_options(node: Instance, pool: str) -> dict[str, object]:
+    """What the API is told. Without a size a node has all of its host."""
+    config = dict(node.config)
+    network = f"name=eth0,bridge={config['bridge']},hwaddr={config['mac']},type=veth"
+    if "vlan" in config:
+        network += f",tag={config['vlan']}"
+    size = -(-int(config["disk"]) >> 10) if "disk" in config else DISK
+    found: dict[str, object] = {
+        "rootfs": f"{pool}:{size}",
+        "net0": network,
+        # A node sets its name, its address and its resolver itself.
+        "ostype": "unmanaged",
+        "unprivileged": 0 if config["privileged"] == "yes" else 1,
+        "onboot": 1,
+        "swap": 0,
+        "memory": int(config["memory"]),
+    }
+    if "cores" in config:
+        found["cores"] = int(config["cores"])
+    return found

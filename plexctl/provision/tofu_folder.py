@@ -1,0 +1,129 @@
+"""The folder that OpenTofu works in: modules, variables, boot files and state of one plex."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plexctl.clients.tofu import STATE, Tofu
+from plexctl.errors import PlexError
+from plexctl.model.events import Reporter
+from plexctl.model.files import write_changed, write_private
+from plexctl.plan.resources import Instance
+from plexctl.provision.tfvars import boot_file
+
+VARIABLES = "terraform.tfvars.json"
+IMPORTS = "imports.tf.json"
+ROOT = "incus"
+"""The folder of the modules that is the root for a plex on Incus hosts."""
+
+MARK = "modules.sha256"
+STEPS_ASIDE = 180
+"""Seconds that an OpenTofu may still take whose plexctl was killed."""
+LOOK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class TofuFolder:
+    """All of it private: 0700. It may be removed at any time, as the hosts have what counts."""
+
+    path: Path
+    name: str = ROOT  # of the module that is the root, which is below it
+
+    @property
+    def root(self) -> Path:
+        return self.path / self.name
+
+    @property
+    def boot(self) -> Path:
+        return self.path / "boot"
+
+    def open(self) -> None:
+        """Have it there, for nobody else to read."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.chmod(0o700)
+        self.root.mkdir(exist_ok=True)
+
+    def write(self, modules: Path, variables: Mapping[str, Any], tofu: Tofu) -> None:
+        """Have modules, providers and variables there as they are to be."""
+        write_changed(self.root / VARIABLES, _json(variables), 0o600)
+        (self.root / IMPORTS).unlink(missing_ok=True)
+        mark = f"{_digest(modules)} {tofu.program} {self.name}\n"
+        marked = self.path / MARK
+        if marked.exists() and marked.read_text() == mark and tofu.has_providers():
+            return
+        marked.unlink(missing_ok=True)
+        for file in self.root.glob("*.tf"):
+            file.unlink()
+        shutil.rmtree(self.path / "modules", ignore_errors=True)
+        shutil.copytree(modules / "modules", self.path / "modules")
+        shutil.copytree(modules / self.name, self.root, dirs_exist_ok=True)
+        tofu.init()
+        write_private(marked, mark.encode())
+
+    def write_boot(self, instances: Iterable[Instance]) -> None:
+        """What nodes boot with. It holds keys: `drop_boot` when there are none to be made."""
+        self.boot.mkdir(exist_ok=True, mode=0o700)
+        for instance in instances:
+            write_private(boot_file(instance, self.boot), instance.boot)
+
+    def drop_boot(self) -> None:
+        shutil.rmtree(self.boot, ignore_errors=True)
+
+    def write_imports(self, blocks: list[dict[str, str]]) -> None:
+        write_changed(self.root / IMPORTS, _json({"import": blocks}), 0o600)
+
+    def drop_imports(self) -> None:
+        (self.root / IMPORTS).unlink(missing_ok=True)
+
+    def drop_state(self) -> None:
+        """Put a state aside that cannot be read."""
+        (self.root / STATE).replace(self.root / f"{STATE}.unreadable")
+
+    def wait_until_free(self, reporter: Reporter) -> bool:
+        """Until no OpenTofu is at work here: one may outlive the plexctl that started it.
+
+        Returns whether there was one; PlexError if it does not end.
+        """
+        if not self._held():
+            return False
+        with reporter.step("OpenTofu of a run that was killed ends"):
+            end = time.monotonic() + STEPS_ASIDE
+            while self._held():
+                if time.monotonic() > end:
+                    raise PlexError(
+                        f"another OpenTofu is still at work in {self.root}",
+                        hint="end it, and run this again",
+                    )
+                time.sleep(LOOK)
+        return True
+
+    def _held(self) -> bool:
+        """Whether another process has the lock on the state, as OpenTofu itself asks for it."""
+        try:
+            with (self.root / STATE).open("r+b") as state:
+                fcntl.lockf(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(one for one in folder.rglob("*") if one.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,204 @@
+"""Timelines as text that fits 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+
+from plexctl.observe.lanes import Phase, bars, combined, lanes, ticks, typical
+from plexctl.observe.timeline import Ending, NodeLine, Timeline, median
+from plexctl.render.lines import SIGNS, duration
+from plexctl.render.tables import count, table
+from plexctl.workflow.timeline import RunsResult
+
+WIDTH = 80
+TITLE = 44
+ROWS = 24
+"""Nodes that are shown one by one; more are summed up."""
+
+LAST = 3
+"""Of many nodes, those that were Ready last are shown."""
+
+COLUMNS = {
+    "GONE": "gone",
+    "CREATED": "created",
+    "PUSHED": "pushed",
+    "STARTED": "started",
+    "BOOTED": "booted",
+    "CONTAINERD": "containerd",
+    "KUBELET": "kubelet",
+    "REGISTERED": "registered",
+    "READY": "ready",
+}
+MILESTONES = {
+    "api": "the API answers",
+    "rbac": "the API has what kubeadm builds on",
+    "kubeadm": "kubeadm is done on the master",
+    "ready": "all nodes are Ready",
+    "dns": "DNS answers",
+    "apps": "the apps are there",
+}
+SHADES = {
+    Phase.REMOVED: "─",
+    Phase.MADE: "░",
+    Phase.WAITS: "·",
+    Phase.BOOTS: "▒",
+    Phase.JOINS: "▓",
+    Phase.SETTLES: "█",
+}
+
+
+def runs_text(result: RunsResult) -> str:
+    """One line for each run, the newest last."""
+    if not result.runs:
+        return "no run is recorded"
+    rows = [
+        (row.run, row.verb, row.plex, row.ending, duration(row.seconds), str(row.nodes or ""))
+        for row in result.runs
+    ]
+    return table(("RUN", "VERB", "PLEX", "", "TOOK", "NODES"), rows)
+
+
+def timeline_text(line: Timeline) -> str:
+    """Steps, milestones, a table of nodes and a chart of their phases."""
+    blocks = [head(line), _steps(line), _milestones(line), _nodes(line), _chart(line)]
+    if line.inside:
+        blocks.append(_containers(line))
+    elif line.touched:
+        blocks.append("What went on in the nodes: plexctl timeline --inside")
+    blocks.append("\n".join(f"note: {note}" for note in notes(line)))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def head(line: Timeline) -> str:
+    """Two lines: what it was and how it ended; its name and when it began."""
+    ended = f"failed after {line.seconds:.1f} s: {line.error}"
+    if line.ending is Ending.DONE:
+        ended = f"done after {line.seconds:.1f} s"
+    elif line.ending is Ending.OPEN:
+        ended = f"no end is recorded; the last is of {line.seconds:.1f} s"
+    loaded = f"; {duration(line.lived)} before that to load" if line.lived is not None else ""
+    when = f"{line.began[:10]} {line.began[11:19]} UTC"
+    return f"{line.verb} of {line.plex}: {ended}{loaded}\n{line.run}, began {when}"
+
+
+def notes(line: Timeline) -> tuple[str, ...]:
+    """What a reader should know of it."""
+    found = list(line.notes)
+    stayed = len(line.nodes) - len(line.touched)
+    if stayed and line.touched:
+        found.append(f"{count(stayed, 'node')} more: there before, and not touched")
+    if line.unreadable:
+        found.append(f"{count(line.unreadable, 'line')} of the journal cannot be read")
+    return tuple(found)
+
+
+def seconds(at: float | None) -> str:
+    """ "7.13"; empty for what did not happen."""
+    return "" if at is None else f"{at:.2f}"
+
+
+def _steps(line: Timeline) -> str:
+    if not line.steps:
+        return ""
+    end = max([line.seconds, *(step.ended or 0.0 for step in line.steps)])
+    width = min(TITLE, max(len(_title(step.title, step.text)) for step in line.steps))
+    room = WIDTH - width - 20
+    rows = [f"  {'STEP':{width}}      AT    TOOK"]
+    for step in line.steps:
+        ended = end if step.ended is None else step.ended
+        sign = SIGNS.get(step.outcome, "…")  # type: ignore[call-overload]  # its words are the keys
+        title = textwrap.shorten(_title(step.title, step.text), width, placeholder=" …")
+        bar = _bar([("━", step.began, ended)], end, room)
+        numbers = f"{seconds(step.began):>8}{seconds(ended - step.began):>8}"
+        rows.append(f"{sign} {title:{width}}{numbers}  {bar}".rstrip())
+    return "\n".join(rows)
+
+
+def _title(title: str, text: str) -> str:
+    return f"{title}: {text}" if text else title
+
+
+def _milestones(line: Timeline) -> str:
+    return "\n".join(f"{one.at:8.2f}  {MILESTONES[one.what]}" for one in line.milestones)
+
+
+def _nodes(line: Timeline) -> str:
+    nodes = line.touched
+    if not nodes:
+        return ""
+    rows = [(node.name, node) for node in nodes]
+    if len(nodes) > ROWS:
+        rows = _summed(nodes)
+    heads = [name for name, what in COLUMNS.items() if any(n.at(what) is not None for n in nodes)]
+    cells = [[name, *(seconds(node.at(COLUMNS[head])) for head in heads)] for name, node in rows]
+    widths = [max(map(len, column)) for column in zip(["NODE", *heads], *cells, strict=True)]
+    return "\n".join(
+        " ".join(f"{cell:{'<' if n == 0 else '>'}{widths[n]}}" for n, cell in enumerate(row))
+        for row in (["NODE", *heads], *cells)
+    )
+
+
+def _summed(nodes: Sequence[NodeLine]) -> list[tuple[str, NodeLine]]:
+    """The master, the first, middle and last time of all others, and those that came last."""
+    masters = [node for node in nodes if node.at("api") is not None]
+    others = [node for node in nodes if node not in masters]
+    late = sorted(others, key=lambda node: node.at("ready") or float("inf"))[-LAST:]
+    of: dict[str, Callable[[Sequence[float]], float]] = {
+        "first": min,
+        "median": median,
+        "last": max,
+    }
+    return [
+        *((node.name, node) for node in masters),
+        *((f"{name} of {len(others)}", combined(name, others, pick)) for name, pick in of.items()),
+        *((node.name, node) for node in late),
+    ]
+
+
+def _chart(line: Timeline) -> str:
+    shown = [(lane.label, typical(lane)) for lane in lanes(line, ROWS)]
+    until = None if line.ending is Ending.DONE else line.seconds
+    drawn = [(name, bars(node, until)) for name, node in shown]
+    end = max((bar.ended for _, found in drawn for bar in found), default=0.0)
+    if not end:
+        return ""
+    wide = max(len(name) for name, _ in drawn) + 1
+    room = WIDTH - wide - 1
+    rows = [f"{'':{wide}}{_axis(end, room)}"]
+    for name, found in drawn:
+        parts = [(SHADES[bar.phase], bar.began, bar.ended) for bar in found]
+        rows.append(f"{name:{wide}}{_bar(parts, end, room)}".rstrip())
+    used = set("".join(row[wide:] for row in rows[1:]))
+    rows.append("  ".join(f"{shade} {phase}" for phase, shade in SHADES.items() if shade in used))
+    return "\n".join(rows)
+
+
+def _axis(end: float, room: int) -> str:
+    text = ""
+    for tick in ticks(end, 8):
+        place = int(tick / end * (room - 1))
+        text = f"{text:{place}}{tick:g}" + (" s" if tick == 0 else "")
+    return text[:room]
+
+
+def _bar(parts: Sequence[tuple[str, float, float]], end: float, room: int) -> str:
+    """Parts as characters; each has at least one, unless a later one needs it."""
+    cells = [" "] * room
+    for shade, began, ended in parts:
+        first = min(int(began / end * room), room - 1) if end else 0
+        last = max(first + 1, round(ended / end * room)) if end else 1
+        cells[first:last] = [shade] * (min(last, room) - first)
+    return "".join(cells).rstrip()
+
+
+def _containers(line: Timeline) -> str:
+    """When the containers of each node began; of many nodes, those of the master."""
+    nodes = [node for node in line.touched if node.containers]
+    if len(nodes) > ROWS:
+        nodes = [node for node in nodes if node.at("api") is not None]
+    rows = []
+    for node in nodes:
+        told = ", ".join(f"{one.name} {one.at:.2f}" for one in node.containers)
+        rows += textwrap.wrap(f"{node.name}: {told}", WIDTH, subsequent_indent="  ")
+    return "\n".join(["containers began", *rows]) if rows else ""

@@ -1,0 +1,157 @@
+"""A server that has not answered once is not asked again, and says why."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plexctl.clients import incus_connection
+from plexctl.clients.incus import Incus
+from plexctl.clients.incus_connection import Credentials
+from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.model.hosts import Host, HostFacts, HostKind
+from tests.fake_pve.tls import self_signed
+
+from .tls_server import Server, deaf, serving
+
+OPERATION = "/1.0/operations/1"
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    pair = self_signed()
+    found = Credentials(tmp_path / "client.crt", tmp_path / "client.key")
+    found.certificate.write_text(pair.pem)
+    found.key.write_text(pair.key_pem)
+    return found
+
+
+@pytest.fixture
+def client(credentials: Credentials) -> Callable[[str, str], Incus]:
+    def of(url: str, certificate: str = "ab" * 32) -> Incus:
+        facts = HostFacts(2, True, 4, 8 << 30)
+        host = Host("far", HostKind.INCUS, "", "default", 4, url=url, facts=facts)
+        return Incus(replace(host, certificate=certificate), credentials)
+
+    return of
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incus_connection, "CONNECT", 0.2)
+    monkeypatch.setattr(incus_connection, "ANSWER", 0.3)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    found = Server(trusted=True)
+    found.answers["/1.0/images?recursion=1"] = (200, {"metadata": []})
+    with serving(found):
+        yield found
+
+
+def test_a_server_that_never_says_a_word(client: Callable[..., Incus]) -> None:
+    with deaf() as port:
+        far = client(f"https://127.0.0.1:{port}")
+        with pytest.raises(UnreachableHostError) as error:
+            far.read()
+    assert error.value.summary == f"host far: Incus at https://127.0.0.1:{port} does not answer"
+    assert error.value.details == ("read timed out",)
+    assert error.value.hint == "is the machine up? `plexctl host list` asks all hosts"
+    assert far.silence is error.value
+    assert far.facts().cpus == 4  # which nobody has to ask for
+
+    # The port is closed by now: a call would be refused, and say so.
+    with pytest.raises(UnreachableHostError) as again:
+        far.delete_network("plex-demo")
+    assert again.value is error.value
+
+
+def test_all_who_ask_at_once_hear_the_same(client: Callable[..., Incus]) -> None:
+    with deaf() as port, ThreadPoolExecutor(6) as pool:
+        far = client(f"https://127.0.0.1:{port}")
+        asked = [pool.submit(far.images) for _ in range(6)]
+        errors = {asking.exception() for asking in asked}
+    assert errors == {far.silence}
+
+
+def test_a_closed_port(client: Callable[..., Incus]) -> None:
+    with deaf() as port:
+        pass
+    with pytest.raises(UnreachableHostError) as error:
+        client(f"https://127.0.0.1:{port}").images()
+    assert error.value.details == ("connection refused",)
+
+
+def test_a_server_falls_silent_between_two_calls(
+    client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, waiting = client(server.url, server.fingerprint), threading.Event()
+    assert far.images() == ()
+    assert far.silence is None
+    monkeypatch.setattr(Server, "answer", lambda *_: waiting.wait(20) and (200, {}))
+
+    with pytest.raises(UnreachableHostError):
+        far.images()
+    waiting.set()
+
+    with pytest.raises(UnreachableHostError) as error:  # it would answer again
+        far.images()
+    assert error.value is far.silence
+
+
+def test_what_a_server_refuses_is_no_silence(client: Callable[..., Incus], server: Server) -> None:
+    far = client(server.url, server.fingerprint)
+    server.answers["/1.0/images?recursion=1"] = (500, {"type": "error", "error": "no disk"})
+
+    with pytest.raises(PlexError) as error:
+        far.images()
+
+    assert error.value.summary == "host far: the images cannot be read: no disk"
+    assert far.silence is None
+
+
+def test_a_server_with_another_certificate(client: Callable[..., Incus], server: Server) -> None:
+    with pytest.raises(UnreachableHostError) as error:
+        client(server.url).images()
+    assert error.value.summary == (
+        f"host far: {server.url} has another certificate than the one that is known"
+    )
+    assert f"plexctl host add far {server.url} --token" in str(error.value.hint)
+    assert server.asked == []
+
+
+def test_a_server_that_does_not_know_the_lab(client: Callable[..., Incus], server: Server) -> None:
+    server.trusted = False
+    with pytest.raises(UnreachableHostError) as error:
+        client(server.url, server.fingerprint).images()
+    assert error.value.summary == "host far does not know this lab"
+
+
+def test_a_wait_is_begun_anew_while_the_server_is_there(
+    client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation may take far longer than a server may be silent."""
+    monkeypatch.setattr(incus_connection, "LOOK", 1)
+    answers = iter(({"status_code": 103}, {"status_code": 103}, {"status_code": 200}))
+    plain = Server.answer
+
+    def answer(self: Server, method: str, path: str, body: Any) -> tuple[int, Any]:
+        if path.startswith(f"{OPERATION}/wait"):
+            self.asked.append((method, path, body))
+            return 200, {"metadata": next(answers)}
+        if method == "DELETE":
+            return 202, {"type": "async", "operation": OPERATION}
+        return plain(self, method, path, body)
+
+    monkeypatch.setattr(Server, "answer", answer)
+    client(server.url, server.fingerprint).delete_image("abc")
+
+    waits = [path for _, path, _ in server.asked if "/wait" in path]
+    assert waits == [f"{OPERATION}/wait?timeout=1"] * 3

@@ -1,0 +1,118 @@
+"""How a lab gets to be known to an Incus server, and to no other."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients.incus_connection import Credentials
+from plexctl.clients.incus_trust import introduce, known, read_token, shown_fingerprint
+from plexctl.clients.pinned import pinned_session
+from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.model.secret import Secret
+from tests.fake_pve.tls import self_signed
+
+from .tls_server import Server, serving
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server()) as found:
+        yield found
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    pair = self_signed()
+    found = Credentials(tmp_path / "client.crt", tmp_path / "client.key")
+    found.certificate.write_text(pair.pem)
+    found.key.write_text(pair.key_pem)
+    return found
+
+
+def token_of(server: Server, fingerprint: str | None = None) -> Secret:
+    """As `incus config trust add` prints it."""
+    content = {"client_name": "lab", "fingerprint": fingerprint or server.fingerprint.upper()}
+    return Secret(base64.b64encode(json.dumps(content).encode()) + b"\n")
+
+
+def test_a_token_makes_the_lab_known(server: Server, credentials: Credentials) -> None:
+    token = token_of(server)
+    server.secret = token.reveal_text().strip()
+    assert not known(server.url, server.fingerprint, credentials)
+
+    assert introduce(server.url, read_token(token), credentials) == server.fingerprint
+
+    assert known(server.url, server.fingerprint, credentials)
+    sent = [json.loads(body) for method, _, body in server.asked if method == "POST"]
+    assert sent == [{"type": "client", "trust_token": server.secret}]
+
+
+def test_who_is_known_shows_no_token(server: Server, credentials: Credentials) -> None:
+    server.trusted = True
+    assert introduce(server.url, read_token(token_of(server)), credentials) == server.fingerprint
+    assert {method for method, _, _ in server.asked} == {"GET"}
+
+
+def test_another_server_never_sees_the_token(server: Server, credentials: Credentials) -> None:
+    token = token_of(server, "ab" * 32)
+
+    with pytest.raises(PlexError) as error:
+        introduce(server.url, read_token(token), credentials)
+
+    assert error.value.summary == f"{server.url} is not the server that made the token"
+    assert error.value.details == (
+        f"it has the certificate {server.fingerprint}",
+        f"the token names {'ab' * 32}",
+    )
+    assert error.value.hint == "is it the right URL?"
+    assert server.asked == []
+
+
+def test_a_token_that_is_spent(server: Server, credentials: Credentials) -> None:
+    token = token_of(server)
+
+    with pytest.raises(PlexError) as error:
+        introduce(server.url, read_token(token), credentials)
+
+    assert error.value.summary == f"{server.url} refuses the token"
+    assert error.value.details == ("not authorized",)
+    assert "`incus config trust add plexctl` on the host prints one" in str(error.value.hint)
+    assert token.reveal_text().strip() not in repr(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sesame", "c2VzYW1l", base64.b64encode(b"[1]").decode(), "e30=", "ü"]
+)
+def test_what_is_no_token(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_token(Secret(text.encode()))
+    assert error.value.summary == "this is no trust token of Incus"
+    assert error.value.exit_code is ExitCode.USAGE
+    assert error.value.__suppress_context__  # the token is in what the library raised
+
+
+def test_only_the_pinned_certificate_is_taken(server: Server, credentials: Credentials) -> None:
+    assert shown_fingerprint(server.url) == server.fingerprint
+    with pinned_session(server.url, server.fingerprint) as session:
+        assert session.get(f"{server.url}/1.0", timeout=5).status_code == 200
+    with pytest.raises(PlexError, match="does not answer"):
+        known(server.url, "ab" * 32, credentials)
+
+
+@pytest.mark.parametrize("answer", [b"<html>", {"metadata": {}}, {}])
+def test_what_is_no_incus(server: Server, credentials: Credentials, answer: object) -> None:
+    server.answers["/1.0"] = (200, answer)
+    with pytest.raises(PlexError, match=f"{server.url} is no Incus server"):
+        known(server.url, server.fingerprint, credentials)
+
+
+def test_nobody_is_there(credentials: Credentials) -> None:
+    with serving(Server()) as gone:
+        token = read_token(token_of(gone))
+    with pytest.raises(PlexError, match=f"{gone.url} does not answer"):
+        introduce(gone.url, token, credentials)

@@ -1,0 +1,93 @@
+"""A program that is given time to end, and what it has started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients import process
+
+GENTLE = """
+import signal, sys
+def end(*_):
+    print("asked", file=open(sys.argv[1], "a"))
+    sys.exit(0)
+signal.signal(signal.SIGINT, end)
+print("ready", flush=True)
+signal.pause()
+"""
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=-3)
+print(child.pid, flush=True)
+if len(sys.argv) > 2:
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(600)
+"""
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop(_: str) -> None:
+    raise StoppedError
+
+
+def gone(number: int) -> bool:
+    """Whether a process has ended, at the latest in a moment."""
+    for _ in range(500):
+        try:
+            state = Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_it_is_interrupted_once_and_may_finish(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    with pytest.raises(StoppedError):
+        process.stream((sys.executable, "-c", GENTLE, told), stop, patience=60)
+
+    assert told.read_text() == "asked\n"
+
+
+def test_what_does_not_end_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    started: list[int] = []
+
+    def stop_later(line: str) -> None:
+        started.append(int(line))
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        process.stream((sys.executable, "-c", STUBBORN, tmp_path), stop_later, patience=0.2)
+
+    assert gone(started[0])
+
+
+def test_what_a_killed_program_started_goes_too(tmp_path: Path) -> None:
+    started: list[str] = []
+    code = process.stream(
+        (sys.executable, "-c", STUBBORN, tmp_path, "die"), started.append, patience=60
+    )
+
+    assert code == -signal.SIGKILL
+    assert gone(int(started[0]))
+
+
+def test_ctrl_c_of_a_terminal_does_not_reach_it() -> None:
+    groups: list[str] = []
+    shown = "import os; print(os.getpgid(0), os.getpid())"
+    process.stream((sys.executable, "-c", shown), groups.append, patience=60)
+
+    group, number = groups[0].split()
+    assert group == number != str(os.getpgid(0))

@@ -1,0 +1,50 @@
+"""Limits of a host's kernel: what so many nodes need, and how it is said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from plexctl.model.limits import SYSCTLS, shortages
+
+MACHINE = Path(__file__).parents[3] / "bin" / "lib" / "machine.sh"
+
+
+def test_limits_that_suffice_are_not_told() -> None:
+    assert shortages(SYSCTLS, {}, 129, 0) == ()
+
+
+def test_each_limit_is_named_with_what_is_needed_and_what_lifts_it() -> None:
+    values = {
+        "fs.inotify.max_user_instances": 128,
+        "kernel.keys.maxkeys": 200,
+        "net.ipv4.neigh.default.gc_thresh3": 1024,
+        "kernel.pid_max": 4096,
+    }
+    found = shortages(values, {"kernel.keys.maxkeys": 100, "kernel.pid_max": 1000}, 62, 3)
+
+    assert [str(one) for one in found] == [
+        "fs.inotify.max_user_instances is 128, and 65 nodes need about 1400:"
+        " sysctl -w fs.inotify.max_user_instances=8192",
+        "kernel.keys.maxkeys is 200, and 65 nodes need about 1030:"
+        " sysctl -w kernel.keys.maxkeys=20000",
+        "kernel.pid_max is 4096, and 65 nodes need about 10300: sysctl -w kernel.pid_max=16384",
+        "net.ipv4.neigh.default.gc_thresh3 is 1024, and 65 nodes need about 4225: sysctl -w"
+        " net.ipv4.neigh.default.gc_thresh1=8192 net.ipv4.neigh.default.gc_thresh2=16384"
+        " net.ipv4.neigh.default.gc_thresh3=32768",
+    ]
+
+
+def test_what_lifts_a_limit_is_always_enough() -> None:
+    values = dict.fromkeys(("kernel.threads-max", "net.ipv4.neigh.default.gc_thresh3"), 1)
+    for nodes in (11, 129, 400):
+        for one in shortages(values, {"kernel.threads-max": 500}, nodes, 0):
+            assert one.settings[one.name] >= one.needed
+
+
+def test_quickstart_sets_no_other_values() -> None:
+    block = MACHINE.read_text().partition("LEAST=(\n")[2].partition("\n)")[0]
+    least = dict(re.findall(r"^  ([\w.-]+)=(\d+)", block, re.MULTILINE))
+
+    assert least
+    assert {name: int(value) for name, value in least.items()}.items() <= SYSCTLS.items()

@@ -1,0 +1,168 @@
+"""Containers on a Proxmox host: by its API, and over SSH what that does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.errors import PlexError
+from plexctl.model.secret import Secret
+from plexctl.model.types import Form
+from plexctl.plan.resources import Instance, Owner, settings
+from plexctl.provision.direct import DirectEngine
+from plexctl.provision.engine import Action, Wishes
+from tests.fake_node import Node, install
+from tests.fake_pve import FakePve, Guest
+from tests.proxmox import SECRETS, client_of
+
+from .test_direct import Silent
+
+OWNER = Owner("lab1", "demo")
+IMAGE = "plex-kube-0123456789ab"
+VOLUME = f"local:vztmpl/plexctl-lab1-{IMAGE}.tar.gz"
+BOOT = b"keys of the node"
+
+
+@pytest.fixture
+def pve() -> Iterator[FakePve]:
+    with FakePve(task_seconds=0.01) as fake:
+        fake.add_volume(VOLUME, b"archive")
+        yield fake
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    node = install(tmp_path)
+    monkeypatch.setenv("PATH", node.path)
+    return node
+
+
+@pytest.fixture
+def server(pve: FakePve, node: Node) -> ProxmoxVE:
+    plain = client_of(pve)
+    host = replace(plain.host, ssh="root@pve1.test:2222")
+    return ProxmoxVE(host, Secret(SECRETS[pve.port].encode()), patience=30, reach=5)
+
+
+def container(number: int, **more: str) -> Instance:
+    config = {
+        "memory": "2048",
+        "mac": f"10:66:6a:00:00:0{number}",
+        "bridge": "vmbr0",
+        "privileged": "yes",
+        **more,
+    }
+    parent = None if number == 1 else "instance/pve1/demo1"
+    return Instance(
+        f"demo{number}", "pve1", OWNER, Form.CONTAINER, IMAGE, "", settings(config), (), BOOT,
+        parent=parent,
+    )  # fmt: skip
+
+
+WANTED = (container(1, vlan="7", disk="5000", cores="3"), container(2))
+
+
+def apply(server: ProxmoxVE, wanted: tuple[Instance, ...] = WANTED) -> list[tuple[Action, str]]:
+    engine = DirectEngine({"pve1": server})
+    states = engine.read(["pve1"])
+    changes = engine.diff(wanted, states, Wishes(OWNER))
+    engine.apply(wanted, changes, states, "run1", Silent(), lambda _: None)
+    return [(change.action, change.name) for change in changes]
+
+
+def guests(pve: FakePve) -> dict[str, Guest]:
+    return {guest.name: guest for guest in pve.vms.values()}
+
+
+def test_containers_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
+    pve: FakePve, server: ProxmoxVE
+) -> None:
+    made = apply(server)
+    first = guests(pve)["demo1"]
+
+    assert made == [(Action.CREATE, "demo1"), (Action.CREATE, "demo2")]
+    assert apply(server) == []
+    assert all(guest.kind == "lxc" and guest.running for guest in guests(pve).values())
+    assert "bridge=vmbr0,hwaddr=10:66:6a:00:00:01" in first.config["net0"]
+    assert first.config["net0"].endswith("tag=7")
+    assert "size=5G" in first.config["rootfs"]
+    assert (first.config["cores"], first.config["memory"]) == (3, 2048)
+    assert (first.config["ostype"], first.config["unprivileged"]) == ("unmanaged", 0)
+    assert first.tags == ["plex-demo", "plexctl"]
+
+
+def test_a_node_has_its_files_and_what_kubelet_needs_before_it_starts(
+    pve: FakePve, server: ProxmoxVE, node: Node
+) -> None:
+    seen: list[tuple[bytes, int]] = []
+
+    def look(guest: Guest) -> None:
+        boot = node.file(guest.vmid, "/var/lib/plexctl/boot.tar")
+        seen.append((boot.read_bytes(), boot.stat().st_mode & 0o777))
+
+    pve.on_start = look
+    apply(server)
+    raw = node.config(guests(pve)["demo2"].vmid)
+
+    assert seen == [(BOOT, 0o600)] * 2
+    assert "lxc.apparmor.profile: unconfined\n" in raw
+    assert "lxc.mount.auto: proc:rw sys:rw cgroup:rw:force\n" in raw
+    assert node.mounted() == []
+
+
+def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxVE, node: Node) -> None:
+    apply(server)
+
+    assert {tuple(options[-3:]) for options, _, _ in node.calls()} == {
+        ("-p", "2222", "root@pve1.test")
+    }
+    assert BOOT.decode() not in str(node.calls())
+    assert len(BOOT) in [fed for _, _, fed in node.calls()]
+
+
+def test_one_that_was_left_half_made_is_made_anew(
+    pve: FakePve, server: ProxmoxVE, node: Node
+) -> None:
+    node.refuse()
+    with pytest.raises(PlexError, match="ssh") as caught:
+        apply(server, WANTED[:1])
+    half = guests(pve)["demo1"]
+    node.accept()
+
+    assert "without a password" in str(caught.value.hint)
+    assert apply(server, WANTED[:1]) == [(Action.REPLACE, "demo1")]
+    assert guests(pve)["demo1"] is not half
+
+
+def test_one_that_is_not_wanted_goes(pve: FakePve, server: ProxmoxVE) -> None:
+    apply(server)
+
+    assert apply(server, WANTED[:1]) == [(Action.DELETE, "demo2")]
+    assert set(guests(pve)) == {"demo1"}
+    assert not [volume for volume in pve.storages["local-lvm"].volumes if "disk-1" in volume]
+
+
+def test_programs_run_in_a_container(server: ProxmoxVE) -> None:
+    apply(server)
+    done = server.execute("demo1", ("echo", "it's", "$HOME"))
+
+    assert (done.code, done.stdout) == (7, "echo it's $HOME\n")
+
+
+def test_a_template_that_is_missing_is_named(pve: FakePve, server: ProxmoxVE) -> None:
+    server.delete_image(VOLUME)
+
+    with pytest.raises(PlexError, match=f"no template {IMAGE}"):
+        apply(server, WANTED[:1])
+
+
+def test_archives_are_images_and_others_are_left_out(pve: FakePve, server: ProxmoxVE) -> None:
+    pve.add_volume("local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst", b"x")
+    (image,) = server.read().images
+
+    assert (image.fingerprint, image.names) == (VOLUME, (IMAGE,))
+    assert image.properties["plexctl.lab"] == "lab1"

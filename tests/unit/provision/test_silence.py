@@ -1,0 +1,176 @@
+"""A host that does not answer: what is on it is left alone, and the others go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from plexctl.clients.incus import Incus
+from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.model.hosts import Host, HostKind
+from plexctl.model.observed import HostState, SeenImage, silences
+from plexctl.plan.resources import Resource
+from plexctl.provision.dag import Task, run_tasks
+from plexctl.provision.diff import diff
+from plexctl.provision.direct import DirectEngine
+from plexctl.provision.engine import Wishes
+
+from .test_diff import NETWORK, OWNER, PROFILE, WISHES, instance, seen, state
+from .test_direct import RecordingIncus, Silent
+
+SILENCE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
+FAR_NETWORK = replace(NETWORK, host="far")
+FAR_PROFILE = replace(PROFILE, host="far", needs=(FAR_NETWORK.key,))
+FAR = replace(instance(2), host="far", needs=("profile/far/plex-demo-kube",))
+WANTED: tuple[Resource, ...] = (
+    NETWORK,
+    PROFILE,
+    instance(1),
+    FAR_NETWORK,
+    FAR_PROFILE,
+    FAR,
+    instance(3),
+)
+
+
+def half_silent(*there: int) -> dict[str, HostState]:
+    """Host local has these nodes; far does not answer."""
+    local = state(*(seen(instance(number)) for number in there))
+    return {**local, "far": HostState.silent("far", SILENCE)}
+
+
+def told(found: dict[str, HostState], wishes: Wishes = WISHES) -> list[tuple[str, str]]:
+    return [(change.action.value, change.name) for change in diff(WANTED, found, wishes)]
+
+
+def test_nothing_is_said_of_a_silent_host() -> None:
+    assert told(half_silent(1, 3)) == []
+    assert told(half_silent(1)) == [("create", "demo3")]
+    wishes = Wishes(OWNER, replace=frozenset({FAR.key, instance(3).key}))
+    assert told(half_silent(1, 3), wishes) == [("replace", "demo3")]
+    assert [c.host for c in diff((), half_silent(1), WISHES)] == ["local"] * 3
+
+
+def test_workers_of_a_silent_master_stay_as_they_are() -> None:
+    master = replace(instance(1), host="far")
+    worker = replace(instance(3), parent=master.key)
+    found = {**state(seen(worker)), "far": HostState.silent("far", SILENCE)}
+
+    assert diff((NETWORK, PROFILE, master, worker), found, WISHES) == ()
+
+
+def test_what_states_say_of_silence() -> None:
+    assert silences(half_silent(1).values()) == ("host far: Incus does not answer: timed out",)
+    assert silences(state().values()) == ()
+
+
+@dataclass
+class Falling(RecordingIncus):
+    """A host that falls silent at one of the calls that are asked of it."""
+
+    at: str = ""
+    silence: UnreachableHostError | None = None
+    reading: HostState | None = None
+
+    def read(self) -> HostState:
+        if self.silence:
+            raise self.silence
+        assert self.reading
+        return self.reading
+
+    def __getattr__(self, call: str) -> Callable[..., None]:
+        record = cast(Callable[..., None], super().__getattr__(call))
+
+        def asked(name: str, *arguments: Any, **more: Any) -> None:
+            if call == self.at:
+                self.silence = SILENCE
+            if self.silence:
+                raise self.silence
+            record(name, *arguments, **more)
+
+        return asked
+
+
+def falling(name: str, at: str = "") -> Falling:
+    image = SeenImage("abc", ("plex-kube-0123456789ab",), {}, 1)
+    host = Host(name, HostKind.INCUS, "/none", "default", 3)
+    return Falling(host, at=at, reading=HostState(name, {}, {}, {}, (image,)))
+
+
+@pytest.mark.parametrize("at", ["put_network", "create", "push", "start"])
+def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
+    local, far = falling("local"), falling("far", at)
+    engine = DirectEngine({"local": cast(Incus, local), "far": cast(Incus, far)})
+    states = engine.read(("local", "far"))
+    changes = engine.diff(WANTED, states, WISHES)
+
+    with pytest.raises(UnreachableHostError) as error:
+        engine.apply(WANTED, changes, states, "run9", Silent(), lambda _: None)
+
+    assert error.value is SILENCE
+    assert [name for call, name in local.calls if call == "start"] == ["demo1", "demo3"]
+    assert at not in {call for call, _ in far.calls}
+
+
+def test_reading_goes_on_without_a_silent_host() -> None:
+    local, far = falling("local"), falling("far")
+    far.silence = SILENCE
+    engine = DirectEngine({"local": cast(Incus, local), "far": cast(Incus, far)})
+
+    states = engine.read(("local", "far", "local"))
+
+    assert states["local"].silence is None
+    assert states["far"] == HostState.silent("far", SILENCE)
+    with pytest.raises(UnreachableHostError) as error:  # where there is no other
+        engine.read(("far",))
+    assert error.value is SILENCE
+
+
+def test_hosts_are_read_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=5)
+
+    @dataclass
+    class Meeting(Falling):
+        def read(self) -> HostState:
+            both.wait()
+            return HostState(self.host.name, {}, {}, {}, ())
+
+    found = {n: Meeting(Host(n, HostKind.INCUS, "", "default", 1)) for n in ("a", "b")}
+    assert set(DirectEngine(cast(Any, found)).read(("a", "b"))) == {"a", "b"}
+
+
+def fail(error: PlexError) -> None:
+    raise error
+
+
+OTHER = UnreachableHostError("host near: Incus does not answer", hint="is it up?")
+
+
+def failures(*errors: PlexError) -> PlexError:
+    tasks = [Task(str(number), partial(fail, one)) for number, one in enumerate(errors)]
+    with pytest.raises(PlexError) as raised:
+        run_tasks(tasks, {"": 4})
+    return raised.value
+
+
+def test_one_silence_is_told_once_however_much_it_stopped() -> None:
+    assert failures(SILENCE, SILENCE, SILENCE) is SILENCE
+
+
+def test_two_silences_are_a_silence() -> None:
+    told = failures(SILENCE, OTHER)
+    assert isinstance(told, UnreachableHostError)
+    assert told.summary == "2 hosts do not answer"
+    assert set(told.details) == {SILENCE.summary, "timed out", OTHER.summary}
+    assert told.hint == "is it up?"
+
+
+def test_a_failure_beside_a_silence_is_a_failure() -> None:
+    told = failures(SILENCE, PlexError("no disk"))
+    assert not isinstance(told, UnreachableHostError)
+    assert told.summary == "2 things failed"

@@ -1,0 +1,127 @@
+"""Timelines as people see them, held against files that a person has looked at.
+
+Write those anew on purpose only: GOLDEN=write pytest tests/unit/render/test_timeline.py
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from plexctl.observe.nodes import from_json, with_inside
+from plexctl.observe.timeline import Timeline, timeline
+from plexctl.render.timeline_html import html_text
+from plexctl.render.timeline_svg import MOST, svg_text
+from plexctl.render.timeline_text import runs_text, timeline_text
+from plexctl.workflow.timeline import RunRow, RunsResult
+from tests.journals import journal
+
+GOLDEN = Path(__file__).parent / "golden"
+RECORDED = Path(__file__).parent.parent / "observe" / "recorded"
+RUN = "20261121T154855.542315-up-tline"
+BIG = "20261121T100000.000000-up-big"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def recorded() -> Timeline:
+    line = timeline(RUN, (RECORDED / f"{RUN}.jsonl").read_text().splitlines())
+    return with_inside(line, from_json((RECORDED / f"{RUN}.nodes.json").read_text()))
+
+
+def big(workers: int) -> Timeline:
+    return timeline(BIG, journal(workers))
+
+
+def hold(name: str, text: str) -> None:
+    file = GOLDEN / name
+    if os.environ.get("GOLDEN") == "write":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def test_text() -> None:
+    hold("timeline.txt", timeline_text(recorded()) + "\n")
+
+
+def test_text_of_many_nodes() -> None:
+    hold("timeline-64.txt", timeline_text(big(64)) + "\n")
+
+
+def test_svg() -> None:
+    hold("timeline.svg", svg_text(recorded()))
+
+
+def test_html() -> None:
+    hold("timeline.html", html_text(recorded()))
+
+
+@pytest.mark.parametrize("workers", [2, 64, 128])
+def test_text_fits_80_columns(workers: int) -> None:
+    for line in (big(workers), recorded()):
+        assert max(map(len, timeline_text(line).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("workers", [2, 64, 128])
+def test_every_node_is_drawn_and_labels_do_not_overlap(workers: int) -> None:
+    picture = ET.fromstring(svg_text(big(workers)))
+    told = " ".join(title.text or "" for title in picture.iter(f"{SVG}title"))
+    places = sorted(
+        float(one.attrib["y"]) for one in picture.iter(f"{SVG}text") if one.get("class") == "label"
+    )
+
+    assert {f"big{n + 1}" for n in range(workers + 1)} <= set(re.findall(r"big\d+", told))
+    assert len(places) <= MOST + 1
+    assert all(after - before >= 11 for before, after in itertools.pairwise(places))
+
+
+def test_pictures_and_pages_need_nothing_from_elsewhere() -> None:
+    svg, page = svg_text(recorded()), html_text(recorded())
+
+    for text in (svg, page):
+        assert not re.search(r"\b(src|href|url|@import|script)\b", text)
+        assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
+        assert "prefers-color-scheme:dark" in text
+
+
+def test_what_a_step_or_an_error_says_is_no_markup() -> None:
+    lines = [
+        '{"event": "StepBegan", "at": 0, "title": "bake <b>&\\"x", "expect": ""}',
+        '{"event": "Noted", "at": 1, "text": "<script>"}',
+        '{"event": "Failed", "at": 2, "text": "</title><i>{bottom}"}',
+    ]
+    line = timeline(BIG, lines)
+
+    ET.fromstring(svg_text(line))
+    seen: list[str] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: seen.append(tag)  # type: ignore[method-assign]
+    parser.feed(html_text(line))
+    assert not {"b", "i", "script"} & set(seen)
+    assert "failed after 2.0 s: </title><i>{bottom}" in timeline_text(line)
+
+
+def test_a_run_with_nothing_in_it_can_be_shown() -> None:
+    line = timeline(BIG, [])
+
+    assert timeline_text(line).startswith("up of big: no end is recorded")
+    ET.fromstring(svg_text(line))
+    assert "</html>" in html_text(line)
+
+
+def test_runs_are_listed() -> None:
+    row = RunRow(RUN, "2026-11-21T15:48:55+00:00", "up", "tline", "done", 15.5, 3)
+    push = RunRow("20261121T100000.5-push-x", "", "push", "x", "failed", 0.31, 0)
+
+    assert runs_text(RunsResult((push, row))).splitlines() == [
+        "RUN                              VERB  PLEX           TOOK   NODES",
+        "20261121T100000.5-push-x         push  x      failed  0.3 s",
+        "20261121T154855.542315-up-tline  up    tline  done    16 s   3",
+    ]
+    assert runs_text(RunsResult(())) == "no run is recorded"

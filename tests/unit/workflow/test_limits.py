@@ -1,0 +1,105 @@
+"""Which hosts are looked at before many nodes are made, and what their kernels say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plexctl.model.hosts import Host, HostKind
+from plexctl.model.observed import HostState, SeenInstance
+from plexctl.model.types import Form
+from plexctl.plan.resources import Instance, Owner
+from plexctl.provision.engine import Action, Change
+from plexctl.workflow.limits import limit_notes, read_limits
+
+HOST = Host("local", HostKind.INCUS, "/run/incus", "default", 4)
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    files = {
+        "sys/fs/inotify/max_user_instances": "128",
+        "sys/fs/inotify/max_user_watches": "524288",
+        "sys/fs/file-max": "9223372036854775807",
+        "sys/fs/file-nr": "3217\t0\t9223372036854775807",
+        "sys/kernel/pid_max": "32768",
+        "sys/kernel/keys/root_maxkeys": "1000000",
+        "loadavg": "1.85 4.72 4.34 1/605 28436",
+        "key-users": "    0:    46 45/45 40/1000000 1526/25000000\n 1000: 1 1/1 1/200 9/20000",
+    }
+    for name, content in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content + "\n")
+    return tmp_path
+
+
+def creations(number: int, form: Form = Form.CONTAINER) -> list[Change]:
+    return [
+        Change(Action.CREATE, "local", "instance", f"a{n}", "missing", instance(f"a{n}", form))
+        for n in range(number)
+    ]
+
+
+def instance(name: str, form: Form) -> Instance:
+    return Instance(
+        host="local",
+        name=name,
+        owner=Owner("lab", "a"),
+        image="plex-kube-1",
+        profile="plex-a",
+        config=(),
+        devices=(),
+        boot=b"",
+        form=form,
+    )
+
+
+def state(*running: str) -> dict[str, HostState]:
+    seen = {name: SeenInstance(name, "Running", {}, True, "", "") for name in running}
+    return {"local": HostState("local", seen, {}, {}, ())}
+
+
+def test_what_the_kernel_tells_is_read(proc: Path) -> None:
+    values, used = read_limits(proc)
+
+    assert values["fs.inotify.max_user_instances"] == 128
+    assert values["kernel.keys.root_maxkeys"] == 1000000
+    assert "kernel.keys.maxkeys" not in values
+    assert "net.netfilter.nf_conntrack_max" not in values  # its module is not loaded
+    assert used == {
+        "fs.file-max": 3217,
+        "kernel.pid_max": 605,
+        "kernel.threads-max": 605,
+        "kernel.keys.root_maxkeys": 40,
+        "kernel.keys.root_maxbytes": 1526,
+    }
+
+
+def test_root_of_a_machine_in_a_machine_has_a_users_quota(proc: Path) -> None:
+    (proc / "key-users").write_text("0: 46 45/45 40/200 1526/20000\n")
+    notes = list(limit_notes({"local": HOST}, creations(20), state(), proc))
+
+    assert any("kernel.keys.maxkeys is 200, and 20 nodes need about 340" in n for n in notes)
+
+
+def test_few_nodes_other_machines_and_virtual_machines_are_not_looked_at(proc: Path) -> None:
+    there = {"local": HOST}
+
+    assert list(limit_notes(there, creations(10), state(), proc)) == []
+    assert list(limit_notes(there, creations(20, Form.VM), state(), proc)) == []
+    away = replace(HOST, url="https://10.0.0.7:8443")
+    assert list(limit_notes({"local": away}, creations(20), state(), proc)) == []
+    assert list(limit_notes(there, creations(20), state(), proc / "nothing")) == []
+
+
+def test_nodes_that_run_already_are_counted_and_those_to_be_replaced_once(proc: Path) -> None:
+    there = state("a1", "a2", "b1", "b2", "b3")
+    (note,) = limit_notes({"local": HOST}, creations(20), there, proc)
+
+    assert note == (
+        "host local: fs.inotify.max_user_instances is 128, and 23 nodes need about 560:"
+        " sysctl -w fs.inotify.max_user_instances=8192"
+    )

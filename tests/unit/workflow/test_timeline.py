@@ -1,0 +1,109 @@
+"""Finding runs, and whose nodes may be asked about them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from plexctl.clients.incus import Incus
+from plexctl.errors import UsageError
+from plexctl.model.observed import HostState, SeenInstance
+from plexctl.observe.nodes import Inside, to_json
+from plexctl.observe.timeline import timeline
+from plexctl.workflow.run import KEPT, inside_file, start
+from plexctl.workflow.timeline import find_run, list_runs, living, read_run
+from tests.journals import journal
+
+UP, SCALE, OTHER = (
+    "20261121T100000.000000-up-big",
+    "20261121T110000.000000-scale-big",
+    "20261121T120000.000000-up-other",
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    (tmp_path / "runs").mkdir()
+    for run in (UP, SCALE, OTHER):
+        (tmp_path / "runs" / f"{run}.jsonl").write_text("\n".join(journal(2)))
+    (tmp_path / "runs" / "notes.jsonl").write_text("what a user has put there")
+    return tmp_path
+
+
+def test_the_last_run_is_meant_or_that_of_the_current_plex(state: Path) -> None:
+    assert find_run(state).stem == OTHER
+    assert find_run(state, plex="big").stem == SCALE
+    (state / "current").write_text("big\n")
+    assert find_run(state).stem == SCALE
+
+
+def test_a_run_is_found_by_a_part_of_its_name_that_no_other_has(state: Path) -> None:
+    assert find_run(state, "scale").stem == SCALE
+    assert find_run(state, UP).stem == UP
+    assert find_run(state, "-up-", "big").stem == UP
+    with pytest.raises(UsageError, match="2 runs have 'up'") as many:
+        find_run(state, "up")
+    assert many.value.details == (UP, OTHER)
+    with pytest.raises(UsageError, match="no runs have 'bake'"):
+        find_run(state, "bake")
+    with pytest.raises(UsageError, match="no run on none is recorded"):
+        find_run(state, plex="none")
+
+
+def test_runs_are_listed_with_how_they_ended(state: Path) -> None:
+    (state / "runs" / f"{OTHER}.jsonl").write_text('{"event": "StepBe')
+    rows = list_runs(state).runs
+
+    assert [(row.run, row.ending, row.nodes) for row in rows] == [
+        (UP, "done", 3),
+        (SCALE, "done", 3),
+        (OTHER, "not ended", 0),
+    ]
+    assert [row.run for row in list_runs(state, "big").runs] == [UP, SCALE]
+
+
+def test_what_nodes_have_told_is_read_with_the_journal_and_damage_is_no_error(state: Path) -> None:
+    run = find_run(state, UP)
+    assert not read_run(run).inside
+    inside_file(run).write_text(to_json({"big2": Inside({"booted": 1.7})}))
+    assert read_run(run).nodes[1].at("booted") == 1.7
+    for broken in ("{", "[]", '{"big2": {}}', '{"big2": 3}'):
+        inside_file(run).write_text(broken)
+        assert not read_run(run).inside
+
+
+def test_only_nodes_that_the_run_made_and_that_run_are_asked() -> None:
+    def seen(name: str, run: str, status: str = "Running") -> SeenInstance:
+        return SeenInstance(name, status, {"run": run}, True, "", "")
+
+    found = (
+        seen("big1", UP),
+        seen("big2", "20270101T000000.0-replace-big"),
+        seen("big3", UP, "Stopped"),
+        seen("foreign", UP),
+    )
+    state = HostState("local", {one.name: one for one in found}, {}, {}, ())
+    host = cast(Incus, object())
+
+    assert living(timeline(UP, journal(2)), {"local": host}, {"local": state}) == {"big1": host}
+
+
+def test_a_journal_begins_with_the_time_and_old_answers_go_with_old_journals(
+    tmp_path: Path,
+) -> None:
+    with start(tmp_path, "up", "demo", lambda _: None) as run:
+        first = json.loads((tmp_path / "runs" / f"{run.id}.jsonl").read_text().splitlines()[0])
+    assert first["event"] == "Began"
+    assert timeline(run.id, [json.dumps(first)]).began == first["time"]
+
+    old = tmp_path / "runs" / "20200101T000000.000000-up-demo.jsonl"
+    for n in range(KEPT):
+        old.with_name(f"20200101T0000{n:02}.000000-up-demo.jsonl").write_text("")
+    inside_file(old).write_text("{}")
+    with start(tmp_path, "up", "demo", lambda _: None):
+        pass
+    assert not old.exists()
+    assert not inside_file(old).exists()
