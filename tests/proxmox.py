@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from plexctl.clients.proxmox import ProxmoxVE
-from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve
 
 TOKEN = "plexctl@pve!lab"
 TEMPLATE = "plex-kube-0123456789ab"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "proxmox.md"
+
+
+def documented_privileges() -> list[str]:
+    """What users are told to give the token."""
+    return re.findall(r'role add \S+ --privs "([^"]+)"', DOCUMENT.read_text())[0].split()
 
 
 def host_of(pve: FakePve, *, parallel: int = 4, **more: Any) -> Host:
@@ -44,6 +54,12 @@ def client_of(
 
 
 SECRETS: dict[int, str] = {}
+
+
+def with_login(server: ProxmoxVE, ssh: str) -> ProxmoxVE:
+    """The same client, but one that is told how to log in to the node."""
+    secret = SECRETS[int(str(server.host.url).rpartition(":")[2])]
+    return ProxmoxVE(replace(server.host, ssh=ssh), Secret(secret.encode()), patience=30, reach=5)
 
 
 def with_template(server: ProxmoxVE, name: str = TEMPLATE, lab: str = "lab1") -> str:

@@ -10,7 +10,7 @@ from plexctl.cli.host_prepare import NameArgument, prepare
 from plexctl.cli.options import Json, Quiet, Verbose, Yes
 from plexctl.cli.session import answer, confirm, end, hidden, lab
 from plexctl.errors import ExitCode, UsageError
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 
 host = typer.Typer(no_args_is_help=True, help="Keep the machines that run nodes.")
 
@@ -44,7 +44,9 @@ def add(
     kind: Annotated[HostKind, typer.Option(help="What runs the nodes.")] = HostKind.INCUS,
     pool: Annotated[
         str | None,
-        typer.Option(help="Its storage for instances; default: default, on Proxmox local-lvm."),
+        typer.Option(
+            help="Its storage for instances; default: as it is, or default, on Proxmox local-lvm."
+        ),
     ] = None,
     token_id: Annotated[
         str | None, typer.Option(help="Proxmox: name of the API token, as in plexctl@pve!lab.")
@@ -75,6 +77,7 @@ def add(
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import hosts
 
+        hosts.check_words(name, bridge, token_id)
         certificate = None
         if secret is None or kind is HostKind.PROXMOX:
             url, certificate = hosts.fingerprint_of(url, kind)
@@ -87,11 +90,11 @@ def add(
                 url,
                 token=secret,
                 certificate=certificate,
-                pool=pool or "default",
+                pool=pool,
                 bridge=bridge,
             )
         else:
-            from plexctl.workflow.host_proxmox import POOL, add_proxmox
+            from plexctl.workflow.host_proxmox import add_proxmox
 
             result = add_proxmox(
                 ctx,
@@ -101,8 +104,8 @@ def add(
                 secret=secret,
                 certificate=certificate,
                 node=node,
-                pool=pool or POOL,
-                bridge=bridge or "vmbr0",
+                pool=pool,
+                bridge=bridge or (None if name in ctx.lab.hosts else "vmbr0"),
             )
     answer(result, json)
 

@@ -10,7 +10,7 @@ import typer
 from plexctl.cli.options import Json, Quiet, Verbose, Yes
 from plexctl.cli.session import answer, confirm, lab
 from plexctl.errors import UsageError
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="What hosts.yaml and plex files call it.")
@@ -34,14 +34,20 @@ def prepare(
     accept_new: Annotated[
         bool, typer.Option("--accept-new", help="Trust the first SSH host key that is seen.")
     ] = False,
-    kind: Annotated[HostKind, typer.Option(help="What runs the nodes.")] = HostKind.INCUS,
+    kind: Annotated[
+        HostKind | None,
+        typer.Option(help="What runs the nodes; default: as hosts.yaml says, or incus."),
+    ] = None,
     https: Annotated[
         str, typer.Option(help="Where Incus answers, as in :8443; default: as it is, or :8443.")
     ] = "",
     repository: Annotated[
         str, typer.Option(help="Where Incus comes from: auto, distribution, backports, zabbly.")
     ] = "auto",
-    pool: Annotated[str, typer.Option(help="Storage pool of Incus.")] = "default",
+    pool: Annotated[
+        str | None,
+        typer.Option(help="Storage pool of Incus; default: as hosts.yaml says, or default."),
+    ] = None,
     driver: Annotated[
         str, typer.Option(help="Its driver; default: btrfs where that works, else dir.")
     ] = "",
@@ -82,11 +88,18 @@ def prepare(
         bool, typer.Option("--new-token", help="Make a token also where there has been one.")
     ] = False,
     storage: Annotated[
-        str, typer.Option(help="Proxmox: storage for images and disks of configuration.")
-    ] = "local",
+        str | None,
+        typer.Option(
+            help="Proxmox: storage for images and disks of configuration; default: as hosts.yaml "
+            "says, or local."
+        ),
+    ] = None,
     disks: Annotated[
-        str, typer.Option(help="Proxmox: storage for nodes' disks; default: the same.")
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Proxmox: storage for nodes' disks; default: as hosts.yaml says, or the same."
+        ),
+    ] = None,
     node: Annotated[
         str | None, typer.Option(help="Proxmox: its name in the cluster; default: NAME.")
     ] = None,
@@ -110,6 +123,8 @@ def prepare(
             ProxmoxRequest,
         )
 
+        there = ctx.lab.hosts.get(name)
+        kind = kind or (there.kind if there else HostKind.INCUS)
         if (uplink or bridge_address) and bridge is None:
             raise UsageError("which bridge is that of?", hint="--bridge br0")
         reach = host_ready.reach(
@@ -122,7 +137,9 @@ def prepare(
             kind,
             https=https,
             repository=repository,
-            pool=None if no_pool else PoolRequest(pool, driver, source, size),
+            pool=None
+            if no_pool
+            else PoolRequest(pool or (there.pool if there else "default"), driver, source, size),
             bridge=BridgeRequest(bridge, uplink, bridge_address) if bridge else None,
             pci=_named(pci or ()),
             iommu=iommu,
@@ -131,7 +148,10 @@ def prepare(
             virtual_machines=vms,
             client=None if no_token or ours else host_ready.client_name(ctx, kind),
             new_token=new_token,
-            proxmox=ProxmoxRequest(storage=storage, disks=disks),
+            proxmox=ProxmoxRequest(
+                storage=storage or (there.proxmox.iso if there and there.proxmox else "local"),
+                disks=disks or (there.pool if there and there.proxmox else ""),
+            ),
         )
         confirm(host_ready.intention(request), yes)
         result = host_ready.prepare_host(ctx, request, node=node)

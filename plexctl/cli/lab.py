@@ -70,7 +70,7 @@ def use(
     """Choose the plex that is meant where none is named."""
     with lab(context, quiet=True) as ctx:
         from plexctl.workflow.context import use_plex
-        from plexctl.workflow.results import UseResult
+        from plexctl.workflow.results.lab import UseResult
 
         result = UseResult(use_plex(ctx, plex).name)
     answer(result, json)

@@ -9,7 +9,7 @@ import typer
 from plexctl.cli.options import Json, NoDrain, NoWait, PlexArgument, Quiet, Verbose, Yes
 from plexctl.cli.session import answer, answer_up, confirm, end, lab, say
 from plexctl.errors import ExitCode
-from plexctl.model.plex import ProvisionEngine
+from plexctl.model.kinds import ProvisionEngine
 
 
 def plan(

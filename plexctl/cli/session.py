@@ -13,10 +13,11 @@ import typer
 from plexctl.errors import ExitCode, PlexError, UsageError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from plexctl.model.secret import Secret
-    from plexctl.render.text import Result
     from plexctl.workflow.context import Context
-    from plexctl.workflow.results import UpResult
+    from plexctl.workflow.results.plex import UpResult
 
 
 def directory(context: typer.Context) -> Path:
@@ -33,7 +34,7 @@ def lab(context: typer.Context, *, quiet: bool = False, verbose: bool = False) -
 
     root = find_lab(directory(context))
     with progress(quiet=quiet, verbose=verbose) as listener:
-        yield open_lab(root, cache=cache(), listener=listener, ask=_passphrase())
+        yield open_lab(root, cache=cache(), listener=listener, ask=passphrase())
 
 
 def cache() -> Path:
@@ -43,7 +44,7 @@ def cache() -> Path:
     return user_cache_path("plexctl")
 
 
-def answer(result: Result, as_json: bool) -> None:
+def answer(result: DataclassInstance, as_json: bool) -> None:
     """Print what a command answers: nothing else goes to standard output."""
     from plexctl.render.json import json_text
     from plexctl.render.text import text
@@ -101,7 +102,7 @@ def hidden(prompt: str) -> Secret:
     return ask() if ask else Secret(sys.stdin.buffer.readline().strip())
 
 
-def _passphrase() -> Callable[[], Secret] | None:
+def passphrase() -> Callable[[], Secret] | None:
     """How to ask for the seed's passphrase; None where no one can be asked."""
     return _asking("Passphrase of this lab's seed: ")
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plexctl.cli.complete import plex_names, run_names
 from plexctl.cli.options import Json
-from plexctl.cli.session import directory, lab, say
+from plexctl.cli.session import cache, directory, lab, say
 from plexctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from plexctl.observe.timeline import Timeline
 
 
 def timeline(
@@ -30,9 +34,14 @@ def timeline(
     ] = None,
     all_runs: Annotated[bool, typer.Option("--list", help="List the runs.")] = False,
     inside: Annotated[
-        bool,
-        typer.Option("--inside", help="Ask the nodes what went on in them; it is kept."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--inside/--recorded",
+            help="Ask the nodes anew what went on in them, or never; default: once, if they are"
+            " there.",
+            show_default=False,
+        ),
+    ] = None,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into this file.")
     ] = None,
@@ -43,12 +52,13 @@ def timeline(
 ) -> None:
     """Show where the time of a run went, per step and node.
 
-    Of the current plex, or of all of the lab. Without --inside the hosts are not asked.
+    Of the last run on the current plex, or in the lab. What only the nodes know is asked of them
+    when a run is first looked at, and kept.
     """
     from plexctl.config.load import find_lab
     from plexctl.render.json import json_text
     from plexctl.render.timeline_text import runs_text, timeline_text
-    from plexctl.workflow.timeline import ask_nodes, find_run, list_runs, read_run
+    from plexctl.workflow.timeline import find_run, list_runs, read_run, unasked
 
     state = find_lab(directory(context)) / ".plexctl"
     if all_runs:
@@ -58,11 +68,9 @@ def timeline(
         say(json_text(runs) if json else runs_text(runs))
         return
     journal = find_run(state, run, plex)
-    if inside:
-        with lab(context, quiet=True) as ctx:
-            found = ask_nodes(ctx, journal)
-    else:
-        found = read_run(journal)
+    found = read_run(journal)
+    if inside or (inside is None and unasked(journal, found)):
+        found = _asked(context, journal, found, must=bool(inside))
     if svg:
         from plexctl.render.timeline_svg import svg_text
 
@@ -73,6 +81,23 @@ def timeline(
         _write(html, html_text(found))
     if json or not (svg or html):
         say(json_text(found) if json else timeline_text(found))
+
+
+def _asked(context: typer.Context, journal: Path, found: Timeline, *, must: bool) -> Timeline:
+    """With what its nodes tell; unless they `must`, as it was found if they cannot be asked."""
+    from plexctl.config.load import find_lab
+    from plexctl.errors import PlexError
+    from plexctl.workflow.context import open_lab
+    from plexctl.workflow.timeline import ask_nodes
+
+    if must:
+        with lab(context, quiet=True) as ctx:
+            return ask_nodes(ctx, journal)
+    try:  # nobody is asked for a passphrase just for this
+        ctx = open_lab(find_lab(directory(context)), cache=cache(), listener=lambda event: None)
+        return ask_nodes(ctx, journal)
+    except PlexError as error:
+        return replace(found, notes=(*found.notes, f"{error.summary} what went on in it"))
 
 
 def _write(file: Path, content: str) -> None:

@@ -104,8 +104,10 @@ class Connection:
 
     def _unreachable(self, error: Exception) -> UnreachableHostError:
         """From now on nobody waits for the server again."""
-        name, where, reason = self.host.name, self.host.url or self.host.socket, str(error)
-        if "Fingerprints did not match" in reason:
+        from plexctl.clients.pinned import reason
+
+        name, where = self.host.name, self.host.url or self.host.socket
+        if "Fingerprints did not match" in str(error):
             silence = UnreachableHostError(
                 f"host {name}: {where} has another certificate than the one that is known",
                 hint=f"if it was made anew: `plexctl host add {name} {where} --token`",
@@ -113,7 +115,7 @@ class Connection:
         else:
             silence = UnreachableHostError(
                 f"host {name}: Incus at {where} does not answer",
-                details=(_short(reason),),
+                details=(reason(error),),
                 hint=ASK_ALL if self.host.url else START_IT,
             )
         self._silence = self._silence or silence
@@ -196,14 +198,6 @@ class Connection:
         if "context deadline exceeded" in reason:
             reason = "not finished in time"
         return PlexError(f"host {self.host.name}: {summary}: {reason}")
-
-
-def _short(reason: str) -> str:
-    """What the library says of a connection without its own objects' names."""
-    for known in ("Read timed out", "Connection refused", "timed out", "No route to host"):
-        if known in reason:
-            return known.lower()
-    return reason
 
 
 def _reason(error: Any) -> str:

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import requests
 
 from plexctl.clients.incus_connection import Credentials
-from plexctl.clients.pinned import CONNECT, fingerprint, pinned_session, server_certificate
+from plexctl.clients.pinned import (
+    CONNECT,
+    fingerprint,
+    pinned_session,
+    reason,
+    server_certificate,
+)
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.secret import Secret
 
@@ -62,7 +68,7 @@ def introduce(url: str, token: Token, credentials: Credentials) -> str:
         try:
             answer = session.post(f"{url}/1.0/certificates", json=body, timeout=(CONNECT, ANSWER))
         except requests.RequestException as error:
-            raise PlexError(f"{url} does not answer", details=(type(error).__name__,)) from None
+            raise PlexError(f"{url} does not answer", details=(reason(error),)) from None
     if answer.status_code >= 400:
         raise PlexError(
             f"{url} refuses the token",
@@ -79,7 +85,7 @@ def known(url: str, certificate: str, credentials: Credentials) -> bool:
         try:
             answer = session.get(f"{url}/1.0", timeout=(CONNECT, ANSWER))
         except requests.RequestException as error:
-            raise PlexError(f"{url} does not answer", details=(str(error),)) from error
+            raise PlexError(f"{url} does not answer", details=(reason(error),)) from error
     try:
         return bool(answer.json()["metadata"]["auth"] == "trusted")
     except (ValueError, KeyError, TypeError) as error:

@@ -16,6 +16,22 @@ from plexctl.errors import PlexError
 CONNECT = 10
 """Seconds in which a server must show its certificate."""
 
+REASONS = {
+    "Fingerprints did not match": "it has another certificate",
+    "Read timed out": "read timed out",
+    "Connection refused": "connection refused",
+    "No route to host": "no route to host",
+    "Network is unreachable": "network is unreachable",
+    "Connection reset": "connection reset",
+    "Name or service not known": "nobody knows that name",
+    "No address associated": "nobody knows that name",
+    "failure in name resolution": "nobody knows that name",
+    "WRONG_VERSION_NUMBER": "it does not speak HTTPS",
+    "RECORD_LAYER_FAILURE": "it does not speak HTTPS",
+    "timed out": "timed out",
+}
+"""Words in what libraries raise, and what they come to. The first that fits counts."""
+
 
 class _Pinned(HTTPAdapter):
     """Connections on which only the certificate with this fingerprint is taken."""
@@ -63,7 +79,7 @@ def server_certificate(url: str) -> bytes:
         ):
             certificate = wrapped.getpeercert(binary_form=True)
     except OSError as error:
-        raise PlexError(f"{url} does not answer", details=(str(error),)) from error
+        raise PlexError(f"{url} does not answer", details=(reason(error),)) from error
     if not certificate:
         raise PlexError(f"{url} shows no certificate")
     return certificate
@@ -72,3 +88,9 @@ def server_certificate(url: str) -> bytes:
 def fingerprint(certificate: bytes) -> str:
     """SHA-256 of a certificate in DER: 64 hex digits."""
     return sha256(certificate).hexdigest()
+
+
+def reason(error: Exception) -> str:
+    """Why there is no connection, without the names of a library's own objects."""
+    said = str(error)
+    return next((words for known, words in REASONS.items() if known in said), said)

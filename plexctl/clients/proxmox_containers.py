@@ -19,7 +19,8 @@ LOGIN = re.compile(r"(?P<user>[^@]+)@(?P<address>[^:]+)(:(?P<port>\d+))?")
 SETTLE = 60.0
 """Seconds that what is done over SSH may take."""
 
-# `pct push` takes running containers only, and a node has its files before it starts.
+# `pct push` takes running containers only, and a node has its files before it starts. Root of an
+# unprivileged container is another user out here: the one who has its files.
 GIVE = """\
 set -eu
 pct mount {vmid} >/dev/null
@@ -28,6 +29,7 @@ trap 'exit 1' HUP INT TERM
 umask 077
 mkdir -p {root}{folder}
 cat >{root}{file}
+chown --reference={root} {root}{folder} {root}{file}
 """
 
 # A stopped container has one section; what is there of a run that was interrupted goes.

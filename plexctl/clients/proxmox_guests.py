@@ -42,7 +42,7 @@ class ProxmoxGuests(ProxmoxConnection):
     def facts(self) -> HostFacts:
         """What was written down of it, or else what it answers; nothing is known of a silent one.
 
-        Nodes are VMs: only the processors and the memory are of any matter.
+        The kernel of Proxmox VE is known: it has control groups v2, and lets containers do all.
         """
         if self.host.facts is not None:
             return self.host.facts

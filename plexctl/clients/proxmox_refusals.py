@@ -68,12 +68,13 @@ def _denied(host: Host, what: str, reason: str) -> PlexError:
             f"{cannot(host, what)}: {reason}",
             hint=f"docs/proxmox.md lists the privileges that the token {token} needs",
         )
-    path, privilege = found["path"], found["privilege"]
+    path, privilege, user = found["path"], found["privilege"], token.partition("!")[0]
     return PlexError(
         f"{cannot(host, what)}: the token {token} lacks {privilege} on {path}",
         details=(reason,),
-        hint=f"`pveum acl modify {path} --tokens '{token}' --roles ROLE`, with a role that has "
-        f"{privilege}; docs/proxmox.md lists all that are needed",
+        hint=f"`pveum acl modify {path} --users {user} --roles ROLE`, with a role that has "
+        f"{privilege}; with `--tokens '{token}'` as well if the token has rights of its own; "
+        "docs/proxmox.md lists all that are needed",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -191,7 +192,8 @@ class Tofu:
             for name, value in options.items()
             if value not in ([], None)
         }
-        builder = Terraform(working_dir=str(self.folder), terraform_bin_path=str(self.program))
+        # It reads the state of its folder at once, and fails at one that is broken: it gets none.
+        builder = Terraform(working_dir=os.devnull, terraform_bin_path=str(self.program))
         return [str(word) for word in builder.generate_cmd_string(verb, *words, **flags)]
 
 

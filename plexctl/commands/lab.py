@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(directory: Path, *, quiet: bool = True, verbose: bool = False) -> Iterator[Context]:
     """The lab around `directory` with its seed and hosts; progress is shown until it ends."""
-    from plexctl.cli.session import _passphrase, cache
+    from plexctl.cli.session import cache, passphrase
     from plexctl.config.load import find_lab
     from plexctl.render.progress import progress
     from plexctl.workflow.context import open_lab
 
     root = find_lab(directory)
     with progress(quiet=quiet, verbose=verbose) as listener:
-        yield open_lab(root, cache=cache(), listener=listener, ask=_passphrase())
+        yield open_lab(root, cache=cache(), listener=listener, ask=passphrase())
 
 
 def files(directory: Path) -> Lab:

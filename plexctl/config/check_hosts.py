@@ -11,8 +11,8 @@ from plexctl.config.fields import BaseFields, PlexFields
 from plexctl.config.host_fields import HostFields
 from plexctl.config.source import Where
 from plexctl.config.words import did_you_mean
-from plexctl.model.hosts import HostKind
-from plexctl.model.plex import Link, ProvisionEngine, Spread
+from plexctl.model.kinds import HostKind, ProvisionEngine
+from plexctl.model.plex import Link, Spread
 from plexctl.model.types import BaseSource, Form
 
 MOST_HOSTS = 9
@@ -43,7 +43,7 @@ def check_hosts(drafts: Drafts) -> None:
 
 
 def _lacking(host: HostFields) -> Iterator[tuple[str, str, str]]:
-    written = "`plexctl host add` finds it out and writes it"
+    written = "take the host out: `plexctl host add` then writes all of it"
     if host.url and not host.certificate:
         yield "certificate", "is missing: it says which server is the right one", written
     if host.kind is HostKind.PROXMOX:

@@ -11,7 +11,8 @@ from plexctl.config import kubernetes, values
 from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
 from plexctl.config.words import Fault
 from plexctl.model.gitops import Engine, SourceKind
-from plexctl.model.plex import JsonText, Link, ProvisionEngine, Spread, Taint
+from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.plex import JsonText, Link, Spread, Taint
 from plexctl.model.types import BaseSource, Form, Size
 
 NO_SETTINGS = JsonText("{}")

@@ -10,7 +10,8 @@ from ipaddress import IPv4Address, IPv4Network
 from plexctl.config import values
 from plexctl.config.shape import MapOf, Record, Scalar, choice, entry, flag, needed, whole
 from plexctl.config.words import Fault
-from plexctl.model.hosts import HostFacts, HostKind
+from plexctl.model.hosts import HostFacts
+from plexctl.model.kinds import HostKind
 from plexctl.model.registry import UPSTREAMS
 
 

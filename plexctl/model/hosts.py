@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from ipaddress import IPv4Address
 
-
-class HostKind(StrEnum):
-    INCUS = "incus"
-    PROXMOX = "proxmox"
+from plexctl.model.kinds import HostKind
 
 
 @dataclass(frozen=True, slots=True)

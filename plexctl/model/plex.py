@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NewType
 
 from plexctl.model.gitops import Gitops
+from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.types import NodeType, Size
 
 JsonText = NewType("JsonText", str)
@@ -98,13 +99,6 @@ class Spread(StrEnum):
 
     EVEN = "even"
     CAPACITY = "capacity"
-
-
-class ProvisionEngine(StrEnum):
-    """What makes a plex's objects on the hosts."""
-
-    DIRECT = "direct"  # plexctl itself
-    TOFU = "tofu"  # OpenTofu or Terraform
 
 
 @dataclass(frozen=True, slots=True)

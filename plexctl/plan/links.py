@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.plan.profile import NIC
 from plexctl.plan.resources import Network, Owner, settings

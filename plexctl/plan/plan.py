@@ -9,7 +9,8 @@ from plexctl.keys.lab import LabKeys
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
-from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.registry import Registry

@@ -12,7 +12,7 @@ from plexctl.clients.incus import Incus
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.types import Form
 from plexctl.plan.resources import (

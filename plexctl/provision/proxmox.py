@@ -11,12 +11,12 @@ from plexctl.clients.proxmox_seen import IMAGE, WHOLE
 from plexctl.errors import PlexError
 from plexctl.model.condition import wait
 from plexctl.model.events import Reporter
-from plexctl.model.observed import HostState
+from plexctl.model.observed import HostState, SeenImage
 from plexctl.model.types import Form
 from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
 from plexctl.plan.resources import Instance, Owner, Resource, resource_hash
 from plexctl.provision.engine import Action, Change
-from plexctl.provision.proxmox_lxc import make_container
+from plexctl.provision.proxmox_lxc import container_options, furnish
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,7 @@ class ProxmoxMaker:
         if vm.parent:
             tags["parent"] = change.parent_run or self.run
         if vm.form is not Form.VM:
-            vmid = make_container(self.server, vm, image, tags)
-            self.server.configure(vmid, {**tags, WHOLE: "yes"}, {}, "lxc")
-            self.reporter.mark(vm.name, "pushed")
+            self._create_container(vm, image, tags)
             return
         linked = self.server.settings.linked
         vmid = self.server.clone(image.fingerprint, vm.name, tags, linked=linked)
@@ -72,6 +70,14 @@ class ProxmoxMaker:
         seed = self.server.upload_iso(seed_name(vm), seed_of(vm))
         self.server.configure(vmid, {**tags, WHOLE: "yes"}, options(vm, seed))
         self.reporter.mark(vm.name, "pushed")
+
+    def _create_container(self, node: Instance, image: SeenImage, tags: dict[str, str]) -> None:
+        options = container_options(node, self.server.host.pool)
+        vmid = self.server.create_container(node.name, image.fingerprint, tags, options)
+        self.reporter.mark(node.name, "created")
+        furnish(self.server, vmid, node)
+        self.server.configure(vmid, {**tags, WHOLE: "yes"}, {}, "lxc")
+        self.reporter.mark(node.name, "pushed")
 
     def delete(self, change: Change) -> None:
         assert change.kind == "instance", change.key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from plexctl.clients.proxmox import ProxmoxVE
-from plexctl.model.observed import SeenImage
 from plexctl.plan.resources import Instance
 
 DISK = 12
@@ -21,21 +20,15 @@ NODE = (
 )
 
 
-def make_container(
-    server: ProxmoxVE, node: Instance, image: SeenImage, tags: dict[str, str]
-) -> int:
-    """A stopped container with all that a node needs but its tag that it is whole."""
-    vmid = server.create_container(
-        node.name, image.fingerprint, tags, container_options(node, server.host.pool)
-    )
+def furnish(server: ProxmoxVE, vmid: int, node: Instance) -> None:
+    """Give a stopped container what the API does not take: its files, and its leave to be a node."""
     if dict(node.config)["privileged"] == "yes":
         server.set_raw(vmid, NODE)
     server.give(vmid, BOOT_TAR, node.boot)
-    return vmid
 
 
 def container_options(node: Instance, pool: str) -> dict[str, object]:
-    """What the API is told. Without a size a node has all of its host."""
+    """What the API is told. Where nothing is said a node has all processors of its host."""
     config = dict(node.config)
     network = f"name=eth0,bridge={config['bridge']},hwaddr={config['mac']},type=veth"
     if "vlan" in config:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def triggers(instance: Instance) -> tuple[str, ...]:
     return tuple(found)
 
 
-def addresses(resources: Sequence[Resource]) -> frozenset[str]:
+def addresses(resources: Iterable[Resource]) -> frozenset[str]:
     """All that OpenTofu keeps for them."""
     return frozenset(one for resource in resources for one in _addresses(resource))
 

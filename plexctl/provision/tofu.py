@@ -10,45 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from plexctl.clients.tofu import Event, PlannedChange, Tofu
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
-from plexctl.model.hosts import Host
 from plexctl.model.observed import HostState
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.diff import find
 from plexctl.provision.direct import LEAVING, DirectEngine
 from plexctl.provision.encryption import Key, encrypted
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.provision.tfvars import (
-    address,
-    addresses,
-    imports,
-    tags_of,
-    tfvars,
-    triggers,
-    whole,
-)
+from plexctl.provision.tfvars import tags_of, whole
 from plexctl.provision.tofu_clearing import Clearing, held
 from plexctl.provision.tofu_folder import TofuFolder
+from plexctl.provision.tofu_provider import Kind, Provider
 
 
 @dataclass(frozen=True, slots=True)
 class TofuEngine:
-    """Of one plex on Incus hosts."""
+    """Of one plex, all of whose hosts are of one kind."""
 
-    plex: str
     program: Path
     modules: Path  # the folder `terraform` of plexctl
     folder: TofuFolder
-    config_dir: Path | None  # what is shown to servers over HTTPS; None: no host needs it
     key: Key  # of the state
     by_hand: Sequence[str]  # the command that tells it to those who call OpenTofu themselves
-    hosts: Mapping[str, Host]
+    provider: Provider
     direct: DirectEngine = field(repr=False)
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
@@ -70,15 +59,19 @@ class TofuEngine:
     ) -> tuple[tuple[PlannedChange, ...], str]:
         """What OpenTofu would do, and if it is to be `shown`, as it says it itself.
 
-        Only its folder is changed.
+        Only its folder, and the lab's lock of providers, are changed.
         """
         wanted = _answering(wanted, states)
+        if not wanted:
+            return (), ""
         with self._tofu(wanted) as tofu:
-            variables = self._variables(wanted, changes, states, "plan")
-            self.folder.write(self.modules, variables, tofu)
+            self._write(tofu, wanted, changes, states, "plan")
+            if self.provider.kind.keeps_boot:
+                self._write_boot(wanted)
             known = self._known(tofu, reporter)
-            known = _forget(tofu, known, addresses(wanted) | _leaving(known, changes))
-            if blocks := _imports(wanted, changes, states, known):
+            kept = self.provider.addresses(wanted) | _leaving(known, changes)
+            known = _forget(tofu, known, kept)
+            if blocks := self._imports(wanted, changes, states, known):
                 takes = tuple(PlannedChange(one["to"], "import", "exists") for one in blocks)
                 return takes, "What exists is taken over first; then there is a plan."
             planned = tofu.plan()
@@ -97,21 +90,21 @@ class TofuEngine:
 
         What is not wanted is deleted as `direct` does it: with nothing wanted, that is all.
         """
+        wanted = _answering(wanted, states)
         if not wanted:
             self.direct.apply((), changes, states, run, reporter, before_start)
             return
-        wanted = _answering(wanted, states)
         try:
             with self._tofu(wanted) as tofu:
                 known = self._known(tofu, reporter)
-                clearing = Clearing(self.direct, known, run, reporter)
+                clearing = Clearing(self.direct, self.provider, known, run, reporter)
                 changes, states = clearing.cleared(wanted, changes, states)
-                known = _forget(tofu, known, addresses(wanted))
-                variables = self._variables(wanted, changes, states, run)
-                self.folder.write(self.modules, variables, tofu)
-                self.folder.write_boot(r for r in wanted if isinstance(r, Instance))
+                _require_images(self.provider.kind, changes, states)
+                known = _forget(tofu, known, self.provider.addresses(wanted))
+                self._write(tofu, wanted, changes, states, run)
+                self._write_boot(wanted)
                 self._adopt(tofu, wanted, changes, states, known)
-                _make(tofu, wanted, changes, reporter, before_start)
+                self._make(tofu, wanted, changes, reporter, before_start)
         except UnreachableHostError:
             raise
         except PlexError as error:
@@ -121,17 +114,21 @@ class TofuEngine:
     @contextmanager
     def _tofu(self, wanted: Sequence[Resource]) -> Iterator[Tofu]:
         """OpenTofu in its folder; what only a run needs is taken away afterwards."""
-        parallel = sum(self.hosts[name].parallel for name in {one.host for one in wanted}) or 4
-        folder = self.folder
+        used = {one.host for one in wanted}
+        parallel = sum(self.direct.hosts[name].host.parallel for name in used) or 4
+        folder, kind = self.folder, self.provider.kind
         folder.open()
-        with encrypted(folder.root, self.key, self.program, self.by_hand) as key:
-            tofu = Tofu(self.program, folder.root, parallel, key)
+        with (
+            encrypted(folder.root, self.key, self.program, self.by_hand) as key,
+            self.provider.given(Tofu(self.program, folder.root, parallel, key)) as tofu,
+        ):
             try:
                 yield tofu
             finally:
                 tofu.drop_plan()
                 folder.drop_imports()
-                folder.drop_boot()
+                if not kind.keeps_boot:
+                    folder.drop_boot()
 
     def _known(self, tofu: Tofu, reporter: Reporter) -> frozenset[str]:
         """What is in the state. One that cannot be read is dropped: the hosts have what counts."""
@@ -143,22 +140,27 @@ class TofuEngine:
                 self.folder.drop_state()
             return frozenset()
 
-    def _variables(
+    def _write(
         self,
+        tofu: Tofu,
         wanted: Sequence[Resource],
         changes: Sequence[Change],
         states: Mapping[str, HostState],
         run: str,
-    ) -> dict[str, Any]:
+    ) -> None:
         used = {one.host for one in (*wanted, *changes)}
-        return tfvars(
-            self.plex,
+        variables = self.provider.variables(
             wanted,
-            {name: host for name, host in self.hosts.items() if name in used},
+            {name: state for name, state in states.items() if name in used},
             tags_of(wanted, changes, states, run),
-            boot=self.folder.boot,
-            config_dir=self.config_dir,
+            self.folder.boot,
         )
+        # Providers come from where this machine trusts, whatever the hosts are trusted by.
+        self.folder.write(self.modules, variables, replace(tofu, environment={}, files=()))
+
+    def _write_boot(self, wanted: Sequence[Resource]) -> None:
+        nodes = (one for one in wanted if isinstance(one, Instance))
+        self.folder.write_boot(dict(self.provider.boot_files(nodes, self.folder.boot)))
 
     def _adopt(
         self,
@@ -170,15 +172,45 @@ class TofuEngine:
     ) -> None:
         """Have OpenTofu take over what the hosts have and its state has not.
 
-        First what decides whether an instance is made anew: it would be, if that came with it.
+        First what decides whether a node is made anew: it would be, if that came with it.
         """
         making = _making(changes)
         staying = [r for r in wanted if isinstance(r, Instance) and r.key not in making]
-        targets = [one for r in staying for one in triggers(r) if one not in known]
+        targets = [t for one in staying for t in self.provider.triggers(one) if t not in known]
         if targets and tofu.plan(targets=targets):
             tofu.apply_plan(lambda _: None)
-        if blocks := _imports(wanted, changes, states, known):
+        if blocks := self._imports(wanted, changes, states, known):
             self.folder.write_imports(blocks)
+
+    def _imports(
+        self,
+        wanted: Sequence[Resource],
+        changes: Sequence[Change],
+        states: Mapping[str, HostState],
+        known: frozenset[str],
+    ) -> list[dict[str, str]]:
+        """Of what the hosts have as it is wanted, and OpenTofu does not know."""
+        making = _making(changes)
+        there = [r for r in wanted if r.key not in making and whole(find(r, states[r.host]))]
+        return self.provider.imports(there, states, known)
+
+    def _make(
+        self,
+        tofu: Tofu,
+        wanted: Sequence[Resource],
+        changes: Sequence[Change],
+        reporter: Reporter,
+        before_start: Callable[[Instance], None],
+    ) -> None:
+        """All that OpenTofu finds to do; masters first where many workers come with them."""
+        told = _Told(self.provider.kind, reporter)
+        if last := held(changes):
+            masters = [r for r in wanted if isinstance(r, Instance) and r.parent is None]
+            if tofu.plan(targets=sorted(self.provider.addresses(masters))):
+                tofu.apply_plan(told.hear)
+            before_start(last)
+        if tofu.plan():
+            tofu.apply_plan(told.hear)
 
     def _tell_silent(self, wanted: Sequence[Resource], error: PlexError) -> None:
         """UnreachableHostError if a host fell silent meanwhile: OpenTofu says it in many words."""
@@ -189,25 +221,6 @@ class TofuEngine:
                 ) from error
 
 
-def _make(
-    tofu: Tofu,
-    wanted: Sequence[Resource],
-    changes: Sequence[Change],
-    reporter: Reporter,
-    before_start: Callable[[Instance], None],
-) -> None:
-    """All that OpenTofu finds to do; masters first where many workers come with them."""
-    told = _Told(reporter)
-    if last := held(changes):
-        masters = [r for r in wanted if isinstance(r, Instance) and r.parent is None]
-        first = [one for r in masters for one in (address(r), *triggers(r))]
-        if tofu.plan(targets=first):
-            tofu.apply_plan(told.hear)
-        before_start(last)
-    if tofu.plan():
-        tofu.apply_plan(told.hear)
-
-
 def _answering(wanted: Sequence[Resource], states: Mapping[str, HostState]) -> tuple[Resource, ...]:
     return tuple(one for one in wanted if states[one.host].silence is None)
 
@@ -216,16 +229,16 @@ def _making(changes: Sequence[Change]) -> frozenset[str]:
     return frozenset(c.key for c in changes if c.action in (Action.CREATE, *LEAVING))
 
 
-def _imports(
-    wanted: Sequence[Resource],
-    changes: Sequence[Change],
-    states: Mapping[str, HostState],
-    known: frozenset[str],
-) -> list[dict[str, str]]:
-    """Of what the hosts have as it is wanted, and OpenTofu does not know."""
+def _require_images(kind: Kind, changes: Sequence[Change], states: Mapping[str, HostState]) -> None:
     making = _making(changes)
-    there = [r for r in wanted if r.key not in making and whole(find(r, states[r.host]))]
-    return [block for r in there for block in imports(r, known, states[r.host])]
+    for change in changes:
+        one = change.resource
+        if change.key not in making or not isinstance(one, Instance):
+            continue
+        if states[one.host].image(one.image) is None:
+            raise PlexError(
+                f"host {one.host} has no {kind.image} {one.image}", hint="bake it: `plexctl bake`"
+            )
 
 
 def _leaving(known: frozenset[str], changes: Sequence[Change]) -> frozenset[str]:
@@ -249,6 +262,7 @@ def _forget(tofu: Tofu, known: frozenset[str], kept: frozenset[str]) -> frozense
 class _Told:
     """What OpenTofu tells, as this run's own progress."""
 
+    kind: Kind
     reporter: Reporter
 
     def hear(self, event: Event) -> None:
@@ -256,6 +270,6 @@ class _Told:
             return
         hook = event["hook"]
         resource = hook["resource"]
-        if resource["resource_type"] == "incus_instance" and hook["action"] == "create":
-            for what in ("created", "started", "pushed"):
+        if resource["resource_type"] == self.kind.instance and hook["action"] == "create":
+            for what in self.kind.made:
                 self.reporter.mark(str(resource["resource_key"]), what)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
-from plexctl.plan.machines import seed_volume
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.diff import find
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.provision.tfvars import address, has_seed, seed_address
+from plexctl.provision.tofu_provider import Provider
 
 TOGETHER = 4
 """So many workers may start beside a master that boots."""
 
 Seen = TypeVar("Seen")
-
-BOOTED = ("test", "-f", "/var/lib/plexctl/booted")
-"""Ends well on a node that has all its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +25,7 @@ class Clearing:
     """Of one run. `known` are the addresses in the state."""
 
     direct: DirectEngine
+    provider: Provider
     known: frozenset[str]
     run: str
     reporter: Reporter
@@ -60,36 +55,20 @@ class Clearing:
     ) -> Iterator[Change]:
         nodes = [one for one in wanted if isinstance(one, Instance)]
         there = [one for one in nodes if find(one, states[one.host]) is not None]
-        strange = [one for one in there if address(one) not in self.known]
+        strange = [one for one in there if self.provider.address(one) not in self.known]
         why = {c.key: c.reason for c in changes if c.action is Action.REPLACE}
+        suspects = [one for one in strange if one.key not in why]
+        half = self.provider.half_made(suspects, changes)
+        why |= dict.fromkeys(half, "was left half made")
         if held(changes):
             # The new master is made first: OpenTofu would leave its old workers until later.
             strange += [one for one in there if one.parent and one not in strange]
-        half = self._half_made([one for one in strange if one.key not in why])
-        why |= dict.fromkeys((one.key for one in half), "was left half made")
         leaving = [one for one in strange if one.key in why]
         for one in leaving:
             yield Change(Action.DELETE, one.host, "instance", one.name, why[one.key], None)
         made = {c.key for c in changes if c.action is Action.CREATE} | {g.key for g in leaving}
-        for one in nodes:
-            name = seed_volume(one.name)
-            unknown = has_seed(one) and seed_address(one) not in self.known
-            if unknown and one.key in made and name in states[one.host].volumes:
-                reason = "its VM is made anew"
-                yield Change(Action.DELETE, one.host, "volume", name, reason, None)
-
-    def _half_made(self, running: Sequence[Instance]) -> list[Instance]:
-        """Those that were started and never got their files: a provider writes these later."""
-        suspects = [one for one in running if not has_seed(one) and address(one) not in self.known]
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            booted = pool.map(self._booted, suspects)
-            return [one for one, well in zip(suspects, booted, strict=True) if not well]
-
-    def _booted(self, instance: Instance) -> bool:
-        try:
-            return self.direct.hosts[instance.host].execute(instance.name, BOOTED).code == 0
-        except PlexError:
-            return False
+        making = [one for one in nodes if one.key in made]
+        yield from self.provider.left_behind(making, states, self.known)
 
 
 def held(changes: Sequence[Change]) -> Instance | None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from plexctl.clients.tofu import STATE, Tofu
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.files import write_changed, write_private
-from plexctl.plan.resources import Instance
-from plexctl.provision.tfvars import boot_file
 
 VARIABLES = "terraform.tfvars.json"
 IMPORTS = "imports.tf.json"
@@ -25,6 +23,7 @@ ROOT = "incus"
 """The folder of the modules that is the root for a plex on Incus hosts."""
 
 MARK = "modules.sha256"
+LOCK = ".terraform.lock.hcl"
 STEPS_ASIDE = 180
 """Seconds that an OpenTofu may still take whose plexctl was killed."""
 LOOK = 0.2
@@ -36,6 +35,7 @@ class TofuFolder:
 
     path: Path
     name: str = ROOT  # of the module that is the root, which is below it
+    locks: Path | None = None  # folder with the lab's own locks of providers; None: there are none
 
     @property
     def root(self) -> Path:
@@ -55,9 +55,9 @@ class TofuFolder:
         """Have modules, providers and variables there as they are to be."""
         write_changed(self.root / VARIABLES, _json(variables), 0o600)
         (self.root / IMPORTS).unlink(missing_ok=True)
-        mark = f"{_digest(modules)} {tofu.program} {self.name}\n"
-        marked = self.path / MARK
-        if marked.exists() and marked.read_text() == mark and tofu.has_providers():
+        mark = f"{_digest(modules)} {tofu.program} {self.name}"
+        lock, marked = self._lock(tofu), self.path / MARK
+        if marked.exists() and marked.read_text() == _marked(mark, lock) and tofu.has_providers():
             return
         marked.unlink(missing_ok=True)
         for file in self.root.glob("*.tf"):
@@ -65,14 +65,26 @@ class TofuFolder:
         shutil.rmtree(self.path / "modules", ignore_errors=True)
         shutil.copytree(modules / "modules", self.path / "modules")
         shutil.copytree(modules / self.name, self.root, dirs_exist_ok=True)
+        own = self.root / LOCK
+        own.unlink(missing_ok=True)
+        if lock and lock.exists():
+            write_private(own, lock.read_bytes())
         tofu.init()
-        write_private(marked, mark.encode())
+        if lock and own.exists():
+            write_changed(lock, own.read_bytes())
+        write_private(marked, _marked(mark, lock).encode())
 
-    def write_boot(self, instances: Iterable[Instance]) -> None:
-        """What nodes boot with. It holds keys: `drop_boot` when there are none to be made."""
+    def _lock(self, tofu: Tofu) -> Path | None:
+        """The two programs lock the same providers under different addresses."""
+        return self.locks and self.locks / f"{tofu.program.name}-{self.name}.lock.hcl"
+
+    def write_boot(self, files: Mapping[Path, bytes]) -> None:
+        """Have what nodes boot with, and nothing else, in `boot`. It holds keys."""
         self.boot.mkdir(exist_ok=True, mode=0o700)
-        for instance in instances:
-            write_private(boot_file(instance, self.boot), instance.boot)
+        for file in set(self.boot.iterdir()) - files.keys():
+            file.unlink()
+        for file, content in files.items():
+            write_changed(file, content, 0o600)
 
     def drop_boot(self) -> None:
         shutil.rmtree(self.boot, ignore_errors=True)
@@ -115,6 +127,11 @@ class TofuFolder:
         except BlockingIOError:
             return True
         return False
+
+
+def _marked(mark: str, lock: Path | None) -> str:
+    locked = hashlib.sha256(lock.read_bytes()).hexdigest() if lock and lock.exists() else "-"
+    return f"{mark} {locked}\n"
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

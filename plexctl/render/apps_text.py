@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
+from plexctl.render.errors import shown_path
 from plexctl.render.tables import count, table
-from plexctl.workflow.results import AppRow, AppsResult, DiffResult, PushResult
+from plexctl.workflow.results.apps import (
+    AppRow,
+    AppsResult,
+    DiffResult,
+    FluxKeyResult,
+    PushResult,
+    TokenResult,
+)
+
+Result = AppsResult | DiffResult | FluxKeyResult | PushResult | TokenResult
 
 SHOWN = 90
 """Characters of a message in a table; `--json` has all of it."""
+
+
+def text(result: Result) -> str:
+    match result:
+        case AppsResult():
+            return apps_text(result)
+        case PushResult():
+            return _push(result)
+        case DiffResult():
+            return _diff(result)
+        case FluxKeyResult():
+            return result.public
+        case TokenResult():
+            did = "wrote" if result.changed else "unchanged:"
+            return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` hands it to Flux"
+        case _:
+            assert_never(result)
 
 
 def apps_text(result: AppsResult) -> str:
@@ -26,13 +55,13 @@ def _told(row: AppRow) -> str:
     return "" if row.revision and row.state == "ready" else row.message
 
 
-def push_text(result: PushResult) -> str:
+def _push(result: PushResult) -> str:
     did = "pushed" if result.changed else "unchanged"
     last = f"{result.plex}: {did} {short(result.digest)}; applied after {result.seconds:.1f} s"
     return f"{apps_text(result.apps)}\n\n{last}"
 
 
-def diff_text(result: DiffResult) -> str:
+def _diff(result: DiffResult) -> str:
     parts = [f"{one.action} {one.object}  ({one.app})\n{one.text}" for one in result.changes]
     parts += [f"failed: {line}" for line in result.failures]
     if not parts:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results import HostPreparedResult, HostsResult
+from plexctl.workflow.results.hosts import HostPreparedResult, HostResult, HostsResult
+
+Result = HostPreparedResult | HostResult | HostsResult
 
 
-def hosts_text(result: HostsResult) -> str:
+def text(result: Result) -> str:
+    match result:
+        case HostsResult():
+            return _hosts(result)
+        case HostPreparedResult():
+            return _prepared(result)
+        case HostResult():
+            return result.text if result.changed else f"{result.text}: unchanged"
+        case _:
+            assert_never(result)
+
+
+def _hosts(result: HostsResult) -> str:
     rows = [
         (
             row.name,
@@ -25,7 +41,7 @@ def hosts_text(result: HostsResult) -> str:
     return "\n".join((*lines, *(row.answer for row in silent)))
 
 
-def prepared_text(result: HostPreparedResult) -> str:
+def _prepared(result: HostPreparedResult) -> str:
     rows = [
         (item.name, "changed" if item.changed else "unchanged", "; ".join(item.tasks))
         for item in result.items

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
+from plexctl.render.plex_text import done
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results import RegistryResult
+from plexctl.workflow.results.registry import RegistryResult, RegistryUpResult
+
+Result = RegistryResult | RegistryUpResult
 
 
-def registry_text(result: RegistryResult) -> str:
+def text(result: Result) -> str:
+    match result:
+        case RegistryResult():
+            return _registry(result)
+        case RegistryUpResult():
+            made = done(result.changes)
+            return f"{result.registry}: {made}; it is at https://{result.endpoint}"
+        case _:
+            assert_never(result)
+
+
+def _registry(result: RegistryResult) -> str:
     rows = [
         (row.host, row.instance, size(row.used) if row.used is not None else "")
         for row in result.hosts

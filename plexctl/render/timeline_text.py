@@ -64,7 +64,7 @@ def timeline_text(line: Timeline) -> str:
     blocks = [head(line), _steps(line), _milestones(line), _nodes(line), _chart(line)]
     if line.inside:
         blocks.append(_containers(line))
-    elif line.touched:
+    elif line.touched and line.ending is Ending.OPEN:
         blocks.append("What went on in the nodes: plexctl timeline --inside")
     blocks.append("\n".join(f"note: {note}" for note in notes(line)))
     return "\n\n".join(block for block in blocks if block)

@@ -11,7 +11,7 @@ from plexctl.workflow.ahead import Asked
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import known_recipe, under_way, wanted_types
 from plexctl.workflow.registry_plan import registry_release, registry_types
-from plexctl.workflow.results import BakeResult, ImageRow
+from plexctl.workflow.results.images import BakeResult, ImageRow
 
 Wanted = dict[tuple[str, str], NodeType]
 """(host, type name) -> type."""

@@ -9,7 +9,7 @@ from plexctl.bake.copy import carried
 from plexctl.bake.prune import prune
 from plexctl.depot.index import Stored
 from plexctl.model.events import Outcome
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.model.types import Form, NodeType
 from plexctl.plan.machines import kernel
 from plexctl.plan.recipes import Recipe, layers

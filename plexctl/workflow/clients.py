@@ -13,7 +13,8 @@ from plexctl.errors import PlexError
 from plexctl.keys.lab import LabKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_atomic, write_private
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 from plexctl.workflow.host_tokens import read_host_token
 

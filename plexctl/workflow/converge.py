@@ -28,7 +28,7 @@ from plexctl.workflow.engines import engine_of, wait_for_tofu
 from plexctl.workflow.images import missing_images, names_of_images, wanted_types
 from plexctl.workflow.limits import limit_notes
 from plexctl.workflow.planning import difference, inputs, told
-from plexctl.workflow.results import Changed
+from plexctl.workflow.results.plex import Changed
 from plexctl.workflow.run import Run
 
 LEAVING = (Action.DELETE, Action.REPLACE)

@@ -6,10 +6,10 @@ from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
 from plexctl.model.events import Outcome
 from plexctl.model.gitops import Engine
-from plexctl.model.plex import ProvisionEngine
+from plexctl.model.kinds import ProvisionEngine
 from plexctl.workflow.bake import versions
 from plexctl.workflow.context import Context
-from plexctl.workflow.results import (
+from plexctl.workflow.results.images import (
     DamagedRow,
     DepotResult,
     DepotRow,

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from plexctl.config.builtin import builtin
-from plexctl.model.hosts import HostKind
-from plexctl.model.plex import ProvisionEngine
+from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.encryption import answer
@@ -17,11 +16,12 @@ from plexctl.provision.tfvars_proxmox import ROOT as PROXMOX
 from plexctl.provision.tofu import TofuEngine
 from plexctl.provision.tofu_folder import ROOT as INCUS
 from plexctl.provision.tofu_folder import TofuFolder
-from plexctl.provision.tofu_proxmox import ProxmoxTofuEngine
+from plexctl.provision.tofu_incus import IncusProvider
+from plexctl.provision.tofu_provider import Provider
 from plexctl.workflow.clients import servers_folder
 from plexctl.workflow.context import Context
 from plexctl.workflow.run import Run
-from plexctl.workflow.tofu_proxmox import on_proxmox, proxmox_tofu_engine
+from plexctl.workflow.tofu_proxmox import on_proxmox, proxmox_provider
 from plexctl.workflow.tools import tool
 
 PROGRAMS = ("tofu", "terraform")
@@ -56,30 +56,37 @@ def state_key(ctx: Context, plex: str) -> str:
     return answer(_key(ctx, plex)).decode()
 
 
-def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine | ProxmoxTofuEngine:
+def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
     """Of one plex. OpenTofu or Terraform as this machine has it, else the depot's.
 
     PlexError if the plex is on hosts of two kinds, or of two Proxmox clusters.
     """
     plexctl = str(Path(sys.argv[0]).absolute())
     by_hand = (plexctl, "-C", str(ctx.lab.root.absolute()), "engine", "tofu", plex, "--key")
-    program, folder, key = _program(ctx, run), tofu_folder(ctx, plex), _key(ctx, plex)
-    if on_proxmox(ctx, plex):
-        return proxmox_tofu_engine(ctx, plex, program, folder, key, by_hand)
-    incus = {n: h for n, h in ctx.lab.hosts.items() if h.kind is HostKind.INCUS}
-    remote = any(not host.local for host in incus.values())
     assert isinstance(ctx.engine, DirectEngine)
+    proxmox = on_proxmox(ctx, plex)
+    root = PROXMOX if proxmox else INCUS
+    folder = TofuFolder(tofu_folder(ctx, plex), root, locks=ctx.lab.root)
+    provider: Provider = (
+        proxmox_provider(ctx, plex, folder) if proxmox else _incus_provider(ctx, plex)
+    )
     return TofuEngine(
-        plex=plex,
-        program=program,
+        program=_program(ctx, run),
         modules=builtin("terraform"),
-        folder=TofuFolder(folder),
-        config_dir=servers_folder(ctx.lab, ctx.seed) if remote else None,
-        key=key,
+        folder=folder,
+        key=_key(ctx, plex),
         by_hand=by_hand,
-        hosts=incus,
+        provider=provider,
         direct=ctx.engine,
     )
+
+
+def _incus_provider(ctx: Context, plex: str) -> IncusProvider:
+    hosts = {name: host for name, host in ctx.lab.hosts.items() if host.kind is HostKind.INCUS}
+    remote = any(not host.local for host in hosts.values())
+    assert isinstance(ctx.engine, DirectEngine)
+    folder = servers_folder(ctx.lab, ctx.seed) if remote else None
+    return IncusProvider(plex, hosts, folder, ctx.engine)
 
 
 def tofu_folder(ctx: Context, plex: str) -> Path:

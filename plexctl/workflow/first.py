@@ -13,7 +13,7 @@ from plexctl.config.networks import each
 from plexctl.depot.pins import load_pins
 from plexctl.keys.seed import create, key_file, seed_file, user_config_dir
 from plexctl.model.secret import Secret
-from plexctl.workflow.results import InitResult
+from plexctl.workflow.results.lab import InitResult
 
 FIRST = "demo"
 

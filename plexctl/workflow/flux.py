@@ -18,7 +18,7 @@ from plexctl.model.secret import Secret
 from plexctl.plan.flux_sync import KINDS
 from plexctl.workflow.apps import store_token
 from plexctl.workflow.context import Context
-from plexctl.workflow.results import (
+from plexctl.workflow.results.apps import (
     AppsResult,
     FluxKeyResult,
     PushResult,

@@ -25,7 +25,7 @@ from plexctl.plan.documents import Document, dump
 from plexctl.plan.flux_sync import KINDS, NAME, facts, root
 from plexctl.workflow.context import Context
 from plexctl.workflow.flux import flux_of
-from plexctl.workflow.results import DiffResult, ObjectDiff
+from plexctl.workflow.results.apps import DiffResult, ObjectDiff
 from plexctl.workflow.run import start
 from plexctl.workflow.secrets import keeper
 from plexctl.workflow.tools import tool

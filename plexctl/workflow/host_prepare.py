@@ -11,7 +11,7 @@ from typing import Any
 from plexctl.clients import ansible
 from plexctl.config.builtin import overlay
 from plexctl.model.events import Outcome, Reporter
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.model.limits import SYSCTLS
 from plexctl.model.secret import Secret
 from plexctl.workflow.host_request import HostRequest, Instance, Local, Reach, Ssh, check

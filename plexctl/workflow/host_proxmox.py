@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.config.edit_hosts import host_fields, set_host
-from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.workflow.context import Context
 from plexctl.workflow.host_tokens import read_host_token, store_host_token
 from plexctl.workflow.hosts import check_twin, check_words, full_url, hosts_file
-from plexctl.workflow.results import HostResult
+from plexctl.workflow.results.hosts import HostResult
 from plexctl.workflow.run import WHOLE_LAB, start
 
 POOL = "local-lvm"
@@ -28,7 +29,7 @@ def add_proxmox(
     secret: Secret | None,
     certificate: str,
     node: str | None = None,
-    pool: str = POOL,
+    pool: str | None = None,
     iso: str = "local",
     bridge: str | None = None,
     ssh: str | None = None,
@@ -38,23 +39,26 @@ def add_proxmox(
 
     The server is asked with the API token before anything is written: PlexError if that does not
     work, or if it has no such node or storage. `secret` of None: the one that is stored already.
-    The secret is kept encrypted for the lab, and never in hosts.yaml.
+    The secret is kept encrypted for the lab, and never in hosts.yaml. `node` and `pool` of None:
+    as hosts.yaml says already, else the name and POOL.
     """
     check_words(name, bridge, token_id)
+    there = ctx.lab.hosts.get(name)
+    node = node or (there.proxmox.node if there and there.proxmox else name)
     host = Host(
         name,
         HostKind.PROXMOX,
         "",
-        pool,
+        pool or (there.pool if there else POOL),
         4,
         url=full_url(url, HostKind.PROXMOX),
         certificate=certificate,
         bridge=bridge,
         ssh=ssh,
         pci=pci or {},
-        proxmox=Proxmox(node or name, token_id, iso=iso),
+        proxmox=Proxmox(node, token_id, iso=iso),
     )
-    check_twin(ctx, name, str(host.url), node or name)
+    check_twin(ctx, host)
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
         known = secret or read_host_token(ctx.lab, ctx.seed, host)
         with run.step(f"get to know {host.url}"):

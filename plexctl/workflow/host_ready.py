@@ -9,14 +9,14 @@ from pathlib import Path
 from plexctl.clients.incus_trust import known
 from plexctl.config.edit_hosts import set_host
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.workflow.clients import credentials
 from plexctl.workflow.context import Context
 from plexctl.workflow.host_prepare import PrepareResult, prepare
 from plexctl.workflow.host_proxmox import add_proxmox
 from plexctl.workflow.host_request import HostRequest, Local, Reach, Ssh, check
-from plexctl.workflow.hosts import add_host, check_words, hosts_file
-from plexctl.workflow.results import HostPreparedResult, HostResult, PreparedRow
+from plexctl.workflow.hosts import add_host, check_words, hosts_file, taken
+from plexctl.workflow.results.hosts import HostPreparedResult, HostResult, PreparedRow
 from plexctl.workflow.run import WHOLE_LAB, start
 
 LOGIN = re.compile(
@@ -80,6 +80,11 @@ def prepare_host(
     """
     check(request)
     check_words(request.name)
+    there = ctx.lab.hosts.get(request.name)
+    if there and there.kind != request.kind:
+        raise taken(there)
+    if there and there.local and isinstance(request.reach, Ssh):
+        raise taken(there)
     joins = request.client is not None
     if joins and not request.new_token and _trusts(ctx, request):
         request = replace(request, client=None)  # a token would lie about there, unused
@@ -143,14 +148,13 @@ def _added(
             ssh=ssh,
             pci={device: device for device in request.pci},  # a mapping has the name itself
         )
-    pool = request.pool.name if request.pool else _old_pool(ctx, name)
     return add_host(
         ctx,
         name,
         done.url,
         token=done.token,
         certificate=done.certificate,
-        pool=pool,
+        pool=request.pool.name if request.pool else None,
         ssh=ssh,
         bridge=bridge,
         pci=request.pci,
@@ -162,8 +166,3 @@ def login(how: Reach) -> str | None:
     if not isinstance(how, Ssh):
         return None
     return f"{how.user}@{how.address}" + (f":{how.port}" if how.port else "")
-
-
-def _old_pool(ctx: Context, name: str) -> str:
-    there = ctx.lab.hosts.get(name)
-    return there.pool if there else "default"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plexctl.errors import UsageError
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 
 _INTERFACE = re.compile(r"[a-zA-Z][\w.-]{0,14}")
 _PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?")

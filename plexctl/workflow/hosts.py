@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,14 +18,16 @@ from plexctl.config import values
 from plexctl.config.edit_hosts import host_fields, remove_host, set_host
 from plexctl.config.words import Fault
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.plan.recipes import layers
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.clients import credentials
 from plexctl.workflow.context import Context
+from plexctl.workflow.host_tokens import token_file
 from plexctl.workflow.images import builder, known_recipe
-from plexctl.workflow.results import HostResult, HostRow, HostsResult
+from plexctl.workflow.results.hosts import HostResult, HostRow, HostsResult
 from plexctl.workflow.run import WHOLE_LAB, Run, start
 
 PORTS = {HostKind.INCUS: 8443, HostKind.PROXMOX: 8006}
@@ -41,12 +44,17 @@ def _row(ctx: Context, name: str) -> HostRow:
     host, facts = client.host, client.facts()
     answer, instances = "answers", None
     try:
-        seen = client.read().instances.values()
-        instances = sum(1 for one in seen if one.tags.get("lab") == ctx.seed.lab_id)
+        instances = _instances(ctx, name)
     except PlexError as error:
         answer = ": ".join((error.summary, *error.details))
     where = host.url or host.socket
     return HostRow(name, str(host.kind), where, answer, instances, facts.cpus, facts.memory)
+
+
+def _instances(ctx: Context, name: str) -> int:
+    """How many of the lab's are on a host."""
+    seen = ctx.hosts[name].read().instances.values()
+    return sum(1 for one in seen if one.tags.get("lab") == ctx.seed.lab_id)
 
 
 def fingerprint_of(url: str, kind: HostKind = HostKind.INCUS) -> tuple[str, str]:
@@ -92,12 +100,36 @@ def check_words(name: str, bridge: str | None = None, token_id: str | None = Non
             raise UsageError(str(fault), hint=fault.hint) from fault
 
 
-def check_twin(ctx: Context, name: str, url: str, node: str | None = None) -> None:
-    """UsageError if the lab knows this server, or this node of a cluster, by another name."""
+def check_twin(ctx: Context, host: Host) -> None:
+    """UsageError if the lab knows this server by another name, or another server by this one."""
     for other in ctx.lab.hosts.values():
-        at = (other.url, other.proxmox.node if other.proxmox else None)
-        if other.name != name and at == (url, node):
-            raise UsageError(f"{url} is host {other.name} already")
+        if other.name != host.name and (other.url, _node(other)) == (host.url, _node(host)):
+            raise UsageError(f"{host.url} is host {other.name} already")
+    there = ctx.lab.hosts.get(host.name)
+    if there is None:
+        return
+    # A server that was made anew has another certificate, one that has moved another URL.
+    moved = there.url != host.url and there.certificate != host.certificate
+    if there.kind != host.kind or _node(there) != _node(host) or there.local or moved:
+        raise taken(there)
+
+
+def taken(host: Host) -> UsageError:
+    """For who gives another machine the name of this host."""
+    return UsageError(
+        f"host {host.name} is {_place(host)} already",
+        hint=f"take another name, or `plexctl host remove {host.name}` first",
+    )
+
+
+def _node(host: Host) -> str | None:
+    return host.proxmox.node if host.proxmox else None
+
+
+def _place(host: Host) -> str:
+    if host.local:
+        return "this machine"
+    return f"node {host.proxmox.node} of {host.url}" if host.proxmox else f"{host.url}"
 
 
 def add_host(
@@ -107,7 +139,7 @@ def add_host(
     *,
     token: Secret | None,
     certificate: str | None = None,
-    pool: str = "default",
+    pool: str | None = None,
     ssh: str | None = None,
     bridge: str | None = None,
     pci: Mapping[str, str] | None = None,
@@ -116,33 +148,36 @@ def add_host(
 
     With `token`, the server is made to trust the lab, and must be the one that the token names.
     Without, it must trust the lab already, and `certificate` is the fingerprint that a user has
-    agreed to. What its kernel lets containers do is found out in an instance.
+    agreed to. What its kernel lets containers do is found out in an instance. `pool` of None: as
+    hosts.yaml says already, else "default".
     """
     check_words(name, bridge)
     whole, shown = full_url(url), credentials(ctx.lab, ctx.seed)
-    check_twin(ctx, name, whole)
+    invitation = read_token(token) if token is not None else None
+    there = ctx.lab.hosts.get(name)
+    host = Host(
+        name,
+        HostKind.INCUS,
+        "",
+        pool or (there.pool if there else "default"),
+        4,
+        url=whole,
+        certificate=invitation.fingerprint if invitation else certificate,
+        ssh=ssh,
+        bridge=bridge,
+        pci=pci or {},
+    )
+    check_twin(ctx, host)
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
         with run.step(f"get to know {whole}"):
-            if token is not None:
-                certificate = introduce(whole, read_token(token), shown)
+            if invitation is not None:
+                introduce(whole, invitation, shown)
             elif certificate is None or not known(whole, certificate, shown):
                 raise PlexError(
                     f"{whole} does not know this lab",
                     hint="with --token, a token of `incus config trust add plexctl` on that host "
                     "is read from standard input",
                 )
-        host = Host(
-            name,
-            HostKind.INCUS,
-            "",
-            pool,
-            4,
-            url=whole,
-            certificate=certificate,
-            ssh=ssh,
-            bridge=bridge,
-            pci=pci or {},
-        )
         client = Incus(host, shown)
         _require_pool(client)
         host = replace(host, facts=_facts(ctx, client, run))
@@ -195,5 +230,12 @@ def remove(ctx: Context, name: str) -> HostResult:
         )
     if len(ctx.lab.hosts) == 1:
         raise UsageError("a lab has at least one host")
+    kept = 0
+    with suppress(PlexError):  # one that is gone for good must be removable too
+        kept = _instances(ctx, name)
     changed = remove_host(hosts_file(ctx), name)
-    return HostResult(name, changed, f"host {name} is no part of the lab any more")
+    token_file(ctx.lab, name).unlink(missing_ok=True)
+    text = f"host {name} is no part of the lab any more"
+    if kept:
+        text += f"; it keeps {kept} instance{'' if kept == 1 else 's'} of it"
+    return HostResult(name, changed, text)

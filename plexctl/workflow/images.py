@@ -10,7 +10,8 @@ from plexctl.config.builtin import overlay
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex

@@ -12,7 +12,7 @@ from plexctl.model.files import write_private
 from plexctl.model.plex import Plex
 from plexctl.workflow.access import kubeconfig
 from plexctl.workflow.context import Context
-from plexctl.workflow.results import KubeconfigResult
+from plexctl.workflow.results.lab import KubeconfigResult
 
 SECTIONS = ("clusters", "contexts", "users")
 CURRENT = "current-context"

@@ -13,7 +13,7 @@ from plexctl.model.types import NodeType
 from plexctl.workflow.bake import versions
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
-from plexctl.workflow.results import BakeResult, ImageRow
+from plexctl.workflow.results.images import BakeResult, ImageRow
 from plexctl.workflow.run import WHOLE_LAB, start
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState, silences
-from plexctl.model.plex import Plex, ProvisionEngine
+from plexctl.model.plex import Plex
 from plexctl.plan.plan import Inputs, Plan, plan_plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Change, Wishes
@@ -13,7 +14,7 @@ from plexctl.workflow.ahead import Asked
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import missing_images, names_of_images
 from plexctl.workflow.registry_plan import registry_changes, registry_images
-from plexctl.workflow.results import Changed, PlanResult, TofuPlan
+from plexctl.workflow.results.plex import Changed, PlanResult, TofuPlan
 
 
 def plan(ctx: Context, plex: Plex, hosts: Asked, *, shown: bool = False) -> PlanResult:

@@ -28,12 +28,8 @@ from plexctl.workflow.registry_plan import (
     registry_release,
     registry_types,
 )
-from plexctl.workflow.results import (
-    DestroyResult,
-    RegistryResult,
-    RegistryRow,
-    RegistryUpResult,
-)
+from plexctl.workflow.results.plex import DestroyResult
+from plexctl.workflow.results.registry import RegistryResult, RegistryRow, RegistryUpResult
 from plexctl.workflow.run import Run, start
 
 ANSWERS = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.registry import Registry
 from plexctl.model.types import NodeType

@@ -22,7 +22,7 @@ from plexctl.workflow.manifests import (
     manifests,
     secrets_in,
 )
-from plexctl.workflow.results import SecretRow, SecretsResult
+from plexctl.workflow.results.lab import SecretRow, SecretsResult
 from plexctl.workflow.run import WHOLE_LAB, start
 from plexctl.workflow.tools import found_tool, tool
 

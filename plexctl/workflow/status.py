@@ -10,7 +10,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.observed import RUNNING, HostState, silences
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.workflow.context import Context, current_plex
-from plexctl.workflow.results import UNKNOWN, ListResult, ListRow, NodeRow, StatusResult
+from plexctl.workflow.results.plex import UNKNOWN, ListResult, ListRow, NodeRow, StatusResult
 
 
 def status(ctx: Context, plex: Plex) -> StatusResult:

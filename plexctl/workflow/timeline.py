@@ -11,8 +11,8 @@ from plexctl.errors import PlexError, UsageError
 from plexctl.model.files import write_atomic
 from plexctl.model.lab import CURRENT
 from plexctl.model.observed import RUNNING, HostState
-from plexctl.observe.nodes import from_json, read, to_json, with_inside
-from plexctl.observe.timeline import Timeline, parts, timeline
+from plexctl.observe.nodes import Inside, from_json, read, to_json, with_inside
+from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.workflow.run import inside_file
 
 if TYPE_CHECKING:  # what speaks to hosts takes longer to load than all else here
@@ -83,6 +83,15 @@ def read_run(journal: Path) -> Timeline:
         return line
 
 
+def unasked(journal: Path, line: Timeline) -> bool:
+    """Whether the nodes of a run may know more and were never asked.
+
+    A run without an end may still go on: asking its nodes would take time from it.
+    """
+    started = any(node.at("started") is not None for node in line.touched)
+    return started and line.ending is not Ending.OPEN and not inside_file(journal).exists()
+
+
 def ask_nodes(ctx: Context, journal: Path) -> Timeline:
     """The timeline with what its nodes tell now, which is kept for later calls.
 
@@ -90,16 +99,19 @@ def ask_nodes(ctx: Context, journal: Path) -> Timeline:
     PlexError if none is left.
     """
     line = timeline(journal.stem, _lines(journal))
-    states = ctx.engine.read(ctx.hosts)
-    mine = living(line, ctx.hosts, states)
+    hosts = _hosts_of(line, ctx.hosts)
+    states = ctx.engine.read(hosts)
+    mine = living(line, hosts, states)
     told, notes = read(line, mine)
     if not told:
+        if not mine and not any(state.silence for state in states.values()):
+            _keep(journal, told)  # they will not come back
         raise PlexError(
             f"no node of {line.run} can be asked",
             details=notes or (f"of its {len(line.touched)} nodes none is there any more",),
-            hint="leave --inside out: what the run itself recorded is shown",
+            hint="`plexctl timeline --recorded` shows what the run itself has recorded",
         )
-    write_atomic(inside_file(journal), to_json(told).encode(), 0o600)
+    _keep(journal, told)
     gone = [node.name for node in line.touched if node.name not in mine]
     if gone:
         notes = (f"{len(gone)} of {len(line.touched)} nodes are no longer those of it", *notes)
@@ -109,14 +121,26 @@ def ask_nodes(ctx: Context, journal: Path) -> Timeline:
 def living(
     line: Timeline, hosts: Mapping[str, Incus], states: Mapping[str, HostState]
 ) -> dict[str, Incus]:
-    """By node, the host of each that the run made and that runs."""
+    """By node, the host of each that the run made or started and that runs."""
     found = {}
-    names = {node.name for node in line.touched}
+    actions = {node.name: node.action for node in line.touched}
     for host, state in states.items():
         for seen in state.instances.values():
-            if seen.name in names and seen.status == RUNNING and seen.tags.get("run") == line.run:
+            # One that was only started keeps the name of the run that made it.
+            its = seen.tags.get("run") == line.run or actions.get(seen.name) == "start"
+            if seen.name in actions and seen.status == RUNNING and its:
                 found[seen.name] = hosts[host]
     return found
+
+
+def _hosts_of(line: Timeline, hosts: Mapping[str, Incus]) -> Mapping[str, Incus]:
+    """Those that the journal names; all, where its engine names none."""
+    named = {node.host for node in line.touched}
+    return {name: host for name, host in hosts.items() if name in named or "" in named}
+
+
+def _keep(journal: Path, told: Mapping[str, Inside]) -> None:
+    write_atomic(inside_file(journal), to_json(told).encode(), 0o600)
 
 
 def _journals(state: Path, plex: str | None) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The engine `tofu` for plexes on Proxmox hosts: what it is made of."""
+"""What the engine `tofu` needs for plexes on Proxmox hosts."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.config.builtin import builtin
 from plexctl.errors import PlexError
 from plexctl.model.files import write_changed
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
-from plexctl.model.secret import Secret
 from plexctl.model.types import Form
 from plexctl.provision.direct import DirectEngine
-from plexctl.provision.tfvars_proxmox import ROOT, settings
+from plexctl.provision.tfvars_proxmox import settings
 from plexctl.provision.tofu_folder import TofuFolder
-from plexctl.provision.tofu_proxmox import ProxmoxTofuEngine, Server
+from plexctl.provision.tofu_proxmox import ProxmoxProvider, Server
 from plexctl.workflow.context import Context
 from plexctl.workflow.host_tokens import read_host_token
 
@@ -28,28 +27,19 @@ def on_proxmox(ctx: Context, plex: str) -> bool:
     return any(ctx.lab.hosts[n].kind is HostKind.PROXMOX for n in ctx.lab.plexes[plex].hosts)
 
 
-def proxmox_tofu_engine(
-    ctx: Context, plex: str, program: Path, folder: Path, key: Secret, by_hand: Sequence[str]
-) -> ProxmoxTofuEngine:
-    """Of one plex. PlexError if OpenTofu cannot make all of it by one root."""
+def proxmox_provider(ctx: Context, plex: str, folder: TofuFolder) -> ProxmoxProvider:
+    """Of one plex; the server's certificate is kept in `folder`.
+
+    PlexError if OpenTofu cannot make all of it by one root.
+    """
     members = [ctx.lab.hosts[name] for name in ctx.lab.plexes[plex].hosts]
     _require_one_cluster(ctx, plex, members)
     assert isinstance(ctx.engine, DirectEngine)
-    first, place = members[0], TofuFolder(folder, ROOT)
-    place.open()
-    return ProxmoxTofuEngine(
-        plex=plex,
-        program=program,
-        modules=builtin("terraform"),
-        folder=place,
-        server=Server(
-            _certificate(first, place.path), lambda: read_host_token(ctx.lab, ctx.seed, first)
-        ),
-        key=key,
-        by_hand=by_hand,
-        hosts={host.name: host for host in members},
-        direct=ctx.engine,
-    )
+    first = members[0]
+    folder.open()
+    certificate = _certificate(first, folder.path)
+    server = Server(certificate, lambda: read_host_token(ctx.lab, ctx.seed, first))
+    return ProxmoxProvider(plex, {host.name: host for host in members}, server, ctx.engine)
 
 
 def _require_one_cluster(ctx: Context, plex: str, members: Sequence[Host]) -> None:

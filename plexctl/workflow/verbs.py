@@ -9,8 +9,9 @@ from dataclasses import replace as replace_field
 from plexctl.config.edit import set_field, set_workers, with_workers
 from plexctl.errors import UnreachableHostError
 from plexctl.model.events import Outcome
+from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState
-from plexctl.model.plex import Plex, ProvisionEngine
+from plexctl.model.plex import Plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Wishes
 from plexctl.workflow.baking import prune_images
@@ -20,7 +21,8 @@ from plexctl.workflow.engines import wait_for_tofu
 from plexctl.workflow.names import node_names
 from plexctl.workflow.planning import told
 from plexctl.workflow.registry import ensure_registry
-from plexctl.workflow.results import DestroyResult, EngineResult, UpResult, apps_result
+from plexctl.workflow.results.apps import apps_result
+from plexctl.workflow.results.plex import DestroyResult, EngineResult, UpResult
 from plexctl.workflow.run import Run, start
 from plexctl.workflow.status import node_rows
 

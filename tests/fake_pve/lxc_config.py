@@ -116,6 +116,8 @@ def _check(call: Call, vmid: int, options: dict[str, Any], new: bool = False) ->
     features = set(str(options.get("features", "")).split(",")) - {""}
     allowed = {"nesting=1", "nesting=0"}
     root = call.who.name == "root@pam"
+    if new and privileged and not root:
+        call.who.check("/", "Sys.Modify")  # since version 9
     if features and not root and (privileged or features - allowed):
         raise ApiError(403, "changing feature flags (except nesting) is only allowed for root@pam")
     for key, value in options.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from plexctl.clients.incus import Incus
 from plexctl.depot.archive import Entry, write_image, write_tar
 from plexctl.depot.pins import machine_architecture
 
+from .nested import NestedHost
 from .support import Cluster, Lab, host, remove_leftovers, stored_kubectl
 
 ECHO = "example.test/echo:1"
@@ -81,3 +83,11 @@ def load_echo(incus: Incus, node: str, archive: Path) -> None:
     words = ("ctr", "-n", "k8s.io", "images", "import", "/root/echo.tar")
     done = incus.execute(node, words, timeout=60)
     assert done.code == 0, done
+
+
+@pytest.fixture(scope="session")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NestedHost]:
+    """A second machine, which is a prepared host; no lab knows it yet."""
+    folder = tmp_path_factory.mktemp("far")
+    with NestedHost(folder, "plextest-far", IPv4Interface("198.18.77.61/24")) as nested:
+        yield nested

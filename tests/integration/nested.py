@@ -11,41 +11,39 @@ of the role and of the base, so that neither is ever tested in an older form.
 from __future__ import annotations
 
 import hashlib
-import io
 import subprocess
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock
 
-from plexctl.clients.incus import Incus
 from plexctl.config.builtin import builtin
-from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Outcome
-from plexctl.model.types import Form
-from plexctl.plan.profile import NIC, container_config
-from plexctl.plan.resources import devices, settings
 from plexctl.workflow.host_prepare import PrepareResult, prepare
 from plexctl.workflow.host_request import HostRequest, Instance
 
-from .support import LOCAL, host
+from .machine import GATEWAY, Machine
+from .support import host
 
 PREFIX = "plextest-host-"
-BRIDGE = "plextest"
-GATEWAY = IPv4Interface("198.18.77.1/24")
-"""Of a network set aside for tests between devices (RFC 2544)."""
-
-ADDRESS = IPv4Interface("198.18.77.11/24")
 PORT = 8443
 POOL = "default"
 POOL_FOLDER = "/var/lib/plextest-pool"
+
+HERE_ALONE = f"""\
+# The machines of this lab.
+hosts:
+  local:  # this one
+    kind: incus
+    address: {GATEWAY.ip}
+"""
+"""A hosts.yaml with this machine, as such a host reaches it."""
 
 
 class Quiet:
@@ -60,107 +58,6 @@ class Quiet:
     def progress(self, text: str, done: float | None = None) -> None: ...
 
     def end(self, outcome: Outcome, text: str = "") -> None: ...
-
-
-@dataclass
-class Machine:
-    """A Debian container with systemd and SSH, on the bridge `plextest` unless told otherwise.
-
-    `work` is a folder for its keys and for logs. Made by `create`; `destroy` leaves nothing.
-    """
-
-    work: Path
-    name: str = "plextest1"
-    address: IPv4Interface = ADDRESS
-    network: str = BRIDGE
-    gateway: IPv4Interface = GATEWAY
-    files: Mapping[str, str] = field(default_factory=dict)  # more of its files, by path
-
-    @property
-    def incus(self) -> Incus:
-        """The server that it runs on."""
-        return host()
-
-    @property
-    def key(self) -> Path:
-        """An SSH key that root of it lets in."""
-        return self.work / "id_ed25519"
-
-    @property
-    def known_hosts(self) -> Path:
-        return self.work / "known_hosts"
-
-    def create(self, image: str, *, init: str | None = None) -> None:
-        """Make and start it; what an earlier one of that name has left is removed.
-
-        `init` takes the place of systemd.
-        """
-        self.destroy()
-        if self.network == BRIDGE:
-            make_bridge(self.incus)
-        config = container_config(privileged=True, facts=self.incus.facts())
-        if init:
-            config["raw.lxc"] += f"\nlxc.init.cmd={init}"
-        disk = {"type": "disk", "path": "/", "pool": LOCAL.pool}
-        nic = {"type": "nic", "network": self.network, "name": NIC}
-        kmsg = {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}
-        self.incus.create(
-            self.name,
-            image=image,
-            form=Form.CONTAINER,
-            profiles=(),
-            config=settings(config),
-            devices=devices({"root": disk, NIC: nic, "kmsg": kmsg}),
-        )
-        self.incus.push(self.name, "/var/lib/plexctl/boot.tar", self._boot_tar(), mode=0o600)
-        self.incus.start(self.name)
-
-    def run(self, *words: str, timeout: float = 60) -> str:
-        """What a command in it prints; it must end well."""
-        done = self.incus.execute(self.name, words, timeout=timeout)
-        assert done.code == 0, f"{words} in {self.name}: {done}"
-        return done.stdout
-
-    def answers(self, *words: str) -> bool:
-        with suppress(PlexError):
-            return self.incus.execute(self.name, words, timeout=10).code == 0
-        return False
-
-    def destroy(self) -> None:
-        if self.name in {seen.name for seen in self.incus.read().instances.values()}:
-            self.incus.delete_instance(self.name)
-        if self.network == BRIDGE:
-            with suppress(PlexError):  # another one is on it, or it is gone
-                self.incus.delete_network(BRIDGE)
-
-    def _boot_tar(self) -> bytes:
-        """What plex-boot.service unpacks first of all; see docs/architecture.md."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        host_key = self.work / f"{self.name}-host-key"
-        for key in (self.key, host_key):
-            if not key.exists():
-                words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key.name, "-f", key)
-                subprocess.run(words, check=True, timeout=20)
-        public = host_key.with_suffix(".pub").read_text()
-        self.known_hosts.write_text(f"{self.address.ip} {public}")
-        network = (
-            "link set dev lo up\n"
-            f"link set dev {NIC} up\n"
-            f"address add {self.address} dev {NIC}\n"
-            f"route add default via {self.gateway.ip}\n"
-        )
-        return _tar(
-            {
-                "etc/hostname": (f"{self.name}\n", 0o644),
-                "etc/hosts": (f"127.0.0.1 localhost\n{self.address.ip} {self.name}\n", 0o644),
-                "etc/resolv.conf": (f"nameserver {self.gateway.ip}\n", 0o644),
-                "etc/plexctl/network.batch": (network, 0o644),
-                "etc/ssh/ssh_host_ed25519_key": (host_key.read_text(), 0o600),
-                "etc/ssh/ssh_host_ed25519_key.pub": (public, 0o644),
-                "root/.ssh/authorized_keys": (self.key.with_suffix(".pub").read_text(), 0o600),
-                **{path.lstrip("/"): (text, 0o644) for path, text in self.files.items()},
-            }
-        )
 
 
 @dataclass
@@ -211,19 +108,6 @@ class NestedHost(Machine):
         wait(Condition(f"{self.name}: {what}", lambda: Seen(look()), 60, every=0.2))
 
 
-def make_bridge(incus: Incus) -> None:
-    """The network of such machines; it leads to the package mirrors."""
-    if BRIDGE in incus.read().networks:
-        return
-    config = {
-        "ipv4.address": str(GATEWAY),
-        "ipv4.nat": "true",
-        "ipv4.dhcp": "false",
-        "ipv6.address": "none",
-    }
-    incus.put_network(BRIDGE, settings(config), exists=False)
-
-
 def base_image() -> str:
     """Fingerprint of the newest base that plexctl has baked: Debian with systemd and SSH."""
     # By the time of their making, the oldest first.
@@ -255,7 +139,8 @@ def _publish(work: Path, base: str, name: str) -> str:
     machine = Machine(work, "plextest-prepare", IPv4Interface("198.18.77.250/24"))
     machine.create(base)
     try:
-        prepare_instance(machine)
+        # All but the storage pool: a folder that is one does not survive in an image.
+        run(machine, HostRequest(machine.name, Instance(machine.name), pool=None))
         # What must not be the same on two hosts; and nothing of it is to be under way.
         machine.run("systemctl", "stop", "incus.service", "incus.socket")
         machine.run("sh", "-c", "rm -f /var/lib/incus/server.* /etc/machine-id")
@@ -270,10 +155,13 @@ def _publish(work: Path, base: str, name: str) -> str:
         machine.destroy()
 
 
-def prepare_instance(machine: Machine) -> PrepareResult:
-    """All but the storage pool: a folder that is one does not survive in an image."""
-    request = HostRequest(machine.name, Instance(machine.name), pool=None)
+def run(machine: Machine, request: HostRequest) -> PrepareResult:
+    """Apply the role."""
     return prepare(machine.work, machine.work / "cache", request, Quiet())
+
+
+def changed(result: PrepareResult) -> set[str]:
+    return {item.name for item in result.items if item.changed}
 
 
 def _digest(base: str) -> str:
@@ -283,17 +171,3 @@ def _digest(base: str) -> str:
         if path.suffix != ".pyc":
             digest.update(path.relative_to(role).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _tar(files: Mapping[str, tuple[str, int]]) -> bytes:
-    """All of root's; sshd and plex-boot.service refuse anything else."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        folder = tarfile.TarInfo("root/.ssh")
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o700
-        archive.addfile(folder)
-        for name, (text, mode) in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(text.encode()), mode
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()

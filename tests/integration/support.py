@@ -17,7 +17,8 @@ from plexctl.clients.incus import Incus
 from plexctl.depot.pins import load_pins
 from plexctl.depot.store import Depot
 from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 
 CHECKOUT = Path(__file__).parents[2]
@@ -70,6 +71,22 @@ class Lab:
     def ask(self, *words: str) -> Any:
         """The JSON answer of a command."""
         return json.loads(self.run(*words, "--json").out)
+
+
+def typed(lab: Lab, text: str, *words: str, code: int = 0) -> Answer:
+    """Run a command with `text` on its standard input."""
+    done = subprocess.run(
+        [*lab.command, "-C", lab.root, *words],
+        input=text,
+        env={**os.environ, "XDG_CONFIG_HOME": str(lab.home), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    answer = Answer(done.returncode, done.stdout, done.stderr)
+    assert answer.code == code, f"plexctl {words}: {answer}"
+    return answer
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,11 @@ import pytest
 
 from plexctl.clients.incus import Incus
 from plexctl.clients.incus_connection import Credentials
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 
 from .conftest import ECHO, load_echo
-from .nested import GATEWAY, NestedHost
+from .nested import HERE_ALONE, NestedHost
 from .support import (
     Answer,
     Cluster,
@@ -31,19 +29,13 @@ from .support import (
     of_plex,
     remove_leftovers,
     stored_kubectl,
+    typed,
     uptime,
 )
 
 PLEX = "wide"
 NODES = {f"wide{number}" for number in range(1, 6)}
 HERE, THERE = {"wide1", "wide3", "wide5"}, {"wide2", "wide4"}
-HOSTS = f"""\
-# The machines of this lab.
-hosts:
-  local:  # this one
-    kind: incus
-    address: {GATEWAY.ip}
-"""
 FILE = """\
 workers: 4
 hosts: [local, second]
@@ -53,21 +45,15 @@ SILENT = "host second: Incus at {} does not answer"
 
 
 @pytest.fixture(scope="module")
-def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NestedHost]:
-    """The second machine."""
-    folder = tmp_path_factory.mktemp("far")
-    with NestedHost(folder, "plextest-far", IPv4Interface("198.18.77.61/24")) as nested:
-        yield nested
-
-
-@pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory, far: NestedHost) -> Iterator[Lab]:
-    """A lab whose plex is to be on both machines; nothing is up."""
+    """A lab with two hosts, whose plex is to be on both; nothing is up."""
     remove_leftovers(PLEX)
     lab = Lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home"))
     (lab.root / "clusters").mkdir()
-    (lab.root / "clusters" / "hosts.yaml").write_text(HOSTS)
+    (lab.root / "clusters" / "hosts.yaml").write_text(HERE_ALONE)
     lab.run("init", PLEX)
+    typed(lab, far.token(), "host", "add", "second", far.url, "--token")
+    (lab.root / "clusters" / PLEX / "plex.yaml").write_text(FILE)
     yield lab
     lab.run("destroy", PLEX, "-y", code=None)
 
@@ -90,92 +76,7 @@ def cluster(wide: Lab, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     return Cluster(stored_kubectl(folder), folder / "config")
 
 
-def typed(lab: Lab, text: str, *words: str, code: int = 0) -> Answer:
-    """Run a command with `text` on its standard input."""
-    done = subprocess.run(
-        [*lab.command, "-C", lab.root, *words],
-        input=text,
-        env={**os.environ, "XDG_CONFIG_HOME": str(lab.home), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        check=False,
-    )
-    answer = Answer(done.returncode, done.stdout, done.stderr)
-    assert answer.code == code, f"plexctl {words}: {answer}"
-    return answer
-
-
-def changed_token(token: str, **fields: str) -> str:
-    return base64.b64encode(
-        json.dumps({**json.loads(base64.b64decode(token)), **fields}).encode()
-    ).decode()
-
-
-def test_what_is_no_host_is_not_added(wide: Lab, far: NestedHost) -> None:
-    before = (wide.root / "clusters" / "hosts.yaml").read_text()
-    token = far.token("plexctl-wrong")
-    add = ("host", "add", "second")
-
-    rubbish = typed(wide, "sesame", *add, far.url, "--token", code=2).err
-    assert "error: this is no trust token of Incus\n" in rubbish
-    other = changed_token(token, fingerprint="ab" * 32)
-    elsewhere = typed(wide, other, *add, far.url, "--token", code=1).err
-    assert f"error: {far.url} is not the server that made the token\n" in elsewhere
-    assert f"  it has the certificate {far.certificate}\n" in elsewhere
-    spent = typed(wide, changed_token(token, secret="0" * 64), *add, far.url, "--token", code=1).err
-    assert f"error: {far.url} refuses the token\n" in spent
-    nobody = f"https://{far.address.ip}:9"
-    closed = typed(wide, token, *add, nobody, "--token", code=1).err
-    assert f"error: {nobody} does not answer\n" in closed
-    assert "refused" in closed
-    assert "-y" in wide.run(*add, far.url, code=2).err  # nobody has seen its certificate
-    stranger = wide.run(*add, far.url, "-y", code=1).err
-    assert f"error: {far.url} does not know this lab\n" in stranger
-
-    for answer in (rubbish, elsewhere, spent, closed, stranger):
-        assert token not in answer
-        assert "Traceback" not in answer
-    assert (wide.root / "clusters" / "hosts.yaml").read_text() == before
-
-
-def test_a_token_makes_a_machine_a_host(wide: Lab, far: NestedHost) -> None:
-    file = wide.root / "clusters" / "hosts.yaml"
-    token = far.token()
-
-    added = typed(wide, token, "host", "add", "second", str(far.address.ip), "--token")
-    assert f"host second is at {far.url}" in added.out
-    assert file.read_text().startswith(HOSTS)
-    assert f"certificate: {far.certificate}" in file.read_text()
-    left = [path for path in wide.root.rglob("*") if path.is_file()]
-    assert not [path for path in left if token.encode() in path.read_bytes()]
-
-    before = file.read_text()
-    again = wide.run("host", "add", "second", far.url, "-y")  # it knows the lab by now
-    assert "unchanged" in again.out
-    assert file.read_text() == before
-    rows = {row["name"]: row for row in wide.ask("host", "list")["hosts"]}
-    assert rows.keys() == {"local", "second"}
-    assert {row["answer"] for row in rows.values()} == {"answers"}
-    assert rows["second"]["where"] == far.url
-
-
-def test_prepare_of_a_host_leaves_it_as_it_is(wide: Lab, far: NestedHost) -> None:
-    keys = ("--key", str(far.key), "--known-hosts", str(far.known_hosts))
-    tokens = far.run("incus", "config", "trust", "list-tokens", "--format=csv")
-    words = ("host", "prepare", "second", "--ssh", f"root@{far.address.ip}", *keys)
-
-    answer = wide.ask(*words, "-y", "-q")
-
-    assert {item["name"] for item in answer["items"] if item["changed"]} == set()
-    assert answer["text"] == f"host second is at {far.url}"
-    assert f"ssh: root@{far.address.ip}" in (wide.root / "clusters" / "hosts.yaml").read_text()
-    assert far.run("incus", "config", "trust", "list-tokens", "--format=csv") == tokens
-
-
 def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: Incus) -> None:
-    (wide.root / "clusters" / PLEX / "plex.yaml").write_text(FILE)
-
     status = wide.ask("up", PLEX)["nodes"]
 
     assert {node["name"]: node["host"] for node in status} == {

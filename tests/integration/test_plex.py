@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,40 @@ def test_a_second_up_changes_nothing(tale: Lab) -> None:
     assert again["changes"] == []
     assert {name: uptime(name) for name in NODES} == before
     assert "nothing to do" in tale.run("plan", "tale").out
+
+
+def test_the_timeline_of_up_has_every_step_of_every_node_in_order(tale: Lab) -> None:
+    line = tale.ask("timeline", first_up(tale))
+
+    assert (line["verb"], line["ending"], line["inside"]) == ("up", "done", True)
+    assert {node["name"] for node in line["nodes"]} == NODES
+    for node in line["nodes"]:
+        at = {one["what"]: one["at"] for one in node["instants"]}
+        made = [at[what] for what in ("creating", "created", "pushed", "starting", "started")]
+        inside = [at[what] for what in ("starting", "init", "booted", "containerd", "kubelet")]
+        seen = [at[what] for what in ("kubelet", "registered", "ready")]
+        for life in (made, inside, seen):
+            assert life == sorted(life), node
+        assert "kube-proxy" in {one["name"] for one in node["containers"]}
+        assert 0 < at["creating"] < at["ready"] <= line["seconds"]
+    master = {one["what"]: one["at"] for one in line["nodes"][0]["instants"]}
+    assert master["rbac"] < master["kubeadm"] < master["dns"] <= line["seconds"]
+    assert master["kubelet"] < master["api"] < master["dns"]
+    for step in line["steps"]:
+        assert 0 <= step["began"] <= step["ended"] <= line["seconds"]
+
+
+def test_the_timeline_is_drawn_and_written(tale: Lab) -> None:
+    run, svg, html = first_up(tale), tale.root / "up.svg", tale.root / "up.html"
+
+    assert tale.run("timeline", run, "--svg", str(svg), "--html", str(html)).out == ""
+
+    told = " ".join(one.text or "" for one in ET.parse(svg).iter() if one.tag.endswith("title"))
+    assert all(f"{node} boots" in told for node in NODES)
+    assert "</html>" in html.read_text()
+    text = tale.run("timeline", run).out
+    assert "BOOTED CONTAINERD KUBELET REGISTERED READY" in text
+    assert "DNS answers" in text
 
 
 def test_pods_on_two_nodes_answer_a_third_by_name(
@@ -281,6 +316,12 @@ def test_destroy_leaves_nothing(tale: Lab) -> None:
     assert "tale" not in mounts.stdout
     assert not (tale.root / ".plexctl" / "plexes" / "tale").exists()
     assert tale.run("destroy", "tale", "-y").code == 0
+
+
+def first_up(lab: Lab) -> str:
+    """The run that made `tale`."""
+    rows = lab.ask("timeline", "--list", "--plex", "tale")["runs"]
+    return next(str(row["run"]) for row in rows if row["verb"] == "up")
 
 
 def web() -> dict[str, object]:

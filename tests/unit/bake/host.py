@@ -14,7 +14,8 @@ from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Artifact, Stored
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Step
-from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork, SeenVolume
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe

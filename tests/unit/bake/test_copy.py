@@ -14,7 +14,8 @@ from plexctl.bake.bake import BakedImage
 from plexctl.bake.copy import carried
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import SeenImage
 
 from .host import Silent

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.workflow import host_ready
 from plexctl.workflow.host_prepare import PreparedItem, PrepareResult
 from plexctl.workflow.host_request import HostRequest, Local, Ssh
-from plexctl.workflow.results import HostResult
+from plexctl.workflow.results.hosts import HostResult
 from tests.fake_pve import FakePve
 
 from .conftest import Plexctl
@@ -211,7 +211,8 @@ def test_who_is_trusted_already_asks_for_no_token(
 ) -> None:
     facts = "facts: {cgroup: 2, cpus: 8, memory: 8GiB}"
     file = lab / "clusters" / "hosts.yaml"
-    entry = f"url: https://10.0.0.7:8443, certificate: {'ab' * 32}, ssh: me@10.0.0.7, {facts}"
+    there = "url: https://10.0.0.7:8443, pool: fast, ssh: me@10.0.0.7"
+    entry = f"{there}, certificate: {'ab' * 32}, {facts}"
     file.write_text(f"{file.read_text()}  far: {{{entry}}}\n")
     monkeypatch.setattr(host_ready, "known", lambda *_: True)
 
@@ -219,6 +220,8 @@ def test_who_is_trusted_already_asks_for_no_token(
     plexctl("host", "prepare", "far", "-y", "-q", "--new-token")
 
     first, second = prepared.asked
+    assert first.pool
+    assert first.pool.name == "fast"
     assert isinstance(first.reach, Ssh)
     assert first.client is None
     assert str(second.client).startswith("plexctl-")
@@ -250,6 +253,8 @@ def test_without_a_token_the_lab_is_told_nothing(
         (("far", "--ssh", "10.0.0.7"), "'10.0.0.7' is no login"),
         (("far", "--ssh", "root@10.0.0.7;reboot"), "is no login"),
         (("far",), "this machine is host local already"),
+        (("local", "--ssh", "root@10.0.0.7"), "host local is this machine already"),
+        (("local", "--kind", "proxmox"), "host local is this machine already"),
         (("Far", "--ssh", "root@10.0.0.7"), "'Far' is not a name"),
         (("local", "--uplink", "eth1"), "which bridge is that of?"),
         (("local", "--pci", "01:00.0"), "'01:00.0' is not NAME=ADDRESS"),
@@ -292,8 +297,10 @@ def test_a_prepared_proxmox_is_a_host(
 
     # A second time the machine has nothing to tell: what is stored goes on working.
     prepared.answer |= {"token": None}
-    again = plexctl("host", "prepare", "pve1", *words[2:], "-y", "-q")
+    # Nor has a user: what kind it is and where its disks are is in hosts.yaml.
+    again = plexctl("host", "prepare", "pve1", "-y", "-q")
     assert again.code == 0, again
+    assert entry(lab, "pve1")["pool"] == "local-lvm"
     assert isinstance(prepared.asked[-1].reach, Ssh)
     assert prepared.asked[-1].reach.address == "127.0.0.1"
 

@@ -17,7 +17,7 @@ from plexctl import __version__
 from plexctl.cli.main import VERBS
 from plexctl.errors import PlexError
 from plexctl.model.plex import Plex
-from plexctl.workflow.results import UpResult
+from plexctl.workflow.results.plex import UpResult
 
 from .conftest import Plexctl
 

@@ -15,7 +15,8 @@ from plexctl.clients import incus_connection
 from plexctl.clients.incus import Incus
 from plexctl.clients.incus_connection import Credentials
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.kinds import HostKind
 from tests.fake_pve.tls import self_signed
 
 from .tls_server import Server, deaf, serving

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,8 +102,9 @@ def test_only_the_pinned_certificate_is_taken(server: Server, credentials: Crede
     assert shown_fingerprint(server.url) == server.fingerprint
     with pinned_session(server.url, server.fingerprint) as session:
         assert session.get(f"{server.url}/1.0", timeout=5).status_code == 200
-    with pytest.raises(PlexError, match="does not answer"):
+    with pytest.raises(PlexError, match="does not answer") as error:
         known(server.url, "ab" * 32, credentials)
+    assert error.value.details == ("it has another certificate",)
 
 
 @pytest.mark.parametrize("answer", [b"<html>", {"metadata": {}}, {}])
@@ -114,5 +117,21 @@ def test_what_is_no_incus(server: Server, credentials: Credentials, answer: obje
 def test_nobody_is_there(credentials: Credentials) -> None:
     with serving(Server()) as gone:
         token = read_token(token_of(gone))
-    with pytest.raises(PlexError, match=f"{gone.url} does not answer"):
+    with pytest.raises(PlexError, match=f"{gone.url} does not answer") as error:
         introduce(gone.url, token, credentials)
+    assert error.value.details == ("connection refused",)
+
+
+def test_a_server_that_speaks_something_else() -> None:
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(PlexError, match=f"{url} does not answer") as error:
+            shown_fingerprint(url)
+    assert error.value.details == ("it does not speak HTTPS",)

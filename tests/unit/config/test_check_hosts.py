@@ -56,12 +56,12 @@ def faults(root: Path) -> list[str]:
         (
             {"far": {**FAR, "certificate": None}},
             "hosts.yaml hosts.far.certificate: is missing: it says which server is the right one "
-            "(`plexctl host add` finds it out and writes it)",
+            "(take the host out: `plexctl host add` then writes all of it)",
         ),
         (
             {"far": {**FAR, "facts": None}},
             "hosts.yaml hosts.far.facts: are missing "
-            "(`plexctl host add` finds it out and writes it)",
+            "(take the host out: `plexctl host add` then writes all of it)",
         ),
         (
             {"one": {}, "two": {}},

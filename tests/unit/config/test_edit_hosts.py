@@ -11,7 +11,8 @@ import yaml
 
 from plexctl.config.edit_hosts import host_fields, remove_host, set_host
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host, HostFacts, HostKind, Proxmox
+from plexctl.model.hosts import Host, HostFacts, Proxmox
+from plexctl.model.kinds import HostKind
 
 SECOND = {"kind": "incus", "url": "https://10.0.0.7:8443", "pool": "fast"}
 ENTRY = """\

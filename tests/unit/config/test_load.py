@@ -11,7 +11,7 @@ import pytest
 from plexctl.config.load import find_lab, load_lab
 from plexctl.config.networks import default_networks
 from plexctl.errors import ConfigError, ExitCode, UsageError
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Role, Taint
 from plexctl.model.types import Size

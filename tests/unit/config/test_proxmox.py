@@ -9,6 +9,7 @@ import yaml
 
 from plexctl.config.load import load_lab
 from plexctl.errors import ConfigError
+from plexctl.model.lab import Lab
 
 HOST = {
     "kind": "proxmox",
@@ -17,38 +18,74 @@ HOST = {
     "bridge": "vmbr0",
     "proxmox": {"token": "plexctl@pve!lab"},
 }
+LOGIN = {"ssh": "root@10.0.0.7"}
 NETWORKS = {"link": "bridge", "nodes": "10.0.8.0/24", "router": "10.0.8.1"}
 
 
-def written(root: Path, **plex: object) -> Path:
+def loaded(root: Path, host: dict[str, object] | None = None, **plex: object) -> Lab:
     for name, content in {
-        "hosts.yaml": {"hosts": {"pve1": HOST}},
+        "hosts.yaml": {"hosts": {"pve1": {**HOST, **(host or {})}}},
         "demo/plex.yaml": {"networks": NETWORKS, **plex},
     }.items():
         file = root / "clusters" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(content))
-    return root
+    return load_lab(root, ("1.36.3",))
+
+
+def refused(root: Path, host: dict[str, object] | None = None, **plex: object) -> tuple[str, str]:
+    """Field and message of the one problem that there is."""
+    with pytest.raises(ConfigError) as error:
+        loaded(root, host, **plex)
+    (problem,) = error.value.problems
+    return problem.field, problem.message
+
+
+def with_device(root: Path) -> None:
+    """The type `card`: a container that is to have a GPU."""
+    (root / "types").mkdir()
+    kube = {"role": "kubenode", "base": "debian12", "kubernetes": True, "pci": ["gpu"]}
+    layers = [{"name": "runtime", "artifacts": ["containerd", "runc", "cni-plugins"]}]
+    (root / "types" / "card.yaml").write_text(yaml.safe_dump({**kube, "layers": layers}))
 
 
 def test_a_type_of_vms_is_taken(tmp_path: Path) -> None:
-    lab = load_lab(written(tmp_path, type="kubevm"), ("1.36.3",))
+    lab = loaded(tmp_path, type="kubevm")
 
     assert lab.hosts["pve1"].proxmox is not None
     assert lab.plexes["demo"].type.base.checksum
 
 
-def test_a_type_of_containers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as error:
-        load_lab(written(tmp_path, type="kube"), ("1.36.3",))
+def test_a_type_of_containers_is_taken_where_one_can_log_in(tmp_path: Path) -> None:
+    lab = loaded(tmp_path, LOGIN, type="kube")
 
-    (problem,) = error.value.problems
-    assert problem.message == ("type kube is a container, and on a Proxmox host nodes are VMs")
-    assert problem.field == "type"
+    assert lab.hosts["pve1"].ssh == "root@10.0.0.7"
+
+
+def test_a_container_needs_a_login_for_its_files(tmp_path: Path) -> None:
+    assert refused(tmp_path, type="kube") == (
+        "type",
+        "type kube is a container, and plexctl cannot log in to pve1 to give it its files",
+    )
+
+
+def test_a_container_is_handed_no_pci_device(tmp_path: Path) -> None:
+    with_device(tmp_path)
+
+    assert refused(tmp_path, {**LOGIN, "pci": {"gpu": "rtx4090"}}, type="card") == (
+        "type",
+        "type card is a container, and on pve1 only VMs are handed PCI devices",
+    )
+
+
+def test_a_container_is_not_made_by_opentofu(tmp_path: Path) -> None:
+    assert refused(tmp_path, LOGIN, type="kube", engine="tofu") == (
+        "type",
+        "type kube is a container, and on pve1 OpenTofu makes VMs only",
+    )
 
 
 def test_networks_of_its_own_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as error:
-        load_lab(written(tmp_path, type="kubevm", networks={}), ("1.36.3",))
+    _, message = refused(tmp_path, type="kubevm", networks={})
 
-    assert "Proxmox host" in error.value.problems[0].message
+    assert "Proxmox host" in message

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.kinds import HostKind
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Group, JsonText, Link, Networks, Plex
 from plexctl.model.types import NodeType, Size
 from plexctl.plan.links import TUNNEL_MTU, mtu, sites

@@ -1,4 +1,4 @@
-"""Nodes on a Proxmox host: VMs alone, on a bridge that is there."""
+"""Nodes on a Proxmox host: VMs or containers, on a bridge that is there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.model.types import Form, NodeType, Size
 from plexctl.plan.plan import Inputs, plan_plex
@@ -79,3 +80,21 @@ def test_scaling_replaces_nothing_and_another_size_does(
 
     assert [resource_hash(vm) for vm in more[:3]] == [resource_hash(vm) for vm in planned]
     assert resource_hash(bigger.instances[0]) != resource_hash(planned[0])
+
+
+def test_a_container_has_its_files_and_no_seed(vms: Plex, inputs: Inputs) -> None:
+    base = replace(vms.type.base, form=Form.CONTAINER)
+    kind = replace(vms.type, base=base, size=Size(None, None, 5 << 30), pci=(), privileged=True)
+    there = replace(inputs, hosts={"local": PVE})
+    node = plan_plex(replace(vms, type=kind), there).instances[1]
+
+    assert node.form is Form.CONTAINER
+    assert dict(node.config) == {
+        "memory": "2048",
+        "mac": dict(node.config)["mac"],
+        "bridge": "vmbr0",
+        "vlan": "7",
+        "disk": "5120",
+        "privileged": "yes",
+    }
+    assert b"network.batch" in node.boot

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from plexctl.clients.incus import Incus
 from plexctl.model.events import Outcome, Step
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage
 from plexctl.provision.direct import BOOT_TAR, DirectEngine
 from plexctl.provision.engine import Wishes

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError
-from plexctl.model.secret import Secret
 from plexctl.model.types import Form
 from plexctl.plan.resources import Instance, Owner, settings
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Wishes
 from tests.fake_node import Node, install
 from tests.fake_pve import FakePve, Guest
-from tests.proxmox import SECRETS, client_of
+from tests.proxmox import client_of, documented_privileges, with_login
 
 from .test_direct import Silent
 
@@ -43,9 +41,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 @pytest.fixture
 def server(pve: FakePve, node: Node) -> ProxmoxVE:
-    plain = client_of(pve)
-    host = replace(plain.host, ssh="root@pve1.test:2222")
-    return ProxmoxVE(host, Secret(SECRETS[pve.port].encode()), patience=30, reach=5)
+    return with_login(client_of(pve), "root@pve1.test:2222")
 
 
 def container(number: int, **more: str) -> Instance:
@@ -122,6 +118,16 @@ def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxVE, node: Node) -> None:
     }
     assert BOOT.decode() not in str(node.calls())
     assert len(BOOT) in [fed for _, _, fed in node.calls()]
+
+
+def test_what_users_are_told_to_allow_is_enough(pve: FakePve, node: Node) -> None:
+    poor = with_login(client_of(pve, documented_privileges()), "root@pve1.test")
+    with pytest.raises(PlexError, match="lacks Sys.Modify on /"):
+        apply(poor, WANTED[:1])
+    enough = with_login(client_of(pve, [*documented_privileges(), "Sys.Modify"]), "root@pve1.test")
+
+    assert apply(enough) == [(Action.CREATE, "demo1"), (Action.CREATE, "demo2")]
+    assert apply(enough, ()) == [(Action.DELETE, "demo1"), (Action.DELETE, "demo2")]
 
 
 def test_one_that_was_left_half_made_is_made_anew(

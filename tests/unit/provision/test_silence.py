@@ -12,7 +12,8 @@ import pytest
 
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage, silences
 from plexctl.plan.resources import Resource
 from plexctl.provision.dag import Task, run_tasks

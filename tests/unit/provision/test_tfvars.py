@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.hosts import Host, HostKind
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.types import Form
 from plexctl.plan.resources import Instance, Resource

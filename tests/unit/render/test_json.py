@@ -8,30 +8,32 @@ from typing import Any
 
 from plexctl.provision.engine import Action
 from plexctl.render.json import json_text, yaml_as_json
-from plexctl.workflow.results import (
-    BakeResult,
-    Changed,
-    DamagedRow,
-    DepotResult,
-    DepotRow,
-    DestroyResult,
+from plexctl.workflow.results.hosts import (
     HostPreparedResult,
     HostResult,
     HostRow,
     HostsResult,
+    PreparedRow,
+)
+from plexctl.workflow.results.images import (
+    BakeResult,
+    DamagedRow,
+    DepotResult,
+    DepotRow,
     ImageRow,
-    InitResult,
-    KubeconfigResult,
+    PruneResult,
+    VerifyResult,
+)
+from plexctl.workflow.results.lab import InitResult, KubeconfigResult, UseResult
+from plexctl.workflow.results.plex import (
+    Changed,
+    DestroyResult,
     ListResult,
     ListRow,
     NodeRow,
     PlanResult,
-    PreparedRow,
-    PruneResult,
     StatusResult,
     UpResult,
-    UseResult,
-    VerifyResult,
 )
 
 CHANGED = Changed(Action.CREATE, "instance", "demo1", "local", "missing")

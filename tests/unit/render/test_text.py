@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import get_args
 
 import pytest
 
 from plexctl.provision.engine import Action
-from plexctl.render.text import size, text
-from plexctl.workflow.results import (
-    BakeResult,
+from plexctl.render.tables import size
+from plexctl.render.text import DOMAINS, text
+from plexctl.workflow import results
+from plexctl.workflow.results.images import BakeResult, DamagedRow, ImageRow, VerifyResult
+from plexctl.workflow.results.plex import (
     Changed,
-    DamagedRow,
     DestroyResult,
-    ImageRow,
     ListResult,
     ListRow,
     NodeRow,
     PlanResult,
     StatusResult,
     UpResult,
-    VerifyResult,
 )
 
 
@@ -189,3 +191,17 @@ def test_verify_names_damaged_files() -> None:
 )
 def test_size(number: int, shown: str) -> None:
     assert size(number) == shown
+
+
+def test_every_result_has_words() -> None:
+    """Each is loaded by name, so no type checker sees one that was forgotten."""
+    modules = {f"{results.__name__}.{found.name}" for found in iter_modules(results.__path__)}
+
+    assert modules == set(DOMAINS)
+    for module, words in DOMAINS.items():
+        named = {
+            kind
+            for name, kind in vars(import_module(module)).items()
+            if name.endswith("Result") and kind.__module__ == module
+        }
+        assert set(get_args(import_module(words).Result)) == named

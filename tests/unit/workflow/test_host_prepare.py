@@ -14,7 +14,7 @@ import yaml
 from plexctl.clients.ansible import Task
 from plexctl.config.builtin import builtin
 from plexctl.errors import UsageError
-from plexctl.model.hosts import HostKind
+from plexctl.model.kinds import HostKind
 from plexctl.workflow.host_prepare import SYSCTLS, connection, full_address, items, url, variables
 from plexctl.workflow.host_request import BridgeRequest, HostRequest, PoolRequest, Ssh, check
 

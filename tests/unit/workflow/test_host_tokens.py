@@ -8,7 +8,8 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostKind, Proxmox
+from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
 from plexctl.workflow.host_tokens import read_host_token, store_host_token, token_file

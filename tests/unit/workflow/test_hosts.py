@@ -10,11 +10,13 @@ from typing import Any, cast
 import pytest
 
 from plexctl.clients.incus import Incus
+from plexctl.clients.incus_trust import Token
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostFacts, HostKind
+from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, SeenInstance
 from plexctl.model.secret import Secret
@@ -167,14 +169,27 @@ def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
     with pytest.raises(UsageError, match="the lab has no host nowhere"):
         hosts.remove(ctx, "nowhere")
     without = replace(ctx, lab=replace(ctx.lab, plexes={}))
+    token = ctx.lab.root / "clusters" / "hosts" / "far.token.age"
+    token.parent.mkdir()
+    token.write_text("of no use any more")
 
-    assert hosts.remove(without, "far").changed
+    removed = hosts.remove(without, "far")
+
+    assert (removed.changed, removed.text) == (True, "host far is no part of the lab any more")
+    assert not token.exists()
 
     assert file.read_text() == "# Mine.\nhosts:\n  local: {address: 10.0.0.5}\n"
     assert not hosts.remove(without, "far").changed
     alone = replace(without, lab=replace(without.lab, hosts={"far": ctx.lab.hosts["far"]}))
     with pytest.raises(UsageError, match="at least one host"):
         hosts.remove(alone, "far")
+
+
+def test_what_a_removed_host_keeps_is_told(ctx: Context) -> None:
+    cast(dict[str, Client], ctx.hosts)["far"].silence = None
+    without = replace(ctx, lab=replace(ctx.lab, plexes={}))
+    text = "host far is no part of the lab any more; it keeps 1 instance of it"
+    assert hosts.remove(without, "far").text == text
 
 
 @dataclass
@@ -188,7 +203,7 @@ class Meeting:
 
     def __post_init__(self) -> None:
         self.monkeypatch.setattr(hosts, "introduce", lambda *_: KNOWN)
-        self.monkeypatch.setattr(hosts, "read_token", lambda text: text)
+        self.monkeypatch.setattr(hosts, "read_token", lambda text: Token(KNOWN, text))
         self.monkeypatch.setattr(hosts, "known", lambda *_: self.trusted)
         self.monkeypatch.setattr(hosts, "_facts", lambda *_: self.facts)
         self.monkeypatch.setattr(hosts, "Incus", lambda host, _: Client(host, there=self.pools))
@@ -223,6 +238,8 @@ def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meet
         ("Third_1", "10.0.0.8", None, "'Third_1' is not a name"),
         ("third", "10.0.0.8", "a bridge", "'a bridge' is not the name of a network interface"),
         ("third", "10.0.0.7", None, "https://10.0.0.7:8443 is host far already"),
+        ("far", "10.0.0.8", None, "host far is https://10.0.0.7:8443 already"),
+        ("local", "10.0.0.8", None, "host local is this machine already"),
     ],
 )
 def test_what_would_make_the_file_wrong(
@@ -232,6 +249,24 @@ def test_what_would_make_the_file_wrong(
         hosts.add_host(ctx, name, url, token=Secret(b"t"), bridge=bridge)
     assert error.value.summary == said
     assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
+
+
+def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) -> None:
+    """One that was made anew has another certificate, one that has moved another URL."""
+    file = ctx.lab.root / "clusters" / "hosts.yaml"
+    file.write_text(FILE.replace("    facts", "    pool: fast\n    parallel: 9\n    facts"))
+    meeting.pools = ("default", "fast")
+
+    def host() -> Host:
+        return load_lab(ctx.lab.root, ctx.pins.versions()).hosts["far"]
+
+    anew = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))
+    assert hosts.add_host(anew, "far", "10.0.0.7", token=Secret(b"t")).changed
+    assert (host().certificate, host().pool, host().parallel) == (KNOWN, "fast", 9)
+
+    moved = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))
+    assert hosts.add_host(moved, "far", "10.0.0.9", token=Secret(b"t")).changed
+    assert (host().url, host().pool) == ("https://10.0.0.9:8443", "fast")
 
 
 def test_a_server_that_does_not_trust_the_lab(ctx: Context, meeting: Meeting) -> None:

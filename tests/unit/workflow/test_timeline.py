@@ -14,7 +14,7 @@ from plexctl.model.observed import HostState, SeenInstance
 from plexctl.observe.nodes import Inside, to_json
 from plexctl.observe.timeline import timeline
 from plexctl.workflow.run import KEPT, inside_file, start
-from plexctl.workflow.timeline import find_run, list_runs, living, read_run
+from plexctl.workflow.timeline import find_run, list_runs, living, read_run, unasked
 from tests.journals import journal
 
 UP, SCALE, OTHER = (
@@ -75,7 +75,27 @@ def test_what_nodes_have_told_is_read_with_the_journal_and_damage_is_no_error(st
         assert not read_run(run).inside
 
 
-def test_only_nodes_that_the_run_made_and_that_run_are_asked() -> None:
+def test_nodes_are_asked_by_themselves_once_and_not_while_the_run_may_go_on(state: Path) -> None:
+    run = find_run(state, UP)
+    assert unasked(run, read_run(run))
+
+    run.write_text("\n".join(journal(2)[:-1]))  # without its end
+    assert not unasked(run, read_run(run))
+
+    run.write_text("\n".join([*journal(2)[:-1], '{"event": "Failed", "at": 9, "text": "late"}']))
+    assert unasked(run, read_run(run))
+    inside_file(run).write_text("{}")
+    assert not unasked(run, read_run(run))
+
+
+def test_a_run_that_started_nothing_is_not_asked_about(state: Path) -> None:
+    run = find_run(state, UP)
+    run.write_text('{"event": "Done", "at": 0.3}')
+
+    assert not unasked(run, read_run(run))
+
+
+def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> None:
     def seen(name: str, run: str, status: str = "Running") -> SeenInstance:
         return SeenInstance(name, status, {"run": run}, True, "", "")
 
@@ -89,6 +109,8 @@ def test_only_nodes_that_the_run_made_and_that_run_are_asked() -> None:
     host = cast(Incus, object())
 
     assert living(timeline(UP, journal(2)), {"local": host}, {"local": state}) == {"big1": host}
+    started = timeline(UP, journal(2, verb="start"))
+    assert set(living(started, {"local": host}, {"local": state})) == {"big1", "big2"}
 
 
 def test_a_journal_begins_with_the_time_and_old_answers_go_with_old_journals(

@@ -1,0 +1,17 @@
+"""The words that a user chooses from, apart: the command line loads little else of the model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class HostKind(StrEnum):
+    INCUS = "incus"
+    PROXMOX = "proxmox"
+
+
+class ProvisionEngine(StrEnum):
+    """What makes a plex's objects on the hosts."""
+
+    DIRECT = "direct"  # plexctl itself
+    TOFU = "tofu"  # OpenTofu or Terraform

@@ -1,0 +1,194 @@
+"""Plexes and their nodes, as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
+
+from plexctl.provision.engine import Action
+from plexctl.render.apps_text import apps_text
+from plexctl.render.tables import count, table
+from plexctl.workflow.results.plex import (
+    UNKNOWN,
+    Changed,
+    DestroyResult,
+    EngineResult,
+    ListResult,
+    NodeRow,
+    PlanResult,
+    StatusResult,
+    UpResult,
+)
+
+SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "-/+",
+    Action.START: ">",
+    Action.DELETE: "-",
+}
+DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.START: "started",
+    Action.DELETE: "deleted",
+}
+DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.START: "started",
+    Action.DELETE: "deleted",
+}
+
+ENGINES = {"direct": "plexctl itself", "tofu": "OpenTofu"}
+
+Result = DestroyResult | EngineResult | ListResult | PlanResult | StatusResult | UpResult
+
+
+def text(result: Result) -> str:
+    match result:
+        case PlanResult():
+            return _plan(result)
+        case UpResult():
+            return _up(result)
+        case StatusResult():
+            return _status(result)
+        case DestroyResult():
+            return _destroy(result)
+        case ListResult():
+            return _list(result)
+        case EngineResult():
+            was = "" if result.changed else " already"
+            return f"{result.plex} is made by {ENGINES[result.engine]}{was}; no node was made anew"
+        case _:
+            assert_never(result)
+
+
+def _plan(result: PlanResult) -> str:
+    silent = [f"{why}; nothing is said of it" for why in result.silent]
+    if result.nothing:
+        also = "; OpenTofu has no changes" if result.tofu else ""
+        return "\n".join([f"{result.plex}: nothing to do{also}", *silent])
+    lines = [f"bake: {', '.join(result.bake)} first"] if result.bake else []
+    width = max((len(SIGNS[change.action]) for change in result.changes), default=0)
+    lines += [_change(change, width, _hosts(result.changes)) for change in result.changes]
+    sums = Counter(change.action for change in result.changes)
+    to_do = (f"{number} to {action}" for action, number in sums.items())
+    lines.append(f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}")
+    if result.tofu:
+        lines += ["", "as OpenTofu has it:", *(f"  {one}" for one in result.tofu.changes)]
+    return "\n".join([*lines, *silent])
+
+
+def _change(change: Changed, width: int, hosts: int) -> str:
+    line = f"{SIGNS[change.action]:{width}} {change.action} {change.kind} {change.name}"
+    if hosts > 1:
+        line += f" on {change.host}"
+    # That something is missing is why anything is created.
+    return line if change.action is Action.CREATE else f"{line}: {change.reason}"
+
+
+def _up(result: UpResult) -> str:
+    did = done(result.changes)
+    if not result.nodes:
+        return f"{result.plex}: {did}; `plexctl status {result.plex}` shows how far it is"
+    members = [node for node in result.nodes if node.ready is not None]
+    times = [f"{count(len(members), 'node')} Ready after {result.seconds['nodes']:.1f} s"]
+    if "dns" in result.seconds:
+        times.append(f"DNS after {result.seconds['dns']:.1f} s")
+    if result.apps and result.apps.well:
+        times.append(f"apps after {result.seconds['apps']:.1f} s")
+    lines = [nodes_table(result.nodes), "", f"{result.plex}: {did}; {', '.join(times)}"]
+    if result.apps:
+        lines[1:1] = ["", apps_text(result.apps)]
+    ours = [node for node in result.nodes if node.instance]
+    if result.changes:
+        lines += [
+            "",
+            f"export KUBECONFIG={result.kubeconfig}",
+            f"plexctl ssh {ours[-1].name}",
+            f"plexctl status {result.plex}",
+        ]
+    return "\n".join(lines)
+
+
+def _status(result: StatusResult) -> str:
+    lines = [nodes_table(result.nodes), ""]
+    if result.well:
+        return "\n".join([*lines, f"{result.plex}: all is well; the API and DNS answer"])
+    if all(row.instance == "missing" for row in result.nodes):
+        up = f"{result.plex}: it is not there; `plexctl up {result.plex}` makes it"
+        return "\n".join([*lines, up])
+    facts = [f"API: {result.api}", f"DNS: {result.dns}", *result.silent]
+    fine = ("Running", UNKNOWN, "")
+    late = [row.name for row in result.nodes if row.instance not in fine]
+    unready = [row.name for row in result.nodes if row.ready is False and row.name not in late]
+    facts += [f"not running: {', '.join(late)}"] if late else []
+    facts += [f"not Ready: {', '.join(unready)}"] if unready else []
+    return "\n".join([*lines, f"{result.plex}: not well", *(f"  {fact}" for fact in facts)])
+
+
+def nodes_table(rows: Sequence[NodeRow]) -> str:
+    head = ("NODE", "ROLE", "STATUS", "ADDRESS", "VERSION", "TYPE", "HOST", "NOTE")
+    return table(
+        head,
+        [
+            (
+                row.name,
+                row.role,
+                _node_status(row),
+                row.address,
+                row.version,
+                row.type,
+                row.host,
+                " ".join(row.note.split()),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _node_status(row: NodeRow) -> str:
+    """Ready or not where the cluster says so, else what its instance is."""
+    if row.ready is None or row.instance not in ("Running", UNKNOWN, ""):
+        return row.instance
+    return "Ready" if row.ready else "NotReady"
+
+
+def _destroy(result: DestroyResult) -> str:
+    kinds = Counter(change.kind for change in result.removed)
+    gone = [count(number, kind) for kind, number in kinds.items()]
+    if result.images:
+        gone.append(f"{count(len(result.images), 'image')} ({', '.join(result.images)})")
+    return f"{result.plex}: {'removed ' + ', '.join(gone) if gone else 'there was nothing of it'}"
+
+
+def _list(result: ListResult) -> str:
+    if not result.plexes:
+        return "no plex yet: `plexctl init` writes a first one"
+    rows = [
+        (
+            "*" if row.current else "",
+            row.plex,
+            row.kubernetes,
+            f"{row.running}/{row.nodes}",
+            row.network,
+        )
+        for row in result.plexes
+    ]
+    shown = table(("", "PLEX", "KUBERNETES", "RUNNING", "NETWORK"), rows)
+    return "\n".join([shown, *(["", *result.silent] if result.silent else [])])
+
+
+def done(changes: Sequence[Changed]) -> str:
+    """ "3 created, 1 deleted": of instances; of other objects only where no instance changed."""
+    instances = [change for change in changes if change.kind == "instance"]
+    sums = Counter(change.action for change in instances or changes)
+    return ", ".join(f"{n} {DONE[action]}" for action, n in sums.items()) or "nothing to do"
+
+
+def _hosts(changes: Sequence[Changed]) -> int:
+    return len({change.host for change in changes})

@@ -1,0 +1,1 @@
+"""What verbs answer: values that one renderer turns into text or JSON."""
