@@ -40,9 +40,10 @@ def refusal(host: Host, what: str, method: str, error: Any) -> Exception:
     if status == 403:
         return _denied(host, what, reason)
     if status == 401:
+        how = f"--kind proxmox --token-id {_token(host)} --token"
         return PlexError(
             f"host {host.name} refuses the API token {_token(host)}: {reason}",
-            hint=f"`plexctl host add {host.name} {host.url} --token` stores its secret anew",
+            hint=f"`plexctl host add {host.name} {host.url} {how}` stores its secret anew",
         )
     fields = error.errors if isinstance(error.errors, dict) else {}
     details = [f"{field}: {text}".strip() for field, text in fields.items()]

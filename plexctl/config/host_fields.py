@@ -80,7 +80,10 @@ class HostFields:
         None,
     )
     ssh: str | None = entry(
-        values.SSH, "How to log in, as in root@10.0.0.7: for `plexctl host prepare`.", None
+        values.SSH,
+        "How to log in, as in root@10.0.0.7: for `plexctl host prepare`, and for `plexctl ssh` to "
+        "plexes that are on other machines only.",
+        None,
     )
     pci: Mapping[str, str] = entry(
         MapOf(values.NAME, values.TEXT),

@@ -36,6 +36,9 @@ LIFE = (
 CLUSTER = ("api", "rbac", "kubeadm", "dns", "apps")
 """Those that are of the whole plex; the journal has them at its master."""
 
+LATEST = ("dns", "apps")
+"""Of these, those that are waited for after whatever has changed."""
+
 
 class Ending(StrEnum):
     DONE = "done"
@@ -110,8 +113,16 @@ class Timeline:
 
     @property
     def milestones(self) -> tuple[Instant, ...]:
-        """Of the whole plex: the API, what kubeadm builds on, all nodes Ready, DNS, apps."""
-        found = [one for node in self.nodes for one in node.instants if one.what in CLUSTER]
+        """Of the whole plex: the API, what kubeadm builds on, all nodes Ready, DNS, apps.
+
+        Of a master that was there before, only what the run brought about itself.
+        """
+        found = [
+            one
+            for node in self.nodes
+            for one in node.instants
+            if one.what in CLUSTER and (node.action or one.what in LATEST)
+        ]
         made = [node for node in self.nodes if node.at("gone") is None or node.at("created")]
         ready = [at for node in made if (at := node.at("ready")) is not None]
         if ready and len(ready) == len(made):

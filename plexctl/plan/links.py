@@ -19,6 +19,13 @@ TUNNEL_MTU = 1450
 """Bytes of a packet that fit into VXLAN on a network whose own packets have 1500."""
 
 
+TUNNEL_PORT = 4789
+"""The one that is registered for VXLAN; the kernel's own default is an older one."""
+
+TUNNEL_TTL = 64
+"""Routers that a packet may go through from host to host. With Incus' default, 1, it meets none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A host of a plex, and how a node gets onto the plex's network there."""
@@ -110,5 +117,7 @@ def _tunnels(plex: Plex, owner: Owner, members: tuple[Host, ...], place: int) ->
             f"{tunnel}.id": str(int.from_bytes(number[:3])),
             f"{tunnel}.local": str(members[place].address),
             f"{tunnel}.remote": str(members[other].address),
+            f"{tunnel}.port": str(TUNNEL_PORT),
+            f"{tunnel}.ttl": str(TUNNEL_TTL),
         }
     return config

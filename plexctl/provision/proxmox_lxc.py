@@ -21,7 +21,7 @@ NODE = (
 
 
 def furnish(server: ProxmoxVE, vmid: int, node: Instance) -> None:
-    """Give a stopped container what the API does not take: its files, and its leave to be a node."""
+    """Give a stopped container what the API does not take: leave to be a node, and its files."""
     if dict(node.config)["privileged"] == "yes":
         server.set_raw(vmid, NODE)
     server.give(vmid, BOOT_TAR, node.boot)

@@ -13,19 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from plexctl.clients.tofu import Event, PlannedChange, Tofu
+from plexctl.clients.tofu import PlannedChange, Tofu
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.diff import find
-from plexctl.provision.direct import LEAVING, DirectEngine
+from plexctl.provision.direct import DirectEngine
 from plexctl.provision.encryption import Key, encrypted
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.engine import Change, Wishes
 from plexctl.provision.tfvars import tags_of, whole
-from plexctl.provision.tofu_clearing import Clearing, held
+from plexctl.provision.tofu_clearing import Clearing, held, making_keys, require_images
 from plexctl.provision.tofu_folder import TofuFolder
-from plexctl.provision.tofu_provider import Kind, Provider
+from plexctl.provision.tofu_provider import Provider, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,16 @@ class TofuEngine:
             known = self._known(tofu, reporter)
             kept = self.provider.addresses(wanted) | _leaving(known, changes)
             known = _forget(tofu, known, kept)
-            if blocks := self._imports(wanted, changes, states, known):
+            planned: tuple[PlannedChange, ...] = ()
+            blocks = self._imports(wanted, changes, states, known)
+            if not blocks:
+                planned = tofu.plan()
+                old = self._old(planned, wanted, changes)
+                known = _forget(tofu, known, known - self.provider.addresses(old))
+                blocks = self._imports(wanted, changes, states, known)
+            if blocks:
                 takes = tuple(PlannedChange(one["to"], "import", "exists") for one in blocks)
                 return takes, "What exists is taken over first; then there is a plan."
-            planned = tofu.plan()
             return planned, tofu.shown_plan() if shown else ""
 
     def apply(
@@ -99,12 +105,12 @@ class TofuEngine:
                 known = self._known(tofu, reporter)
                 clearing = Clearing(self.direct, self.provider, known, run, reporter)
                 changes, states = clearing.cleared(wanted, changes, states)
-                _require_images(self.provider.kind, changes, states)
+                require_images(self.provider.kind, changes, states)
                 known = _forget(tofu, known, self.provider.addresses(wanted))
                 self._write(tofu, wanted, changes, states, run)
                 self._write_boot(wanted)
                 self._adopt(tofu, wanted, changes, states, known)
-                self._make(tofu, wanted, changes, reporter, before_start)
+                self._make(tofu, wanted, changes, states, reporter, before_start)
         except UnreachableHostError:
             raise
         except PlexError as error:
@@ -174,7 +180,7 @@ class TofuEngine:
 
         First what decides whether a node is made anew: it would be, if that came with it.
         """
-        making = _making(changes)
+        making = making_keys(changes)
         staying = [r for r in wanted if isinstance(r, Instance) and r.key not in making]
         targets = [t for one in staying for t in self.provider.triggers(one) if t not in known]
         if targets and tofu.plan(targets=targets):
@@ -190,7 +196,7 @@ class TofuEngine:
         known: frozenset[str],
     ) -> list[dict[str, str]]:
         """Of what the hosts have as it is wanted, and OpenTofu does not know."""
-        making = _making(changes)
+        making = making_keys(changes)
         there = [r for r in wanted if r.key not in making and whole(find(r, states[r.host]))]
         return self.provider.imports(there, states, known)
 
@@ -199,18 +205,52 @@ class TofuEngine:
         tofu: Tofu,
         wanted: Sequence[Resource],
         changes: Sequence[Change],
+        states: Mapping[str, HostState],
         reporter: Reporter,
         before_start: Callable[[Instance], None],
     ) -> None:
         """All that OpenTofu finds to do; masters first where many workers come with them."""
-        told = _Told(self.provider.kind, reporter)
+        told = Told(self.provider.kind, reporter)
         if last := held(changes):
             masters = [r for r in wanted if isinstance(r, Instance) and r.parent is None]
-            if tofu.plan(targets=sorted(self.provider.addresses(masters))):
+            targets = sorted(self.provider.addresses(masters))
+            if self._plan(tofu, wanted, changes, states, targets):
                 tofu.apply_plan(told.hear)
             before_start(last)
-        if tofu.plan():
+        if self._plan(tofu, wanted, changes, states):
             tofu.apply_plan(told.hear)
+
+    def _plan(
+        self,
+        tofu: Tofu,
+        wanted: Sequence[Resource],
+        changes: Sequence[Change],
+        states: Mapping[str, HostState],
+        targets: Sequence[str] = (),
+    ) -> bool:
+        """Whether there is something to do; it is what `changes` say, and more only in place."""
+        planned = tofu.plan(targets=targets)
+        if old := self._old(planned, wanted, changes):
+            known = tofu.addresses()
+            known = _forget(tofu, known, known - self.provider.addresses(old))
+            self._adopt(tofu, wanted, changes, states, known)
+            planned = tofu.plan(targets=targets)
+        return bool(planned)
+
+    def _old(
+        self,
+        planned: Sequence[PlannedChange],
+        wanted: Sequence[Resource],
+        changes: Sequence[Change],
+    ) -> list[Resource]:
+        """Nodes that were made anew since the state was written, and would be once more.
+
+        By another machine, or by an OpenTofu that was killed then.
+        """
+        making = making_keys(changes)
+        anew = {one.address for one in planned if one.action not in ("update", "import")}
+        nodes = (one for one in wanted if isinstance(one, Instance) and one.key not in making)
+        return [one for one in nodes if self.provider.address(one) in anew]
 
     def _tell_silent(self, wanted: Sequence[Resource], error: PlexError) -> None:
         """UnreachableHostError if a host fell silent meanwhile: OpenTofu says it in many words."""
@@ -223,22 +263,6 @@ class TofuEngine:
 
 def _answering(wanted: Sequence[Resource], states: Mapping[str, HostState]) -> tuple[Resource, ...]:
     return tuple(one for one in wanted if states[one.host].silence is None)
-
-
-def _making(changes: Sequence[Change]) -> frozenset[str]:
-    return frozenset(c.key for c in changes if c.action in (Action.CREATE, *LEAVING))
-
-
-def _require_images(kind: Kind, changes: Sequence[Change], states: Mapping[str, HostState]) -> None:
-    making = _making(changes)
-    for change in changes:
-        one = change.resource
-        if change.key not in making or not isinstance(one, Instance):
-            continue
-        if states[one.host].image(one.image) is None:
-            raise PlexError(
-                f"host {one.host} has no {kind.image} {one.image}", hint="bake it: `plexctl bake`"
-            )
 
 
 def _leaving(known: frozenset[str], changes: Sequence[Change]) -> frozenset[str]:
@@ -256,20 +280,3 @@ def _forget(tofu: Tofu, known: frozenset[str], kept: frozenset[str]) -> frozense
     """Have the state without all but `kept`: what is deleted, or on hosts that do not answer."""
     tofu.forget(sorted(known - kept))
     return known & kept
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What OpenTofu tells, as this run's own progress."""
-
-    kind: Kind
-    reporter: Reporter
-
-    def hear(self, event: Event) -> None:
-        if event.get("type") != "apply_complete":
-            return
-        hook = event["hook"]
-        resource = hook["resource"]
-        if resource["resource_type"] == self.kind.instance and hook["action"] == "create":
-            for what in self.kind.made:
-                self.reporter.mark(str(resource["resource_key"]), what)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.diff import find
-from plexctl.provision.direct import DirectEngine
+from plexctl.provision.direct import LEAVING, DirectEngine
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.provision.tofu_provider import Provider
+from plexctl.provision.tofu_provider import Kind, Provider
 
 TOGETHER = 4
 """So many workers may start beside a master that boots."""
@@ -79,6 +80,24 @@ def held(changes: Sequence[Change]) -> Instance | None:
         if isinstance(c.resource, Instance) and c.resource.parent and c.action is not Action.UPDATE
     ]
     return starting[-1] if len(starting) > TOGETHER else None
+
+
+def making_keys(changes: Sequence[Change]) -> frozenset[str]:
+    """Of all that is made, or made anew."""
+    return frozenset(c.key for c in changes if c.action in (Action.CREATE, *LEAVING))
+
+
+def require_images(kind: Kind, changes: Sequence[Change], states: Mapping[str, HostState]) -> None:
+    """PlexError if a node is to be made of an image that its host has not."""
+    making = making_keys(changes)
+    for change in changes:
+        one = change.resource
+        if change.key not in making or not isinstance(one, Instance):
+            continue
+        if states[one.host].image(one.image) is None:
+            raise PlexError(
+                f"host {one.host} has no {kind.image} {one.image}", hint="bake it: `plexctl bake`"
+            )
 
 
 def _without(states: Mapping[str, HostState], gone: Sequence[Change]) -> dict[str, HostState]:

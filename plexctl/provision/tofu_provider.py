@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from plexctl.clients.tofu import Tofu
+from plexctl.clients.tofu import Event, Tofu
+from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.engine import Change
@@ -71,3 +72,20 @@ class Provider(Protocol):
 
     def given(self, tofu: Tofu) -> AbstractContextManager[Tofu]:
         """`tofu` with all that the provider needs to reach its hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What OpenTofu tells, as this run's own progress."""
+
+    kind: Kind
+    reporter: Reporter
+
+    def hear(self, event: Event) -> None:
+        if event.get("type") != "apply_complete":
+            return
+        hook = event["hook"]
+        resource = hook["resource"]
+        if resource["resource_type"] == self.kind.instance and hook["action"] == "create":
+            for what in self.kind.made:
+                self.reporter.mark(str(resource["resource_key"]), what)

@@ -27,6 +27,10 @@ from plexctl.render.live_nodes import Nodes
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8
 BAR = 16
+REST = 16
+"""Columns that are kept for what follows a title; titles of WIDE columns are not cut for it."""
+
+WIDE = 30
 STYLES = {Outcome.CHANGED: "green", Outcome.UNCHANGED: "dim", Outcome.FAILED: "bold red"}
 
 
@@ -114,7 +118,9 @@ class Live:
     def _step(self, title: str, step: _Step, now: float) -> Text:
         seconds = now - step.began
         frame = FRAMES[int(now * PER_SECOND) % len(FRAMES)]
-        line = Text(no_wrap=True).append(f"{frame} ", "cyan").append(title)
+        name = Text(title)  # how long it takes matters more than the end of a long title
+        name.truncate(max(WIDE, self._console.width - REST), overflow="ellipsis")
+        line = Text(no_wrap=True).append(f"{frame} ", "cyan").append(name)
         line.append(f" {duration(seconds)}", "dim")
         if step.done is not None:
             full = round(BAR * min(1.0, max(0.0, step.done)))

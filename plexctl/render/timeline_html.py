@@ -7,12 +7,12 @@ from html import escape
 
 from plexctl.observe.timeline import Timeline
 from plexctl.render.timeline_svg import COLORS, picture
-from plexctl.render.timeline_text import COLUMNS, MILESTONES, head, notes, seconds
+from plexctl.render.timeline_text import COLUMNS, MILESTONES, head, notes, seconds, step_title
 
 
 def html_text(line: Timeline) -> str:
     """A whole HTML file."""
-    title = head(line).split("\n")[0]
+    title = head(line)[0]
     return "\n".join(
         [
             "<!doctype html>",
@@ -20,8 +20,8 @@ def html_text(line: Timeline) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>",
             f"<style>{_style()}</style></head><body>",
-            f"<h1>{escape(title)}</h1>",
             f"<figure>{picture(line)}</figure>",
+            *([f"<p>{escape(line.error)}</p>"] if line.error else []),
             *_milestones(line),
             *_steps(line),
             *_nodes(line),
@@ -42,9 +42,8 @@ def _steps(line: Timeline) -> list[str]:
     rows = []
     for step in line.steps:
         ended = line.seconds if step.ended is None else step.ended
-        text = f"{step.title}: {step.text}" if step.text else step.title
         told = step.outcome or "not ended"
-        rows.append((text, told, seconds(step.began), seconds(ended - step.began)))
+        rows.append((step_title(step), told, seconds(step.began), seconds(ended - step.began)))
     return _table("Steps", ("step", "", "at, s", "took, s"), rows)
 
 
@@ -68,8 +67,11 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> l
     if not rows:
         return []
 
+    words = [any(cell[:1].isalpha() for cell in column) for column in zip(*rows, strict=True)]
+
     def cells(row: Sequence[str], tag: str) -> str:
-        return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
+        found = zip(row, words, strict=True)
+        return "".join(f"<{tag}{' class=w' * w}>{escape(cell)}</{tag}>" for cell, w in found)
 
     body = [f"<tr>{cells(row, 'td')}</tr>" for row in rows]
     unfolded = " open" if len(rows) <= 40 else ""
@@ -90,10 +92,10 @@ def _style() -> str:
         f":root{{color-scheme:light dark;{colors(0)}}}"
         f"@media(prefers-color-scheme:dark){{:root{{{colors(1)}}}}}"
         "body{background:var(--bg);color:var(--text);font:14px/1.5 system-ui,sans-serif;"
-        "max-width:1000px;margin:0 auto;padding:16px}h1{font-size:18px}"
+        "max-width:1000px;margin:0 auto;padding:16px}"
         "figure{margin:0;overflow-x:auto}details div{overflow-x:auto}"
         "summary{font-weight:600;margin:12px 0 4px;cursor:pointer}"
         "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
         "th,td{text-align:right;padding:2px 10px;border-bottom:1px solid var(--grid)}"
-        "th{color:var(--soft);font-weight:500}th:first-child,td:first-child{text-align:left}"
+        "th{color:var(--soft);font-weight:500}.w{text-align:left}"
     )

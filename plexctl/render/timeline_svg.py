@@ -83,7 +83,7 @@ def picture(line: Timeline) -> str:
         y += _height(lane)
     axis = list(_axis(scale, top, y))
     height = round(y + 46)
-    title, run = head(line).split("\n")
+    title, run, when = head(line)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
@@ -92,7 +92,7 @@ def picture(line: Timeline) -> str:
             f"<style>{_style()}</style>",
             f'<rect class="bg" width="{WIDTH}" height="{height}"/>',
             f'<text x="14" y="26" class="head">{escape(_cut(title, 120))}</text>',
-            f'<text x="14" y="44" class="soft">{escape(run)}</text>',
+            f'<text x="14" y="44" class="soft">{escape(run)}, {escape(when)}</text>',
             *axis,
             *parts,
             *(mark.format(bottom=y) for mark in marks),
@@ -149,14 +149,16 @@ def _milestones(line: Timeline, scale: _Scale) -> tuple[list[str], int]:
     for one in line.milestones:
         text, x = _milestone(one), scale.x(one.at)
         wide = CHARACTER * len(text) + 8
-        begin = x + 3 if x + wide < WIDTH else x - wide + 5
+        fits = x + wide < WIDTH
+        begin = x + 3 if fits else x - wide
         row = next((n for n, end in enumerate(ends) if end < begin), len(ends) - 1)
         ends[row] = begin + wide
         y = 64 + 14 * row
         told = escape(f"{MILESTONES[one.what]}: {one.at:.2f} s")
         found.append(
             f'<path class="mile" d="M{x} {y - 8}V{{bottom:g}}"><title>{told}</title></path>'
-            f'<text class="miletext" x="{begin:.1f}" y="{y}">{text}</text>'
+            f'<text class="miletext{"" if fits else " end"}" x="{x + (3 if fits else -4):.1f}"'
+            f' y="{y}">{text}</text>'
         )
     return found, 14 * sum(end >= 0 for end in ends)
 
@@ -218,7 +220,7 @@ def _style() -> str:
     """Plain rules, light first: many viewers of pictures know no more of CSS."""
     plain = (
         ".timeline{font:11px system-ui,sans-serif}.timeline .head{font-size:14px;font-weight:600}"
-        ".timeline .label{text-anchor:end}.timeline .mid{text-anchor:middle}"
+        ".timeline .label,.timeline .end{text-anchor:end}.timeline .mid{text-anchor:middle}"
         ".timeline .mile{stroke-dasharray:3 3}.timeline .unit{stroke-opacity:.6}"
     )
     return f"{plain}{_colors(0)}@media(prefers-color-scheme:dark){{{_colors(1)}}}"

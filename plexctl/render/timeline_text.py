@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 
+from plexctl.model.events import Outcome
 from plexctl.observe.lanes import Phase, bars, combined, lanes, ticks, typical
-from plexctl.observe.timeline import Ending, NodeLine, Timeline, median
+from plexctl.observe.timeline import Ending, NodeLine, StepLine, Timeline, median
 from plexctl.render.lines import SIGNS, duration
 from plexctl.render.tables import count, table
 from plexctl.workflow.timeline import RunsResult
@@ -61,25 +62,26 @@ def runs_text(result: RunsResult) -> str:
 
 def timeline_text(line: Timeline) -> str:
     """Steps, milestones, a table of nodes and a chart of their phases."""
-    blocks = [head(line), _steps(line), _milestones(line), _nodes(line), _chart(line)]
+    title = "\n".join(_wrapped(part) for part in head(line))
+    blocks = [title, _steps(line), _milestones(line), _nodes(line), _chart(line)]
     if line.inside:
         blocks.append(_containers(line))
     elif line.touched and line.ending is Ending.OPEN:
         blocks.append("What went on in the nodes: plexctl timeline --inside")
-    blocks.append("\n".join(f"note: {note}" for note in notes(line)))
+    blocks.append("\n".join(_wrapped(f"note: {note}") for note in notes(line)))
     return "\n\n".join(block for block in blocks if block)
 
 
-def head(line: Timeline) -> str:
-    """Two lines: what it was and how it ended; its name and when it began."""
+def head(line: Timeline) -> tuple[str, str, str]:
+    """What it was and how it ended; its name; when it began."""
     ended = f"failed after {line.seconds:.1f} s: {line.error}"
     if line.ending is Ending.DONE:
         ended = f"done after {line.seconds:.1f} s"
     elif line.ending is Ending.OPEN:
         ended = f"no end is recorded; the last is of {line.seconds:.1f} s"
-    loaded = f"; {duration(line.lived)} before that to load" if line.lived is not None else ""
-    when = f"{line.began[:10]} {line.began[11:19]} UTC"
-    return f"{line.verb} of {line.plex}: {ended}{loaded}\n{line.run}, began {when}"
+    loaded = f", after {duration(line.lived)} to load" if line.lived is not None else ""
+    when = f"began {line.began[:10]} {line.began[11:19]} UTC{loaded}"
+    return f"{line.verb} of {line.plex}: {ended}", line.run, when
 
 
 def notes(line: Timeline) -> tuple[str, ...]:
@@ -102,21 +104,23 @@ def _steps(line: Timeline) -> str:
     if not line.steps:
         return ""
     end = max([line.seconds, *(step.ended or 0.0 for step in line.steps)])
-    width = min(TITLE, max(len(_title(step.title, step.text)) for step in line.steps))
+    width = min(TITLE, max(len(step_title(step)) for step in line.steps))
     room = WIDTH - width - 20
     rows = [f"  {'STEP':{width}}      AT    TOOK"]
     for step in line.steps:
         ended = end if step.ended is None else step.ended
         sign = SIGNS.get(step.outcome, "…")  # type: ignore[call-overload]  # its words are the keys
-        title = textwrap.shorten(_title(step.title, step.text), width, placeholder=" …")
+        title = textwrap.shorten(step_title(step), width, placeholder=" …")
         bar = _bar([("━", step.began, ended)], end, room)
         numbers = f"{seconds(step.began):>8}{seconds(ended - step.began):>8}"
         rows.append(f"{sign} {title:{width}}{numbers}  {bar}".rstrip())
     return "\n".join(rows)
 
 
-def _title(title: str, text: str) -> str:
-    return f"{title}: {text}" if text else title
+def step_title(step: StepLine) -> str:
+    """With what it did; why it failed is in the head."""
+    told = step.text and step.outcome != Outcome.FAILED
+    return f"{step.title}: {step.text}" if told else step.title
 
 
 def _milestones(line: Timeline) -> str:
@@ -200,5 +204,12 @@ def _containers(line: Timeline) -> str:
     rows = []
     for node in nodes:
         told = ", ".join(f"{one.name} {one.at:.2f}" for one in node.containers)
-        rows += textwrap.wrap(f"{node.name}: {told}", WIDTH, subsequent_indent="  ")
+        rows.append(_wrapped(f"{node.name}: {told}"))
     return "\n".join(["containers began", *rows]) if rows else ""
+
+
+def _wrapped(text: str) -> str:
+    """Commands and names stay in one piece."""
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )

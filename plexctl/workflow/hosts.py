@@ -102,23 +102,21 @@ def check_words(name: str, bridge: str | None = None, token_id: str | None = Non
 
 def check_twin(ctx: Context, host: Host) -> None:
     """UsageError if the lab knows this server by another name, or another server by this one."""
-    for other in ctx.lab.hosts.values():
-        if other.name != host.name and (other.url, _node(other)) == (host.url, _node(host)):
-            raise UsageError(f"{host.url} is host {other.name} already")
-    there = ctx.lab.hosts.get(host.name)
-    if there is None:
-        return
-    # A server that was made anew has another certificate, one that has moved another URL.
-    moved = there.url != host.url and there.certificate != host.certificate
-    if there.kind != host.kind or _node(there) != _node(host) or there.local or moved:
-        raise taken(there)
+    if there := ctx.lab.hosts.get(host.name):
+        # A server that was made anew has another certificate, one that has moved another URL.
+        other = there.url != host.url and there.certificate != host.certificate
+        if there.kind != host.kind or _node(there) != _node(host) or there.local or other:
+            raise taken(there)
+    for one in ctx.lab.hosts.values():
+        if one.name != host.name and (one.url, _node(one)) == (host.url, _node(host)):
+            raise UsageError(f"{host.url} is host {one.name} already")
 
 
 def taken(host: Host) -> UsageError:
     """For who gives another machine the name of this host."""
+    removed = "" if host.local else f", or `plexctl host remove {host.name}` first"
     return UsageError(
-        f"host {host.name} is {_place(host)} already",
-        hint=f"take another name, or `plexctl host remove {host.name}` first",
+        f"host {host.name} is {_place(host)} already", hint=f"take another name{removed}"
     )
 
 

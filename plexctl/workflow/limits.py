@@ -1,4 +1,4 @@
-"""Whether a host's kernel lets it have so many nodes: looked at before many are made."""
+"""Whether a host's kernel lets it have so many nodes: looked at before any is made."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.types import Form
 from plexctl.plan.resources import Instance
 from plexctl.provision.engine import Action, Change
-
-MANY = 10
-"""Nodes that are made at once on one host; fewer need no look."""
 
 PROC = Path("/proc")
 
@@ -31,7 +28,7 @@ def limit_notes(
     for name, host in hosts.items():
         mine = [c for c in changes if c.host == name and c.kind == "instance"]
         new = [c for c in mine if _is_container(c) and c.action is not Action.UPDATE]
-        if len(new) <= MANY or not host.local:
+        if not new or not host.local:
             continue
         touched = {change.name for change in mine}
         stays = sum(

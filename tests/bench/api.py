@@ -13,8 +13,8 @@ import yaml
 
 from plexctl.errors import PlexError
 
-TIMEOUT = (0.5, 2.0)
-"""Seconds to connect and to answer: a master that boots must not hold a look up."""
+CONNECT = 0.5
+"""Seconds: a master that boots must not hold a look up."""
 
 
 class NoAnswerError(PlexError):
@@ -22,9 +22,13 @@ class NoAnswerError(PlexError):
 
 
 class Api:
-    """A connection; `folder` keeps the keys of the kubeconfig as files, as TLS wants them."""
+    """A connection; `folder` keeps the keys of the kubeconfig as files, as TLS wants them.
 
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+    An answer may take `patience` seconds.
+    """
+
+    def __init__(self, kubeconfig: Path, folder: Path, patience: float = 2.0) -> None:
+        self._timeout = (CONNECT, patience)
         document = yaml.safe_load(kubeconfig.read_text())
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         self._server = cluster["server"]
@@ -59,7 +63,9 @@ class Api:
         self, method: str, path: str, body: dict[str, Any] | None = None
     ) -> requests.Response:
         try:
-            answer = self._session.request(method, self._server + path, json=body, timeout=TIMEOUT)
+            answer = self._session.request(
+                method, self._server + path, json=body, timeout=self._timeout
+            )
             answer.raise_for_status()
         except requests.RequestException as error:
             raise NoAnswerError(str(error)) from error

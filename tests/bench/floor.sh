@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # floor.sh up NAME IMAGE WORKERS [KUBECONFIG]
 # floor.sh replace NAME IMAGE NODE [KUBECONFIG]
+# floor.sh scale NAME IMAGE WORKERS
 # floor.sh destroy NAME
 #
 # What `bin/bench` holds plexctl against: the cluster of `plexctl up`, made by hand with the
@@ -19,6 +20,8 @@ SERVICES=10.203.0
 IGNORED=Mem,NumCPU,Swap,SystemVerification
 IGNORED+=,FileContent--proc-sys-net-bridge-bridge-nf-call-iptables
 KUBEADM_CONFIG=/root/kubeadm.yaml
+JOINS=8    # at the same time: more only wait for each other and for the master
+REMOVALS=4 # processes that remove instances
 
 instant() {
   local ms=$(($(now) - BEGAN))
@@ -168,6 +171,23 @@ join() {
   on "$NAME$1" bash -s <<<"$2 --node-name $NAME$1 --ignore-preflight-errors $IGNORED"
 }
 
+# join_all FIRST LAST: nobody who writes such a script waits for one after the other.
+join_all() {
+  local first=$1 last=$2 number command running=0
+  command=$(on "${NAME}1" kubeadm token create --print-join-command)
+  for ((number = first; number <= last; number++)); do
+    if ((running == JOINS)); then
+      wait -n
+      running=$((running - 1))
+    fi
+    join "$number" "$command" >&2 &
+    running=$((running + 1))
+  done
+  for (( ; running > 0; running--)); do
+    wait -n
+  done
+}
+
 # until_ready NUMBER…: a node that has joined may not be registered yet.
 until_ready() {
   kubectl wait --for=create "${@/#/node/$NAME}" --timeout=300s >&2
@@ -175,7 +195,7 @@ until_ready() {
 }
 
 up() {
-  local count=$(($1 + 1)) kubeconfig=${2-} number numbers command waiting=()
+  local count=$(($1 + 1)) kubeconfig=${2-} number numbers
   make_network >&2
   make_profile >&2
   for ((number = 1; number <= count; number++)); do
@@ -193,15 +213,7 @@ up() {
     (umask 077 && on "${NAME}1" cat /etc/kubernetes/admin.conf >"$kubeconfig.new")
     mv "$kubeconfig.new" "$kubeconfig"
   fi
-  command=$(on "${NAME}1" kubeadm token create --print-join-command)
-  # All at once: nobody who writes such a script waits for one after the other.
-  for ((number = 2; number <= count; number++)); do
-    join "$number" "$command" >&2 &
-    waiting+=($!)
-  done
-  for number in "${waiting[@]}"; do
-    wait "$number"
-  done
+  join_all 2 "$count"
   instant joined
   mapfile -t numbers < <(seq "$count")
   until_ready "${numbers[@]}"
@@ -230,6 +242,29 @@ replace() {
   instant ready
 }
 
+# The nodes that are there learn the way to the pods of the new ones.
+scale() {
+  local count=$(($1 + 1)) there number other routes='' numbers
+  there=$(instances | wc -l)
+  for ((number = there + 1; number <= count; number++)); do
+    launch "$number" >&2
+    routes+="ip route add $PODS.$number.0/24 via $NODES.$((10 + number))"$'\n'
+  done
+  instant launched
+  for ((number = there + 1; number <= count; number++)); do
+    configure "$number" "$count" >&2
+  done
+  for ((other = 1; other <= there; other++)); do
+    on "$NAME$other" bash -es <<<"$routes" >&2
+  done
+  instant configured
+  join_all $((there + 1)) "$count"
+  instant joined
+  mapfile -t numbers < <(seq "$count")
+  until_ready "${numbers[@]}"
+  instant ready
+}
+
 instances() {
   incus list --format csv --columns n "^${NAME}[0-9]+\$"
 }
@@ -237,7 +272,8 @@ instances() {
 destroy() {
   local found
   mapfile -t found < <(instances)
-  ((${#found[@]} == 0)) || incus delete --force "${found[@]}"
+  ((${#found[@]} == 0)) ||
+    printf '%s\n' "${found[@]}" | xargs -P "$REMOVALS" -n 8 incus delete --force
   ! incus profile show "$NAME" >/dev/null 2>&1 || incus profile delete "$NAME"
   ! incus network show "$NAME" >/dev/null 2>&1 || incus network delete "$NAME"
 }
@@ -255,6 +291,7 @@ IMAGE=${3-}
 case $1:$# in
   up:4 | up:5) up "${@:4}" ;;
   replace:4 | replace:5) replace "${@:4}" ;;
+  scale:4) scale "$4" ;;
   destroy:2) destroy >&2 ;;
   *) usage 2 ;;
 esac

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients.process import run
@@ -37,13 +38,40 @@ def processor_seconds() -> float:
     return sum(ticks[:3] + ticks[5:7]) / os.sysconf("SC_CLK_TCK")
 
 
-def memory_of_processes() -> float:
-    """MiB that all processes have for themselves, without files that the kernel caches."""
-    return _meminfo("AnonPages") / MIB
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the whole machine has spent and taken, at an instant or between two."""
+
+    processor: float  # seconds
+    processes: float  # MiB that processes have for themselves, without files
+    taken: float  # MiB that nobody can have any more: processes, and the kernel for them
+    cache: float  # MiB of files that the kernel keeps as long as there is room
+
+    def since(self, before: Usage) -> Usage:
+        return Usage(
+            self.processor - before.processor,
+            self.processes - before.processes,
+            self.taken - before.taken,
+            self.cache - before.cache,
+        )
 
 
-def rest() -> None:
-    """Wait until what was done before has ended to cost; at most a while."""
+def usage() -> Usage:
+    total, free = _meminfo("MemTotal"), _meminfo("MemAvailable")
+    # What is in memory file systems is counted as a file too, and is none.
+    files = _meminfo("Cached") + _meminfo("Buffers") - _meminfo("Shmem")
+    return Usage(
+        processor_seconds(), _meminfo("AnonPages") / MIB, (total - free) / MIB, files / MIB
+    )
+
+
+def available() -> float:
+    """MiB that processes can still have."""
+    return _meminfo("MemAvailable") / MIB
+
+
+def rest(patience: float = PATIENCE) -> None:
+    """Wait until what was done before has ended to cost; at most `patience` seconds."""
     last = (time.monotonic(), processor_seconds())
 
     def look() -> Seen:
@@ -54,7 +82,7 @@ def rest() -> None:
         return Seen(seconds > 0.5 and spent / seconds < REST * (os.cpu_count() or 1))
 
     try:
-        wait(Condition("the machine rests", look, PATIENCE, every=1.0))
+        wait(Condition("the machine rests", look, patience, every=1.0))
     except PlexError:
         return  # it is as busy as it is; both sides have the same
 

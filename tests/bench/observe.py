@@ -7,19 +7,20 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from api import Api, NoAnswerError
-from machine import memory_of_processes, processor_seconds
+from machine import Usage, usage
 
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 
-DEADLINE = 300.0
-LOOK = 0.1
-"""Seconds between two looks, on both sides: an instant is seen late by this at most."""
+DEADLINE, PER_NODE = 300.0, 10.0
+"""Seconds that a command may take, and what each worker adds to them."""
+BIG = 16
+"""Workers of a cluster that is looked at with some care."""
 ASK_DNS = Path(__file__).with_name("ask_dns.py")
 POD = {
     "apiVersion": "v1",
@@ -31,6 +32,7 @@ POD = {
         ],
     },
 }
+NOTHING = Usage(0.0, 0.0, 0.0, 0.0)
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -38,10 +40,31 @@ PODS = "/api/v1/namespaces/default/pods"
 class Cluster:
     """A cluster as it is seen from outside."""
 
+    name: str  # its nodes are called so, with a number from 1 on
     kubeconfig: Path
     folder: Path  # for keys and logs
-    nodes: frozenset[str]  # names of all it is to have
+    workers: int  # that it is to have
     _api: Api | None = None
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        return frozenset(f"{self.name}{number}" for number in range(1, 2 + self.workers))
+
+    @property
+    def last(self) -> str:
+        return f"{self.name}{1 + self.workers}"
+
+    @property
+    def look(self) -> float:
+        """Seconds between two looks, on both sides: an instant is seen late by this at most.
+
+        A list of many nodes costs the master something.
+        """
+        return 0.1 if self.workers < BIG else 0.25
+
+    @property
+    def deadline(self) -> float:
+        return DEADLINE + PER_NODE * self.workers
 
     @property
     def api(self) -> Api:
@@ -49,7 +72,8 @@ class Cluster:
         if self._api is None:
             if not self.kubeconfig.exists():
                 raise NoAnswerError("there is no kubeconfig yet")
-            self._api = Api(self.kubeconfig, self.folder)
+            patience = 2.0 if self.workers < BIG else 5.0
+            self._api = Api(self.kubeconfig, self.folder, patience)
         return self._api
 
     def forget(self) -> None:
@@ -58,10 +82,10 @@ class Cluster:
         self._api = None
 
     def ready(self) -> dict[str, str]:
-        """UIDs of the nodes that are Ready, by name."""
+        """UIDs of the nodes that are Ready, by name: one list, from what the API has at hand."""
         return {
             node["metadata"]["name"]: node["metadata"]["uid"]
-            for node in self.api.get("/api/v1/nodes")["items"]
+            for node in self.api.get("/api/v1/nodes?resourceVersion=0")["items"]
             for condition in node["status"].get("conditions", ())
             if condition["type"] == "Ready" and condition["status"] == "True"
         }
@@ -128,8 +152,7 @@ class Observed:
     """What was seen so far; seconds since the command was launched."""
 
     instants: dict[str, float] = field(default_factory=dict)  # "ready", "dns"
-    processor: float = 0.0  # seconds until Ready, of the whole machine
-    memory: float = 0.0  # MiB that processes have more at Ready than before
+    used: Usage = NOTHING  # until Ready, of the whole machine
 
 
 def observe(
@@ -150,7 +173,8 @@ def observe(
     log = cluster.folder / "log"
     from_pod = DnsFromPod(cluster) if dns else None
     with log.open("wb") as output:
-        memory, processor, began = memory_of_processes(), processor_seconds(), time.monotonic()
+        nodes = cluster.nodes
+        before, began = usage(), time.monotonic()
         process = subprocess.Popen(
             command,
             env={**os.environ, **environment},
@@ -162,10 +186,9 @@ def observe(
 
         def ready() -> Seen:
             found = cluster.ready()
-            if set(found) != cluster.nodes or old & set(found.values()):
-                return Seen(False, f"Ready: {', '.join(sorted(found)) or 'none'}")
-            observed.processor = processor_seconds() - processor
-            observed.memory = memory_of_processes() - memory
+            if found.keys() != nodes or old & set(found.values()):
+                return Seen(False, f"Ready: {_few(found) or 'none'}")
+            observed.used = usage().since(before)
             return Seen(True)
 
         goals = {"ready": ready} | ({"dns": from_pod.answered} if from_pod else {})
@@ -187,8 +210,8 @@ def observe(
             return Seen(not seen, "; ".join(seen))
 
         try:
-            wait(Condition(_shown(command), look, DEADLINE, every=LOOK))
-            if process.wait(DEADLINE):
+            wait(Condition(_shown(command), look, cluster.deadline, every=cluster.look))
+            if process.wait(cluster.deadline):
                 raise _failed(command, process.returncode, log)
         except subprocess.TimeoutExpired as error:
             raise PlexError(f"{_shown(command)} did not end") from error
@@ -196,6 +219,11 @@ def observe(
             _end(process)
             if from_pod is not None:
                 from_pod.close()
+
+
+def _few(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return ", ".join(found) if len(found) < BIG else f"{len(found)} nodes"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

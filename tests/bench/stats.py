@@ -1,11 +1,10 @@
-"""From samples to a table and to JSON. Pure."""
+"""From samples to rows, and from rows to a table. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 PLEXCTL, FLOOR = "plexctl", "floor"
 SIDES = (PLEXCTL, FLOOR)
@@ -19,6 +18,7 @@ class Measure:
     title: str
     unit: str = "s"
     digits: int = 2
+    of: str = ""  # the measure that it comes with, if it is not chosen by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,17 @@ def _row(measure: Measure, samples: Sequence[Sample]) -> Row:
 def ratio(samples: Iterable[Sample]) -> float | None:
     """The median of the ratios of each round, as a machine's mood changes between rounds.
 
-    None where no round has samples of both sides. Several samples of a round count as their median.
+    None where no round has positive samples of both sides. Several of one count as their median.
     """
     rounds: dict[int, dict[str, list[float]]] = {}
     for sample in samples:
         rounds.setdefault(sample.round, {}).setdefault(sample.side, []).append(sample.value)
-    ratios = [
-        median(sides[PLEXCTL]) / below
+    pairs = [
+        (median(sides[PLEXCTL]), median(sides[FLOOR]))
         for sides in rounds.values()
-        if PLEXCTL in sides and FLOOR in sides and (below := median(sides[FLOOR])) > 0
+        if PLEXCTL in sides and FLOOR in sides
     ]
+    ratios = [ours / below for ours, below in pairs if ours > 0 and below > 0]
     return median(ratios) if ratios else None
 
 
@@ -119,37 +120,3 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     words = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
     numbers = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
     return "  ".join((*words, *numbers)).rstrip()
-
-
-def document(
-    found: Sequence[Row], failures: Sequence[Failure], machine: Mapping[str, str], runs: int
-) -> dict[str, Any]:
-    """What `--json` writes. Values are in the unit of their measure."""
-    return {
-        "machine": dict(machine),
-        "runs": runs,
-        "measures": {
-            row.measure.name: {
-                "title": row.measure.title,
-                "unit": row.measure.unit,
-                **{side: _numbers(row.sides.get(side)) for side in SIDES},
-                "ratio": None if row.ratio is None else round(row.ratio, 3),
-            }
-            for row in found
-        },
-        "failures": [
-            {"measure": f.measure, "side": f.side, "round": f.round, "error": f.error}
-            for f in failures
-        ],
-    }
-
-
-def _numbers(spread: Spread | None) -> dict[str, Any] | None:
-    if spread is None:
-        return None
-    return {
-        "minimum": round(spread.minimum, 3),
-        "median": round(spread.median, 3),
-        "maximum": round(spread.maximum, 3),
-        "samples": [round(value, 3) for value in spread.samples],
-    }

@@ -36,6 +36,7 @@ RECORDER = """\
 exec {program} "$@"
 """
 
+BASE = "small"
 BASES: dict[Form, dict[str, object]] = {
     Form.VM: {
         "form": "vm",
@@ -88,11 +89,17 @@ def told(
     form: Form = Form.VM,
     environment: dict[str, str] | None = None,
     privileges: tuple[str, ...] = (),
+    base: str = BASE,
+    others: dict[str, dict[str, object]] | None = None,
     **host: object,
 ) -> Iterator[Story]:
-    """Nothing is up yet. The token may do what users are told to let it, and `privileges`."""
+    """Nothing is up yet. The token may do what users are told to let it, and `privileges`.
+
+    `others` are further hosts, and `host` is more of the Proxmox host.
+    """
     root, home = folder("lab"), folder("home")
-    _write_lab(root, pve, engine, form, host)
+    hosts = {"pve1": {**_host(pve), **host}, **(others or {})}
+    _write_lab(root, hosts, engine, form, base)
     lab = Lab(root, home, environment={"XDG_CACHE_HOME": str(home), **(environment or {})})
     secret = pve.add_token("plexctl@pve", "lab", [*documented_privileges(), *privileges])
     with pytest.MonkeyPatch.context() as patch:
@@ -117,7 +124,20 @@ def with_tofu(folder: Path) -> dict[str, str]:
     }
 
 
-def _write_lab(root: Path, pve: FakePve, engine: str, form: Form, host: dict[str, object]) -> None:
+def _host(pve: FakePve) -> dict[str, object]:
+    return {
+        "kind": "proxmox",
+        "url": pve.url,
+        "certificate": pve.fingerprint.replace(":", "").lower(),
+        "bridge": "vmbr0",
+        "pool": "local-lvm",
+        "proxmox": {"token": TOKEN},
+    }
+
+
+def _write_lab(
+    root: Path, hosts: dict[str, dict[str, object]], engine: str, form: Form, base: str
+) -> None:
     networks = {
         "nodes": "10.77.0.0/24",
         "pods": "10.78.0.0/16",
@@ -126,30 +146,24 @@ def _write_lab(root: Path, pve: FakePve, engine: str, form: Form, host: dict[str
         "router": "10.77.0.1",
         "vlan": 7,
     }
-    box = {"role": "box", "base": "small", "kubernetes": True, "layers": [{"name": "box"}]}
-    box["size"] = {"cpu": 2, "memory": "3GiB", "disk": "20GiB"}
     files: dict[str, object] = {
-        "clusters/hosts.yaml": {
-            "hosts": {
-                "pve1": {
-                    "kind": "proxmox",
-                    "url": pve.url,
-                    "certificate": pve.fingerprint.replace(":", "").lower(),
-                    "bridge": "vmbr0",
-                    "pool": "local-lvm",
-                    "proxmox": {"token": TOKEN},
-                    **host,
-                }
-            }
-        },
+        "clusters/hosts.yaml": {"hosts": hosts},
         f"clusters/{PLEX}/plex.yaml": {
             "type": "box",
+            "host": "pve1",
             "workers": 2,
             "engine": engine,
             "networks": networks,
         },
-        "types/box.yaml": {**box, "privileged": form is Form.CONTAINER},
-        "types/bases.yaml": {"small": {"release": "bookworm", **BASES[form]}},
+        "types/box.yaml": {
+            "role": "box",
+            "base": base,
+            "kubernetes": True,
+            "privileged": form is Form.CONTAINER,
+            "layers": [{"name": "box"}],
+            "size": {"cpu": 2, "memory": "3GiB", "disk": "20GiB"},
+        },
+        "types/bases.yaml": {BASE: {"release": "bookworm", **BASES[form]}},
         "roles/box/tasks/box.yml": [{"name": "Nothing", "ansible.builtin.meta": "noop"}],
     }
     for name, content in files.items():

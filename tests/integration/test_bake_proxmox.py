@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,8 @@ import pycdlib
 import pytest
 import yaml
 
-from plexctl.bake.bake import BakedImage
 from plexctl.bake.proxmox import Bench, ensure_template
 from plexctl.bake.roles import role_digests
-from plexctl.bake.vztmpl import carried_archive
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.events import Outcome, Step
@@ -30,7 +27,7 @@ from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
 from plexctl.plan.resources import devices, settings
 from tests.fake_pve import FakePve, Guest
-from tests.proxmox import client_of, documented_privileges, with_login
+from tests.proxmox import client_of, documented_privileges
 
 from .support import host
 
@@ -236,29 +233,3 @@ def test_what_a_bake_that_failed_has_left_is_removed(
 
     assert pve.vms == {}
     assert not any(storage.volumes for storage in pve.storages.values())
-
-
-def test_an_image_of_incus_is_carried_there_as_a_template_of_containers(
-    pve: FakePve, machine: Machine, tmp_path: Path
-) -> None:
-    server = with_login(client_of(pve, documented_privileges()), "root@pve1.test")
-    (name,) = next(one for one in host().images() if one.fingerprint == machine.image).names
-    baked = BakedImage(name, machine.image, changed=False)
-    work = tmp_path / "work"
-
-    def carry() -> BakedImage:
-        return carried_archive(host(), server, baked, "lab1", Silent(), work)
-
-    first, again = carry(), carry()
-    (image,) = server.read().images
-
-    assert (first.changed, again.changed) == (True, False)
-    assert image.names == (name,)
-    assert image.fingerprint == first.fingerprint == f"local:vztmpl/plexctl-lab1-{name}.tar.gz"
-    assert list(work.iterdir()) == []
-    with tarfile.open(pve.storages["local"].volumes[image.fingerprint].path) as archive:
-        names = set(archive.getnames())
-    assert {"./etc/systemd/system/plex-boot.service", "./usr/sbin/sshd"} <= names
-    assert all(one.startswith(".") for one in names)
-    server.delete_image(image.fingerprint)
-    assert server.read().images == ()

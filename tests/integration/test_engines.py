@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -47,13 +48,14 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stored_kubectl(tmp_path_factory.mktemp("bin"))
 
 
-@pytest.mark.parametrize("maker", ["direct", "tofu", "terraform"])
+@pytest.mark.parametrize("maker", ["tofu", "terraform", "direct"])
 def test_one_story_under_every_engine(
     lab: Lab, tools: Tools, maker: str, kubectl: Path, tmp_path: Path
 ) -> None:
     if maker == "terraform":
         lab = with_terraform(lab, tools)
     engine = "direct" if maker == "direct" else "tofu"
+    destroyed(lab)  # what the story before has left
     lab.run("engine", engine, PLEX)
     lab.run("kubeconfig", PLEX, "--output", str(tmp_path / "config"))
     cluster = Cluster(kubectl, tmp_path / "config")
@@ -89,6 +91,8 @@ def test_one_story_under_every_engine(
     assert cluster.ready() == NODES
     nothing_to_do(lab, PLEX, engine)
 
+
+def destroyed(lab: Lab) -> None:
     lab.run("destroy", PLEX, "-y")
     assert of_plex(host_state(), PLEX) == set()
     assert f"plex-{PLEX}" not in host_state().networks
@@ -99,6 +103,7 @@ def test_a_plex_goes_from_one_engine_to_the_other(lab: Lab) -> None:
     lab.run("engine", "direct", PLEX)
     lab.run("up", PLEX)
     before = uptimes(PLEX)
+    nothing_to_do(lab, PLEX, "direct")
     file = lab.root / "clusters" / PLEX / "plex.yaml"
 
     lab.run("engine", "tofu", PLEX)
@@ -122,6 +127,15 @@ def test_a_state_that_is_lost_is_no_loss(lab: Lab) -> None:
         state.write_text(content)
         assert lab.ask("up", PLEX)["changes"] == []
         nothing_to_do(lab, PLEX, "tofu")
+    # Another machine has made a worker anew; to this state it is the one before.
+    content = state.read_bytes()
+    lab.run("replace", f"{PLEX}3", "-y")
+    before = uptimes(PLEX)
+    state.write_bytes(content)
+    assert "import" in lab.run("plan", PLEX, code=3).out
+    state.write_bytes(content)
+    assert lab.ask("up", PLEX)["changes"] == []
+    nothing_to_do(lab, PLEX, "tofu")
     shutil.rmtree(folder_of(lab, PLEX))
     assert lab.ask("up", PLEX)["changes"] == []
 
@@ -210,7 +224,17 @@ def test_what_goes_wrong_is_said_once(lab: Lab, tools: Tools, tmp_path: Path) ->
     assert "lxc/incus" in missing
     assert "hint: providers come from the registry, or from a mirror" in missing
 
-    for text in (wrong, missing):
+    # Another provider under the same name than the one that the lab has had.
+    lock = lab.root / "tofu-incus.lock.hcl"
+    locked = lock.read_text()
+    assert locked.startswith("#")
+    lock.write_text(re.sub("h1:(.)", lambda m: "h1:B" if m[1] == "A" else "h1:A", locked))
+    strange = lab.run("up", PLEX, code=1).err
+    assert "error: tofu init failed\n" in strange
+    assert "doesn't match any of the checksums previously recorded" in strange
+    lock.write_text(locked)
+
+    for text in (wrong, missing, strange):
         assert text.count("error: ") == 1
         assert "Traceback" not in text
     lab.run("up", PLEX)
@@ -228,4 +252,8 @@ def test_terraform_goes_on_where_opentofu_was(lab: Lab, tools: Tools) -> None:
 
     after = uptimes(PLEX)
     assert {name for name in NODES if before[name] != after[name]} == {f"{PLEX}3"}
-    lab.run("destroy", PLEX, "-y")
+    # What OpenTofu and Terraform have made goes over as well.
+    lab.run("engine", "direct", PLEX)
+    nothing_to_do(lab, PLEX, "direct")
+    assert uptimes(PLEX) == after
+    destroyed(lab)

@@ -117,7 +117,7 @@ def test_a_login_that_is_refused_is_one_message_and_the_next_run_mends_it(
     node.refuse()
     said = story.plexctl("replace", "tale3", "--no-wait", "-y", code=1)
     node.accept()
-    planned = story.lab.ask("plan")["changes"]
+    planned = json.loads(story.lab.run("plan", "--json", code=3).out)["changes"]
     story.plexctl("up", "tale", "--no-wait")
 
     assert "does `ssh root@pve1.test` work without a password" in said
@@ -136,11 +136,14 @@ def test_privileged_containers_need_a_privilege_of_their_own(story: Story) -> No
     assert "the token plexctl@pve!lab lacks Sys.Modify on /" in said
 
 
-def test_opentofu_is_refused(story: Story) -> None:
-    said = story.plexctl("engine", "tofu", "tale", code=None)
+def test_opentofu_is_refused_where_it_is_written(story: Story) -> None:
+    file = story.lab.root / "clusters" / "tale" / "plex.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("engine: direct", "engine: tofu"))
+    said = story.plexctl("up", "tale", "--no-wait", code=2)
+    file.write_text(before)
 
-    assert "OpenTofu makes VMs only" in said or "tale1 is a container" in said
-    assert "Traceback" not in said
+    assert "type box is a container, and on pve1 OpenTofu makes VMs only" in said
     assert story.lab.ask("plan")["changes"] == []
 
 

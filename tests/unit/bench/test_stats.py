@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from ...bench.stats import (
-    FLOOR,
-    PLEXCTL,
-    Failure,
-    Measure,
-    Sample,
-    document,
-    ratio,
-    rows,
-    table,
-)
+from stats import FLOOR, PLEXCTL, Measure, Sample, ratio, rows, table
 
 READY = Measure("ready", "all Ready")
 MEMORY = Measure("memory", "memory", "MiB", 0)
@@ -58,6 +48,11 @@ def test_a_floor_that_took_nothing_has_no_ratio() -> None:
     assert ratio(of_both("memory", [5.0], [0.0])) is None
 
 
+def test_what_became_less_has_no_ratio() -> None:
+    assert ratio(of_both("memory", [-5.0], [10.0])) is None
+    assert ratio(of_both("memory", [-5.0, 5.0], [10.0, 10.0])) == 0.5
+
+
 def test_the_table_shows_what_was_measured() -> None:
     samples = [
         *of_both("ready", [5.5, 6.25, 5.0], [19.0, 20.0, 25.0]),
@@ -77,37 +72,3 @@ def test_the_table_shows_what_was_measured() -> None:
 def test_a_measure_without_samples_has_no_row() -> None:
     assert [row.measure for row in rows(MEASURES, of_both("plan", [1.0], []))] == [PLAN]
     assert rows(MEASURES, []) == ()
-
-
-def test_the_json_has_samples_and_failures() -> None:
-    samples = [*of_both("ready", [5.12345, 6.0], [20.0]), Sample("plan", PLEXCTL, 1, 0.3)]
-    failures = [Failure("ready", FLOOR, 2, "kubeadm init failed")]
-
-    assert document(rows(MEASURES, samples), failures, {"processors": "2"}, 2) == {
-        "machine": {"processors": "2"},
-        "runs": 2,
-        "measures": {
-            "ready": {
-                "title": "all Ready",
-                "unit": "s",
-                "plexctl": {
-                    "minimum": 5.123,
-                    "median": 5.562,
-                    "maximum": 6.0,
-                    "samples": [5.123, 6.0],
-                },
-                "floor": {"minimum": 20.0, "median": 20.0, "maximum": 20.0, "samples": [20.0]},
-                "ratio": 0.256,
-            },
-            "plan": {
-                "title": "plan",
-                "unit": "s",
-                "plexctl": {"minimum": 0.3, "median": 0.3, "maximum": 0.3, "samples": [0.3]},
-                "floor": None,
-                "ratio": None,
-            },
-        },
-        "failures": [
-            {"measure": "ready", "side": "floor", "round": 2, "error": "kubeadm init failed"}
-        ],
-    }

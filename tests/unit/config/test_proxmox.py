@@ -44,9 +44,10 @@ def refused(root: Path, host: dict[str, object] | None = None, **plex: object) -
 def with_device(root: Path) -> None:
     """The type `card`: a container that is to have a GPU."""
     (root / "types").mkdir()
-    kube = {"role": "kubenode", "base": "debian12", "kubernetes": True, "pci": ["gpu"]}
+    kube = {"role": "kubenode", "base": "debian12", "kubernetes": True, "privileged": True}
     layers = [{"name": "runtime", "artifacts": ["containerd", "runc", "cni-plugins"]}]
-    (root / "types" / "card.yaml").write_text(yaml.safe_dump({**kube, "layers": layers}))
+    card = {**kube, "layers": layers, "pci": ["gpu"]}
+    (root / "types" / "card.yaml").write_text(yaml.safe_dump(card))
 
 
 def test_a_type_of_vms_is_taken(tmp_path: Path) -> None:

@@ -14,6 +14,25 @@ def test_limits_that_suffice_are_not_told() -> None:
     assert shortages(SYSCTLS, {}, 129, 0) == ()
 
 
+def test_a_small_plex_is_told_nothing_on_a_machine_that_nobody_has_prepared() -> None:
+    """What Debian has as it is installed, on a machine of 4 GiB."""
+    stock = {
+        "fs.inotify.max_user_instances": 128,
+        "fs.inotify.max_user_watches": 29000,
+        "kernel.keys.root_maxkeys": 1000000,
+        "kernel.keys.root_maxbytes": 25000000,
+        "kernel.pid_max": 4194304,
+        "kernel.threads-max": 31000,
+        "net.ipv4.neigh.default.gc_thresh3": 1024,
+        "net.netfilter.nf_conntrack_max": 65536,
+    }
+    used = {"kernel.threads-max": 600, "kernel.pid_max": 600, "kernel.keys.root_maxkeys": 60}
+
+    assert shortages(stock, used, 6, 0) == ()
+    assert [one.name for one in shortages(stock, used, 8, 0)] == ["fs.inotify.max_user_instances"]
+    assert len(shortages(stock, used, 65, 0)) == 2
+
+
 def test_each_limit_is_named_with_what_is_needed_and_what_lifts_it() -> None:
     values = {
         "fs.inotify.max_user_instances": 128,
@@ -24,12 +43,12 @@ def test_each_limit_is_named_with_what_is_needed_and_what_lifts_it() -> None:
     found = shortages(values, {"kernel.keys.maxkeys": 100, "kernel.pid_max": 1000}, 62, 3)
 
     assert [str(one) for one in found] == [
-        "fs.inotify.max_user_instances is 128, and 65 nodes need about 1400:"
+        "fs.inotify.max_user_instances is 128, and 65 nodes need about 950:"
         " sysctl -w fs.inotify.max_user_instances=8192",
-        "kernel.keys.maxkeys is 200, and 65 nodes need about 1030:"
+        "kernel.keys.maxkeys is 200, and 65 nodes need about 906:"
         " sysctl -w kernel.keys.maxkeys=20000",
-        "kernel.pid_max is 4096, and 65 nodes need about 10300: sysctl -w kernel.pid_max=16384",
-        "net.ipv4.neigh.default.gc_thresh3 is 1024, and 65 nodes need about 4225: sysctl -w"
+        "kernel.pid_max is 4096, and 65 nodes need about 7200: sysctl -w kernel.pid_max=8192",
+        "net.ipv4.neigh.default.gc_thresh3 is 1024, and 65 nodes may need up to 4225: sysctl -w"
         " net.ipv4.neigh.default.gc_thresh1=8192 net.ipv4.neigh.default.gc_thresh2=16384"
         " net.ipv4.neigh.default.gc_thresh3=32768",
     ]

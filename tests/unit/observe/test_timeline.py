@@ -91,6 +91,18 @@ def test_nodes_that_stay_are_not_touched_and_all_ready_needs_all() -> None:
     assert line.milestones == ()
 
 
+def test_an_api_that_was_there_before_is_no_milestone() -> None:
+    lines = [
+        '{"event": "Intended", "at": 0, "changes": {"instance/h/a3": "create: missing"}}',
+        '{"event": "Marked", "at": 1, "node": "a1", "what": "api"}',
+        '{"event": "Marked", "at": 2, "node": "a1", "what": "dns"}',
+    ]
+
+    assert [one.what for one in timeline(RUN, lines).milestones] == ["dns"]
+    made = [lines[0].replace("a3", "a1"), *lines[1:]]
+    assert [one.what for one in timeline(RUN, made).milestones] == ["api", "dns"]
+
+
 def test_bars_are_phases_that_follow_each_other() -> None:
     told = node(creating=1, created=2, pushed=2.5, starting=4, started=5, registered=8, ready=9)
 

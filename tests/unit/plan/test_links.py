@@ -63,10 +63,14 @@ def test_three_hosts_are_a_star_round_the_masters(demo: Plex) -> None:
         "tunnel.1.id": number,
         "tunnel.1.local": "192.168.7.1",
         "tunnel.1.remote": "192.168.7.2",
+        "tunnel.1.port": "4789",
+        "tunnel.1.ttl": "64",
         "tunnel.2.protocol": "vxlan",
         "tunnel.2.id": number,
         "tunnel.2.local": "192.168.7.1",
         "tunnel.2.remote": "192.168.7.3",
+        "tunnel.2.port": "4789",
+        "tunnel.2.ttl": "64",
     }
     for name, address, gateway in (
         ("two", "192.168.7.2", "10.64.3.2/24"),
@@ -79,6 +83,8 @@ def test_three_hosts_are_a_star_round_the_masters(demo: Plex) -> None:
             "tunnel.0.id": number,
             "tunnel.0.local": address,
             "tunnel.0.remote": "192.168.7.1",
+            "tunnel.0.port": "4789",
+            "tunnel.0.ttl": "64",
         }
     assert mtu(spread) == TUNNEL_MTU
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,6 +111,21 @@ def test_a_node_has_its_files_and_what_kubelet_needs_before_it_starts(
     assert node.mounted() == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_files_belong_to_root_of_the_container_though_that_is_another_user_outside(
+    server: ProxmoxVE, node: Node
+) -> None:
+    rootfs = node.file(9000, "/")
+    rootfs.mkdir(parents=True)
+    os.chown(rootfs, 100000, 100000)
+    server.give(9000, "/var/lib/plexctl/boot.tar", BOOT)
+    boot = node.file(9000, "/var/lib/plexctl/boot.tar")
+
+    assert {(one.stat().st_uid, one.stat().st_gid) for one in (boot, boot.parent)} == {
+        (100000, 100000)
+    }
+
+
 def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxVE, node: Node) -> None:
     apply(server)
 
@@ -122,7 +138,7 @@ def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxVE, node: Node) -> None:
 
 def test_what_users_are_told_to_allow_is_enough(pve: FakePve, node: Node) -> None:
     poor = with_login(client_of(pve, documented_privileges()), "root@pve1.test")
-    with pytest.raises(PlexError, match="lacks Sys.Modify on /"):
+    with pytest.raises(PlexError, match=r"lacks Sys\.Modify on /"):
         apply(poor, WANTED[:1])
     enough = with_login(client_of(pve, [*documented_privileges(), "Sys.Modify"]), "root@pve1.test")
 

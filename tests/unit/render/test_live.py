@@ -120,6 +120,17 @@ def test_never_more_lines_than_the_terminal_has_and_none_too_wide(screen: io.Str
         view.close()
 
 
+def test_a_long_title_is_cut_before_its_seconds_are(screen: io.StringIO) -> None:
+    view = live(screen)
+    view.show(StepBegan(0, f"take {', '.join(f'demo{n}' for n in range(12))} out", ""))
+    try:
+        (line,) = view.picture().renderables
+        assert re.fullmatch(r"[⠀-⣿] take demo0, .*… 0\.\d s", str(line))
+        assert len(str(line)) <= 60
+    finally:
+        view.close()
+
+
 def test_what_has_ended_stays_and_what_was_under_way_goes(screen: io.StringIO) -> None:
     view = live(screen, verbose=True)
     view.show(StepBegan(0, "instances", ""))

@@ -9,13 +9,14 @@ import itertools
 import os
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from plexctl.observe.nodes import from_json, with_inside
-from plexctl.observe.timeline import Timeline, timeline
+from plexctl.observe.timeline import Ending, StepLine, Timeline, timeline
 from plexctl.render.timeline_html import html_text
 from plexctl.render.timeline_svg import MOST, svg_text
 from plexctl.render.timeline_text import runs_text, timeline_text
@@ -64,7 +65,8 @@ def test_html() -> None:
 
 @pytest.mark.parametrize("workers", [2, 64, 128])
 def test_text_fits_80_columns(workers: int) -> None:
-    for line in (big(workers), recorded()):
+    long = "the run 20261121T165834.105138-replace-big did not end; this one goes on from there"
+    for line in (big(workers), recorded(), replace(recorded(), notes=(long,))):
         assert max(map(len, timeline_text(line).splitlines())) <= 80
 
 
@@ -105,6 +107,17 @@ def test_what_a_step_or_an_error_says_is_no_markup() -> None:
     parser.feed(html_text(line))
     assert not {"b", "i", "script"} & set(seen)
     assert "failed after 2.0 s: </title><i>{bottom}" in timeline_text(line)
+
+
+def test_a_failed_run_says_why_once_and_fits_too() -> None:
+    why = "all 3 nodes of tline are Ready: not within 192 s, as tline2 is not registered"
+    step = StepLine("all 3 nodes of tline are Ready", 3.1, 196.5, "failed", why)
+    line = replace(recorded(), steps=(step,), ending=Ending.FAILED, error=why)
+    lines = timeline_text(line).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("up of tline: failed after 15.5 s: all 3 nodes of tline")
+    assert "\n".join(lines).count("not within") == 1
 
 
 def test_a_run_with_nothing_in_it_can_be_shown() -> None:

@@ -83,13 +83,14 @@ def test_root_of_a_machine_in_a_machine_has_a_users_quota(proc: Path) -> None:
     (proc / "key-users").write_text("0: 46 45/45 40/200 1526/20000\n")
     notes = list(limit_notes({"local": HOST}, creations(20), state(), proc))
 
-    assert any("kernel.keys.maxkeys is 200, and 20 nodes need about 340" in n for n in notes)
+    assert any("kernel.keys.maxkeys is 200, and 20 nodes need about 300" in n for n in notes)
 
 
 def test_few_nodes_other_machines_and_virtual_machines_are_not_looked_at(proc: Path) -> None:
     there = {"local": HOST}
 
-    assert list(limit_notes(there, creations(10), state(), proc)) == []
+    assert list(limit_notes(there, creations(6), state(), proc)) == []
+    assert list(limit_notes(there, [], state(*(f"a{n}" for n in range(60))), proc)) == []
     assert list(limit_notes(there, creations(20, Form.VM), state(), proc)) == []
     away = replace(HOST, url="https://10.0.0.7:8443")
     assert list(limit_notes({"local": away}, creations(20), state(), proc)) == []
@@ -101,6 +102,6 @@ def test_nodes_that_run_already_are_counted_and_those_to_be_replaced_once(proc: 
     (note,) = limit_notes({"local": HOST}, creations(20), there, proc)
 
     assert note == (
-        "host local: fs.inotify.max_user_instances is 128, and 23 nodes need about 560:"
+        "host local: fs.inotify.max_user_instances is 128, and 23 nodes need about 362:"
         " sysctl -w fs.inotify.max_user_instances=8192"
     )

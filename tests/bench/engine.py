@@ -1,0 +1,43 @@
+"""What the engines need: OpenTofu of plexctl's depot, with the provider of plexctl's tests.
+
+That provider has the schema of lxc/incus, and works without a registry of providers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from results import tell
+
+from plexctl.clients.process import run
+
+DIRECT, TOFU = ENGINES = ("direct", "tofu")
+
+
+def environment(engine: str, folder: Path) -> dict[str, str]:
+    """What plexctl is to have in its environment. PlexError if no OpenTofu can be had."""
+    if engine == DIRECT:
+        return {}
+    sys.path.append(str(Path(__file__).parents[1]))
+    from provider.mirror import install_mirror
+    from provider.tofu import stored_tofu
+
+    tell("building OpenTofu if it is not there yet")
+    programs = folder / "programs"
+    programs.mkdir()
+    stored_tofu(programs)
+    return {
+        "TF_CLI_CONFIG_FILE": str(install_mirror(folder)),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+
+
+def version(engine: str, environment: Mapping[str, str]) -> str:
+    if engine == DIRECT:
+        return engine
+    said = run(["tofu", "version", "-json"], timeout=60, env=environment).stdout
+    return f"tofu {json.loads(said)['terraform_version']}, with the provider of plexctl's tests"

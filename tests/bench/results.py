@@ -1,0 +1,63 @@
+"""What was measured, told to whoever watches as it comes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from stats import Failure, Measure, Sample
+
+from plexctl.errors import PlexError
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True)
+class Results:
+    wanted: frozenset[str]  # names of measures
+    samples: list[Sample] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    skipped: list[Failure] = field(default_factory=list)
+
+    def wants(self, *measures: Measure) -> bool:
+        return any((measure.of or measure.name) in self.wanted for measure in measures)
+
+    def record(self, side: str, turn: int) -> Record:
+        return Record(self, side, turn)
+
+
+@dataclass(slots=True)
+class Record:
+    """Where one step on one side puts what it measures; what nobody wants is not kept."""
+
+    results: Results
+    side: str
+    round: int
+    done: set[str] = field(default_factory=set)  # names of measures, wanted or not
+
+    def add(self, measure: Measure, value: float) -> None:
+        self.done.add(measure.name)
+        if self.results.wants(measure):
+            sample = Sample(measure.name, self.side, self.round, value)
+            self.results.samples.append(sample)
+            self._tell(measure, f"{value:.{measure.digits}f} {measure.unit}")
+
+    def failed(self, measures: tuple[Measure, ...], error: PlexError) -> None:
+        """It failed at the first of `measures` that is not done."""
+        measure = next((one for one in measures if one.name not in self.done), measures[-1])
+        text = "\n".join((error.summary, *error.details))
+        self.results.failures.append(Failure(measure.name, self.side, self.round, text))
+        self._tell(measure, "failed")
+
+    def skipped(self, measures: tuple[Measure, ...], why: str) -> None:
+        """Those of `measures` that are chosen by their own name and wanted are not measured."""
+        for measure in measures:
+            if not measure.of and self.results.wants(measure):
+                failure = Failure(measure.name, self.side, self.round, why)
+                self.results.skipped.append(failure)
+                self._tell(measure, "skipped")
+
+    def _tell(self, measure: Measure, what: str) -> None:
+        tell(f"  {self.side:8} {measure.title.strip()}: {what}")

@@ -1,0 +1,107 @@
+"""What is done to a cluster and measured of it, each as a function of a side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import machine
+from measures import DNS, MASTER, WORKER, brought_up
+from observe import Observed
+from results import Record
+from side import Side
+from stats import Measure
+
+Act = Callable[[Side, Record], None]
+
+TIMES = 3
+"""How often a command that takes no time is called in one round."""
+SETTLED = 180.0
+IDLE = 60.0
+"""Seconds that a big cluster has to come to rest, and that it is then looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """PlexError of `act` says that the first of `measures` without a value has failed."""
+
+    measures: tuple[Measure, ...]
+    act: Act
+    floor: bool = True  # whether the floor can do it
+
+
+def up(workers: int, *, dns: bool = False) -> Step:
+    """The first step of each story."""
+    measures = brought_up(workers)
+    return Step((*measures, *((DNS,) if dns else ())), partial(_up, measures, dns))
+
+
+def _up(measures: tuple[Measure, ...], dns: bool, side: Side, record: Record) -> None:
+    observed = Observed()
+    try:
+        side.observe(observed, side.up, dns=dns and record.results.wants(DNS))
+    finally:
+        if "ready" in observed.instants:
+            used = observed.used
+            spent = (used.processor, used.processes, used.taken, used.cache)
+            for measure, value in zip(measures, (observed.instants["ready"], *spent), strict=True):
+                record.add(measure, value)
+        if "dns" in observed.instants:
+            record.add(DNS, observed.instants["dns"])
+
+
+def silent_up() -> Step:
+    """The first step of a story where `up` is measured in another one."""
+
+    def act(side: Side, _: Record) -> None:
+        side.until_ready(side.up)
+
+    return Step((), act)
+
+
+def _replace_worker(side: Side, record: Record) -> None:
+    old = frozenset({side.cluster.ready()[side.cluster.last]})
+    record.add(WORKER, side.until_ready(side.replace_worker, old))
+
+
+def _replace_master(side: Side, record: Record) -> None:
+    old = frozenset(side.cluster.ready().values())
+    record.add(MASTER, side.until_ready(side.replace_master, old))
+
+
+REPLACE_WORKER = Step((WORKER,), _replace_worker)
+REPLACE_MASTER = Step((MASTER,), _replace_master)
+
+
+def scale(measure: Measure, workers: int) -> Step:
+    def act(side: Side, record: Record) -> None:
+        side.cluster.workers = workers
+        record.add(measure, side.until_ready(side.scale(workers)))
+
+    return Step((measure,), act)
+
+
+def ask(measure: Measure, *words: str) -> Step:
+    """A command of plexctl that only looks."""
+
+    def act(side: Side, record: Record) -> None:
+        machine.rest()
+        for _ in range(TIMES):
+            record.add(measure, side.timed(*words))
+
+    return Step((measure,), act, floor=False)
+
+
+def idle(measure: Measure) -> Step:
+    """What the whole machine spends while nobody asks anything of the cluster."""
+
+    def act(_: Side, record: Record) -> None:
+        machine.rest(SETTLED)
+        before, began = machine.processor_seconds(), time.monotonic()
+        time.sleep(IDLE)
+        spent = machine.processor_seconds() - before
+        record.add(measure, spent / (time.monotonic() - began))
+
+    return Step((measure,), act)

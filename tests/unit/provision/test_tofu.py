@@ -1,0 +1,292 @@
+"""What the engine `tofu` asks of OpenTofu: a program that answers as it does, and no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from plexctl.clients.incus import Incus
+from plexctl.clients.process import Finished
+from plexctl.clients.tofu import PLAN, STATE
+from plexctl.errors import PlexError
+from plexctl.model.observed import HostState, SeenImage
+from plexctl.model.secret import Secret
+from plexctl.plan.resources import Resource
+from plexctl.provision.direct import DirectEngine
+from plexctl.provision.engine import Wishes
+from plexctl.provision.tfvars import addresses
+from plexctl.provision.tofu import TofuEngine
+from plexctl.provision.tofu_folder import IMPORTS, TofuFolder
+from plexctl.provision.tofu_incus import IncusProvider
+
+from .test_diff import OWNER, WANTED, WISHES, instance, seen, state, whole
+from .test_direct import RecordingIncus, Silent
+
+IMAGE = SeenImage("f", ("plex-kube-0123456789ab",), {}, 0)
+WORKER = 'module.incus.incus_instance.worker["demo2"]'
+OF_WORKER = sorted(addresses((instance(2),)))
+
+# It writes down what it is asked; each plan takes the next of the answers that lie ready.
+PROGRAM = """#!/bin/sh
+here={here}
+echo "$*" >> $here/asked
+case $1 in
+  plan)
+    ls $here/boot > $here/seen-by-plan 2>/dev/null
+    answer=$here/plan-$(grep -c ^plan $here/asked)
+    [ -e $answer ] && cat $answer && exit 2 ;;
+  state)
+    [ $2 = list ] && {{ cat $here/listed || exit 1; }} ;;
+esac
+exit 0
+"""
+
+
+@dataclass
+class Server(RecordingIncus):
+    """It answers, and says whether nodes have their files."""
+
+    booted: bool = True
+
+    def read(self) -> HostState:
+        return whole()["local"]
+
+    def execute(self, name: str, words: Sequence[str]) -> Finished:
+        return Finished((), 0 if self.booted else 1, "", "")
+
+
+@dataclass(frozen=True)
+class Estate:
+    """An engine, and the folder that its OpenTofu works in."""
+
+    engine: TofuEngine
+    folder: TofuFolder
+    incus: Server
+
+    def knows(self, *known: str) -> None:
+        self.folder.open()
+        (self.folder.root / STATE).write_text("a state")
+        (self.folder.path / "listed").write_text("".join(f"{one}\n" for one in known))
+
+    def plans(self, number: int, *changes: tuple[str, str]) -> None:
+        """What the plan of that number says: actions and addresses."""
+        lines = (
+            json.dumps(
+                {
+                    "type": "planned_change",
+                    "change": {"action": action, "resource": {"addr": address}},
+                }
+            )
+            for action, address in changes
+        )
+        (self.folder.path / f"plan-{number}").write_text("".join(f"{one}\n" for one in lines))
+
+    def apply(self, found: dict[str, HostState], wishes: Wishes = WISHES) -> list[str]:
+        """What OpenTofu was asked, in short."""
+        changes = self.engine.diff(WANTED, found, wishes)
+        self.engine.apply(WANTED, changes, found, "run9", Silent(), lambda _: None)
+        return self.asked()
+
+    def asked(self) -> list[str]:
+        lines = (self.folder.path / "asked").read_text().splitlines()
+        words = ((one for one in line.split() if not one.startswith("-")) for line in lines)
+        return [" ".join(one).removesuffix(f" {PLAN}") for one in words]
+
+    def imported(self) -> set[str]:
+        return {one["to"] for one in json.loads((self.folder.root / IMPORTS).read_text())["import"]}
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Estate:
+    folder = TofuFolder(tmp_path / "tofu")
+    folder.open()
+    for name in ("modules", "incus"):
+        (tmp_path / "terraform" / name).mkdir(parents=True)
+    program = tmp_path / "tofu.sh"
+    program.write_text(PROGRAM.format(here=folder.path))
+    program.chmod(0o755)
+    incus = Server()
+    direct = DirectEngine({"local": cast(Incus, incus)})
+    engine = TofuEngine(
+        program=program,
+        modules=tmp_path / "terraform",
+        folder=folder,
+        key=Secret(bytes(32)),
+        by_hand=("true",),
+        provider=IncusProvider("demo", {"local": incus.host}, None, direct),
+        direct=direct,
+    )
+    return Estate(engine, folder, incus)
+
+
+def with_image(found: dict[str, HostState]) -> dict[str, HostState]:
+    return {name: replace(one, images=(IMAGE,)) for name, one in found.items()}
+
+
+def test_what_is_as_wanted_and_known_is_only_planned(estate: Estate) -> None:
+    estate.knows(*addresses(WANTED))
+
+    assert estate.apply(whole()) == ["state list", "init", "plan"]
+    assert estate.incus.calls == []
+
+
+def test_what_the_plan_says_is_done(estate: Estate) -> None:
+    estate.knows(*addresses(WANTED))
+    estate.plans(1, ("replace", WORKER))
+    found = with_image(whole())
+    wishes = replace(WISHES, replace=frozenset({instance(2).key}))
+
+    assert estate.apply(found, wishes)[-2:] == ["plan", "apply"]
+
+
+def test_a_node_that_the_state_does_not_know_is_imported(estate: Estate) -> None:
+    estate.knows(*(addresses(WANTED) - set(OF_WORKER)))
+    estate.plans(1, ("create", OF_WORKER[1]))
+
+    asked = estate.apply(whole())
+
+    assert asked == ["state list", "init", "plan", "apply", "plan"]
+    assert not (estate.folder.root / IMPORTS).exists()
+
+
+def test_a_node_that_was_made_anew_elsewhere_is_not_made_once_more(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run is another than the one in the state: OpenTofu alone would replace it."""
+    imported: list[set[str]] = []
+    write = TofuFolder.write_imports
+
+    def look(folder: TofuFolder, blocks: list[dict[str, str]]) -> None:
+        write(folder, blocks)
+        imported.append(estate.imported())
+
+    monkeypatch.setattr(TofuFolder, "write_imports", look)
+    estate.knows(*addresses(WANTED))
+    estate.plans(1, ("replace", OF_WORKER[1]), ("replace", WORKER))
+
+    asked = estate.apply(whole())
+
+    forgotten = next(one for one in asked if one.startswith("state rm"))
+    assert forgotten.split()[2:] == OF_WORKER
+    assert imported == [{WORKER}]
+    assert "apply" not in asked[: asked.index(forgotten)]
+    assert asked[-1] == "plan"
+
+
+def test_a_plan_says_that_such_a_node_is_imported(estate: Estate) -> None:
+    estate.knows(*addresses(WANTED))
+    estate.plans(1, ("replace", WORKER))
+
+    planned, _ = estate.engine.preview(WANTED, (), whole(), Silent(), shown=True)
+
+    assert [(one.action, one.address) for one in planned] == [("import", WORKER)]
+    assert "apply" not in estate.asked()
+
+
+def test_a_change_in_place_needs_no_wish(estate: Estate) -> None:
+    estate.knows(*addresses(WANTED))
+    estate.plans(1, ("update", WORKER))
+
+    assert estate.apply(whole())[-2:] == ["plan", "apply"]
+
+
+def test_a_state_that_cannot_be_read_is_put_aside(estate: Estate) -> None:
+    estate.knows()
+    (estate.folder.path / "listed").unlink()
+
+    estate.apply(whole())
+
+    assert not (estate.folder.root / STATE).exists()
+    assert (estate.folder.root / f"{STATE}.unreadable").read_text() == "a state"
+
+
+def test_without_an_image_nothing_is_begun(estate: Estate) -> None:
+    estate.knows()
+    with pytest.raises(PlexError, match="host local has no image plex-kube-0123456789ab"):
+        estate.apply(state())
+
+    assert "apply" not in estate.asked()
+
+
+def test_nothing_wanted_needs_no_opentofu(estate: Estate) -> None:
+    changes = estate.engine.diff((), whole(), WISHES)
+    estate.engine.apply((), changes, whole(), "run9", Silent(), lambda _: None)
+
+    assert not (estate.folder.path / "asked").exists()
+    deleted = {name for call, name in estate.incus.calls if call == "delete_instance"}
+    assert deleted == {"demo1", "demo2", "demo3"}
+
+
+def test_boot_files_are_there_only_meanwhile(estate: Estate) -> None:
+    estate.knows(*addresses(WANTED))
+    estate.apply(whole())
+
+    listed = (estate.folder.path / "seen-by-plan").read_text().split()
+    assert listed == ["demo1.tar", "demo2.tar", "demo3.tar"]
+    assert not estate.folder.boot.exists()
+    assert not (estate.folder.root / IMPORTS).exists()
+
+
+@pytest.mark.parametrize(("booted", "deleted"), [(True, []), (False, ["demo2"])])
+def test_an_unknown_node_without_its_files_is_made_anew(
+    estate: Estate, booted: bool, deleted: list[str]
+) -> None:
+    """It was killed before it had given them."""
+    estate.incus.booted = booted
+    estate.knows(*(addresses(WANTED) - set(OF_WORKER)))
+
+    estate.apply(with_image(whole()))
+
+    assert [name for call, name in estate.incus.calls if call == "delete_instance"] == deleted
+
+
+def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> None:
+    wanted: tuple[Resource, ...] = (*WANTED, *(instance(number) for number in range(4, 8)))
+    found = with_image(state(*(seen(instance(number)) for number in range(1, 8))))
+    estate.knows(*addresses(wanted))
+    wishes = Wishes(OWNER, frozenset({instance(1).key}))
+    changes = estate.engine.diff(wanted, found, wishes)
+    held: list[str] = []
+    estate.engine.apply(wanted, changes, found, "run9", Silent(), lambda one: held.append(one.name))
+
+    lines = (estate.folder.path / "asked").read_text().splitlines()
+    first, second = (line for line in lines if line.startswith("plan"))
+    assert "-target=" in first
+    assert 'master["demo1"]' in first
+    assert "worker" not in first
+    assert "-target=" not in second
+    assert held == ["demo7"]
+    deleted = [name for call, name in estate.incus.calls if call == "delete_instance"]
+    assert sorted(deleted) == [f"demo{number}" for number in range(2, 8)]
+
+
+@pytest.fixture
+def locked(estate: Estate, tmp_path: Path) -> Iterator[tuple[Estate, Path]]:
+    """An OpenTofu that locks what it finds, in a lab's folder for such locks."""
+    folder = replace(estate.folder, locks=tmp_path)
+    program = estate.engine.program
+    text = program.read_text().replace(
+        "case $1 in", f"case $1 in\n  init) echo found >> {folder.root}/.terraform.lock.hcl ;;"
+    )
+    program.write_text(text)
+    yield Estate(replace(estate.engine, folder=folder), folder, estate.incus), tmp_path
+
+
+def test_providers_are_locked_for_the_lab(locked: tuple[Estate, Path]) -> None:
+    estate, lab = locked
+    estate.knows(*addresses(WANTED))
+    estate.apply(whole())
+    lock = lab / "tofu.sh-incus.lock.hcl"
+    assert lock.read_text() == "found\n"
+
+    # Another plex, or a clone: what is locked is what OpenTofu is told.
+    (estate.folder.root / ".terraform.lock.hcl").write_text("other\n")
+    lock.write_text("locked\n")
+    estate.apply(whole())
+    assert (estate.folder.root / ".terraform.lock.hcl").read_text() == "locked\nfound\n"
+    assert lock.read_text() == "locked\nfound\n"
