@@ -97,7 +97,8 @@ def _asked(context: typer.Context, journal: Path, found: Timeline, *, must: bool
         ctx = open_lab(find_lab(directory(context)), cache=cache(), listener=lambda event: None)
         return ask_nodes(ctx, journal)
     except PlexError as error:
-        return replace(found, notes=(*found.notes, f"{error.summary}: what went on inside is left out"))
+        left_out = f"{error.summary}: what went on inside is left out"
+        return replace(found, notes=(*found.notes, left_out))
 
 
 def _write(file: Path, content: str) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace as replace_field
 
 from plexctl.config.edit import set_field, set_workers, with_workers
-from plexctl.errors import UnreachableHostError
+from plexctl.config.load import load_lab
+from plexctl.errors import ConfigError, UnreachableHostError
 from plexctl.model.events import Outcome
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState
@@ -65,6 +66,11 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
     with start(ctx.lab.state, "engine", plex.name, ctx.listener) as run:
         with run.step(f"engine in {plex.file.relative_to(ctx.lab.root)}") as step:
             changed = set_field(plex.file, "engine", chosen)
+            try:
+                load_lab(ctx.lab.root, ctx.pins.versions())
+            except ConfigError:
+                set_field(plex.file, "engine", plex.engine)
+                raise
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, chosen)
         moved = replace_field(plex, engine=chosen)
         lab = replace_field(ctx.lab, plexes={**ctx.lab.plexes, plex.name: moved})

@@ -26,7 +26,7 @@ from plexctl.config.builtin import builtin
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Outcome
 from plexctl.workflow.host_prepare import PrepareResult, prepare
-from plexctl.workflow.host_request import HostRequest, Instance
+from plexctl.workflow.host_request import HostRequest, Instance, Ssh
 
 from .machine import GATEWAY, Machine
 from .support import host
@@ -158,6 +158,11 @@ def _publish(work: Path, base: str, name: str) -> str:
 def run(machine: Machine, request: HostRequest) -> PrepareResult:
     """Apply the role."""
     return prepare(machine.work, machine.work / "cache", request, Quiet())
+
+
+def login(machine: Machine) -> Ssh:
+    """How to reach it over SSH, which takes half the time of Incus' exec."""
+    return Ssh(str(machine.address.ip), key=machine.key, known_hosts=machine.known_hosts)
 
 
 def changed(result: PrepareResult) -> set[str]:

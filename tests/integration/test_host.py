@@ -21,9 +21,11 @@ from plexctl.workflow.host_prepare import PrepareResult
 from plexctl.workflow.host_request import BridgeRequest, HostRequest, Instance, PoolRequest, Ssh
 
 from .machine import Machine
-from .nested import base_image, changed, prepared_image, run
+from .nested import base_image, changed, login, prepared_image, run
 
 CLIENT = "plexctl-tale"
+SPARE = BridgeRequest("plexbr0", uplink="spare0", address="198.18.78.1/24")
+CARD = "10de:1b80"
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,8 @@ def fresh(work: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def request_(fresh: Machine) -> HostRequest:
-    reach = Ssh(str(fresh.address.ip), key=fresh.key, known_hosts=fresh.known_hosts)
     pool = PoolRequest(driver="btrfs", source="/var/lib/plextest/pool")
-    return HostRequest(fresh.name, reach, pool=pool, client=CLIENT)
+    return HostRequest(fresh.name, login(fresh), pool=pool, client=CLIENT)
 
 
 @pytest.fixture(scope="module")
@@ -163,30 +164,28 @@ def test_an_unknown_host_key_is_refused(fresh: Machine, request_: HostRequest, w
 def test_a_bridge_is_made_where_that_is_safe(
     fresh: Machine, request_: HostRequest, first: PrepareResult
 ) -> None:
-    def asked(**words: str) -> HostRequest:
-        return replace(request_, bridge=BridgeRequest("plexbr0", **words))
+    def asked(bridge: BridgeRequest) -> HostRequest:
+        return replace(request_, bridge=bridge)
 
     with pytest.raises(PlexError) as raised:
-        run(fresh, asked())
+        run(fresh, asked(BridgeRequest("plexbr0")))
     assert "neither by netplan" in " ".join(raised.value.details)
 
     fresh.run("apt-get", "-q", "-y", "install", "ifupdown", timeout=120)
     with pytest.raises(PlexError) as raised:
-        run(fresh, asked(uplink="eth0"))
+        run(fresh, asked(BridgeRequest("plexbr0", uplink="eth0")))
     assert "eth0 has the address 198.18.77.21/24" in " ".join(raised.value.details)
 
     fresh.run("ip", "link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
-    wanted = asked(uplink="spare0", address="198.18.78.1/24")
-    assert changed(run(fresh, wanted)) == {"bridge"}
+    assert changed(run(fresh, asked(SPARE))) == {"bridge"}
     assert "198.18.78.1/24" in fresh.run("ip", "address", "show", "dev", "plexbr0")
     assert "master plexbr0" in fresh.run("ip", "link", "show", "dev", "spare0")
-    assert changed(run(fresh, wanted)) == set()
 
 
 def test_the_iommu_waits_for_a_reboot(
     fresh: Machine, request_: HostRequest, first: PrepareResult
 ) -> None:
-    wanted = replace(request_, iommu=True, vfio=("10de:1b80",))
+    wanted = replace(request_, iommu=True, vfio=(CARD,))
     with pytest.raises(PlexError) as raised:
         run(fresh, wanted)
     assert "boots neither with GRUB" in " ".join(raised.value.details)
@@ -201,9 +200,13 @@ def test_the_iommu_waits_for_a_reboot(
     assert changed(result) == {"iommu"}
     assert any(note.startswith("a reboot is needed") for note in result.notes)
     assert "_iommu=on iommu=pt" in fresh.run("cat", "/boot/grub/grub.cfg")
-    assert "ids=10de:1b80" in fresh.run("cat", "/etc/modprobe.d/plexctl-vfio.conf")
+    assert f"ids={CARD}" in fresh.run("cat", "/etc/modprobe.d/plexctl-vfio.conf")
 
-    again = run(fresh, wanted)
+
+def test_all_that_was_asked_for_stays(fresh: Machine, request_: HostRequest) -> None:
+    """The bridge and the IOMMU of the tests before."""
+    again = run(fresh, replace(request_, bridge=SPARE, iommu=True, vfio=(CARD,)))
+    assert {item.name for item in again.items} >= {"bridge", "iommu"}
     assert changed(again) == set()
     assert any(note.startswith("a reboot is needed") for note in again.notes)
 

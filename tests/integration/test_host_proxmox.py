@@ -11,10 +11,10 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from plexctl.model.kinds import HostKind
-from plexctl.workflow.host_request import HostRequest, Instance, ProxmoxRequest
+from plexctl.workflow.host_request import HostRequest, ProxmoxRequest
 
 from .machine import Machine
-from .nested import changed, prepared_image, run
+from .nested import changed, login, prepared_image, run
 
 FAKE = Path(__file__).with_name("fake_pve_tools.py")
 
@@ -46,7 +46,7 @@ def test_a_proxmox_node_is_told_what_it_should_be(tmp_path: Path) -> None:
         found = machine.run("sh", "-c", f"ls {device} 2>/dev/null || true").split()
         request = HostRequest(
             "pve",
-            Instance(machine.name),
+            login(machine),
             HostKind.PROXMOX,
             pci={"card": found[0]} if found else {},
             client="tale",

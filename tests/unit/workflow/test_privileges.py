@@ -1,0 +1,16 @@
+"""What `plexctl host prepare` lets its token do is what users are told to let one do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.proxmox import documented_privileges
+
+ROLE = Path(__file__).parents[3] / "roles" / "host" / "tasks" / "user.yml"
+
+
+def test_the_role_allows_what_the_document_asks_for() -> None:
+    given = set(re.findall(r"'((?:VM|Datastore|Mapping|SDN|Sys)\.[\w.]+)'", ROLE.read_text()))
+
+    assert set(documented_privileges()) <= given
