@@ -23,6 +23,7 @@ from plexctl.plan.links import sites
 from plexctl.plan.machines import kernel, machine, machine_profile
 from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.network import neighbours
+from plexctl.plan.profile import shared_disk
 from plexctl.plan.proxmox import proxmox_machine
 from plexctl.plan.resources import Instance, Owner, Resource
 from plexctl.plan.seed import seed_iso
@@ -100,7 +101,7 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
                 facts=facts,
                 boot=boot if node.type.base.form is Form.CONTAINER else _seed(plex, node, boot),
                 parent=parent,
-                disks=_entrance(plex, node),
+                disks={**_entrance(plex, node), **_shared(node, image, place.host.pool)},
                 pci={name: place.host.pci[name] for name in node.type.pci},
             )
         )
@@ -116,6 +117,10 @@ def _entrance(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
         "connect": f"tcp:127.0.0.1:{API_PORT}",
     }
     return {"api": {"type": "proxy", **way}}
+
+
+def _shared(node: Node, image: str, pool: str) -> dict[str, dict[str, str]]:
+    return {"shared": shared_disk(image, pool)} if node.type.shares else {}
 
 
 def _seed(plex: Plex, node: Node, boot: bytes) -> bytes:

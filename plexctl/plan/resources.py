@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from plexctl.model.types import Form
@@ -122,7 +122,3 @@ def _plain(value: Any) -> object:
     if isinstance(value, Owner):
         return [value.lab, value.plex]
     return value
-
-
-def with_image(instance: Instance, image: str) -> Instance:
-    return replace(instance, image=image)
