@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from plexctl.bake import vm
+from plexctl.bake import shared, vm
 from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.bake.leftovers import BAKE, properties, sweep, tags
@@ -67,7 +67,7 @@ def ensure(
     has its name is never touched. PlexError if it cannot be baked.
     """
     bake = _Bake(incus, artifacts, find_role, facts, nodes, lab, reporter, work / incus.host.name)
-    found = bake.find(recipe)
+    found = bake.whole(recipe)
     if found is None:
         with bake.turns.alone():
             image = bake.image(recipe)
@@ -105,6 +105,11 @@ class _Bake:
             return BakedImage(recipe.name, found.fingerprint, changed=False)
         return None
 
+    def whole(self, recipe: Recipe) -> BakedImage | None:
+        """The recipe's image if the host has it, with all that belongs to it."""
+        found = self.find(recipe)
+        return found if found and shared.is_whole(self.incus, recipe) else None
+
     def image(self, recipe: Recipe) -> BakedImage:
         """The recipe's image; if the host lacks it, it is baked on that of the layer below."""
         found = self.find(recipe)
@@ -138,7 +143,10 @@ class _Bake:
     def unpack(self, recipe: Recipe, image: BakedImage) -> None:
         """Have the storage pool unpack an image, so that the first instance of it is quick."""
         with self.reporter.step(f"unpack {image.name} into the storage pool"):
-            self._create(recipe, image.fingerprint, None)
+            if shared.is_whole(self.incus, recipe):
+                self._create(recipe, image.fingerprint, None)
+            else:
+                shared.fill(self.incus, recipe, image.fingerprint, self.facts, self.lab)
 
     def _root(self, recipe: Recipe, step: Step) -> str:
         step.progress(f"make the root file system of {recipe.base.name}")
@@ -191,7 +199,7 @@ class _Bake:
             config |= vm.LIMITS
             disks |= vm_devices(base)
         else:
-            raw = (config.get("raw.lxc", ""), "lxc.init.cmd=/bin/sleep infinity")
+            raw = (config.get("raw.lxc", ""), shared.SLEEP)
             config["raw.lxc"] = "\n".join(raw).strip()
         config |= tags(recipe, self.lab)
         if stage:

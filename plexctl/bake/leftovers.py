@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plexctl.clients.incus import Incus
+from plexctl.clients.incus_seen import SHARED
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.observed import SeenVolume, Tagged
 from plexctl.plan.machines import SEED
@@ -25,6 +26,7 @@ def properties(recipe: Recipe, lab: str) -> dict[str, str]:
         f"{PROPERTY}layer": recipe.layer.name,
         f"{PROPERTY}kubernetes": recipe.kubernetes,
         f"{PROPERTY}lab": lab,
+        **({SHARED: "yes"} if recipe.shared else {}),
     }
 
 
@@ -53,7 +55,7 @@ def sweep(incus: Incus, lab: str) -> None:
 
 def _tagged(seen: Mapping[str, Tagged], lab: str) -> list[str]:
     ours = ((name, one.tags) for name, one in seen.items() if one.tags.get("lab") == lab)
-    return [name for name, tags in ours if "bake" in tags]
+    return [name for name, tags in ours if "bake" in tags and "image" not in tags]
 
 
 def _untagged_seeds(volumes: Mapping[str, SeenVolume]) -> list[str]:

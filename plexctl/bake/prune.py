@@ -25,7 +25,10 @@ def unused(state: HostState, used: set[str]) -> tuple[SeenImage, ...]:
 
 def prune(incus: Incus, used: set[str]) -> tuple[str, ...]:
     """Remove them; their names. `used` are names of images that a plex would need next."""
-    gone = unused(incus.read(), used)
+    state = incus.read()
+    gone = unused(state, used)
     for image in gone:
+        for name in set(image.names) & set(state.volumes):
+            incus.delete_volume(name)
         incus.delete_image(image.fingerprint)
     return tuple(image.names[0] for image in gone)

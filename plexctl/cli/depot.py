@@ -111,7 +111,7 @@ def bake(
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow.ahead import asked
 
-        with asked(ctx) as hosts:
+        with asked(ctx, ctx.hosts) as hosts:
             from plexctl.workflow import bake
 
             result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)

@@ -28,7 +28,7 @@ def plan(
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
-        with asked(ctx) as hosts:
+        with asked(ctx, ctx.hosts) as hosts:
             from plexctl.workflow import planning
 
             result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
@@ -91,10 +91,14 @@ def scale(
 def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
     """Show how a plex is. Ends with code 1 if not all is well."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import status as plex_status
+        from plexctl.workflow.ahead import asked
         from plexctl.workflow.context import find_plex
 
-        result = plex_status.status(ctx, find_plex(ctx, plex))
+        chosen = find_plex(ctx, plex)
+        with asked(ctx, chosen.hosts) as hosts:
+            from plexctl.workflow import status as plex_status
+
+            result = plex_status.status(ctx, chosen, hosts)
     answer(result, json)
     end(ExitCode.DONE if result.well else ExitCode.FAILED)
 

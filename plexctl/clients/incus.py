@@ -14,7 +14,7 @@ from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import HostFacts
-from plexctl.model.observed import HostState, SeenImage, SeenInstance, Tagged
+from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenVolume, Tagged
 from plexctl.model.types import Form
 from plexctl.plan.resources import Devices, Settings
 
@@ -44,9 +44,7 @@ class Incus(Volumes):
             _by_name(map(seen.network, self._list("networks"))),
             _by_name(map(seen.profile, self._list("profiles"))),
             self.images(),
-            _by_name(
-                map(seen.volume, self._list("storage-pools", self.host.pool, "volumes", "custom"))
-            ),
+            self.volumes(),
         )
 
     def instances(self) -> Mapping[str, SeenInstance]:
@@ -54,6 +52,11 @@ class Incus(Volumes):
 
     def images(self) -> tuple[SeenImage, ...]:
         return tuple(map(seen.image, self._list("images")))
+
+    def volumes(self) -> Mapping[str, SeenVolume]:
+        """Custom volumes of the pool that the host's instances are in."""
+        found = self._list("storage-pools", self.host.pool, "volumes", "custom")
+        return _by_name(map(seen.volume, found))
 
     def pool_free(self) -> int:
         """Bytes that are left in the storage pool."""

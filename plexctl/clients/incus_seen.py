@@ -14,6 +14,9 @@ from plexctl.model.observed import (
 )
 from plexctl.plan.resources import TAG
 
+SHARED = "plexctl.shared"
+"""A property of an image whose nodes share a volume."""
+
 NEVER = "1970-01-01"
 """`last_used_at` of an instance that was never started begins with the Unix epoch."""
 
@@ -58,6 +61,7 @@ def image(found: Answer) -> SeenImage:
         names=tuple(alias["name"] for alias in found.get("aliases") or ()),
         properties=dict(found["properties"] or {}),
         size=int(found["size"]),
+        shared=SHARED in (found["properties"] or {}),
     )
 
 

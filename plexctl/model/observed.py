@@ -42,6 +42,11 @@ class SeenVolume:
     tags: Mapping[str, str]
     disc: bool = False  # an ISO image
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is what nodes of an image share, and all of it is there."""
+        return "image" in self.tags
+
 
 @dataclass(frozen=True, slots=True)
 class SeenImage:
@@ -51,6 +56,7 @@ class SeenImage:
     names: tuple[str, ...]  # aliases
     properties: Mapping[str, str]
     size: int  # bytes
+    shared: bool = False  # whether its nodes have what is alike in all of them from a volume
 
 
 Tagged = SeenInstance | SeenNetwork | SeenProfile | SeenVolume
@@ -80,8 +86,15 @@ class HostState:
         return ": ".join((silence.summary, *silence.details)) if silence else None
 
     def image(self, name: str) -> SeenImage | None:
-        """The image with the alias `name`."""
-        return next((image for image in self.images if name in image.names), None)
+        """The image with the alias `name`, and the volume of that name where its nodes share one.
+
+        None if anything of that is missing.
+        """
+        found = next((image for image in self.images if name in image.names), None)
+        volume = self.volumes.get(name)
+        if found and found.shared and not (volume and volume.whole):
+            return None
+        return found
 
 
 def silences(states: Iterable[HostState]) -> tuple[str, ...]:

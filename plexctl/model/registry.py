@@ -7,6 +7,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 PORT = 5000
 
+TYPE = "registry"
+"""The type of its node; `types/registry.yaml` of a lab may be its own."""
+
 UPSTREAMS = (
     ("docker.io", "https://registry-1.docker.io"),
     ("ghcr.io", "https://ghcr.io"),

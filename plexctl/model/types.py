@@ -66,6 +66,15 @@ class NodeType:
     size: Size
     pci: tuple[str, ...] = ()  # devices handed to each node, by the names that hosts give them
 
+    @property
+    def shares(self) -> bool:
+        """Whether its nodes on an Incus host have what is alike in all of them from one volume.
+
+        An unprivileged container sees other owners of its files than the next one.
+        """
+        container = self.base.form is Form.CONTAINER
+        return self.kubernetes and self.privileged and container
+
     def with_engine(self, engine: Engine | None) -> NodeType:
         """As nodes of a plex with that engine have it."""
         fitting = tuple(layer for layer in self.layers if layer.engine in (None, engine))

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from plexctl.keys.lab import LabKeys
-from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
-from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.registry import Registry
-from plexctl.model.types import Form
-from plexctl.plan.boot import Keyring, boot_files
-from plexctl.plan.cloudinit import meta_data, network_config, user_data
-from plexctl.plan.files import BootFile, pack
 from plexctl.plan.kubeadm import API_PORT
 from plexctl.plan.links import sites
 from plexctl.plan.machines import kernel, machine, machine_profile
-from plexctl.plan.mirrors import mirror_files
-from plexctl.plan.network import neighbours
+from plexctl.plan.profile import shared_disk
 from plexctl.plan.proxmox import proxmox_machine
 from plexctl.plan.resources import Instance, Owner, Resource
-from plexctl.plan.seed import seed_iso
 
 WORKER_SHARE = 20
 """Percent of a processor that a worker has while others want all: what it leaves is its master's,
@@ -57,8 +48,12 @@ class Plan:
         return tuple(r for r in self.resources if isinstance(r, Instance))
 
 
-def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
-    """The resources of `plex`: networks, profiles, instances, each after what it needs."""
+def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None) -> Plan:
+    """The resources of `plex`: networks, profiles, instances, each after what it needs.
+
+    Where digests of the nodes' files are `known`, the plan is one to compare with: it has those
+    digests instead of the files.
+    """
     members = nodes(plex)
     owner = Owner(inputs.seed.lab_id, plex.name)
     places = sites(plex, owner, inputs.hosts)
@@ -70,25 +65,24 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
         for node in members
         if places[node.host].host.kind is HostKind.INCUS
     }
-    keys = Keyring(
-        ClusterKeys.derive(inputs.seed, plex.name, plex.epoch),
-        client_key(inputs.seed),
-        {n.name: host_key(inputs.seed, plex.name, plex.epoch, n.name) for n in members},
-    )
-    others = neighbours(plex)
-    mirrors = _mirrors(inputs)
+    if known is None:
+        # What makes keys takes long to load, and what only compares has no use for it.
+        from plexctl.plan.node_files import node_files
+
+        files = node_files(plex, members, inputs)
+    else:
+        files = {}
     instances: list[Instance] = []
     for node in members:
         place, image = places[node.host], inputs.baked[node.host, node.type.name]
         facts = kernel(node.type, inputs.facts[node.host])
-        files = boot_files(plex, node, others, keys, facts, inputs.control_plane_images, mirrors)
-        boot, parent = pack(files), instances[0].key if node.role is Role.WORKER else None
+        boot, parent = files.get(node.name, b""), None
+        if node.role is Role.WORKER:
+            parent = instances[0].key
         if place.host.kind is HostKind.PROXMOX:
-            vm = proxmox_machine(plex, node, place, owner, image=image, boot=boot, parent=parent)
-            instances.append(vm)
-            continue
-        instances.append(
-            machine(
+            made = proxmox_machine(plex, node, place, owner, image=image, boot=boot, parent=parent)
+        else:
+            made = machine(
                 node.name,
                 profiles[node.host, node.type.name],
                 node.type,
@@ -98,12 +92,12 @@ def plan_plex(plex: Plex, inputs: Inputs) -> Plan:
                 image=image,
                 pool=place.host.pool,
                 facts=facts,
-                boot=boot if node.type.base.form is Form.CONTAINER else _seed(plex, node, boot),
+                boot=boot,
                 parent=parent,
-                disks=_entrance(plex, node),
+                disks={**_entrance(plex, node), **_shared(node, image, place.host.pool)},
                 pci={name: place.host.pci[name] for name in node.type.pci},
             )
-        )
+        instances.append(replace(made, known=known[node.name]) if known is not None else made)
     return Plan(plex, members, (*networks, *profiles.values(), *instances))
 
 
@@ -118,13 +112,5 @@ def _entrance(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
     return {"api": {"type": "proxy", **way}}
 
 
-def _seed(plex: Plex, node: Node, boot: bytes) -> bytes:
-    """The disk that a VM finds its files on."""
-    return seed_iso(boot, user_data(), network_config(plex, node), meta_data(node.name))
-
-
-def _mirrors(inputs: Inputs) -> tuple[BootFile, ...]:
-    """The same files for all nodes; without a registry there are none."""
-    if inputs.registry is None:
-        return ()
-    return mirror_files(inputs.registry, LabKeys.derive(inputs.seed).ca.pair.certificate)
+def _shared(node: Node, image: str, pool: str) -> dict[str, dict[str, str]]:
+    return {"shared": shared_disk(image, pool)} if node.type.shares else {}

@@ -9,6 +9,14 @@ from plexctl.model.types import Base, BaseSource, Form
 
 NIC = "eth0"
 
+SHARED = "/usr/local/lib/plexctl/shared"
+"""Where a container sees the volume that it shares with its host's other nodes of its image."""
+
+
+def shared_disk(image: str, pool: str) -> dict[str, str]:
+    """The device with what all nodes of an image have alike; the volume has the image's name."""
+    return {"type": "disk", "pool": pool, "source": image, "path": SHARED, "readonly": "true"}
+
 
 def node_config(form: Form, *, privileged: bool, facts: HostFacts) -> dict[str, str]:
     """Incus config keys of a node, whatever it is."""

@@ -25,6 +25,7 @@ class Recipe:
     kubernetes: str
     digest: str  # sha256, hex
     parent: Recipe | None
+    shared: bool = False  # whether nodes of it share a volume: see NodeType.shares
 
     @property
     def name(self) -> str:
@@ -65,6 +66,7 @@ def recipe(
             kubernetes,
             _digest(below, content),
             below,
+            node_type.shares,
         )
     return below
 

@@ -25,9 +25,6 @@ from plexctl.plan.network import link_lines, machine_files
 from plexctl.plan.profile import NIC
 from plexctl.plan.resources import Owner, Resource, Volume
 
-TYPE = "registry"
-"""The type of its node; `types/registry.yaml` of a lab may be its own."""
-
 FOLDER = "/etc/plexctl"
 DATA = "/var/lib/registry"
 CREDENTIALS = "/run/credentials/plex-registry.service"

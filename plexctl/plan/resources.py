@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from plexctl.model.types import Form
@@ -101,6 +101,7 @@ class Instance:
     boot: bytes = field(repr=False)  # tar of the files it boots with; holds keys
     needs: tuple[str, ...] = ()
     parent: str | None = None  # key of the instance whose recreation recreates this one
+    known: str = ""  # SHA-256 of `boot` where that was not made, as only a comparison is wanted
 
     @property
     def key(self) -> str:
@@ -113,16 +114,20 @@ Resource = Network | Profile | Volume | Instance
 def resource_hash(resource: Resource) -> str:
     """16 hex digits over all that decides `resource`."""
     content = {f.name: _plain(getattr(resource, f.name)) for f in fields(resource)}
+    if isinstance(resource, Instance):
+        content["boot"] = boot_digest(resource)
+        del content["known"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def boot_digest(instance: Instance) -> str:
+    """SHA-256 of the files that it boots with."""
+    return instance.known or hashlib.sha256(instance.boot).hexdigest()
 
 
 def _plain(value: Any) -> object:
     if isinstance(value, bytes):
-        return hashlib.sha256(value).hexdigest()
+        return None
     if isinstance(value, Owner):
         return [value.lab, value.plex]
     return value
-
-
-def with_image(instance: Instance, image: str) -> Instance:
-    return replace(instance, image=image)

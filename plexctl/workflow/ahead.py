@@ -6,7 +6,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
@@ -21,39 +21,41 @@ class Asked(Protocol):
 
 
 @contextmanager
-def asked(ctx: Context) -> Iterator[Asked]:
-    """What the hosts have, soon. Only for what looks: what changes anything must own its plex.
+def asked(ctx: Context, hosts: Iterable[str]) -> Iterator[Asked]:
+    """What `hosts` have, soon. Only for what looks: what changes anything must own its plex.
 
     A copy of this process asks, on a processor of its own: loading what speaks to hosts takes as
     long as all else. Where there are threads already, nothing is gained.
     """
     if threading.active_count() > 1:
-        yield _Here(ctx)
+        yield AskedNow(ctx, hosts)
         return
-    child = _Child(ctx)
+    child = _Child(ctx, hosts)
     try:
         yield child
     finally:
         child.end()
 
 
-class _Here:
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
+class AskedNow:
+    """Hosts that are asked when the answer is wanted."""
+
+    def __init__(self, ctx: Context, hosts: Iterable[str]) -> None:
+        self._ctx, self._hosts = ctx, hosts
 
     def result(self) -> dict[str, HostState]:
-        return self._ctx.engine.read(self._ctx.hosts)
+        return self._ctx.engine.read(self._hosts)
 
 
 class _Child:
     """A copy of this process that does nothing but read."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, hosts: Iterable[str]) -> None:
         reading, writing = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(reading)
-            _answer(ctx, os.fdopen(writing, "wb"))
+            _answer(AskedNow(ctx, hosts), os.fdopen(writing, "wb"))
         os.close(writing)
         self._pipe = os.fdopen(reading, "rb")
         self._ended = False
@@ -78,10 +80,10 @@ class _Child:
             os.waitpid(self._pid, 0)
 
 
-def _answer(ctx: Context, pipe: BinaryIO) -> None:
+def _answer(asked: Asked, pipe: BinaryIO) -> None:
     """Read, write down what was read or what went wrong, and end without a word."""
     try:
-        answer: object = ctx.engine.read(ctx.hosts)
+        answer: object = asked.result()
     except Exception as error:  # noqa: BLE001 - the parent raises it
         answer = error
     try:

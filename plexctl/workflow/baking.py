@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from plexctl.bake import shared
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.copy import carried
+from plexctl.bake.leftovers import sweep
 from plexctl.bake.prune import prune
+from plexctl.bake.turns import Turns
 from plexctl.depot.index import Stored
 from plexctl.model.events import Outcome
 from plexctl.model.kinds import HostKind
@@ -77,7 +80,21 @@ def _baked(
     )
     if proxmox:
         return carried_to_proxmox(ctx, baker, host, baked, run)
-    return baked if baker == host else carried(ctx.hosts[baker], ctx.hosts[host], baked, run)
+    if baker == host:
+        return baked
+    there = carried(ctx.hosts[baker], ctx.hosts[host], baked, run)
+    _share(ctx, host, wanted, there, run)
+    return there
+
+
+def _share(ctx: Context, host: str, wanted: Recipe, image: BakedImage, run: Run) -> None:
+    """Have what nodes of an image share on a host that did not bake it."""
+    incus, lab = ctx.hosts[host], ctx.seed.lab_id
+    if shared.is_whole(incus, wanted):
+        return
+    turns = Turns(ctx.cache / "bake" / host, lambda: sweep(incus, lab), run)
+    with turns.alone(), run.step(f"what nodes of {image.name} share on host {host}"):
+        shared.fill(incus, wanted, image.fingerprint, ctx.facts[host], lab)
 
 
 def prune_images(ctx: Context, run: Run, *, without: str = "") -> tuple[str, ...]:

@@ -10,13 +10,11 @@ from plexctl.clients.incus import Incus
 from plexctl.clients.incus_connection import Credentials
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError
-from plexctl.keys.lab import LabKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_atomic, write_private
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
-from plexctl.workflow.host_tokens import read_host_token
 
 FOLDER = "hosts"
 """In the lab's state: what plexctl shows to servers over HTTPS, laid out as `incus` has it."""
@@ -31,6 +29,8 @@ def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Incus]:
 
 def _client(lab: Lab, seed: RootSeed, host: Host, shown: Credentials | None) -> Incus:
     if host.kind is HostKind.PROXMOX:
+        from plexctl.workflow.host_tokens import read_host_token
+
         return cast(Incus, ProxmoxVE(host, lambda: read_host_token(lab, seed, host)))
     return Incus(host, shown)
 
@@ -66,6 +66,9 @@ def _der(file: Path) -> bytes:
 
 def credentials(lab: Lab, seed: RootSeed) -> Credentials:
     """The lab's client certificate and its key as files; the library wants them so."""
+    # What makes keys takes long to load, and a lab of this machine alone needs none here.
+    from plexctl.keys.lab import LabKeys
+
     folder = lab.state / FOLDER
     found = Credentials(folder / "client.crt", folder / "client.key")
     pair = LabKeys.derive(seed).client()

@@ -14,6 +14,7 @@ from plexctl.workflow.ahead import Asked
 from plexctl.workflow.context import Context
 from plexctl.workflow.images import missing_images, names_of_images
 from plexctl.workflow.registry_plan import registry_changes, registry_images
+from plexctl.workflow.remembered import known_digests, remember
 from plexctl.workflow.results.plex import Changed, PlanResult, TofuPlan
 
 
@@ -24,7 +25,7 @@ def plan(ctx: Context, plex: Plex, hosts: Asked, *, shown: bool = False) -> Plan
     """
     names = names_of_images(ctx, plex)
     own = registry_images(ctx)
-    wanted = plan_plex(plex, inputs(ctx, plex, names))
+    wanted = _to_compare(ctx, plex, names)
     states = hosts.result()
     changes = difference(ctx, wanted, states)
     if ctx.lab.registry:
@@ -34,6 +35,18 @@ def plan(ctx: Context, plex: Plex, hosts: Asked, *, shown: bool = False) -> Plan
     tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _by_tofu(plex) else None
     silent = silences(states[name] for name in plex.hosts)
     return PlanResult(plex.name, missing_images(names, states), told(changes), tofu, silent)
+
+
+def _to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:
+    """The plan, without the files of nodes where their digests are known from before."""
+    made_of, folder = inputs(ctx, plex, names), ctx.access(plex.name)
+    if _by_tofu(plex):  # which wants the files
+        return plan_plex(plex, made_of)
+    known = known_digests(folder, plex, made_of)
+    wanted = plan_plex(plex, made_of, known)
+    if known is None:
+        remember(folder, wanted, made_of)
+    return wanted
 
 
 def _by_tofu(plex: Plex) -> bool:

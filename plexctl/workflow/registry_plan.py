@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
-from plexctl.model.registry import Registry
+from plexctl.model.registry import TYPE, Registry
 from plexctl.model.types import NodeType
-from plexctl.plan.registry import TYPE, registry_resources
 from plexctl.plan.resources import Instance, Owner
 from plexctl.provision.engine import Change, Wishes
 from plexctl.workflow.context import Context
@@ -49,6 +48,9 @@ def registry_changes(
     replace: bool = False,
 ) -> tuple[Change, ...]:
     """What the hosts lack; with `replace`, its nodes are made anew in any case."""
+    # What makes keys takes long to load, and not every lab has a registry.
+    from plexctl.plan.registry import registry_resources
+
     wanted = [
         resource
         for (host, _), node_type in registry_types(ctx).items()

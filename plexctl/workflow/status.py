@@ -9,15 +9,16 @@ from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import RUNNING, HostState, silences
 from plexctl.model.plex import Node, Plex, Role
+from plexctl.workflow.ahead import Asked, AskedNow
 from plexctl.workflow.context import Context, current_plex
 from plexctl.workflow.results.plex import UNKNOWN, ListResult, ListRow, NodeRow, StatusResult
 
 
-def status(ctx: Context, plex: Plex) -> StatusResult:
+def status(ctx: Context, plex: Plex, hosts: Asked) -> StatusResult:
     """Ask hosts and cluster once each; what does not answer is told, and is no error."""
-    states = ctx.engine.read({node.host for node in nodes(plex)})
     dns, found, api = "unknown", None, "answers"
-    with cluster(plex, ctx.seed) as kube:
+    with cluster(plex, ctx.seed) as kube:  # its keys are made while the hosts answer
+        states = hosts.result()
         try:
             if _may_answer(plex, states):
                 found = {node.name: node for node in kube.nodes()}
@@ -32,7 +33,7 @@ def status(ctx: Context, plex: Plex) -> StatusResult:
 
 
 def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
-    return status(ctx, plex).nodes
+    return status(ctx, plex, AskedNow(ctx, plex.hosts)).nodes
 
 
 def list_plexes(ctx: Context) -> ListResult:

@@ -57,20 +57,25 @@ class FakeIncus:
     disks: dict[str, dict[str, str]] = field(default_factory=dict)  # the stage of each instance
     started: int = 0
     forced: list[bool] = field(default_factory=list)  # how instances were stopped
-    volumes: dict[str, SeenVolume] = field(default_factory=dict)
+    kept: dict[str, SeenVolume] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)  # of volumes
+    failing: tuple[str, ...] = ()  # programs that fail
     scripts: list[str] = field(default_factory=list)
     made: dict[str, tuple[dict[str, str], dict[str, dict[str, str]]]] = field(default_factory=dict)
     agent_after: int = 0  # calls that no agent answers yet
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def read(self) -> HostState:
-        images, volumes = tuple(self.stored), dict(self.volumes)
+        images, volumes = tuple(self.stored), dict(self.kept)
         return HostState("local", dict(self.seen), dict(self.networks), {}, images, volumes)
 
     def images(self) -> tuple[SeenImage, ...]:
         self.asked.append("images")
         return tuple(self.stored)
+
+    def volumes(self) -> dict[str, SeenVolume]:
+        self.asked.append("volumes")
+        return dict(self.kept)
 
     def pool_free(self) -> int:
         return self.free
@@ -85,7 +90,7 @@ class FakeIncus:
         self.made[name] = (dict(config), {n: dict(d) for n, d in devices})
         for device in self.made[name][1].values():
             source = device.get("source", "")
-            assert not source.endswith("-seed") or source in self.volumes
+            assert not source.endswith("-seed") or source in self.kept
         self.asked.append(f"create {name.rpartition('-')[0]}")
         self.seen[name] = SeenInstance(name, "Stopped", tags, started=False, image=image, uuid=name)
 
@@ -99,6 +104,8 @@ class FakeIncus:
 
     def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
         assert name in self.seen
+        if argv[0] in self.failing:
+            return Finished(argv, 1, "", "cp: no space left")
         if self.agent_after > 0:
             self.agent_after -= 1
             raise PlexError("VM agent isn't currently running")
@@ -106,14 +113,19 @@ class FakeIncus:
         return Finished(argv, 0, "", "")
 
     def put_disk(self, name: str, pool: str, content: bytes, tags: Any) -> None:
-        assert name not in self.volumes
+        assert name not in self.kept
         plain = {k.removeprefix(TAG): v for k, v in tags if k.startswith(TAG)}
-        self.volumes[name] = SeenVolume(name, plain, disc=True)
+        self.kept[name] = SeenVolume(name, plain, disc=True)
         self.contents[name] = content
+
+    def put_volume(self, name: str, pool: str, config: Any, *, exists: bool) -> None:
+        assert exists == (name in self.kept)
+        tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
+        self.kept[name] = SeenVolume(name, tags)
 
     def delete_volume(self, name: str) -> None:
         assert f"{name.removesuffix('-seed')}" not in self.seen
-        del self.volumes[name]
+        del self.kept[name]
 
     def put_network(self, name: str, config: Any, *, exists: bool) -> None:
         assert not exists

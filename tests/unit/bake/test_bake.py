@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from filelock import FileLock
 
-from plexctl.bake import bake
+from plexctl.bake import bake, shared
 from plexctl.bake.bake import BakedImage, ensure
+from plexctl.bake.prune import prune
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
-from plexctl.model.observed import SeenInstance, SeenNetwork
+from plexctl.model.observed import SeenInstance, SeenNetwork, SeenVolume
 from plexctl.plan.recipes import Recipe, layers
 
 from .host import FACTS, LAB, FakeIncus, Silent, kube, role_folder, stored
@@ -69,11 +71,17 @@ def tagged(name: str, lab: str = LAB) -> SeenInstance:
     return SeenInstance(name, "Running", {"lab": lab, "bake": "plex-x"}, True, "", "")
 
 
-def test_an_image_that_exists_costs_one_call(incus: FakeIncus, make: Ensure) -> None:
-    there = incus.have(kube().name)
+def have_whole(incus: FakeIncus) -> str:
+    """Store the image of `kube()` with what its nodes share; its fingerprint."""
+    incus.kept[kube().name] = SeenVolume(kube().name, {"image": kube().name})
+    return incus.have(kube().name)
+
+
+def test_an_image_that_exists_costs_a_look(incus: FakeIncus, make: Ensure) -> None:
+    there = have_whole(incus)
 
     assert make(kube()) == BakedImage(kube().name, there, changed=False)
-    assert incus.asked == ["images"]
+    assert incus.asked == ["images", "volumes"]
 
 
 def test_layers_are_baked_from_the_base_up_and_only_images_remain(
@@ -102,14 +110,52 @@ def test_a_change_of_the_last_layer_bakes_only_that(
     assert old.name in incus.names()  # it serves until the new one does
 
 
-def test_a_new_image_is_unpacked_by_an_instance_that_is_never_started(
+def test_a_new_image_is_unpacked_by_the_instance_that_copies_what_nodes_share(
     incus: FakeIncus, make: Ensure
 ) -> None:
     make(kube())
 
     made = [call for call in incus.asked if call.startswith("create")]
+    assert made[-1] == f"create plex-bake-share-{kube().digest[:8]}"
+    assert [name for name, volume in incus.kept.items() if volume.whole] == [kube().name]
+    assert incus.seen == {}
+
+
+def test_nodes_of_which_nothing_is_shared_have_their_image_unpacked_by_one_that_never_starts(
+    incus: FakeIncus, make: Ensure
+) -> None:
+    alone = replace(kube(), shared=False)
+    make(alone)
+
+    made = [call for call in incus.asked if call.startswith("create")]
     assert made[-1] == f"create plex-bake-unpack-{kube().digest[:8]}"
+    assert incus.kept == {}
     assert incus.started == 3
+
+
+def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
+    incus: FakeIncus, make: Ensure
+) -> None:
+    incus.failing = (shared.FILL[0],)
+    with pytest.raises(PlexError, match="cannot be copied"):
+        make(kube())
+    assert incus.kept == {}
+    incus.failing = ()
+
+    assert not make(kube()).changed
+    assert incus.kept[kube().name].whole
+
+
+def test_what_nodes_share_goes_with_their_image(incus: FakeIncus, make: Ensure) -> None:
+    make(kube())
+    everything = incus.read()
+    assert prune(cast(Incus, incus), {layer.name for layer in layers(kube())}) == ()
+    assert incus.read() == everything
+
+    prune(cast(Incus, incus), set())
+
+    assert incus.kept == {}
+    assert incus.stored == []
 
 
 def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
@@ -224,7 +270,7 @@ def test_leftovers_go_even_if_the_image_is_there_by_now(
 def test_an_existing_image_is_had_while_another_bake_is_under_way(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
-    incus.have(kube().name)
+    have_whole(incus)
     incus.seen["theirs"] = tagged("theirs")
     (tmp_path / "work" / "local" / "tmp").mkdir(parents=True)
 
@@ -245,7 +291,7 @@ def test_who_waited_for_a_bake_uses_its_image(
     class Waiting(Silent):
         def step(self, title: str, *, expect: str = "") -> Any:
             if title.startswith("wait"):
-                incus.have(kube().name)
+                have_whole(incus)
                 lock.release()
             return super().step(title, expect=expect)
 

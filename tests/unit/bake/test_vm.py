@@ -171,7 +171,7 @@ def test_only_the_lowest_layer_of_a_cloud_image_has_a_seed(
     assert len(with_seed) == 1
     assert with_seed[0].startswith("plex-bake-base-")
     assert incus.contents[f"{with_seed[0]}-seed"][32769:32774] == b"CD001"
-    assert incus.volumes == {}
+    assert incus.kept == {}
     assert incus.seen == {}
 
 
@@ -182,11 +182,11 @@ def test_seeds_that_a_killed_bake_left_are_removed(
     untagged = SeenVolume("plex-bake-base-2-2-seed", {}, disc=True)
     others = SeenVolume("plex-bake-base-3-3-seed", {"lab": "other", "bake": "x"}, disc=True)
     users = SeenVolume("plex-bake-seed", {})
-    incus.volumes = {one.name: one for one in (tagged, untagged, others, users)}
+    incus.kept = {one.name: one for one in (tagged, untagged, others, users)}
 
     make(of(SERVED))
 
-    assert set(incus.volumes) == {others.name, users.name}
+    assert set(incus.kept) == {others.name, users.name}
 
 
 def test_what_runs_in_a_vm_is_not_taken_from_under_it() -> None:

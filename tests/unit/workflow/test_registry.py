@@ -25,8 +25,8 @@ from plexctl.model.observed import (
     SeenProfile,
     SeenVolume,
 )
+from plexctl.model.registry import TYPE
 from plexctl.model.secret import Secret
-from plexctl.plan.registry import TYPE
 from plexctl.plan.resources import Instance, Network, Profile, Resource, Volume, resource_hash
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Change, Wishes

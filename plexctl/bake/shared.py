@@ -1,0 +1,66 @@
+"""What all nodes of an image have alike, on one volume of a host: in its memory once, not by node.
+
+The image itself lacks nothing: a node without the volume is a whole one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plexctl.bake.leftovers import BAKE, tags
+from plexctl.clients.incus import Incus
+from plexctl.errors import PlexError
+from plexctl.model.hosts import HostFacts
+from plexctl.plan.profile import container_config
+from plexctl.plan.recipes import Recipe
+from plexctl.plan.resources import TAG, devices, settings
+
+MOUNT = "/mnt"
+"""Where the volume is while it is filled: a folder that every image has, empty."""
+
+FILL = ("/usr/local/lib/plexctl/share", "fill", MOUNT)
+
+SLEEP = "lxc.init.cmd=/bin/sleep infinity"
+"""Process 1 of a container in which nothing of its system is to run."""
+
+
+def is_whole(incus: Incus, recipe: Recipe) -> bool:
+    """Whether nodes of `recipe` find on the host what they share, if they do."""
+    if not recipe.shared:
+        return True
+    volume = incus.volumes().get(recipe.name)
+    return volume is not None and volume.whole
+
+
+def fill(incus: Incus, recipe: Recipe, fingerprint: str, facts: HostFacts, lab: str) -> None:
+    """Make the volume of a recipe's image that is on the host. The caller has a turn to bake.
+
+    What an interrupted one has left is used. The last tag says that all is there. PlexError with
+    what the program said if it fails.
+    """
+    volume, pool = recipe.name, incus.host.pool
+    tagged = tags(recipe, lab)
+    incus.put_volume(volume, pool, settings(tagged), exists=volume in incus.volumes())
+    config = container_config(privileged=recipe.privileged, facts=facts)
+    config["raw.lxc"] = "\n".join((config["raw.lxc"], SLEEP))
+    name = f"{BAKE}share-{recipe.digest[:8]}-{os.getpid()}"
+    incus.create(
+        name,
+        image=fingerprint,
+        form=recipe.base.form,
+        profiles=(),
+        config=settings(config | tagged),
+        devices=devices(
+            {
+                "root": {"type": "disk", "path": "/", "pool": pool},
+                "shared": {"type": "disk", "pool": pool, "source": volume, "path": MOUNT},
+            }
+        ),
+    )
+    incus.start(name)
+    done = incus.execute(name, FILL, timeout=300)
+    if done.code != 0:
+        said = done.stderr.splitlines()[-5:]
+        raise PlexError(f"what nodes of {volume} share cannot be copied", details=said)
+    incus.put_volume(volume, pool, settings({**tagged, f"{TAG}image": volume}), exists=True)
+    incus.delete_instance(name)

@@ -1,0 +1,88 @@
+"""A plan to compare with says the same as the one that makes the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plexctl.keys.seed import RootSeed
+from plexctl.model.hosts import HostFacts
+from plexctl.model.plex import Plex
+from plexctl.model.secret import Secret
+from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.resources import resource_hash
+from plexctl.workflow import remembered
+from plexctl.workflow.remembered import known_digests, remember
+
+Changed = Callable[[Plex, Inputs], tuple[Plex, Inputs]]
+
+
+def other_seed(plex: Plex, inputs: Inputs) -> tuple[Plex, Inputs]:
+    return plex, replace(inputs, seed=RootSeed(Secret(b"another seed, which has 32 bytes")))
+
+
+def other_facts(plex: Plex, inputs: Inputs) -> tuple[Plex, Inputs]:
+    return plex, replace(inputs, facts={"local": HostFacts(2, True, 2, 24 << 30)})
+
+
+def test_a_plan_with_digests_has_the_hashes_of_the_one_with_files(
+    demo: Plex, inputs: Inputs, tmp_path: Path
+) -> None:
+    whole = plan_plex(demo, inputs)
+    remember(tmp_path / "demo", whole, inputs)
+    known = known_digests(tmp_path / "demo", demo, inputs)
+    light = plan_plex(demo, inputs, known)
+
+    assert known is not None
+    assert all(not instance.boot for instance in light.instances)
+    assert [resource_hash(r) for r in light.resources] == [
+        resource_hash(r) for r in whole.resources
+    ]
+
+
+def test_what_is_no_part_of_the_files_is_compared_all_the_same(
+    demo: Plex, inputs: Inputs, tmp_path: Path
+) -> None:
+    """Another image, with the same files."""
+    remember(tmp_path, plan_plex(demo, inputs), inputs)
+    baked = replace(inputs, baked={("local", "kube"): "plex-kube-ba9876543210"})
+    light = plan_plex(demo, baked, known_digests(tmp_path, demo, baked))
+
+    assert light.instances[1].known
+    assert resource_hash(light.instances[1]) == resource_hash(plan_plex(demo, baked).instances[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plex, inputs: (replace(plex, epoch=2), inputs),
+        lambda plex, inputs: (replace(plex, workers=3), inputs),
+        other_seed,
+        other_facts,
+    ],
+)
+def test_nothing_is_known_once_anything_has_changed(
+    demo: Plex, inputs: Inputs, tmp_path: Path, change: Changed
+) -> None:
+    remember(tmp_path, plan_plex(demo, inputs), inputs)
+
+    assert known_digests(tmp_path, *change(demo, inputs)) is None
+
+
+def test_nothing_is_known_after_a_change_of_the_code(
+    demo: Plex, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(tmp_path, plan_plex(demo, inputs), inputs)
+    monkeypatch.setattr(remembered, "_code", lambda: iter([("plan/boot.py", 1, 1)]))
+
+    assert known_digests(tmp_path, demo, inputs) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"inputs": 1}'])
+def test_a_broken_file_is_as_none(demo: Plex, inputs: Inputs, tmp_path: Path, content: str) -> None:
+    (tmp_path / remembered.FILE).write_text(content)
+
+    assert known_digests(tmp_path, demo, inputs) is None
