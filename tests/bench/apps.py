@@ -62,7 +62,9 @@ class Tree:
                 def look() -> Seen:
                     if process.poll():
                         last = self.log.read_text().splitlines()[-4:]
-                        raise PlexError(f"{command[0]} ended with {process.returncode}", last)
+                        raise PlexError(
+                            f"plexctl failed with code {process.returncode}", details=tuple(last)
+                        )
                     try:
                         return Seen(there())
                     except (NoAnswerError, KeyError) as error:

@@ -144,7 +144,7 @@ def _made(engine_name: str) -> Iterator[Lab]:
         names = " ".join(others.split())
         raise PlexError(
             "there are instances with the names of the bench's own, maybe of one that was killed",
-            (f"{names}", f"what is left of the floor: tests/bench/floor.sh destroy {FLOOR}"),
+            details=(names, f"what is left of the floor: tests/bench/floor.sh destroy {FLOOR}"),
         )
     with tempfile.TemporaryDirectory(prefix="plexctl-bench-") as folder:
         made = engine.environment(engine_name, Path(folder))

@@ -108,8 +108,8 @@ def _line(row: Row, title: str, axis: Axis, y: float) -> Iterator[str]:
     yield _text(16, y + 4, title, "text")
     shown = {side: spread for side, spread in row.sides.items() if spread.minimum > 0}
     if len(shown) == len(SIDES):
-        ends = (axis.at(shown[side].median) for side in SIDES)
-        yield _rule("between", *ends, y)
+        ours, below = (axis.at(shown[side].median) for side in SIDES)
+        yield _rule("between", ours, below, y)
     for side, spread in shown.items():
         yield _rule(f"range {side}", axis.at(spread.minimum), axis.at(spread.maximum), y)
         x = axis.at(spread.median)
@@ -134,7 +134,7 @@ def _words(spread: Spread, measure: Measure) -> str:
 
 def _legend() -> Iterator[str]:
     yield _text(16, 28, "plexctl beside a hand-written script", "title")
-    x = 352
+    x = 352.0
     for side, words in ((PLEXCTL, "plexctl"), (FLOOR, "the script (floor)")):
         yield f'<circle class="{side}" cx="{x}" cy="24" r="{RADIUS}"/>'
         yield _text(x + 10, 28, words, "text")

@@ -56,10 +56,11 @@ def measured(options: argparse.Namespace) -> int:
         problem = "interrupted"
     except PlexError as error:
         problem = "\n".join((f"error: {error.summary}", *error.details))
-    found = rows(MEASURES, results.samples)
-    if options.engine != DIRECT:
-        found = of_engine(found, options.engine)
-    show(options, Figures(about, found, results.failures, results.skipped))
+    finally:  # what took an hour is not lost by a fault of the bench's own
+        found = rows(MEASURES, results.samples)
+        if options.engine != DIRECT:
+            found = of_engine(found, options.engine)
+        show(options, Figures(about, found, results.failures, results.skipped))
     if problem:
         tell(problem)
     return 1 if problem or results.failures else 0
