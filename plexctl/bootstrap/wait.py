@@ -16,6 +16,10 @@ API, NODES, DNS = 120.0, 180.0, 120.0
 PER_NODE = 4.0
 """Seconds. A plex of many nodes is given more, by the node."""
 
+LOOK = 0.01
+"""Seconds between two looks at all nodes, by the node: each answer has all that is known of each,
+which costs the API time that they wait for."""
+
 UNITS = ("plex-boot", "containerd", "kubelet", "plex-node")
 NODES_EXPLAINED = 3
 
@@ -47,8 +51,9 @@ class Watch:
             f"all {len(members)} nodes of {self.plex.name} are Ready",
             probe=_told(lambda: self._nodes(members)),
             deadline=NODES + PER_NODE * len(members),
+            every=max(0.1, len(members) * LOOK),
             explain=lambda: self._explain(self._late(members)),
-            hint=_look(self.plex, members[-1]),
+            hint=lambda: _look(self.plex, (self._late(members) or members)[0]),
         )
 
     def dns_available(self) -> Condition:

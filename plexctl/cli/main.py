@@ -86,6 +86,7 @@ class Interrupted(BaseException):
     """A signal asks to stop. No KeyboardInterrupt: the library would end without a word."""
 
     def __init__(self, number: int) -> None:
+        super().__init__("interrupted")  # what the run's journal says of it
         self.number = number
 
 

@@ -107,7 +107,8 @@ class Tofu:
         content = state.read_bytes() if state.exists() else b""
         if not content:  # so it is after a kill, too
             return frozenset()
-        digest = hashlib.sha256(content).hexdigest()
+        # One program cannot read the state of another.
+        digest = hashlib.sha256(bytes(self.program) + b"\0" + content).hexdigest()
         seen = json.loads(known.read_text()) if known.exists() else {}
         if seen.get("state") == digest:
             return frozenset(seen["addresses"])

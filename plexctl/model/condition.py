@@ -22,7 +22,7 @@ class Condition:
     """Something that will be true by itself. `deadline` and `every` are seconds.
 
     `explain` is asked once when the time is over, for what was last seen on the node (unit states,
-    last log lines); `hint` says how to look further.
+    last log lines); `hint` says how to look further, or finds it out then.
     """
 
     what: str  # "the API of demo answers"
@@ -30,7 +30,7 @@ class Condition:
     deadline: float
     every: float = 0.1
     explain: Callable[[], tuple[str, ...]] = tuple
-    hint: str | None = None
+    hint: str | Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,6 @@ def wait(condition: Condition, clock: Clock | None = None) -> Seen:
                     *((f"last seen: {seen.what}",) if seen.what else ()),
                     *condition.explain(),
                 ),
-                hint=condition.hint,
+                hint=condition.hint() if callable(condition.hint) else condition.hint,
             )
         clock.sleep(condition.every)

@@ -65,10 +65,10 @@ class TofuEngine:
         if not wanted:
             return (), ""
         with self._tofu(wanted) as tofu:
+            known = self._known(tofu, reporter)
             self._write(tofu, wanted, changes, states, "plan")
             if self.provider.kind.keeps_boot:
                 self._write_boot(wanted)
-            known = self._known(tofu, reporter)
             kept = self.provider.addresses(wanted) | _leaving(known, changes)
             known = _forget(tofu, known, kept)
             planned: tuple[PlannedChange, ...] = ()

@@ -138,7 +138,9 @@ def _nodes(line: Timeline) -> str:
     cells = [[name, *(seconds(node.at(COLUMNS[head])) for head in heads)] for name, node in rows]
     widths = [max(map(len, column)) for column in zip(["NODE", *heads], *cells, strict=True)]
     return "\n".join(
-        " ".join(f"{cell:{'<' if n == 0 else '>'}{widths[n]}}" for n, cell in enumerate(row))
+        " ".join(
+            f"{cell:{'<' if n == 0 else '>'}{widths[n]}}" for n, cell in enumerate(row)
+        ).rstrip()
         for row in (["NODE", *heads], *cells)
     )
 

@@ -86,8 +86,8 @@ def _panel(rows: Sequence[Row], titles: Mapping[str, str], unit: str, top: float
     spreads = [spread for row in rows for spread in row.sides.values()]
     axis = Axis.over([v for s in spreads for v in (s.minimum, s.maximum) if v > 0])
     yield _text(16, top + 16, UNITS.get(unit, unit), "head")
-    for name, x in COLUMNS.items():
-        yield _text(x, top + 16, name, "soft end")
+    for name, end in COLUMNS.items():
+        yield _text(end, top + 16, name, "soft end")
     first, last = top + 30, top + 30 + ROW * len(rows)
     for tick in axis.ticks():
         x = axis.at(tick)

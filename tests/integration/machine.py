@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
+
+from filelock import FileLock
 
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
@@ -60,22 +63,23 @@ class Machine:
         `init` takes the place of systemd.
         """
         self.destroy()
-        if self.network == BRIDGE:
-            make_bridge(self.incus)
         config = container_config(privileged=True, facts=self.incus.facts())
         if init:
             config["raw.lxc"] += f"\nlxc.init.cmd={init}"
         disk = {"type": "disk", "path": "/", "pool": LOCAL.pool}
         nic = {"type": "nic", "network": self.network, "name": NIC}
         kmsg = {"type": "unix-char", "source": "/dev/kmsg", "path": "/dev/kmsg"}
-        self.incus.create(
-            self.name,
-            image=image,
-            form=Form.CONTAINER,
-            profiles=(),
-            config=settings(config),
-            devices=devices({"root": disk, NIC: nic, "kmsg": kmsg}),
-        )
+        with _bridge_lock():
+            if self.network == BRIDGE:
+                make_bridge(self.incus)
+            self.incus.create(
+                self.name,
+                image=image,
+                form=Form.CONTAINER,
+                profiles=(),
+                config=settings(config),
+                devices=devices({"root": disk, NIC: nic, "kmsg": kmsg}),
+            )
         self.incus.push(self.name, "/var/lib/plexctl/boot.tar", self._boot_tar(), mode=0o600)
         self.incus.start(self.name)
 
@@ -94,7 +98,7 @@ class Machine:
         if self.name in {seen.name for seen in self.incus.read().instances.values()}:
             self.incus.delete_instance(self.name)
         if self.network == BRIDGE:
-            with suppress(PlexError):  # another one is on it, or it is gone
+            with _bridge_lock(), suppress(PlexError):  # another one is on it, or it is gone
                 self.incus.delete_network(BRIDGE)
 
     def _boot_tar(self) -> bytes:
@@ -125,6 +129,11 @@ class Machine:
                 **{path.lstrip("/"): (text, 0o644) for path, text in self.files.items()},
             }
         )
+
+
+def _bridge_lock() -> FileLock:
+    """Who ends must not remove the bridge that another run is about to use."""
+    return FileLock(Path(tempfile.gettempdir()) / "plextest-bridge.lock", timeout=120)
 
 
 def make_bridge(incus: Incus) -> None:

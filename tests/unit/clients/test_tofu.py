@@ -125,6 +125,8 @@ def test_the_state_is_listed_only_when_it_has_changed(fake: Fake) -> None:
     (tofu.folder / STATE).write_text("two")
     assert tofu.addresses() == {'a.b["c"]'}
     assert len(asked(tofu)) == 2
+    other = fake("", name="terraform", more="echo 'd.e'")
+    assert other.addresses() == {"d.e"}
     assert (tofu.folder / KNOWN).stat().st_mode & 0o777 == 0o600
 
 

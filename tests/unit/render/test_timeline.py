@@ -67,7 +67,9 @@ def test_html() -> None:
 def test_text_fits_80_columns(workers: int) -> None:
     long = "the run 20261121T165834.105138-replace-big did not end; this one goes on from there"
     for line in (big(workers), recorded(), replace(recorded(), notes=(long,))):
-        assert max(map(len, timeline_text(line).splitlines())) <= 80
+        lines = timeline_text(line).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert lines == [line.rstrip() for line in lines]
 
 
 @pytest.mark.parametrize("workers", [2, 64, 128])
