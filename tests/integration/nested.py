@@ -161,7 +161,7 @@ def run(machine: Machine, request: HostRequest) -> PrepareResult:
 
 
 def login(machine: Machine) -> Ssh:
-    """How to reach it over SSH, which takes half the time of Incus' exec."""
+    """How users reach it."""
     return Ssh(str(machine.address.ip), key=machine.key, known_hosts=machine.known_hosts)
 
 
