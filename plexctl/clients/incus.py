@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +18,13 @@ from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenVolum
 from plexctl.model.types import Form
 from plexctl.plan.resources import Devices, Settings
 
-PASSING = ("Instance is busy", "Instance is running")
-"""Why an instance cannot be deleted now, and can be soon."""
+PASSING = (
+    "Instance is busy",
+    "Instance is running",
+    "bridge children interfaces",  # of a network: an instance that had one ended just then
+    "forkfile.sock",  # a file for a stopped instance: the helper of the one before ended just then
+)
+"""Why a busy server refuses now what it does soon."""
 
 _Seen = TypeVar("_Seen", bound=Tagged)
 
@@ -93,7 +98,7 @@ class Incus(Volumes):
                 self._api.profiles.post(json={"name": name, **body})
 
     def delete_network(self, name: str) -> None:
-        self._delete("networks", name)
+        self._patiently(f"network {name} can be deleted", lambda: self._delete("networks", name))
 
     def delete_profile(self, name: str) -> None:
         self._delete("profiles", name)
@@ -139,22 +144,16 @@ class Incus(Volumes):
 
         stop = running
 
-        def delete() -> Seen:
+        def delete() -> None:
             nonlocal stop
-            try:
-                if stop:
-                    with self._speaking(f"instance {name} does not stop", gone_is_fine=True):
-                        self._state(name, "stop", timeout=60, force=True)
-                with self._speaking(f"instance {name} cannot be deleted", gone_is_fine=True):
-                    self._finish(self._api.instances[name].delete(), 120)
-            except PlexError as error:
-                stop = True  # it may have been started since it was looked at
-                if not any(reason in error.summary for reason in PASSING):
-                    raise
-                return Seen(False, error.summary)
-            return Seen(True)
+            if stop:
+                with self._speaking(f"instance {name} does not stop", gone_is_fine=True):
+                    self._state(name, "stop", timeout=60, force=True)
+            stop = True  # it may have been started since it was looked at
+            with self._speaking(f"instance {name} cannot be deleted", gone_is_fine=True):
+                self._finish(self._api.instances[name].delete(), 120)
 
-        wait(Condition(f"instance {name} can be deleted", delete, deadline=300, every=0.5))
+        self._patiently(f"instance {name} can be deleted", delete)
 
     def push(self, name: str, path: str, content: bytes, *, mode: int) -> None:
         """Write one file into an instance, owned by root. Folders above it must exist.
@@ -168,10 +167,28 @@ class Incus(Volumes):
             "X-Incus-gid": "0",
             "Content-Type": "application/octet-stream",
         }
-        with self._speaking(f"{path} cannot be written into {name}"):
-            self._api.instances[name].files.post(
-                params={"path": path}, data=content, headers=headers
-            )
+
+        def push() -> None:
+            with self._speaking(f"{path} cannot be written into {name}"):
+                self._api.instances[name].files.post(
+                    params={"path": path}, data=content, headers=headers
+                )
+
+        self._patiently(f"{path} can be written into {name}", push)
+
+    def _patiently(self, what: str, call: Callable[[], None]) -> None:
+        """Make a call, again and again while it is refused for a reason that passes."""
+
+        def tried() -> Seen:
+            try:
+                call()
+            except PlexError as error:
+                if not any(reason in str(error) for reason in PASSING):
+                    raise
+                return Seen(False, error.summary)
+            return Seen(True)
+
+        wait(Condition(what, tried, deadline=300, every=0.5))
 
     def pull(self, name: str, path: str) -> bytes:
         """One file of an instance."""
