@@ -40,7 +40,11 @@ class ProxmoxFields:
     token: str = needed(
         values.PROXMOX_TOKEN, "API token, as in plexctl@pve!lab. Its secret is not here.", "a@b!c"
     )
-    iso: str = entry(values.TEXT, "Storage for the disks that nodes are configured with.", "local")
+    iso: str = entry(
+        values.TEXT,
+        "Storage for the disks that nodes are configured with, and for templates of containers.",
+        "local",
+    )
     clone: str = entry(
         Scalar(_clone, {"enum": ["linked", "full"]}),
         "Whether a node shares the blocks of its template, or has a copy.",

@@ -16,21 +16,19 @@ from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.types import Form
 from plexctl.plan.resources import (
-    TAG,
     Instance,
     Network,
     Profile,
     Resource,
     Settings,
     Volume,
-    resource_hash,
-    settings,
 )
 from plexctl.provision.dag import Task, run_tasks
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Change, Wishes
 from plexctl.provision.proxmox import ProxmoxMaker, claimed
 from plexctl.provision.seeds import put_seed
+from plexctl.provision.tags import tagged, tags
 
 BOOT_TAR = "/var/lib/plexctl/boot.tar"
 LEAVING = (Action.DELETE, Action.REPLACE)
@@ -168,9 +166,7 @@ class _Maker:
                 f"host {self.incus.host.name} has no image {instance.image}",
                 hint="bake it: `plexctl bake`",
             )
-        tags = {}
-        if instance.parent:
-            tags["parent"] = change.parent_run or self.run
+        parent = (change.parent_run or self.run) if instance.parent else None
         self.reporter.mark(instance.name, "creating")
         if instance.form is Form.VM:
             put_seed(self.incus, self.state, instance, self.run)
@@ -179,7 +175,7 @@ class _Maker:
             image=image.fingerprint,
             form=instance.form,
             profiles=(instance.profile,),
-            config=self._tagged(instance, instance.config, **tags),
+            config=self._tagged(instance, instance.config, parent),
             devices=instance.devices,
         )
         self.reporter.mark(instance.name, "created")
@@ -202,12 +198,5 @@ class _Maker:
             case "volume":
                 self.incus.delete_volume(change.name)
 
-    def _tagged(self, resource: Resource, config: Settings, **more: str) -> Settings:
-        tags = {
-            "lab": resource.owner.lab,
-            "plex": resource.owner.plex,
-            "hash": resource_hash(resource),
-            "run": self.run,
-            **more,
-        }
-        return settings({**dict(config), **{f"{TAG}{key}": v for key, v in tags.items()}})
+    def _tagged(self, resource: Resource, config: Settings, parent: str | None = None) -> Settings:
+        return tagged(config, tags(resource, self.run, parent))

@@ -14,9 +14,10 @@ from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState, SeenImage
 from plexctl.model.types import Form
 from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
-from plexctl.plan.resources import Instance, Owner, Resource, resource_hash
+from plexctl.plan.resources import Instance, Owner, Resource
 from plexctl.provision.engine import Action, Change
 from plexctl.provision.proxmox_lxc import container_options, furnish
+from plexctl.provision.tags import tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +51,26 @@ class ProxmoxMaker:
                 f"host {self.server.host.name} has no template {vm.image}",
                 hint="bake it: `plexctl bake`",
             )
-        tags = {
-            "lab": vm.owner.lab,
-            "plex": vm.owner.plex,
-            "hash": resource_hash(vm),
-            "run": self.run,
-            IMAGE: vm.image,
-        }
-        if vm.parent:
-            tags["parent"] = change.parent_run or self.run
+        parent = (change.parent_run or self.run) if vm.parent else None
+        given = {**tags(vm, self.run, parent), IMAGE: vm.image}
         if vm.form is not Form.VM:
-            self._create_container(vm, image, tags)
+            self._create_container(vm, image, given)
             return
         linked = self.server.settings.linked
-        vmid = self.server.clone(image.fingerprint, vm.name, tags, linked=linked)
+        vmid = self.server.clone(image.fingerprint, vm.name, given, linked=linked)
         self.reporter.mark(vm.name, "created")
         if disk := dict(vm.config).get("disk"):
             self.server.grow_disk(vmid, int(disk) << 20)
         seed = self.server.upload_iso(seed_name(vm), seed_of(vm))
-        self.server.configure(vmid, {**tags, WHOLE: "yes"}, options(vm, seed))
+        self.server.configure(vmid, {**given, WHOLE: "yes"}, options(vm, seed))
         self.reporter.mark(vm.name, "pushed")
 
-    def _create_container(self, node: Instance, image: SeenImage, tags: dict[str, str]) -> None:
+    def _create_container(self, node: Instance, image: SeenImage, given: dict[str, str]) -> None:
         options = container_options(node, self.server.host.pool)
-        vmid = self.server.create_container(node.name, image.fingerprint, tags, options)
+        vmid = self.server.create_container(node.name, image.fingerprint, given, options)
         self.reporter.mark(node.name, "created")
         furnish(self.server, vmid, node)
-        self.server.configure(vmid, {**tags, WHOLE: "yes"}, {}, "lxc")
+        self.server.configure(vmid, {**given, WHOLE: "yes"}, {}, "lxc")
         self.reporter.mark(node.name, "pushed")
 
     def delete(self, change: Change) -> None:

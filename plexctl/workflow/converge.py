@@ -98,9 +98,7 @@ def converge(
     return Converged(told(changes), seconds, apps)
 
 
-def take_over(
-    ctx: Context, plex: Plex, run: Run, states: dict[str, HostState]
-) -> tuple[Changed, ...]:
+def take_over(ctx: Context, plex: Plex, run: Run, states: dict[str, HostState]) -> None:
     """Have the engine of `plex` know what the hosts have of it. Nothing is made or removed.
 
     PlexError if the hosts do not have what its files say: that is to be mended first.
@@ -118,7 +116,6 @@ def take_over(
         step.progress(f"{len(plan.resources)} objects")
         engine = engine_of(ctx, plex.name, run)
         engine.apply(plan.resources, (), states, run.id, run, lambda _: None)
-    return ()
 
 
 def _with_images(

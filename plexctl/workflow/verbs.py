@@ -79,8 +79,9 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
         states = ctx.engine.read(ctx.hosts)
         owner = Owner(ctx.seed.lab_id, plex.name)
         there = any(_has(state, owner) for state in states.values())
-        changes = take_over(ctx, moved, run, states) if there else ()
-    return EngineResult(plex.name, chosen, changed, changes)
+        if there:
+            take_over(ctx, moved, run, states)
+    return EngineResult(plex.name, chosen, changed)
 
 
 def _has(state: HostState, owner: Owner) -> bool:

@@ -39,7 +39,6 @@ class EngineResult:
     plex: str
     engine: str
     changed: bool
-    changes: tuple[Changed, ...]  # of its objects; moving alone makes none
 
 
 @dataclass(frozen=True, slots=True)
