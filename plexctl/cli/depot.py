@@ -108,13 +108,13 @@ def bake(
 
     What is baked already costs a look. Fills the depot as needed.
     """
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.ahead import asked
+    from plexctl.workflow.ahead import messenger
 
-        with asked(ctx, ctx.hosts) as hosts:
-            from plexctl.workflow import bake
+    with messenger() as messages, lab(context, quiet=quiet, verbose=verbose) as ctx:
+        hosts = messages.ask(ctx, ctx.hosts)
+        from plexctl.workflow import bake
 
-            result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)
+        result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)
     answer(result, json)
 
 

@@ -23,15 +23,16 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Show what `up` would do. Ends with code 3 if there is something to do."""
-    with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow.ahead import asked
+    from plexctl.workflow.ahead import messenger
+
+    with messenger() as messages, lab(context, quiet=quiet) as ctx:
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
-        with asked(ctx, ctx.hosts) as hosts:
-            from plexctl.workflow import planning
+        hosts = messages.ask(ctx, ctx.hosts)
+        from plexctl.workflow import planning
 
-            result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
+        result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
     if tofu and result.tofu and not json:
         say(result.tofu.text)
     else:
@@ -90,15 +91,16 @@ def scale(
 
 def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
     """Show how a plex is. Ends with code 1 if not all is well."""
-    with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.ahead import asked
+    from plexctl.workflow.ahead import messenger
+
+    with messenger() as messages, lab(context, quiet=True) as ctx:
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
-        with asked(ctx, chosen.hosts) as hosts:
-            from plexctl.workflow import status as plex_status
+        hosts = messages.ask(ctx, chosen.hosts)
+        from plexctl.workflow import status as plex_status
 
-            result = plex_status.status(ctx, chosen, hosts)
+        result = plex_status.status(ctx, chosen, hosts)
     answer(result, json)
     end(ExitCode.DONE if result.well else ExitCode.FAILED)
 

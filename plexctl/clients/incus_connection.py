@@ -40,6 +40,11 @@ class Credentials:
     key: Path
 
 
+def load() -> None:
+    """Load the library, which the first call does otherwise."""
+    import pylxd  # noqa: F401
+
+
 class Connection:
     """Calls to one server through pylxd. Safe to use from several threads.
 

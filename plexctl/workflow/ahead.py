@@ -7,12 +7,15 @@ import pickle
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
 
 from plexctl.errors import PlexError
-from plexctl.model.observed import HostState
-from plexctl.workflow.context import Context
+
+if TYPE_CHECKING:
+    from plexctl.model.observed import HostState
+    from plexctl.provision.direct import DirectEngine
+    from plexctl.workflow.context import Context
 
 
 class Asked(Protocol):
@@ -20,21 +23,9 @@ class Asked(Protocol):
         """What the hosts have; PlexError if none of them answers."""
 
 
-@contextmanager
-def asked(ctx: Context, hosts: Iterable[str]) -> Iterator[Asked]:
-    """What `hosts` have, soon. Only for what looks: what changes anything must own its plex.
-
-    A copy of this process asks, on a processor of its own: loading what speaks to hosts takes as
-    long as all else. Where there are threads already, nothing is gained.
-    """
-    if threading.active_count() > 1:
-        yield AskedNow(ctx, hosts)
-        return
-    child = _Child(ctx, hosts)
-    try:
-        yield child
-    finally:
-        child.end()
+class Messenger(Protocol):
+    def ask(self, ctx: Context, hosts: Iterable[str]) -> Asked:
+        """Ask for what `hosts` have. Once."""
 
 
 class AskedNow:
@@ -47,21 +38,58 @@ class AskedNow:
         return self._ctx.engine.read(self._hosts)
 
 
+@contextmanager
+def messenger() -> Iterator[Messenger]:
+    """Who asks the hosts. Only for what looks: what changes anything must own its plex.
+
+    A copy of this process, on a processor of its own: loading what speaks to hosts takes as long
+    as all else, and begins before the lab is read. Where there are threads already, nothing is
+    gained.
+    """
+    if threading.active_count() > 1:
+        yield _Here()
+        return
+    child = _Child()
+    try:
+        yield child
+    finally:
+        child.end()
+
+
+class _Here:
+    def ask(self, ctx: Context, hosts: Iterable[str]) -> Asked:
+        return AskedNow(ctx, hosts)
+
+
 class _Child:
     """A copy of this process that does nothing but read."""
 
-    def __init__(self, ctx: Context, hosts: Iterable[str]) -> None:
-        reading, writing = os.pipe()
+    def __init__(self) -> None:
+        hear, ask = os.pipe()
+        answered, answer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            os.close(reading)
-            _answer(AskedNow(ctx, hosts), os.fdopen(writing, "wb"))
-        os.close(writing)
-        self._pipe = os.fdopen(reading, "rb")
+            os.close(ask)
+            os.close(answered)
+            _serve(hear, answer)
+        os.close(hear)
+        os.close(answer)
+        self._question, self._answer = os.fdopen(ask, "wb"), os.fdopen(answered, "rb")
         self._ended = False
 
+    def ask(self, ctx: Context, hosts: Iterable[str]) -> Asked:
+        try:
+            question = pickle.dumps((dict(ctx.hosts), tuple(hosts)))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            # A client with more than a copy may have: a Proxmox host's, which finds its token.
+            return AskedNow(ctx, hosts)
+        with suppress(BrokenPipeError):  # that it is gone is told with the answer
+            self._question.write(question)
+            self._question.close()
+        return self
+
     def result(self) -> dict[str, HostState]:
-        content = self._pipe.read()
+        content = self._answer.read()
         self.end()
         if not content:
             raise PlexError("the hosts were asked, and no answer came")
@@ -75,19 +103,32 @@ class _Child:
         """Once; it is of no use any more."""
         if not self._ended:
             self._ended = True
-            self._pipe.close()
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
+            self._answer.close()
+            with suppress(BrokenPipeError):
+                self._question.close()
 
 
-def _answer(asked: Asked, pipe: BinaryIO) -> None:
-    """Read, write down what was read or what went wrong, and end without a word."""
+def _serve(question: int, answer: int) -> None:
+    """Load, hear whom to ask, write down what was read or what went wrong; end without a word."""
     try:
-        answer: object = asked.result()
-    except Exception as error:  # noqa: BLE001 - the parent raises it
-        answer = error
-    try:
-        pipe.write(pickle.dumps(answer))
-        pipe.flush()
+        from plexctl.clients.incus_connection import load
+        from plexctl.provision.direct import DirectEngine
+
+        load()
+        with os.fdopen(question, "rb") as pipe:
+            content = pipe.read()
+        if content:
+            clients, hosts = pickle.loads(content)  # noqa: S301 - written by what this is a copy of
+            with os.fdopen(answer, "wb") as pipe:
+                pickle.dump(_read(DirectEngine(clients), hosts), pipe)
     finally:
         os._exit(0)
+
+
+def _read(engine: DirectEngine, hosts: Iterable[str]) -> object:
+    try:
+        return engine.read(hosts)
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        return error
