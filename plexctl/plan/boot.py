@@ -142,7 +142,7 @@ def _master_files(
         text(kubeadm.AUDIT_POLICY, dump(kubeadm.audit_policy())),
         text(kubeadm.SCHEDULER_CONFIG, dump(kubeadm.scheduler_configuration())),
         private("/etc/plexctl/kubeadm.yaml", configuration.encode()),
-        text("/etc/plexctl/coredns-patch.yaml", dump(kubeadm.coredns_patch(plex))),
+        text("/etc/plexctl/coredns-patch.json", json.dumps(kubeadm.coredns_patch(plex))),
     )
 
 
