@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from plexctl.keys.lab import LabKeys
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.ssh import client_key, host_key
@@ -13,13 +11,11 @@ from plexctl.model.types import Form
 from plexctl.plan.boot import Keyring, boot_files
 from plexctl.plan.cloudinit import meta_data, network_config, user_data
 from plexctl.plan.files import BootFile, pack
+from plexctl.plan.inputs import Inputs
 from plexctl.plan.machines import kernel
 from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.network import neighbours
 from plexctl.plan.seed import seed_iso
-
-if TYPE_CHECKING:
-    from plexctl.plan.plan import Inputs
 
 
 def node_files(plex: Plex, members: tuple[Node, ...], inputs: Inputs) -> dict[str, bytes]:

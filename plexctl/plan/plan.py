@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
-from plexctl.model.registry import Registry
+from plexctl.plan.inputs import Inputs
 from plexctl.plan.kubeadm import API_PORT
 from plexctl.plan.links import sites
 from plexctl.plan.machines import kernel, machine, machine_profile
@@ -21,18 +19,6 @@ from plexctl.plan.resources import Instance, Owner, Resource
 WORKER_SHARE = 20
 """Percent of a processor that a worker has while others want all: what it leaves is its master's,
 whose API everything waits for. With none that wants it, a worker may have all there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a plan is made of besides the plex: the seed, and what hosts and depot have."""
-
-    seed: RootSeed
-    hosts: Mapping[str, Host]
-    facts: Mapping[str, HostFacts]  # by host
-    control_plane_images: Mapping[str, str]  # component -> reference
-    baked: Mapping[tuple[str, str], str]  # (host, type) -> name of the image
-    registry: Registry | None = None  # the lab's, which nodes pull images through
 
 
 @dataclass(frozen=True, slots=True)

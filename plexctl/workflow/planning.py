@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState, silences
 from plexctl.model.plex import Plex
-from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources import Owner
 from plexctl.provision.engine import Change, Wishes
 from plexctl.workflow.ahead import Asked

@@ -16,7 +16,8 @@ from pathlib import Path
 import plexctl
 from plexctl.model.files import write_atomic
 from plexctl.model.plex import Plex
-from plexctl.plan.plan import Inputs, Plan
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import Plan
 from plexctl.plan.resources import boot_digest
 
 FILE = "boot.json"

@@ -30,7 +30,8 @@ from plexctl.model.nodes import nodes
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
-from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import plan_plex
 from plexctl.plan.profile import container_config
 from plexctl.plan.resources import Network, settings
 

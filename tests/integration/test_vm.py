@@ -24,7 +24,8 @@ from plexctl.model.observed import SeenVolume
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
-from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources import Instance, Network, Profile, settings
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Wishes

@@ -13,7 +13,7 @@ from plexctl.model.kinds import HostKind
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
-from plexctl.plan.plan import Inputs
+from plexctl.plan.inputs import Inputs
 
 VERSION = "1.36.3"
 

@@ -12,8 +12,9 @@ from cryptography import x509
 from plexctl.keys.pki import ClusterKeys
 from plexctl.model.plex import Entrance, Plex
 from plexctl.plan.access import admin_kubeconfig, ssh_config
+from plexctl.plan.inputs import Inputs
 from plexctl.plan.kubeadm import cluster_configuration, endpoint
-from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.plan import plan_plex
 
 WAY = Entrance(IPv4Address("192.0.2.7"), 20042)
 

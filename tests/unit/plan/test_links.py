@@ -11,8 +11,9 @@ from plexctl.model.hosts import Host, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Group, JsonText, Link, Networks, Plex
 from plexctl.model.types import NodeType, Size
+from plexctl.plan.inputs import Inputs
 from plexctl.plan.links import TUNNEL_MTU, mtu, sites
-from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources import Network, Owner
 
 OWNER = Owner("1a2b3c4d", "demo")

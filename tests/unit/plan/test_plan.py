@@ -16,7 +16,8 @@ import pytest
 from plexctl.model.hosts import HostFacts
 from plexctl.model.plex import Group, JsonText, Networks, Plex, Taint
 from plexctl.model.types import Size
-from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources import Instance, resource_hash
 
 GOLDEN = Path(__file__).parent / "golden"

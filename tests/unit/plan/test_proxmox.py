@@ -11,7 +11,8 @@ from plexctl.model.hosts import Host, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.model.types import Form, NodeType, Size
-from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import plan_plex
 from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
 from plexctl.plan.resources import Instance, resource_hash
 

@@ -18,8 +18,9 @@ from plexctl.model.plex import Group, Plex
 from plexctl.model.registry import UPSTREAMS, Registry
 from plexctl.model.types import Layer, NodeType, Size
 from plexctl.plan.files import BootFile
+from plexctl.plan.inputs import Inputs
 from plexctl.plan.mirrors import mirror_files
-from plexctl.plan.plan import Inputs, Plan, plan_plex
+from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.registry import registry_files, registry_resources
 from plexctl.plan.resources import Instance, Resource, Volume
 

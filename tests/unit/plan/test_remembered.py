@@ -12,7 +12,8 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import HostFacts
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
-from plexctl.plan.plan import Inputs, plan_plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources import resource_hash
 from plexctl.workflow import remembered
 from plexctl.workflow.remembered import known_digests, remember
