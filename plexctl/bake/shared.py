@@ -18,7 +18,9 @@ from plexctl.plan.resources import TAG, devices, settings
 MOUNT = "/mnt"
 """Where the volume is while it is filled: a folder that every image has, empty."""
 
-FILL = ("/usr/local/lib/plexctl/share", "fill", MOUNT)
+PROGRAM = "/usr/local/lib/plexctl/share"
+FILL = ("/bin/sh", "-c", f"[ ! -x {PROGRAM} ] || exec {PROGRAM} fill {MOUNT}")
+"""A role of the lab's own may have no such program: its nodes share nothing."""
 
 SLEEP = "lxc.init.cmd=/bin/sleep infinity"
 """Process 1 of a container in which nothing of its system is to run."""

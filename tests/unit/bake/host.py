@@ -59,7 +59,7 @@ class FakeIncus:
     forced: list[bool] = field(default_factory=list)  # how instances were stopped
     kept: dict[str, SeenVolume] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)  # of volumes
-    failing: tuple[str, ...] = ()  # programs that fail
+    failing: tuple[tuple[str, ...], ...] = ()  # what fails
     scripts: list[str] = field(default_factory=list)
     made: dict[str, tuple[dict[str, str], dict[str, dict[str, str]]]] = field(default_factory=dict)
     agent_after: int = 0  # calls that no agent answers yet
@@ -104,7 +104,7 @@ class FakeIncus:
 
     def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
         assert name in self.seen
-        if argv[0] in self.failing:
+        if argv in self.failing:
             return Finished(argv, 1, "", "cp: no space left")
         if self.agent_after > 0:
             self.agent_after -= 1

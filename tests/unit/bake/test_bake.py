@@ -136,7 +136,7 @@ def test_nodes_of_which_nothing_is_shared_have_their_image_unpacked_by_one_that_
 def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
     incus: FakeIncus, make: Ensure
 ) -> None:
-    incus.failing = (shared.FILL[0],)
+    incus.failing = (shared.FILL,)
     with pytest.raises(PlexError, match="cannot be copied"):
         make(kube())
     assert incus.kept == {}
