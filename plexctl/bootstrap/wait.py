@@ -20,6 +20,12 @@ LOOK = 0.01
 """Seconds between two looks at all nodes, by the node: each answer has all that is known of each,
 which costs the API time that they wait for."""
 
+KUBEADM_LAST = (
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-public/rolebindings"
+    "/kubeadm:bootstrap-signer-clusterinfo"
+)
+"""What the last phase of `kubeadm init` makes last."""
+
 UNITS = ("plex-boot", "containerd", "kubelet", "plex-node")
 NODES_EXPLAINED = 3
 
@@ -85,10 +91,11 @@ class Watch:
 
     def _dns(self) -> Seen:
         available, wanted = self.kube.available("kube-system", "coredns")
-        enough = 0 < wanted <= available
-        if enough:
-            self._mark(self.nodes[0].name, "dns")
-        return Seen(enough, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods")
+        if not 0 < wanted <= available:
+            return Seen(False, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods")
+        self._mark(self.nodes[0].name, "dns")
+        # What joins by itself, or is upgraded, needs what kubeadm leaves after the addons.
+        return Seen(self.kube.read(KUBEADM_LAST) is not None, "kubeadm is not done on the master")
 
     def _mark(self, node: str, what: str) -> None:
         if f"{node}/{what}" not in self._marked:
