@@ -221,8 +221,15 @@ def coredns_patch(plex: Plex) -> Document:
     """Laid over kubeadm's CoreDNS: as many as asked for, Ready a second after they answer.
 
     The first one is on the master: it is there first, and no worker that goes takes DNS with it.
+    It asks the API itself: by the service's address it would wait for kube-proxy, and then for
+    its own next try.
     """
-    container = {"name": "coredns", "readinessProbe": {"periodSeconds": 1}}
+    api = {"HOST": str(master(plex).address.ip), "PORT": str(API_PORT)}
+    container = {
+        "name": "coredns",
+        "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
+        "readinessProbe": {"periodSeconds": 1},
+    }
     on_master = {"matchExpressions": [{"key": MASTER_TAINT.key, "operator": "Exists"}]}
     near = {"preferredDuringSchedulingIgnoredDuringExecution": [_weighted(on_master)]}
     pod = {"affinity": {"nodeAffinity": near}, "containers": [container]}
