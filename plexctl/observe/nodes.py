@@ -21,6 +21,9 @@ PARALLEL = 8
 BOOT = 60.0
 """Seconds. A system that began later than this after its start is another boot of the node."""
 
+TRIES = 2
+"""A systemd that is busy may leave the first question without an answer."""
+
 LATER = 300.0
 """Seconds after its start and after the run; what is later has nothing to do with the run."""
 
@@ -68,12 +71,15 @@ def read(
     began = datetime.fromisoformat(line.began).timestamp()
 
     def ask(name: str) -> tuple[str, Inside | str]:
-        asked = clock()
-        try:
-            done = executors[name].execute(name, ("sh", "-c", SCRIPT))
-        except PlexError as error:
-            return name, f"{name}: {error.summary}"
-        inside = parse(done.stdout, began, asked, clock())
+        for _ in range(TRIES):
+            asked = clock()
+            try:
+                done = executors[name].execute(name, ("sh", "-c", SCRIPT))
+            except PlexError as error:
+                return name, f"{name}: {error.summary}"
+            inside = parse(done.stdout, began, asked, clock())
+            if "init" in inside.instants:
+                break
         node = next(one for one in line.nodes if one.name == name)
         return name, of_this_boot(node, inside, line.seconds)
 
