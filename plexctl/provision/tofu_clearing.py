@@ -56,7 +56,10 @@ class Clearing:
     ) -> Iterator[Change]:
         nodes = [one for one in wanted if isinstance(one, Instance)]
         there = [one for one in nodes if find(one, states[one.host]) is not None]
-        strange = [one for one in there if self.provider.address(one) not in self.known]
+        known = {one.key for one in there if self.provider.address(one) in self.known}
+        # Of a clone that nobody has configured OpenTofu may know the address, but not its number.
+        known -= {one.key for one in there if _is_bare(one, states)}
+        strange = [one for one in there if one.key not in known]
         why = {c.key: c.reason for c in changes if c.action is Action.REPLACE}
         suspects = [one for one in strange if one.key not in why]
         half = self.provider.half_made(suspects, changes)
@@ -80,6 +83,12 @@ def held(changes: Sequence[Change]) -> Instance | None:
         if isinstance(c.resource, Instance) and c.resource.parent and c.action is not Action.UPDATE
     ]
     return starting[-1] if len(starting) > TOGETHER else None
+
+
+def _is_bare(instance: Instance, states: Mapping[str, HostState]) -> bool:
+    """Whether a machine has only the name, and none of the tags that say whose it is."""
+    seen = find(instance, states[instance.host])
+    return seen is not None and "plex" not in seen.tags
 
 
 def making_keys(changes: Sequence[Change]) -> frozenset[str]:

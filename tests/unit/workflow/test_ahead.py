@@ -39,6 +39,13 @@ def asker(state: HostState) -> int:
     return int(next(iter(state.networks)))
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that other tests have left are not counted."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+
+
+@pytest.mark.usefixtures("alone")
 def test_a_copy_of_the_process_asks_them() -> None:
     with messenger() as messages:
         asked = messages.ask(context(a=Client("a"), b=Client("b")), ["a", "b"])
@@ -50,6 +57,7 @@ def test_a_copy_of_the_process_asks_them() -> None:
         os.kill(asker(states["a"]), 0)
 
 
+@pytest.mark.usefixtures("alone")
 def test_what_goes_wrong_there_is_raised_here() -> None:
     silence = UnreachableHostError("host a does not answer", details=("nobody",), hint="look")
     with messenger() as messages:
@@ -61,6 +69,7 @@ def test_what_goes_wrong_there_is_raised_here() -> None:
     assert raised.value.hint == "look"
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_client_that_no_copy_may_have_is_asked_here() -> None:
     with messenger() as messages:
         states = messages.ask(context(a=Client("a", more=lambda: "token")), ["a"]).result()
@@ -82,6 +91,7 @@ def test_beside_threads_there_is_no_copy() -> None:
     assert asker(states["a"]) == os.getpid()
 
 
+@pytest.mark.usefixtures("alone")
 def test_nothing_is_left_of_it_if_nobody_is_asked() -> None:
     with pytest.raises(KeyError), messenger():
         raise KeyError
