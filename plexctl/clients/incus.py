@@ -22,9 +22,11 @@ PASSING = (
     "Instance is busy",
     "Instance is running",
     "bridge children interfaces",  # of a network: an instance that had one ended just then
-    "forkfile.sock",  # a file for a stopped instance: the helper of the one before ended just then
 )
 """Why a busy server refuses now what it does soon."""
+
+LOST = "forkfile.sock: connect: no such file"
+"""Of a server whose socket to an instance's files is gone."""
 
 _Seen = TypeVar("_Seen", bound=Tagged)
 
@@ -155,10 +157,12 @@ class Incus(Volumes):
 
         self._patiently(f"instance {name} can be deleted", delete)
 
-    def push(self, name: str, path: str, content: bytes, *, mode: int) -> None:
-        """Write one file into an instance, owned by root. Folders above it must exist.
+    def push(self, name: str, path: str, content: bytes, *, mode: int) -> bool:
+        """Write one file into a stopped instance, owned by root. Folders above it must exist.
 
-        Each call mounts the volume of a stopped instance: push one tar, not many files.
+        Each call mounts the volume: push one tar, not many files. False if the server has lost
+        its way to the instance's files: the helper of an instance that starts meanwhile takes the
+        socket of this one's with it. Asked again it fails again; make the instance anew.
         """
         headers = {
             "X-Incus-type": "file",
@@ -168,13 +172,16 @@ class Incus(Volumes):
             "Content-Type": "application/octet-stream",
         }
 
-        def push() -> None:
+        try:
             with self._speaking(f"{path} cannot be written into {name}"):
                 self._api.instances[name].files.post(
                     params={"path": path}, data=content, headers=headers
                 )
-
-        self._patiently(f"{path} can be written into {name}", push)
+        except PlexError as error:
+            if LOST not in str(error):
+                raise
+            return False
+        return True
 
     def _patiently(self, what: str, call: Callable[[], None]) -> None:
         """Make a call, again and again while it is refused for a reason that passes."""

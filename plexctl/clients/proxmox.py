@@ -132,29 +132,28 @@ class ProxmoxVE(ProxmoxContainers):
 
     def _others_end(self, template: str) -> None:
         """Wait for clones of a template that others have begun, or an earlier run of ours."""
+        what = f"host {self.host.name} has ended other clones of template {template}"
+        wait(Condition(what, lambda: self._cloning_ended(vmid=template), deadline=CLONE, every=0.5))
 
-        def probe() -> Seen:
-            tasks = self._call(
-                "list its tasks",
-                "get",
-                *self.node,
-                "tasks",
-                source="active",
-                typefilter="qmclone",
-                vmid=template,
-            )
-            # Those that ended a moment ago are in the list too.
-            active = [one for one in tasks if _runs(one)]
-            return Seen(not active, f"{active[0]['upid']} goes on" if active else "")
+    def end_clones(self) -> bool:
+        """Wait for all clones that are under way; whether there were any.
 
-        wait(
-            Condition(
-                f"host {self.host.name} has ended other clones of template {template}",
-                probe,
-                deadline=CLONE,
-                every=0.5,
-            )
-        )
+        Until it has ended nothing says whose a clone is, not even its name.
+        """
+        if self._cloning_ended().holds:
+            return False
+        what = f"host {self.host.name} has ended the clones that are under way"
+        wait(Condition(what, self._cloning_ended, deadline=CLONE, every=0.5))
+        return True
+
+    def _cloning_ended(self, **of: str) -> Seen:
+        """Holds while there are none; `of` may name the template."""
+        place = (*self.node, "tasks")
+        options = {"source": "active", "typefilter": "qmclone", **of}
+        tasks = self._call("list its tasks", "get", *place, **options)
+        # Those that ended a moment ago are in the list too.
+        active = [one for one in tasks if _runs(one)]
+        return Seen(not active, f"{active[0]['upid']} goes on" if active else "")
 
 
 def _runs(task: Mapping[str, Any]) -> bool:

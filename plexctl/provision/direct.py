@@ -31,6 +31,9 @@ from plexctl.provision.seeds import put_seed
 from plexctl.provision.tags import tagged, tags
 
 BOOT_TAR = "/var/lib/plexctl/boot.tar"
+ATTEMPTS = 5
+"""So often an instance is made until its files are in it: the server loses its way rarely."""
+
 LEAVING = (Action.DELETE, Action.REPLACE)
 
 
@@ -167,22 +170,29 @@ class _Maker:
                 hint="bake it: `plexctl bake`",
             )
         parent = (change.parent_run or self.run) if instance.parent else None
-        self.reporter.mark(instance.name, "creating")
         if instance.form is Form.VM:
             put_seed(self.incus, self.state, instance, self.run)
-        self.incus.create(
-            instance.name,
-            image=image.fingerprint,
-            form=instance.form,
-            profiles=(instance.profile,),
-            config=self._tagged(instance, instance.config, parent),
-            devices=instance.devices,
+        for _ in range(ATTEMPTS):
+            self.reporter.mark(instance.name, "creating")
+            self.incus.create(
+                instance.name,
+                image=image.fingerprint,
+                form=instance.form,
+                profiles=(instance.profile,),
+                config=self._tagged(instance, instance.config, parent),
+                devices=instance.devices,
+            )
+            self.reporter.mark(instance.name, "created")
+            if instance.form is Form.VM:
+                return  # it finds its files on its seed
+            if self.incus.push(instance.name, BOOT_TAR, instance.boot, mode=0o600):
+                self.reporter.mark(instance.name, "pushed")
+                return
+            self.incus.delete_instance(instance.name, running=False)
+        raise PlexError(
+            f"host {self.incus.host.name} cannot write files into {instance.name}",
+            hint="try again, or look into the log of the Incus daemon there",
         )
-        self.reporter.mark(instance.name, "created")
-        if instance.form is Form.VM:
-            return  # it finds its files on its seed
-        self.incus.push(instance.name, BOOT_TAR, instance.boot, mode=0o600)
-        self.reporter.mark(instance.name, "pushed")
 
     def delete(self, change: Change) -> None:
         match change.kind:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.config.builtin import builtin
+from plexctl.errors import UnreachableHostError
 from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct import DirectEngine
@@ -45,10 +48,16 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
 def wait_for_tofu(ctx: Context, plex: str, run: Run) -> bool:
     """Let OpenTofu end if it outlived the plexctl that called it; whether it had to be waited for.
 
-    What was read from the hosts before is not true any more then.
+    So must be what a Proxmox host goes on with when OpenTofu was killed. What was read from the
+    hosts before is not true any more then.
     """
     folder = tofu_folder(ctx, plex)
-    return any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
+    waited = any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
+    if (folder / PROXMOX).exists():
+        for host in ctx.hosts.values():
+            with suppress(UnreachableHostError):
+                waited |= isinstance(host, ProxmoxVE) and host.end_clones()
+    return waited
 
 
 def state_key(ctx: Context, plex: str) -> str:

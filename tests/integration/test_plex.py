@@ -1,10 +1,9 @@
-"""The story of one plex, from its first `up` to its end, in the order in which it happens."""
+"""What one plex is after its first `up`."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -14,7 +13,7 @@ from pathlib import Path
 from plexctl.model.types import Form
 
 from .conftest import ECHO
-from .support import PLEXCTL, Cluster, Lab, eventually, host, host_state, of_plex, uptime
+from .support import PLEXCTL, Cluster, Lab, eventually, host, host_state, uptime
 
 NODES = {"tale1", "tale2", "tale3"}
 
@@ -212,111 +211,6 @@ def test_no_secret_is_where_others_can_see_it(tale: Lab) -> None:
     for place in (instances, journals):
         assert key[:40] not in place
         assert "PRIVATE KEY" not in place
-
-
-def test_replace_of_a_worker_leaves_the_others_alone(tale: Lab, cluster: Cluster) -> None:
-    before = {name: uptime(name) for name in NODES}
-
-    answer = tale.ask("replace", "tale2", "--plex", "tale")
-
-    after = {name: uptime(name) for name in NODES}
-    assert [change["name"] for change in answer["changes"]] == ["tale2"]
-    assert after["tale2"] > before["tale2"]
-    assert {n: after[n] for n in ("tale1", "tale3")} == {n: before[n] for n in ("tale1", "tale3")}
-    assert cluster.ready() == NODES
-
-
-def test_scale_up_and_down(tale: Lab, cluster: Cluster) -> None:
-    before = uptime("tale1")
-    tale.run("scale", "tale", "--workers", "4")
-    assert cluster.ready() == NODES | {"tale4", "tale5"}
-    assert "workers: 4" in (tale.root / "clusters/tale/plex.yaml").read_text()
-
-    tale.run("scale", "tale", "--workers", "1", "-y")
-    assert {node["metadata"]["name"] for node in cluster.get("nodes")["items"]} == {
-        "tale1",
-        "tale2",
-    }
-    assert {n for n in host_state().instances if n.startswith("tale")} == {"tale1", "tale2"}
-
-    tale.run("scale", "tale", "--workers", "2")
-    assert cluster.ready() == NODES
-    assert uptime("tale1") == before
-
-
-def test_the_old_kubeconfig_survives_replace_master(tale: Lab, cluster: Cluster) -> None:
-    cluster.run("create", "configmap", "from-before")
-
-    answer = tale.ask("replace", "master", "--plex", "tale", "-y")
-
-    assert {change["name"] for change in answer["changes"]} == NODES
-    assert cluster.ready() == NODES
-    assert "from-before" not in cluster.run("get", "configmaps")
-    assert tale.run("ssh", "tale3", "--", "hostname").out.strip() == "tale3"
-
-
-def test_a_killed_run_is_finished_by_the_next(tale: Lab, cluster: Cluster) -> None:
-    """kill -9 between the new master and its workers."""
-    old = host_state().instances["tale1"].uuid
-    process = tale.start("replace", "master", "--plex", "tale", "-y")
-
-    def new_master() -> bool:
-        seen = host_state().instances.get("tale1")
-        return seen is not None and seen.uuid != old
-
-    eventually("the new master is there", new_master)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=10)
-
-    answer = tale.run("up", "tale")
-
-    assert "did not end" in answer.err
-    assert cluster.ready() == NODES
-    assert tale.ask("up", "tale")["changes"] == []
-
-
-def test_a_lost_node_is_made_again(tale: Lab, cluster: Cluster) -> None:
-    """Somebody removed a worker and stopped another one behind plexctl's back."""
-    host().delete_instance("tale3")
-    host().stop("tale2")
-    status = tale.run("status", "tale", code=1).out
-    assert "missing" in status
-
-    answer = tale.ask("up", "tale")
-
-    changes = {change["name"]: change["action"] for change in answer["changes"]}
-    assert changes == {"tale2": "start", "tale3": "create"}
-    eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
-
-
-def test_another_plex_comes_and_goes_beside_it(tale: Lab, cluster: Cluster) -> None:
-    before = {name: uptime(name) for name in NODES}
-    tale.run("init", "side")
-    tale.run("up", "side")
-    config = tale.root / "side.kubeconfig"
-    tale.run("kubeconfig", "side", "--output", str(config))
-    side = Cluster(cluster.kubectl, config)
-    assert side.ready() == {"side1", "side2", "side3"}
-    assert cluster.ready() == NODES
-
-    tale.run("destroy", "side", "-y")
-
-    assert of_plex(host_state(), "side") == set()
-    assert {name: uptime(name) for name in NODES} == before
-    assert cluster.ready() == NODES
-
-
-def test_destroy_leaves_nothing(tale: Lab) -> None:
-    tale.run("destroy", "tale", "-y")
-
-    assert of_plex(host_state(), "tale") == set()
-    assert "plex-tale" not in host_state().networks
-    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
-    assert "plex-tale" not in links.stdout
-    mounts = subprocess.run(["cat", "/proc/mounts"], capture_output=True, text=True, check=True)
-    assert "tale" not in mounts.stdout
-    assert not (tale.root / ".plexctl" / "plexes" / "tale").exists()
-    assert tale.run("destroy", "tale", "-y").code == 0
 
 
 def first_up(lab: Lab) -> str:

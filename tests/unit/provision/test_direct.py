@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import pytest
+
 from plexctl.clients.incus import Incus
+from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
@@ -27,13 +30,17 @@ class RecordingIncus:
     calls: list[tuple[str, str]] = field(default_factory=list)
     config: dict[str, dict[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    losing: list[str] = field(default_factory=list)  # what files will not go into, once a name
 
     def __getattr__(self, call: str) -> Any:
-        def record(name: str, *arguments: Any, **more: Any) -> None:
+        def record(name: str, *arguments: Any, **more: Any) -> bool:
             with self.lock:
                 self.calls.append((call, name))
                 if "config" in more:
                     self.config[name] = dict(more["config"])
+                if lost := call == "push" and name in self.losing:
+                    self.losing.remove(name)
+                return not lost
 
         return record
 
@@ -50,8 +57,10 @@ class Silent:
     def mark(self, node: str, what: str) -> None: ...
 
 
-def applied(found: dict[str, HostState], wishes: Wishes, *, wanted: Any = WANTED) -> RecordingIncus:
-    incus = RecordingIncus()
+def applied(
+    found: dict[str, HostState], wishes: Wishes, *, wanted: Any = WANTED, losing: Any = ()
+) -> RecordingIncus:
+    incus = RecordingIncus(losing=list(losing))
     engine = DirectEngine({"local": cast(Incus, incus)})
     changes = engine.diff(wanted, found, wishes)
     engine.apply((), changes, found, "run9", Silent(), lambda _: None)
@@ -71,6 +80,22 @@ def test_an_instance_has_its_files_before_it_starts() -> None:
     assert order == [("create", "demo2"), ("push", "demo2"), ("start", "demo2")]
     assert incus.calls[:2] == [("put_network", "plex-demo"), ("put_profile", "plex-demo-kube")]
     assert BOOT_TAR.startswith("/var/lib/plexctl/")
+
+
+def test_an_instance_that_files_do_not_go_into_is_made_anew() -> None:
+    nothing = with_image(HostState("local", {}, {}, {}, ()))
+    made, again = ["create", "push"], ["delete_instance", "create", "push"]
+
+    incus = applied(nothing, Wishes(OWNER), losing=["demo2", "demo2"])
+    assert calls_of(incus, "demo2") == [*made, *again, *again, "start"]
+    assert calls_of(incus, "demo3") == [*made, "start"]
+
+    with pytest.raises(PlexError, match="cannot write files into demo2"):
+        applied(nothing, Wishes(OWNER), losing=["demo2"] * 9)
+
+
+def calls_of(incus: RecordingIncus, name: str) -> list[str]:
+    return [call for call, what in incus.calls if what == name]
 
 
 def test_what_is_made_says_whose_it_is_and_by_which_run() -> None:

@@ -84,15 +84,15 @@ class Falling(RecordingIncus):
         assert self.reading
         return self.reading
 
-    def __getattr__(self, call: str) -> Callable[..., None]:
-        record = cast(Callable[..., None], super().__getattr__(call))
+    def __getattr__(self, call: str) -> Callable[..., bool]:
+        record = cast(Callable[..., bool], super().__getattr__(call))
 
-        def asked(name: str, *arguments: Any, **more: Any) -> None:
+        def asked(name: str, *arguments: Any, **more: Any) -> bool:
             if call == self.at:
                 self.silence = SILENCE
             if self.silence:
                 raise self.silence
-            record(name, *arguments, **more)
+            return record(name, *arguments, **more)
 
         return asked
 
