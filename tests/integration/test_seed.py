@@ -14,7 +14,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -35,67 +35,13 @@ from plexctl.plan.plan import plan_plex
 from plexctl.plan.profile import container_config
 from plexctl.plan.resources import Network, settings
 
+from .seed_machine import NAME, Machine
 from .support import CHECKOUT, LOCAL, eventually, host
 
-NAME = "plexseed-vm"  # not the node's: it must get its name from its files
 ROLE = CHECKOUT / "roles" / "base"
 BOOT = "/usr/local/lib/plexctl/boot"
 PLEX = "seedt"
 SECOND = 1  # the node whose seed it is: a worker
-PACKAGES = ("cloud-init", "netplan.io", "udev", "fuseiso")
-
-_PREPARE = """\
-set -eu
-ip link set dev eth0 up
-ip address replace {address} dev eth0
-ip route replace default via {gateway}
-echo nameserver {gateway} > /etc/resolv.conf
-export DEBIAN_FRONTEND=noninteractive
-apt-get --quiet update
-apt-get --quiet --yes --no-install-recommends install {packages}
-mkdir -p /etc/systemd/system/plex-boot.service.d /etc/systemd/networkd.conf.d /etc/cloud/cloud.cfg.d
-rm -f /etc/systemd/system/systemd-networkd.service /etc/systemd/system/systemd-networkd.socket
-systemctl enable systemd-networkd.service
-grep -q iso9660 /proc/filesystems || {{
-    printf '#!/bin/sh\\nexec fuseiso "$1" "$2"\\n' > /sbin/mount.iso9660
-    chmod 755 /sbin/mount.iso9660
-}}
-ip route flush dev eth0
-ip address flush dev eth0
-rm -f /etc/hostname /etc/hosts /etc/resolv.conf
-"""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The container, and what its node is to have."""
-
-    incus: Incus
-    boot: bytes
-    node: str
-    address: str
-
-    def run(self, *argv: str, timeout: float = 60) -> str:
-        done = self.incus.execute(NAME, argv, timeout=timeout)
-        assert done.code == 0, done
-        return done.stdout
-
-    def boot_again(self) -> None:
-        self.incus.stop(NAME)
-        self.start()
-
-    def start(self) -> None:
-        self.incus.start(NAME)
-        eventually("systemd runs", lambda: self._up())
-        self.incus.execute(NAME, ("cloud-init", "status", "--wait"), timeout=180)
-        status = self.run("cat", "/run/cloud-init/status.json")
-        log = "grep -E 'WARN|Error' -A6 /var/log/cloud-init.log | tail -n 60"
-        assert '"errors": []' in status and "Error" not in status, status + self.run(
-            "/bin/sh", "-c", log
-        )
-
-    def _up(self) -> bool:
-        return self.incus.execute(NAME, ("systemctl", "is-active", "dbus.socket")).code == 0
 
 
 @pytest.fixture(scope="module")
@@ -159,16 +105,11 @@ def machine(
         found = Machine(incus, _boot_tar(instance.boot), node.name, str(node.address))
         incus.start(NAME)
         eventually("the container runs", lambda: incus.execute(NAME, ("true",)).code == 0)
-        script = _PREPARE.format(
-            address=node.address,
-            gateway=plex.networks.gateway().ip,
-            packages=" ".join(PACKAGES),
-        )
-        found.run("/bin/sh", "-c", script, timeout=600)
-        for path, content in _of_the_role().items():
-            incus.push(NAME, path, content.encode(), mode=0o644)
-        incus.push(NAME, "/etc/cloud/ds-identify.cfg", b"policy: enabled\n", mode=0o644)
-        incus.push(NAME, BOOT, (ROLE / f"files/base{BOOT}").read_bytes(), mode=0o755)
+        found.prepare(gateway=str(plex.networks.gateway().ip))
+        policy = {"/etc/cloud/ds-identify.cfg": "policy: enabled\n"}
+        for path, content in (_of_the_role() | policy).items():
+            assert incus.push(NAME, path, content.encode(), mode=0o644)
+        assert incus.push(NAME, BOOT, (ROLE / f"files/base{BOOT}").read_bytes(), mode=0o755)
         incus.stop(NAME)
         found.start()
         yield found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.cli.main import main
+from tests.fake_pve import FakePve
 
 HOSTS = "hosts:\n  local: {kind: incus, socket: /nowhere/unix.socket}\n"
 
@@ -61,3 +62,14 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "clusters" / "hosts.yaml").write_text(HOSTS)
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture
+def pve() -> Iterator[FakePve]:
+    with FakePve() as fake:
+        yield fake
+
+
+@pytest.fixture
+def secret(pve: FakePve) -> str:
+    return pve.add_token("plexctl@pve", "lab")

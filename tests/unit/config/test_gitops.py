@@ -9,7 +9,7 @@ import pytest
 from plexctl.config.load import load_lab
 from plexctl.model.gitops import Engine, SourceKind
 
-from .test_load import VERSIONS, lab, plex_faults
+from .labs import VERSIONS, lab, plex_faults
 
 
 def test_argo_reads_git(tmp_path: Path) -> None:

@@ -1,50 +1,23 @@
-"""From the files of a lab to the model, and all of their faults at once."""
+"""From the files of a lab to the model."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from plexctl.config.load import find_lab, load_lab
 from plexctl.config.networks import default_networks
-from plexctl.errors import ConfigError, ExitCode, UsageError
+from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Role, Taint
 from plexctl.model.types import Size
 
-VERSIONS = ("1.35.4", "1.36.3", "1.36.10", "1.9.9")
+from .labs import VERSIONS, lab
+
 CHECKOUT = Path(__file__).parents[3]
-
-
-def lab(root: Path, **files: str) -> Path:
-    """A lab at `root`; names of files have __ for / and no .yaml."""
-    files = {"clusters__hosts": "hosts: {local: {}}\n", **files}
-    for name, text in files.items():
-        file = root / f"{name.replace('__', '/')}.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(dedent(text))
-    return root
-
-
-def faults(root: Path) -> list[str]:
-    """Every problem of the lab as `file:line field: message (hint)`."""
-    with pytest.raises(ConfigError) as caught:
-        load_lab(root, VERSIONS)
-    return [
-        f"{problem.file.relative_to(root)}:{problem.line} {problem.field}: {problem.message}"
-        + (f" ({problem.hint})" if problem.hint else "")
-        for problem in caught.value.problems
-    ]
-
-
-def plex_faults(root: Path, text: str) -> list[str]:
-    """Every problem of a plex file, as `line field: message (hint)`."""
-    found = faults(lab(root, clusters__demo__plex=text))
-    return [fault.removeprefix("clusters/demo/plex.yaml:") for fault in found]
 
 
 def test_an_empty_file_is_a_whole_plex(tmp_path: Path) -> None:
@@ -101,218 +74,6 @@ def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
     assert (sixth.role, sixth.type.name) == (Role.PLAIN, "adm")
 
 
-def test_ten_faults_of_four_files_are_told_together(tmp_path: Path) -> None:
-    root = lab(
-        tmp_path,
-        clusters__hosts="""\
-            hosts:
-              local: {kind: lxd}
-              other: {parallel: many}
-            """,
-        types__edge="""\
-            role: kubenode
-            bse: debian12
-            base: debian21
-            layers: [{name: runtime}]
-            """,
-        clusters__a__plex="""\
-            networks: {nodes: 10.9.0.0/24}
-            workers: "3"
-            groups:
-              - nodes: 1-9
-                labls: {disk: fast}
-              - nodes: 2
-                host: locl
-                taints: ["disk=fast:NoWay"]
-            """,
-        clusters__b__plex="""\
-            kubernetes: "1.63"
-            # the network of plex a
-            networks:
-              nodes: 10.9.0.0/25
-            """,
-    )
-    assert faults(root) == [
-        "clusters/a/plex.yaml:2 workers: must be a whole number, not '3'",
-        "clusters/a/plex.yaml:5 groups[0].labls: unknown field (did you mean `labels`?)",
-        "clusters/a/plex.yaml:7 groups[1].host: there is no host locl (did you mean `local`?)",
-        "clusters/a/plex.yaml:8 groups[1].taints[0]: 'NoWay' is not an effect of taints "
-        "(one of NoSchedule, PreferNoSchedule, NoExecute)",
-        "clusters/b/plex.yaml:1 kubernetes: Kubernetes 1.63 is not among the versions that "
-        "plexctl knows (did you mean `1.36.3`?)",
-        "clusters/b/plex.yaml:4 networks.nodes: 10.9.0.0/25 overlaps with 10.9.0.0/24, "
-        "the nodes of plex a (10.64.1.0/24 is free)",
-        "clusters/hosts.yaml:2 hosts.local.kind: must be incus or proxmox, not 'lxd' "
-        "(known are `incus`, `proxmox`)",
-        "clusters/hosts.yaml:3 hosts.other.parallel: must be a whole number, not 'many'",
-        "types/edge.yaml:2 bse: unknown field (did you mean `base`?)",
-        "types/edge.yaml:3 base: there is no base debian21 (did you mean `debian12`?)",
-    ]
-
-
-def test_a_config_error_is_a_usage_error_for_the_shell(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_lab(lab(tmp_path, clusters__demo__plex="x: 1\n"), VERSIONS)
-    assert caught.value.exit_code is ExitCode.USAGE
-    assert str(caught.value) == "the configuration has 1 problem"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("workers: [2\n", ["2 : is not valid YAML: while parsing a flow sequence"]),
-        ("a: 1\n--- {}\n", ["2 : is not valid YAML: expected a single document"]),
-        ("domain: !py x\n", ["1 : is not valid YAML: could not determine a constructor"]),
-        ("domain: 2026-13-41\n", ["1 : is not valid YAML: month must be in 1..12"]),
-        ("a\nb: \x07\n", ["2 : is not valid YAML"]),
-        ("- workers\n", ["1 : must be a mapping, not a list"]),
-        ("groups: &g\n  - *g\n", ["1 groups[0]: holds itself through an anchor"]),
-        ("workers: 1\nepoch: 2\nworkers: 3\n", ["3 workers: is given twice"]),
-        (
-            "groups:\n  - {nodes: 1-3, 7}\n",
-            ["2 groups[0].7: a name must be text (put a text with a comma in quotes"],
-        ),
-    ],
-)
-def test_a_file_that_is_no_yaml_says_where(tmp_path: Path, text: str, expected: list[str]) -> None:
-    found = plex_faults(tmp_path, text)
-    assert [fault[: len(start)] for fault, start in zip(found, expected, strict=False)] == expected
-
-
-def test_bytes_that_are_no_text_say_where(tmp_path: Path) -> None:
-    root = lab(tmp_path, clusters__demo__plex="")
-    (root / "clusters/demo/plex.yaml").write_bytes(b"workers: 2\n# caf\xe9\n")
-    assert faults(root) == ["clusters/demo/plex.yaml:2 : is not UTF-8 text"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("masters: 3", "1 masters: one master is supported (leave `masters` out)"),
-        ("workers: -1", "1 workers: must be between 0 and 4095, not -1"),
-        ("workers: true", "1 workers: must be a whole number, not true"),
-        ("epoch: 1.5", "1 epoch: must be a whole number, not 1.5"),
-        ("domain: Cluster.local", "1 domain: 'Cluster.local' is not a DNS domain"),
-        ("kubernetes: 1.40", "1 kubernetes: Kubernetes 1.40 is not among the versions"),
-        ("kubernetes: v1.36.3", "1 kubernetes: must be a version of Kubernetes, not 'v1.36.3'"),
-        ("type: cube", "1 type: there is no type cube (did you mean `kube`?)"),
-        ("type: adm", "1 type: node 1 is the master, and nodes of type adm do not join"),
-        ("groups: [{labels: {}}]", "1 groups[0].nodes: is missing"),
-        ("groups: [{nodes: 0}]", "1 groups[0].nodes: numbers of nodes begin with 1"),
-        ("groups: [{nodes: 3-2}]", "1 groups[0].nodes: 3-2 is no range (did you mean 2-3?)"),
-        ("groups: [{nodes: 4}]", "1 groups[0].nodes: there is no node 4: the plex has 3"),
-        ("groups: [{nodes: 1, type: adm}]", "1 groups[0].type: node 1 is the master"),
-        ("groups: {nodes: 1}", "1 groups: must be a list, not a mapping"),
-        (
-            "groups: [{nodes: 2, size: {memory: 2Gi}}]",
-            "1 groups[0].size.memory: must be a size with its unit, not '2Gi' (did you mean 2GiB?)",
-        ),
-        (
-            "groups: [{nodes: 2, size: {memory: 2}}]",
-            "1 groups[0].size.memory: must be a size with its unit, not 2",
-        ),
-        (
-            "groups: [{nodes: 2, labels: {fast: true}}]",
-            "1 groups[0].labels.fast: must be text, not true (put it in quotes)",
-        ),
-        (
-            "groups: [{nodes: 2, labels: {node-role.kubernetes.io/x: y}}]",
-            "1 groups[0].labels.node-role.kubernetes.io/x: is a label that no node may give itself",
-        ),
-        ("groups: [{nodes: 2, taints: [a=b]}]", "1 groups[0].taints[0]: 'a=b' is not a taint"),
-        (
-            "groups: [{nodes: 2, kubelet: {maxPod: 9}}]",
-            "1 groups[0].kubelet.maxPod: unknown field (did you mean `maxPods`?)",
-        ),
-        (
-            "groups: [{nodes: 2, kubelet: {clusterDNS: [10.0.0.1]}}]",
-            "1 groups[0].kubelet.clusterDNS: is decided by plexctl (use `networks.services`)",
-        ),
-        (
-            "groups: [{nodes: 2, kubelet: {maxPods: 2026-01-01}}]",
-            "1 groups[0].kubelet: has a value that JSON does not know",
-        ),
-        (
-            "kubeadm: {cluster: {networking: {podSubnet: 10.0.0.0/8}}}",
-            "1 kubeadm.cluster.networking: is decided by plexctl (use `networks.pods`",
-        ),
-        (
-            "kubeadm: {cluster: {apiServer: {certSANs: [x]}}}",
-            "1 kubeadm.cluster.apiServer.certSANs: is decided by plexctl",
-        ),
-        (
-            "kubeadm: {cluster: {apiServer: {extraArgs: {v: 4}}}}",
-            "1 kubeadm.cluster.apiServer.extraArgs: must be a list, not a mapping",
-        ),
-        (
-            "kubeadm: {cluster: {scheduler: {extraArgs: [{name: v, value: 4}]}}}",
-            "1 kubeadm.cluster.scheduler.extraArgs[0].value: must be text, not 4",
-        ),
-        ("kubeadm: {proxy: {mode: ipvs}}", "1 kubeadm.proxy.mode: is decided by plexctl"),
-        ("networks: {pods: 10.1.0.0/24}", "1 networks.pods: must be a /8 to /23, not a /24"),
-        (
-            "networks: {nodes: 10.1.1.7/24}",
-            "1 networks.nodes: '10.1.1.7/24' is not written as a network "
-            "(did you mean 10.1.1.0/24?)",
-        ),
-        ("networks: {nodes: 127.1.0.0/16}", "1 networks.nodes: 127.1.0.0/16 is not for machines"),
-        (
-            "networks: {nodes: 10.1.0.0/24, pods: 10.0.0.0/12}",
-            "1 networks.pods: 10.0.0.0/12 overlaps with 10.1.0.0/24, the nodes of plex demo",
-        ),
-        (
-            "{workers: 5, networks: {nodes: 10.1.0.0/28}}",
-            "1 workers: 6 nodes do not fit into its networks: 4 do (6 nodes need a /27",
-        ),
-    ],
-)
-def test_each_fault_says_what_would_be_right(tmp_path: Path, text: str, expected: str) -> None:
-    found = plex_faults(tmp_path, text + "\n")
-    assert [fault[: len(expected)] for fault in found] == [expected]
-
-
-def test_a_version_keeps_its_last_zero(tmp_path: Path) -> None:
-    """1.40 is a number for YAML, and the same as 1.4."""
-    root = lab(tmp_path, clusters__demo__plex="kubernetes: 1.40\n")
-    assert load_lab(root, ["1.40.2", "1.4.9"]).plexes["demo"].kubernetes == "1.40.2"
-
-
-def test_a_bad_network_is_no_overlap_as_well(tmp_path: Path) -> None:
-    """What stands in for a faulty value gives no faults of its own."""
-    default = default_networks("demo").nodes
-    root = lab(
-        tmp_path,
-        clusters__demo__plex="networks: {nodes: 10.1.0.0}\nworkers: 4000\n",
-        clusters__other__plex=f"networks: {{nodes: {default}}}\n",
-    )
-    assert [fault.split(" (")[0] for fault in faults(root)] == [
-        "clusters/demo/plex.yaml:1 networks.nodes: '10.1.0.0' is not a network"
-    ]
-
-
-@pytest.mark.parametrize("name", ["Demo", "demo1", "1demo", "de_mo", "-demo", "elevenchars"])
-def test_a_plex_has_a_name_for_all_uses(tmp_path: Path, name: str) -> None:
-    assert faults(lab(tmp_path, **{f"clusters__{name}__plex": ""})) == [
-        f"clusters/{name}/plex.yaml:1 : '{name}' cannot be the name of a plex "
-        "(1 to 10 of a-z, 0-9 and -, with a letter first and last)"
-    ]
-
-
-def test_hosts_are_needed_and_each_is_named_once(tmp_path: Path) -> None:
-    assert faults(lab(tmp_path, clusters__hosts="")) == ["clusters/hosts.yaml:1 hosts: is missing"]
-    assert faults(lab(tmp_path, clusters__hosts="hosts:\n")) == [
-        "clusters/hosts.yaml:1 hosts: must not be empty"
-    ]
-    assert faults(lab(tmp_path, clusters__hosts="hosts: {a: {}, b: {pool: fast}}\n")) == [
-        "clusters/hosts.yaml:1 hosts.b.socket: is the same server as host a "
-        "(name each server once; `pool` is the same for all its nodes)"
-    ]
-    (tmp_path / "clusters/hosts.yaml").unlink()
-    assert faults(tmp_path) == [
-        "clusters/hosts.yaml:1 : does not exist (`plexctl init` writes one)"
-    ]
-
-
 def test_a_labs_own_types_and_bases_win(tmp_path: Path) -> None:
     root = lab(
         tmp_path,
@@ -330,37 +91,6 @@ def test_a_labs_own_types_and_bases_win(tmp_path: Path) -> None:
     assert loaded.types["adm"].base.name == "debian12"
     second = nodes(loaded.plexes["demo"])[1]
     assert second.size == Size(cpu=1, memory=4 * 2**30)
-
-
-def test_types_and_bases_are_checked(tmp_path: Path) -> None:
-    root = lab(
-        tmp_path,
-        types__bases="""\
-            debian12-images: {release: bookworm, source: images}
-            debian14: {release: forky, form: vm}
-            """,
-        types__x="""\
-            kubernetes: true
-            layers:
-              - {name: base}
-              - {name: two}
-              - {name: two}
-            """,
-        types__y="{role: kubenode, layers: []}\n",
-        types__Big="{role: kubenode, layers: [{name: one}]}\n",
-    )
-    assert faults(root) == [
-        "types/Big.yaml:1 : 'Big' is not a name "
-        "(a-z, 0-9 and -, with a letter or digit first and last)",
-        "types/bases.yaml:1 debian12-images.image: is missing (as in `image: debian/12`)",
-        "types/bases.yaml:2 debian14.source: makes no disk that a VM could boot "
-        "(take `cloud` or `images`)",
-        "types/x.yaml:1 privileged: nodes of Kubernetes need it (write `privileged: true`)",
-        "types/x.yaml:1 role: is missing",
-        "types/x.yaml:3 layers[0].name: there is a layer base already",
-        "types/x.yaml:5 layers[2].name: there is a layer two already",
-        "types/y.yaml:1 layers: must not be empty",
-    ]
 
 
 def test_a_folder_without_a_plex_file_is_left_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from plexctl.config.load import load_lab
 from plexctl.model.registry import UPSTREAMS, Registry
 
-from .test_load import VERSIONS, faults, lab
+from .labs import VERSIONS, faults, lab
 
 
 def with_registry(root: Path, text: str, **plexes: str) -> Path:

@@ -1,0 +1,72 @@
+"""A bake on a host that only remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from plexctl.bake import bake
+from plexctl.bake.bake import BakedImage, ensure
+from plexctl.clients.incus import Incus
+from plexctl.model.observed import SeenInstance, SeenVolume
+from plexctl.plan.recipes import Recipe
+
+from .host import FACTS, LAB, FakeIncus, Silent, kube, role_folder, stored
+
+Ensure = Callable[..., BakedImage]
+
+
+@pytest.fixture
+def incus() -> FakeIncus:
+    return FakeIncus()
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
+    """Layers whose tasks were applied, without Ansible and debootstrap."""
+    done: list[str] = []
+
+    def root_image(
+        _: Incus, base: object, properties: dict[str, str], work: Path, step: Silent
+    ) -> str:
+        assert work.is_dir()
+        return incus.have(properties=properties)
+
+    monkeypatch.setattr(bake, "root_image", root_image)
+    monkeypatch.setattr(bake.ansible, "apply", lambda play, **_: done.append(play.tasks))
+    return done
+
+
+@pytest.fixture
+def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
+    role_folder(tmp_path, "base", "base")
+    role_folder(tmp_path, "kubenode", "runtime", "kube")
+    artifacts = stored(tmp_path)
+
+    def make(recipe: Recipe, reporter: Silent | None = None) -> BakedImage:
+        return ensure(
+            cast(Incus, incus),
+            recipe,
+            artifacts=artifacts,
+            find_role=lambda role: tmp_path / role,
+            facts=FACTS,
+            nodes=FACTS,
+            lab=LAB,
+            reporter=reporter or Silent(),
+            work=tmp_path / "work",
+        )
+
+    return make
+
+
+def tagged(name: str, lab: str = LAB) -> SeenInstance:
+    return SeenInstance(name, "Running", {"lab": lab, "bake": "plex-x"}, True, "", "")
+
+
+def have_whole(incus: FakeIncus) -> str:
+    """Store the image of `kube()` with what its nodes share; its fingerprint."""
+    incus.kept[kube().name] = SeenVolume(kube().name, {"image": kube().name})
+    return incus.have(kube().name)

@@ -1,0 +1,202 @@
+"""The verb `host prepare` as a user has it, without any machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plexctl.model.kinds import HostKind
+from plexctl.model.secret import Secret
+from plexctl.workflow import host_ready
+from plexctl.workflow.host_prepare import PreparedItem, PrepareResult
+from plexctl.workflow.host_request import HostRequest, Local, Ssh
+from plexctl.workflow.results.hosts import HostResult
+from tests.fake_pve import FakePve
+
+from .conftest import Plexctl
+from .proxmox_host import TOKEN, entry
+
+
+class Prepared:
+    """What `prepare` was asked, and what it answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[HostRequest] = []
+        self.added: list[dict[str, Any]] = []
+        self.answer: dict[str, Any] = {
+            "url": "https://10.0.0.7:8443",
+            "certificate": "ab" * 32,
+            "token": Secret(b"sesame"),
+            "token_id": None,
+        }
+
+        def prepare(root: Path, cache: Path, request: HostRequest, run: object) -> PrepareResult:
+            self.asked.append(request)
+            items = (
+                PreparedItem("packages", True, ("Install Incus",)),
+                PreparedItem("pool", False, ()),
+            )
+            return PrepareResult(request.name, items, ("a reboot is needed",), **self.answer)
+
+        def add(ctx: object, name: str, url: str, **more: Any) -> HostResult:
+            self.added.append({"name": name, "url": url, **more})
+            return HostResult(name, True, f"host {name} is at {url}")
+
+        monkeypatch.setattr(host_ready, "prepare", prepare)
+        monkeypatch.setattr(host_ready, "add_host", add)
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    return Prepared(monkeypatch)
+
+
+def test_prepare_says_what_it_will_do_and_asks(
+    plexctl: Plexctl, lab: Path, prepared: Prepared
+) -> None:
+    ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "--bridge", "br0")
+    assert ended.code == 2
+    assert (
+        "10.0.0.7 will have, where it is missing: kernel settings and modules, packages, "
+        "Incus over HTTPS, storage pool default, bridge br0, a token for this lab"
+    ) in ended.err
+    assert prepared.asked == []
+
+
+def test_a_prepared_machine_is_a_host(plexctl: Plexctl, lab: Path, prepared: Prepared) -> None:
+    words = ("--ssh", "me@10.0.0.7:2222", "--key", "/k", "--known-hosts", "/h", "--accept-new")
+    more = ("--pool", "fast", "--driver", "btrfs", "--source", "/dev/sdb", "--size", "9GiB")
+    last = ("--pci", "gpu=01:00.0", "--vfio", "10de:1b80", "--iommu", "--wireguard", "--vms")
+    ended = plexctl("host", "prepare", "far", *words, *more, *last, "-y", "-q")
+
+    assert ended.code == 0, ended
+    assert ended.out.splitlines() == [
+        "ITEM                 WHAT",
+        "packages  changed    Install Incus",
+        "pool      unchanged",
+        "note: a reboot is needed",
+        "",
+        "host far is at https://10.0.0.7:8443",
+    ]
+    (request,) = prepared.asked
+    assert request.reach == Ssh("10.0.0.7", "me", 2222, Path("/k"), Path("/h"), accept_new=True)
+    assert request.pool
+    assert (request.pool.name, request.pool.driver) == ("fast", "btrfs")
+    assert (request.pool.source, request.pool.size) == ("/dev/sdb", "9GiB")
+    assert (request.iommu, request.wireguard, request.virtual_machines) == (True, True, True)
+    assert (request.vfio, request.pci) == (("10de:1b80",), {"gpu": "01:00.0"})
+    assert str(request.client).startswith("plexctl-")
+    (added,) = prepared.added
+    assert added["token"] == Secret(b"sesame")
+    assert (added["certificate"], added["ssh"]) == ("ab" * 32, "me@10.0.0.7:2222")
+    assert (added["pool"], added["pci"]) == ("fast", {"gpu": "01:00.0"})
+
+
+def test_the_token_is_in_no_answer(plexctl: Plexctl, lab: Path, prepared: Prepared) -> None:
+    ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "-y", "--json")
+    answer = json.loads(ended.out)
+    assert list(answer) == ["name", "changed", "items", "notes", "url", "text"]
+    assert list(answer["items"][0]) == ["name", "changed", "tasks"]
+    assert "sesame" not in ended.out + ended.err
+
+
+def test_who_is_trusted_already_asks_for_no_token(
+    plexctl: Plexctl, lab: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = "facts: {cgroup: 2, cpus: 8, memory: 8GiB}"
+    file = lab / "clusters" / "hosts.yaml"
+    there = "url: https://10.0.0.7:8443, pool: fast, ssh: me@10.0.0.7"
+    entry = f"{there}, certificate: {'ab' * 32}, {facts}"
+    file.write_text(f"{file.read_text()}  far: {{{entry}}}\n")
+    monkeypatch.setattr(host_ready, "known", lambda *_: True)
+
+    plexctl("host", "prepare", "far", "-y", "-q")
+    plexctl("host", "prepare", "far", "-y", "-q", "--new-token")
+
+    first, second = prepared.asked
+    assert first.pool
+    assert first.pool.name == "fast"
+    assert isinstance(first.reach, Ssh)
+    assert first.client is None
+    assert str(second.client).startswith("plexctl-")
+    assert len(prepared.added) == 2
+
+
+def test_this_machine_needs_no_token(plexctl: Plexctl, lab: Path, prepared: Prepared) -> None:
+    prepared.answer |= {"token": None}
+    ended = plexctl("host", "prepare", "local", "--no-pool", "-y", "-q")
+    assert ended.code == 0, ended
+    (request,) = prepared.asked
+    assert (request.reach, request.client, request.pool) == (Local(), None, None)
+    assert prepared.added == []
+    assert entry(lab, "local") == {"kind": "incus", "socket": "/nowhere/unix.socket"}
+
+
+def test_without_a_token_the_lab_is_told_nothing(
+    plexctl: Plexctl, lab: Path, prepared: Prepared
+) -> None:
+    ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "--no-token", "-y", "-q")
+    assert "far is prepared; the lab was told nothing of it" in ended.out
+    assert prepared.asked[0].client is None
+    assert prepared.added == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("far", "--ssh", "10.0.0.7"), "'10.0.0.7' is no login"),
+        (("far", "--ssh", "root@10.0.0.7;reboot"), "is no login"),
+        (("far",), "this machine is host local already"),
+        (("local", "--ssh", "root@10.0.0.7"), "host local is this machine already"),
+        (("local", "--kind", "proxmox"), "host local is this machine already"),
+        (("Far", "--ssh", "root@10.0.0.7"), "'Far' is not a name"),
+        (("local", "--uplink", "eth1"), "which bridge is that of?"),
+        (("local", "--pci", "01:00.0"), "'01:00.0' is not NAME=ADDRESS"),
+        (("local", "--pci", "gpu=x"), "no address of a PCI device"),
+        (("local", "--repository", "elsewhere"), "no source of Incus"),
+        (("local", "--kind", "proxmox", "--bridge", "br0"), "its own network settings"),
+    ],
+)
+def test_what_cannot_be_asked_for(
+    plexctl: Plexctl, lab: Path, prepared: Prepared, words: tuple[str, ...], said: str
+) -> None:
+    ended = plexctl("host", "prepare", *words, "-y", "-q")
+    assert ended.code == 2
+    assert said in ended.err
+    assert prepared.asked == []
+
+
+def test_a_prepared_proxmox_is_a_host(
+    plexctl: Plexctl, lab: Path, pve: FakePve, secret: str, prepared: Prepared
+) -> None:
+    prepared.answer |= {
+        "url": pve.url,
+        "certificate": pve.fingerprint.replace(":", "").lower(),
+        "token": Secret(secret.encode()),
+        "token_id": TOKEN,
+    }
+    words = ("--ssh", "root@127.0.0.1", "--kind", "proxmox", "--disks", "local-lvm")
+    ended = plexctl("host", "prepare", "pve1", *words, "--pci", "gpu=01:00.0", "-y", "-q")
+
+    assert ended.code == 0, ended
+    (request,) = prepared.asked
+    assert request.kind is HostKind.PROXMOX
+    assert str(request.client).startswith("lab-")
+    written = entry(lab, "pve1")
+    assert (written["pool"], written["ssh"]) == ("local-lvm", "root@127.0.0.1")
+    assert written["proxmox"] == {"node": "pve1", "token": TOKEN}
+    assert written["pci"] == {"gpu": "gpu"}
+    assert secret not in ended.out + ended.err
+    assert (lab / "clusters" / "hosts" / "pve1.token.age").stat().st_mode & 0o777 == 0o600
+
+    # A second time the machine has nothing to tell: what is stored goes on working.
+    prepared.answer |= {"token": None}
+    # Nor has a user: what kind it is and where its disks are is in hosts.yaml.
+    again = plexctl("host", "prepare", "pve1", "-y", "-q")
+    assert again.code == 0, again
+    assert entry(lab, "pve1")["pool"] == "local-lvm"
+    assert isinstance(prepared.asked[-1].reach, Ssh)
+    assert prepared.asked[-1].reach.address == "127.0.0.1"
