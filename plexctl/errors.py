@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -43,6 +44,14 @@ class UsageError(PlexError):
 
 class UnreachableHostError(PlexError):
     """There is no server, or it does not answer any more, whatever is asked of it."""
+
+
+class Interrupted(BaseException):
+    """A signal asks to stop. No KeyboardInterrupt: typer would end without a word."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__("interrupted")  # what the run's journal says of it
+        self.number = number
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,13 +197,7 @@ do_incus() {
   if [[ -d /run/systemd/system ]]; then
     logged as_root systemctl enable --now incus.socket incus.service
   else
-    if [[ ! -e /var/lib/incus-lxcfs/proc/meminfo ]]; then
-      # One that was killed leaves its mount, which answers nothing.
-      as_root umount --lazy /var/lib/incus-lxcfs 2>/dev/null || true
-      as_root mkdir -p /var/log/incus /var/lib/incus-lxcfs
-      detach /var/log/incus/lxcfs.log lxcfs /var/lib/incus-lxcfs
-    fi
-    detach /var/log/incus/incusd.log "$(find_incusd)" --group incus-admin
+    logged as_root "$ROOT/roles/host/files/start-incus" # as `plexctl host prepare` does it
   fi
   logged as_root incus admin waitready --timeout 120
 }
@@ -222,23 +216,6 @@ find_incusd() {
     fi
   done
   return 1
-}
-
-# detach LOG PROGRAM…: let it live on by itself, holding nothing of ours: not the terminal, nor
-# a pipe whose reader waits for its end.
-detach() {
-  # shellcheck disable=SC2016  # expanded by the inner shell
-  as_root setsid --fork bash -c '
-    log=$1; shift
-    exec </dev/null >>"$log" 2>&1
-    for fd in /proc/$$/fd/*; do
-      fd=${fd##*/}
-      ((fd <= 2)) || eval "exec $fd>&-"
-    done
-    ulimit -n "$(ulimit -Hn)"
-    cd /
-    PATH=/usr/libexec/incus:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    exec "$@"' detach "$@"
 }
 
 # --- access of who is not root ---

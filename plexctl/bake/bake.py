@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from plexctl.bake import shared, vm
 from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
 from plexctl.bake.clean import CLEAN, VM_CLEAN
+from plexctl.bake.layer import apply_layer
 from plexctl.bake.leftovers import BAKE, properties, sweep, tags
-from plexctl.bake.roles import FindRole, tasks_file
+from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
 from plexctl.bake.turns import Turns
 from plexctl.clients import ansible
@@ -229,27 +228,15 @@ class _Bake:
         return device
 
     def _apply(self, recipe: Recipe, name: str, step: Step) -> None:
-        role = self.find_role(recipe.role)
-        total = len(yaml.safe_load(tasks_file(role, recipe.layer.name).read_text()))
-        begun = iter(range(total))
-        play = ansible.Play(
-            role=role,
-            tasks=recipe.layer.name,
-            machines={name: ansible.incus(name)},
-            variables={
-                "plex_depot": f"{STAGE}/depot",
-                "plex_role": f"{STAGE}/role",
-                "plex_cgroup": self.nodes.cgroup,
-                "plex_sys_resource": self.nodes.sys_resource,
-                "plex_kubernetes": recipe.kubernetes,
-                "plex_form": recipe.base.form.value,
-            },
-        )
-        ansible.apply(
-            play,
+        apply_layer(
+            recipe,
+            self.find_role(recipe.role),
+            (name, ansible.incus(name)),
+            stage=STAGE,
+            nodes=self.nodes,
+            step=step,
             work=self._temporary,
-            log=self.folder / f"{recipe.layer.name}.log",
-            on_task=lambda task: step.progress(task, next(begun, total) / total),
+            logs=self.folder,
             env={"INCUS_SOCKET": self.incus.host.socket},
         )
 

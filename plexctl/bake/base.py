@@ -26,6 +26,9 @@ ADDRESS = IPv4Interface("198.18.0.2/24")
 """Of the bridge that packages come over, and of the instance that they are installed in: a network
 set aside for tests between devices (RFC 2544), which no real one uses."""
 
+DEADLINE = 1800
+"""Seconds until the packages of a base are there."""
+
 CREATED = 1767225600
 """2026-01-01T00:00:00Z; Incus wants a date in an image's metadata."""
 
@@ -89,7 +92,7 @@ def install_packages(incus: Incus, instance: str, base: Base) -> None:
     """
     more = ("cloud-init",) if base.form is Form.VM else ()
     script = _INSTALL + " ".join((*base.packages, *more))
-    done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=1800)
+    done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=DEADLINE)
     if done.code != 0:
         raise PlexError(
             f"base {base.name}: its packages cannot be installed",
@@ -120,10 +123,12 @@ def _debootstrap(base: Base, target: Path, step: Step) -> None:
             hint="run this once with sudo, or give the base `source: images` in types/bases.yaml",
         )
     # In namespaces of its own, which end with this process: whatever happens, neither a mount nor
-    # a process of it is left.
+    # a process of it is left. A mirror that falls silent does not hold it for ever.
+    ends_with_parent = ("setpriv", "--pdeathsig=KILL")
     alone = (
-        "setpriv",
-        "--pdeathsig=KILL",
+        *ends_with_parent,
+        *("timeout", "--kill-after=10", str(DEADLINE)),
+        *ends_with_parent,
         *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
     )
     options = ("--variant=minbase", "--force-check-gpg", f"--include={','.join(base.packages)}")

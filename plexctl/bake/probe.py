@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from plexctl.bake.leftovers import sweep
 from plexctl.clients.host_facts import CAP_SYS_RESOURCE
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
@@ -17,7 +16,6 @@ LOOK = "stat --file-system --format=%T /sys/fs/cgroup; sed -n 's/^CapBnd:\\s*//p
 
 def probe(incus: Incus, image: str, lab: str) -> HostFacts:
     """Look in a transient privileged container of `image` (a fingerprint) of Debian."""
-    sweep(incus, lab)
     name = f"plex-bake-probe-{os.getpid()}"
     raw = ("lxc.init.cmd=/bin/sleep infinity", "lxc.mount.auto=cgroup:rw:force", "lxc.cap.drop=")
     config = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
@@ -14,8 +14,9 @@ import yaml
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.clean import VM_CLEAN
+from plexctl.bake.layer import apply_layer
 from plexctl.bake.leftovers import properties
-from plexctl.bake.roles import FindRole, tasks_file
+from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
 from plexctl.bake.turns import Turns
 from plexctl.clients import ansible
@@ -71,7 +72,7 @@ def ensure_template(
     *,
     artifacts: Mapping[str, Stored],
     find_role: FindRole,
-    bench: Bench,
+    bench: Callable[[], Bench],
     seed: RootSeed,
     reporter: Reporter,
     work: Path,
@@ -79,9 +80,10 @@ def ensure_template(
     """Have the template of `recipe` on the host of `server`.
 
     It is baked in one VM, on the nearest layer below that is a template, or else on the base's
-    disk image. A template that is there is never touched. PlexError if it cannot be baked.
+    disk image. A template that is there is never touched; what `bench` says is asked for only to
+    bake one. PlexError if it cannot be baked.
     """
-    bake = _Bake(server, artifacts, find_role, bench, seed, reporter)
+    bake = _Bake(server, artifacts, find_role, seed, reporter)
     folder = work / server.host.name
     turns = Turns(folder, lambda: bake.sweep(), reporter)
     if found := bake.find(recipe):
@@ -90,8 +92,9 @@ def ensure_template(
     with turns.alone() as temporary:
         if found := bake.find(recipe):  # somebody baked it meanwhile
             return found
+        place = bench()
         with reporter.step(f"bake {recipe.name}", expect="about 10 minutes") as step:
-            return bake.template(recipe, temporary, folder, step)
+            return bake.template(recipe, place, temporary, folder, step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,6 @@ class _Bake:
     server: ProxmoxVE
     artifacts: Mapping[str, Stored]
     find_role: FindRole
-    bench: Bench
     seed: RootSeed
     reporter: Reporter
 
@@ -118,12 +120,14 @@ class _Bake:
             if volume.partition("/")[2].startswith(mine):
                 self.server.delete_volume(volume)
 
-    def template(self, recipe: Recipe, work: Path, logs: Path, step: Step) -> BakedImage:
+    def template(
+        self, recipe: Recipe, bench: Bench, work: Path, logs: Path, step: Step
+    ) -> BakedImage:
         name = f"plex-bake-{recipe.layer.name}-{recipe.digest[:8]}-{os.getpid()}"
         tags = {"lab": self.seed.lab_id, "bake": recipe.name}
         vmid, below = self._machine(recipe, name, tags, step)
         self.server.grow_disk(vmid, DISK)
-        with self._booted(vmid, name, tags, recipe, work, step) as (ssh, key):
+        with self._booted(vmid, name, tags, bench, work, step) as (ssh, key):
             for layer in layers(recipe):
                 if below is None or layer.digest not in _digests(below):
                     self._layer(layer, ssh, key, name, work, logs, step)
@@ -162,7 +166,7 @@ class _Bake:
         vmid: int,
         name: str,
         tags: Mapping[str, str],
-        recipe: Recipe,
+        bench: Bench,
         work: Path,
         step: Step,
     ) -> Iterator[tuple[Ssh, Path]]:
@@ -170,16 +174,16 @@ class _Bake:
         host_key, client_key = self._keys(name)
         key, known_hosts = work / "key", work / "known_hosts"
         write_private(key, client_key.private.reveal())
-        address = str(self.bench.address.ip)
+        address = str(bench.address.ip)
         known_hosts.write_text(f"{address} {host_key.public}\n")
         mac = _mac(name)
         disk = seed_iso(
-            b"", _user_data(host_key, client_key), _network(self.bench, mac), _meta_data(name)
+            b"", _user_data(host_key, client_key), _network(bench, mac), _meta_data(name)
         )
         file = f"plex-bake-{self.seed.lab_id}-{name}.iso"
         seed = self.server.upload_iso(file, disk)
-        vlan = f",tag={self.bench.vlan}" if self.bench.vlan else ""
-        network = f"virtio={mac},bridge={self.bench.bridge}{vlan}"
+        vlan = f",tag={bench.vlan}" if bench.vlan else ""
+        network = f"virtio={mac},bridge={bench.bridge}{vlan}"
         options = {**SIZE, "ide2": f"{seed},media=cdrom", "net0": network}
         self.server.configure(vmid, tags, options)
         self.server.start(name)
@@ -189,7 +193,7 @@ class _Bake:
             ssh.answers(
                 f"{name} takes SSH at {address}",
                 deadline=BOOT,
-                hint=f"does this machine reach {self.bench.address.network}; is {address} free?",
+                hint=f"does this machine reach {bench.address.network}; is {address} free?",
             )
         )
         yield ssh, key
@@ -213,32 +217,21 @@ class _Bake:
                 raise PlexError(
                     f"base {layer.base.name}: its packages cannot be installed",
                     details=done.stderr.splitlines()[-12:],
-                    hint=f"does a VM at {self.bench.address} reach the package mirror?",
+                    hint=f"does a VM at {ssh.address} reach the package mirror?",
                 )
         step.progress(f"copy the files of {layer.layer.name}")
         staged = stage_layer(layer, role, self.artifacts, work / layer.layer.name)
         ssh.run(f"rm -rf {STAGE}", timeout=60)
         ssh.send(staged, STAGE, timeout=SEND)
-        total = len(yaml.safe_load(tasks_file(role, layer.layer.name).read_text()))
-        begun = iter(range(total))
-        play = ansible.Play(
-            role=role,
-            tasks=layer.layer.name,
-            machines={name: ansible.ssh(ssh.address, key=key, known_hosts=ssh.known_hosts)},
-            variables={
-                "plex_depot": f"{STAGE}/depot",
-                "plex_role": f"{STAGE}/role",
-                "plex_cgroup": VM_FACTS.cgroup,
-                "plex_sys_resource": VM_FACTS.sys_resource,
-                "plex_kubernetes": layer.kubernetes,
-                "plex_form": str(layer.base.form),
-            },
-        )
-        ansible.apply(
-            play,
+        apply_layer(
+            layer,
+            role,
+            (name, ansible.ssh(ssh.address, key=key, known_hosts=ssh.known_hosts)),
+            stage=STAGE,
+            nodes=VM_FACTS,
+            step=step,
             work=work,
-            log=logs / f"{layer.layer.name}.log",
-            on_task=lambda task: step.progress(task, next(begun, total) / total),
+            logs=logs,
         )
 
 

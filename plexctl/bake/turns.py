@@ -53,7 +53,7 @@ class Turns:
                 yield self.temporary
             except BaseException:
                 # What went wrong is the news, not that the rest could not be removed either.
-                with suppress(PlexError):
+                with suppress(PlexError, OSError):
                     self._clear()
                 raise
             self._clear()
@@ -74,4 +74,7 @@ class Turns:
     def _clear(self) -> None:
         self.sweep()
         if self.temporary.exists():
-            shutil.rmtree(self.temporary)
+            try:
+                shutil.rmtree(self.temporary)
+            except OSError as error:
+                raise PlexError(f"{error.filename} cannot be removed: {error.strerror}") from error

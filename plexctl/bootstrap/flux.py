@@ -11,7 +11,7 @@ from plexctl.bootstrap.gitops import SyncWatch
 from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube import Kube
 from plexctl.errors import PlexError
-from plexctl.model.apps import WAITS, App, Apps, Sync, find_cycle
+from plexctl.model.apps import WAITS, App, Apps, Sync, find_cycle, short
 from plexctl.model.condition import Clock
 from plexctl.model.events import Reporter
 from plexctl.plan.flux_install import NAMESPACE
@@ -194,9 +194,3 @@ def applied(kube: Kube, kind: str) -> tuple[tuple[str, str, str, str], ...]:
 
 def _order(app: App) -> tuple[bool, str]:
     return app.name != NAME, app.name
-
-
-def short(revision: str) -> str:
-    """A revision as people say it: "main@sha1:0123456"."""
-    head, mark, digest = revision.rpartition(":")
-    return f"{head}{mark}{digest[:8]}" if mark else revision[:16]

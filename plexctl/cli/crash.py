@@ -13,7 +13,13 @@ from plexctl.model.files import write_private
 
 
 def as_bug(error: Exception) -> PlexError:
-    """`error` as a user sees it: a bug, with its traceback in a file that only they can read."""
+    """`error` as a user sees it: a bug, with its traceback in a file that only they can read.
+
+    What the system refuses is none: its file and the reason say all.
+    """
+    if isinstance(error, OSError) and error.filename:
+        hint = "who may read and write there?" if isinstance(error, PermissionError) else None
+        return PlexError(f"{error.filename}: {error.strerror}", hint=hint)
     summary = f"this is a bug in plexctl: {type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
     command = " ".join(sys.argv[1:])

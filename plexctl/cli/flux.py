@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.options import Json, NoWait, PlexArgument, PlexOption, Quiet
+from plexctl.cli.options import Json, PlexArgument, PlexOption, Quiet
 from plexctl.cli.session import answer, end, hidden, lab, say
 from plexctl.errors import ExitCode, UsageError
 
@@ -15,6 +15,7 @@ flux = typer.Typer(no_args_is_help=True, help="What brings up the apps of a plex
 App = Annotated[
     str, typer.Argument(metavar="APP", help='A Kustomization, or "source" for where all come from.')
 ]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the apps are there.")]
 
 
 @flux.command()

@@ -10,7 +10,7 @@ import typer
 from plexctl.cli.options import Json, Quiet, Verbose, Yes
 from plexctl.cli.session import answer, confirm, lab
 from plexctl.errors import UsageError
-from plexctl.model.kinds import HostKind
+from plexctl.model.kinds import HostKind, Repository
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="What hosts.yaml and plex files call it.")
@@ -42,8 +42,8 @@ def prepare(
         str, typer.Option(help="Where Incus answers, as in :8443; default: as it is, or :8443.")
     ] = "",
     repository: Annotated[
-        str, typer.Option(help="Where Incus comes from: auto, distribution, backports, zabbly.")
-    ] = "auto",
+        Repository, typer.Option(help="Where Incus comes from.")
+    ] = Repository.AUTO,
     pool: Annotated[
         str | None,
         typer.Option(help="Storage pool of Incus; default: as hosts.yaml says, or default."),
@@ -54,7 +54,7 @@ def prepare(
     source: Annotated[
         str, typer.Option(help="A device or a folder for it; default: a sparse file.")
     ] = "",
-    size: Annotated[str, typer.Option(help="Size of that file.")] = "60GiB",
+    size: Annotated[str, typer.Option(help="Size of that file; default: 60GiB.")] = "",
     no_pool: Annotated[bool, typer.Option("--no-pool", help="Leave pools alone.")] = False,
     bridge: Annotated[
         str | None, typer.Option(help="Make a bridge of this name, for `link: bridge`.")
@@ -116,6 +116,7 @@ def prepare(
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.workflow import host_ready
         from plexctl.workflow.host_request import (
+            POOL_SIZE,
             BridgeRequest,
             HostRequest,
             Local,
@@ -139,7 +140,9 @@ def prepare(
             repository=repository,
             pool=None
             if no_pool
-            else PoolRequest(pool or (there.pool if there else "default"), driver, source, size),
+            else PoolRequest(
+                pool or (there.pool if there else "default"), driver, source, size or POOL_SIZE
+            ),
             bridge=BridgeRequest(bridge, uplink, bridge_address) if bridge else None,
             pci=_named(pci or ()),
             iommu=iommu,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +13,8 @@ from typer.core import TyperGroup
 
 from plexctl import __version__
 from plexctl.cli import depot, flux, host, lab, nodes, plexes, plexhocs, registry, secret, timeline
-from plexctl.errors import ExitCode, PlexError
+from plexctl.cli.start import start
+from plexctl.errors import ExitCode, Interrupted, PlexError
 
 Verb = Callable[..., None] | typer.Typer
 """A command, or a group of them."""
@@ -82,23 +81,11 @@ app = typer.Typer(
 )
 
 
-class Interrupted(BaseException):
-    """A signal asks to stop. No KeyboardInterrupt: the library would end without a word."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__("interrupted")  # what the run's journal says of it
-        self.number = number
-
-
 def main() -> None:
     """The console entry. Ends the process; whatever happens, a user sees no traceback."""
     # A start makes many objects that all stay: looking for garbage among them is time lost.
     gc.set_threshold(100_000, 50, 100)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show "✓" gets "?".
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    start()
     try:
         app(prog_name="plexctl")
     except PlexError as error:
@@ -112,10 +99,6 @@ def main() -> None:
 
         _show(as_bug(error))
         sys.exit(ExitCode.FAILED)
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    raise Interrupted(number)
 
 
 def _show(error: PlexError) -> None:
@@ -148,8 +131,8 @@ def root(
 ) -> None:
     """Real Kubernetes labs on Incus hosts, baked once and recreated in seconds.
 
-    Ends with 0 when done, 1 if it failed, 2 on wrong usage or configuration; `plan` with 3 if
-    there are changes, `ssh` and `exec` with the code of the remote command.
+    Ends with 0 when done, 1 if it failed, 2 on wrong usage or configuration; `plan` and
+    `flux diff` with 3 if there are changes, `ssh` and `exec` with the code of the remote command.
     """
 
 

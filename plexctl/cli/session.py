@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,21 @@ def directory(context: typer.Context) -> Path:
     return Path(context.find_root().params["directory"] or ".")
 
 
-@contextmanager
-def lab(context: typer.Context, *, quiet: bool = False, verbose: bool = False) -> Iterator[Context]:
+def lab(
+    context: typer.Context, *, quiet: bool = False, verbose: bool = False
+) -> AbstractContextManager[Context]:
     """The lab that the command is for; what it tells is shown until the block ends."""
+    return opened(directory(context), quiet=quiet, verbose=verbose)
+
+
+@contextmanager
+def opened(folder: Path, *, quiet: bool = False, verbose: bool = False) -> Iterator[Context]:
+    """The lab around `folder`, its seed and hosts; what it tells is shown until the block ends."""
     from plexctl.config.load import find_lab
     from plexctl.render.progress import progress
     from plexctl.workflow.context import open_lab
 
-    root = find_lab(directory(context))
+    root = find_lab(folder)
     with progress(quiet=quiet, verbose=verbose) as listener:
         yield open_lab(root, cache=cache(), listener=listener, ask=passphrase())
 

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -16,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.process import LAST_LINES
-from plexctl.errors import PlexError
+from plexctl.clients.process import LAST_LINES, search_path
+from plexctl.errors import Interrupted, PlexError
 
 Variables = Mapping[str, object]
 
@@ -26,6 +25,9 @@ PYTHON = "/usr/bin/python3"
 
 CONNECT = 15
 """Seconds that a machine has to answer SSH."""
+
+PLAY = 3000
+"""Seconds that a play may take: less than others wait for the bake that it may be a part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,9 @@ def apply(
     ):
         status = _run(Path(folder), control, play, dict(env or {}), watch.event)
     if status == "canceled":
-        raise KeyboardInterrupt
+        raise Interrupted
     if status != "successful":
-        raise watch.failure(play, log)
+        raise watch.failure(play, log, status)
     return Applied(tuple(watch.tasks), watch.answers)
 
 
@@ -178,7 +180,7 @@ class _Watch:
             self._last.extend(text.splitlines())
         return False  # the library need not write the event down
 
-    def failure(self, play: Play, log: Path) -> PlexError:
+    def failure(self, play: Play, log: Path, status: str) -> PlexError:
         hint = f"all that Ansible printed is in {log}"
         if self._unreachable:
             machine, words = self._unreachable
@@ -187,6 +189,7 @@ class _Watch:
             )
         if not self._failures:
             summary = f"Ansible could not apply {play.tasks} of role {play.role.name}"
+            summary += f" within {PLAY} s" if status == "timeout" else ""
             return PlexError(summary, details=self._last, hint=hint)
         task, machine, result = self._failures[0]
         said = [str(result.get("msg", ""))]
@@ -242,6 +245,7 @@ def _run(
                 extravars=dict(play.variables),
                 envvars=_environment(folder, control) | env,
                 event_handler=event,
+                timeout=PLAY,
                 quiet=True,
             )
         except SystemExit as error:
@@ -259,14 +263,12 @@ def _environment(folder: Path, control: Path) -> dict[str, str]:
         "[ssh_connection]\nssh_args = -o ControlMaster=auto -o ControlPersist=10s\n"
         f"control_path_dir = {control}\n"
     )
-    # Ansible's programs lie beside this interpreter: the environment need not be activated.
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     return {
         "ANSIBLE_CONFIG": str(config),
         # The library turns it off unless it is here: in the configuration does not count.
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "LC_ALL": "C.UTF-8",
-        "PATH": path,
+        "PATH": search_path(),  # of Ansible's programs
     }
 
 

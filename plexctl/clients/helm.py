@@ -15,7 +15,6 @@ from plexctl.errors import PlexError
 from plexctl.plan.documents import Document
 
 TIMEOUT = 120.0
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def template(
@@ -54,7 +53,7 @@ def template(
             f"the chart {chart.name} does not render", details=done.stderr.splitlines()[-12:]
         )
     try:
-        loaded = list(yaml.load_all(done.stdout, _LOADER))
+        loaded = list(yaml.load_all(done.stdout, yaml.CSafeLoader))
     except yaml.YAMLError as error:
         raise PlexError(f"the chart {chart.name} renders no YAML", details=[str(error)]) from error
     return tuple(document for document in loaded if document)

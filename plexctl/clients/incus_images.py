@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from plexctl.clients.incus_connection import Connection
 from plexctl.errors import PlexError
@@ -92,7 +93,12 @@ class Images(Connection):
         with answer:
             if "multipart" in answer.headers.get("Content-Type", ""):
                 raise PlexError(f"image {fingerprint[:12]} is in two parts, which are not carried")
-            yield answer.iter_content(CHUNK)
+            yield self._pieces(answer, f"image {fingerprint[:12]} cannot be read")
+
+    def _pieces(self, answer: Any, what: str) -> Iterator[bytes]:
+        # They are read while another server is spoken to, which would be blamed for what fails.
+        with self._speaking(what):
+            yield from answer.iter_content(CHUNK)
 
     def receive(self, content: Iterator[bytes], fingerprint: str, name: str) -> None:
         """Take an image from another server. It has its name at the very end, once it is whole.

@@ -72,10 +72,17 @@ def introduce(url: str, token: Token, credentials: Credentials) -> str:
     if answer.status_code >= 400:
         raise PlexError(
             f"{url} refuses the token",
-            details=(str(answer.json().get("error", answer.reason)),),
+            details=(_refusal(answer),),
             hint=f"each token works once and for a time; {HOW}",
         )
     return shown
+
+
+def _refusal(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):  # it is not Incus that answers
+        return f"{answer.status_code} {answer.reason}"
 
 
 def known(url: str, certificate: str, credentials: Credentials) -> bool:

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,12 @@ class Kube:
         """Remove a node's object; one that is gone already is no error."""
         self._call("DELETE", f"/api/v1/nodes/{name}", fine=(404,))
 
-    def cordon(self, name: str) -> bool:
-        """Let no new pod onto a node. False if there is no such node."""
+    def cordon(self, name: str, *, closed: bool = True) -> bool:
+        """Let no new pod onto a node, or let them again. False if there is no such node."""
         answer = self._call(
             "PATCH",
             f"/api/v1/nodes/{name}",
-            json={"spec": {"unschedulable": True}},
+            json={"spec": {"unschedulable": closed or None}},
             headers={"Content-Type": "application/merge-patch+json"},
             fine=(404,),
         )
@@ -200,7 +200,7 @@ def connect(server: str, ca: bytes, pair: KeyPair) -> Iterator[Kube]:
     """
     with tempfile.TemporaryDirectory(prefix="plexctl-", dir=_memory()) as folder:
         files = {"ca": ca, "cert": pair.certificate, "key": pair.key.reveal()}
-        paths = {name: os.path.join(folder, name) for name in files}  # noqa: PTH118
+        paths = {name: f"{folder}/{name}" for name in files}
         for name, content in files.items():
             descriptor = os.open(paths[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
@@ -261,6 +261,5 @@ def _cause(error: BaseException) -> str:
         if inner is None:
             break
         error = inner
-    with suppress(AttributeError):
-        return str(error.strerror) or str(error)  # type: ignore[attr-defined]
-    return str(error)
+    # That of a time-out has the field, but nothing in it.
+    return str(getattr(error, "strerror", None) or error)

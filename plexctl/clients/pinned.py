@@ -23,6 +23,7 @@ REASONS = {
     "No route to host": "no route to host",
     "Network is unreachable": "network is unreachable",
     "Connection reset": "connection reset",
+    "Connection broken": "its answer broke off",
     "Name or service not known": "nobody knows that name",
     "No address associated": "nobody knows that name",
     "failure in name resolution": "nobody knows that name",

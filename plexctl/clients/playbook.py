@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -15,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plexctl.errors import PlexError
+from plexctl.clients.process import search_path
+from plexctl.errors import Interrupted, PlexError
 from plexctl.model.files import write_atomic, write_private
 from plexctl.model.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """A playbook and what it is run with. `documents` are files that are written beside it."""
+    """A playbook and what it is run with."""
 
     plays: str  # YAML
     arguments: tuple[str, ...] = ()  # of ansible-playbook
@@ -75,15 +75,13 @@ def _run(
         if interactive
         else {}
     )
-    # Ansible's programs lie beside this interpreter: the environment need not be activated.
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     with _refusals(), _stop_asked() as stop:
         runner = init_command_config(
             "ansible-playbook",
             cmdline_args=list(words),
             private_data_dir=str(folder / "runner"),
             host_cwd=str(Path.cwd()),
-            envvars={"PATH": path, **playbook.environment},
+            envvars={"PATH": search_path(), **playbook.environment},
             passwords={prompt: word.reveal_text() for prompt, word in playbook.passwords.items()},
             event_handler=event,
             cancel_callback=lambda: bool(stop),
@@ -92,7 +90,7 @@ def _run(
         )
         runner.run()
     if stop:
-        raise KeyboardInterrupt
+        raise Interrupted(stop[0])
     return int(runner.rc)
 
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -63,6 +64,8 @@ def run(
         )
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed", hint=hint) from error
+    except OSError as error:
+        raise PlexError(f"cannot run {words[0]}: {error.strerror}", hint=hint) from error
     except subprocess.TimeoutExpired as error:
         raise PlexError(
             f"{_shown(words)} did not end within {timeout:.0f} s",
@@ -117,6 +120,8 @@ def stream(
         )
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
+    except OSError as error:
+        raise PlexError(f"cannot run {words[0]}: {error.strerror}") from error
     with process, _orphans_killed(process, patience):
         assert process.stdout is not None
         try:
@@ -198,6 +203,13 @@ def replace(argv: Sequence[str | Path]) -> None:
         os.execvp(words[0], words)  # noqa: S606
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
+    except OSError as error:
+        raise PlexError(f"cannot run {words[0]}: {error.strerror}") from error
+
+
+def search_path() -> str:
+    """PATH with the programs beside this interpreter: the environment need not be activated."""
+    return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 
 def _shown(words: tuple[str, ...]) -> str:

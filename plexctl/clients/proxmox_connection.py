@@ -94,7 +94,7 @@ class ProxmoxConnection:
 
         self._persist(what, attempt)
 
-    def _persist(self, what: str, attempt: Any) -> Any:
+    def _persist(self, what: str, attempt: Callable[[], Any]) -> Any:
         """Try again while somebody holds a lock."""
         answer: Any = None
 
@@ -152,8 +152,9 @@ class ProxmoxConnection:
                     return getattr(api([str(part) for part in path]), method)(**sent)
             except ResourceException as error:
                 raise refusal(self.host, what, method, error) from error
-            except (requests.ConnectionError, requests.Timeout) as error:
-                dropped = "Connection aborted" in str(error)
+            except requests.RequestException as error:
+                broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
+                dropped = broken or "Connection aborted" in str(error)
                 if dropped and tries:
                     continue
                 if dropped and method != "get":
@@ -241,17 +242,17 @@ class ProxmoxConnection:
         return api
 
     def _unreachable(self, error: Exception) -> UnreachableHostError:
-        name, where, reason = self.host.name, self.host.url, str(error)
-        if "Fingerprints did not match" in reason:
+        from plexctl.clients.pinned import reason
+
+        name, where = self.host.name, self.host.url
+        if "Fingerprints did not match" in str(error):
             return self._silent(
                 f"{where} has another certificate than the one that is known",
                 hint=f"if it was made anew: `plexctl host add {name} {where} --token`",
             )
-        known = ("Read timed out", "Connection refused", "timed out", "No route to host")
-        short = next((words.lower() for words in known if words in reason), reason)
         return self._silent(
             f"Proxmox VE at {where} does not answer",
-            (short,),
+            (reason(error),),
             hint="is the machine up? `plexctl host list` asks all hosts",
         )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 from plexctl.clients import proxmox_seen as seen
@@ -66,12 +66,13 @@ class ProxmoxGuests(ProxmoxConnection):
         }
         return HostState(self.host.name, instances, {}, {}, images)
 
-    def guests(self) -> tuple[Guest, ...]:
-        """All VMs and containers of the node, as far as the token may see them."""
+    def guests(self, name: str | None = None) -> tuple[Guest, ...]:
+        """VMs and containers of the node, or those of one name, as far as the token sees them."""
         found = [
             (kind, one)
             for kind in ("qemu", "lxc")
             for one in self._call("list its guests", "get", *self.node, kind)
+            if name is None or one.get("name") == name
         ]
         with ThreadPoolExecutor(READERS) as pool:
             guests = pool.map(lambda pair: self._guest(*pair), found)
@@ -81,7 +82,7 @@ class ProxmoxGuests(ProxmoxConnection):
         if not seen.marked(found):
             return seen.guest(kind, found, None)
         vmid = int(found["vmid"])
-        with self._gone_is_fine():
+        with suppress(GoneError):
             config = self._call(f"read VM {vmid}", "get", *self.node, kind, vmid, "config")
             return seen.guest(kind, found, config)
         return None  # it went while it was looked at
@@ -157,7 +158,7 @@ class ProxmoxGuests(ProxmoxConnection):
         for guest in self._named(name):
             if guest.template:
                 continue
-            with self._gone_is_fine():
+            with suppress(GoneError):
                 self._delete(guest)
 
     def delete_image(self, fingerprint: str) -> None:
@@ -166,7 +167,7 @@ class ProxmoxGuests(ProxmoxConnection):
             self.delete_volume(fingerprint)
             return
         place = (*self.node, "qemu", fingerprint)
-        with self._gone_is_fine():
+        with suppress(GoneError):
             self._task(f"delete template {fingerprint}", "delete", *place, purge=1, deadline=QUICK)
 
     def configure(
@@ -193,7 +194,7 @@ class ProxmoxGuests(ProxmoxConnection):
         """Remove an image or a download. One that is gone already is no error."""
         storage = volume.partition(":")[0]
         place = (*self.node, "storage", storage, "content", volume)
-        with self._gone_is_fine():
+        with suppress(GoneError):
             self._task(f"delete {volume}", "delete", *place, deadline=QUICK)
 
     def find(self, name: str) -> Guest:
@@ -203,7 +204,7 @@ class ProxmoxGuests(ProxmoxConnection):
         raise PlexError(f"host {self.host.name} has no instance {name}")
 
     def _named(self, name: str) -> Iterable[Guest]:
-        return [g for g in self.guests() if g.name == name and g.ours]
+        return [g for g in self.guests(name) if g.ours]
 
     def _delete(self, guest: Guest) -> None:
         """Half made before anything of it goes: whatever interrupts this, it is found again."""
@@ -217,7 +218,7 @@ class ProxmoxGuests(ProxmoxConnection):
         options = {"purge": 1, "destroy-unreferenced-disks": 1}
         self._task(what, "delete", *place, deadline=QUICK, **options)
 
-    def _taking_a_number(self, make: Any) -> int:
+    def _taking_a_number(self, make: Callable[[int], object]) -> int:
         """Make a VM with the first identifier that nobody has."""
         for _ in range(TRIES):
             number = self._free_number()
@@ -242,10 +243,3 @@ class ProxmoxGuests(ProxmoxConnection):
                 number += 1
             self._given.add(number)
         return number
-
-    @contextmanager
-    def _gone_is_fine(self) -> Iterator[None]:
-        try:
-            yield
-        except GoneError:
-            return

@@ -50,7 +50,7 @@ class Sops:
         with self._key() as (environment, descriptor):
             words = (*_YAML, str(file.absolute()))
             done = self._run("decrypt", words, None, environment, (descriptor,))
-        return Secret(_answer(done, file).encode())
+        return Secret(_answer(done, str(file), file.read_bytes()).encode())
 
     def decrypt_built(self, content: bytes) -> Secret:
         """One encrypted manifest after kustomize has been at it, as Flux decrypts it.
@@ -60,16 +60,17 @@ class Sops:
         with self._key() as (environment, descriptor):
             words = (*_YAML, "--ignore-mac", "/dev/stdin")
             done = self._run("decrypt", words, content, environment, (descriptor,))
-        return Secret(_answer(done, Path("a Secret of the tree")).encode())
+        return Secret(_answer(done, "a Secret of the tree", content).encode())
 
     def rotate(self, file: Path) -> bytes:
         """`file` with a new data key, encrypted for `recipient` alone. Nothing is written."""
-        old = [one for one in recipients(file.read_bytes()) if one != self.recipient]
+        content = file.read_bytes()
+        old = [one for one in recipients(content) if one != self.recipient]
         change = ("--add-age", self.recipient, "--rm-age", ",".join(old)) if old else ()
         with self._key() as (environment, descriptor):
             words = (*_YAML, *change, str(file.absolute()))
             done = self._run("rotate", words, None, environment, (descriptor,))
-        return _answer(done, file).encode()
+        return _answer(done, str(file), content).encode()
 
     def _run(
         self,
@@ -107,9 +108,8 @@ class Sops:
 
 def recipients(content: bytes) -> tuple[str, ...]:
     """The public age keys that a file is encrypted for: the same in each of its documents."""
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        first = next(yaml.load_all(content, loader), None)
+        first = next(yaml.load_all(content, yaml.CBaseLoader), None)
     except yaml.YAMLError:
         return ()
     settings = first.get("sops") if isinstance(first, dict) else None
@@ -118,24 +118,25 @@ def recipients(content: bytes) -> tuple[str, ...]:
     return tuple(one for one in found if isinstance(one, str))
 
 
-def _answer(done: process.Finished, file: Path) -> str:
+def _answer(done: process.Finished, name: str, content: bytes) -> str:
+    """What sops has printed. `name` and `content` are of what it was to read."""
     if done.code == 0:
         return done.stdout
     if done.code == _NO_KEY:
-        for_whom = ", ".join(recipients(file.read_bytes())) or "keys that are not age's"
+        for_whom = ", ".join(recipients(content)) or "keys that are not age's"
         raise PlexError(
-            f"no key of this lab opens {file}",
+            f"no key of this lab opens {name}",
             details=(f"it is encrypted for {for_whom}",),
             hint="if `secrets.epoch` in clusters/hosts.yaml was lowered, raise it again; if the"
             " file is of another lab, encrypt its plain text here",
         )
     if done.code == _MAC_MISMATCH:
         raise PlexError(
-            f"{file} was changed after it was encrypted",
+            f"{name} was changed after it was encrypted",
             details=("its checksum, which names and labels are part of too, is another",),
             hint="bring back the version that plexctl wrote, and change that: "
-            f"`plexctl secret edit {file}`",
+            f"`plexctl secret edit {name}`",
         )
     raise PlexError(
-        f"sops cannot read {file} (code {done.code})", details=done.stderr.splitlines()[-4:]
+        f"sops cannot read {name} (code {done.code})", details=done.stderr.splitlines()[-4:]
     )

@@ -69,16 +69,13 @@ class Tofu:
         found = (self.folder / ".terraform" / "providers").glob("*/*/*/*/*/terraform-provider-*")
         return any(found)
 
-    def plan(
-        self, *, targets: Sequence[str] = (), on_event: Callable[[Event], None] = lambda _: None
-    ) -> tuple[PlannedChange, ...]:
+    def plan(self, *, targets: Sequence[str] = ()) -> tuple[PlannedChange, ...]:
         """What `apply_plan` would do then; `targets` are addresses, without them it is all."""
         changes: list[PlannedChange] = []
 
         def look(event: Event) -> None:
             if event.get("type") == "planned_change":
                 changes.append(_change(event["change"]))
-            on_event(event)
 
         options: dict[str, Any] = {
             "out": PLAN,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import TextIO
 
-from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.cli.start import start
+from plexctl.errors import ExitCode, Interrupted, PlexError, UsageError
 
 Main = Callable[[Sequence[str]], int]
 
@@ -28,10 +27,7 @@ def arguments(name: str, about: str, usage: str | None = None) -> argparse.Argum
 
 def run(main: Main) -> None:
     """Run a command and end the process as `plexctl` would: no traceback, the same exit codes."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    start()
     sys.exit(outcome(main, sys.argv[1:]))
 
 
@@ -46,9 +42,6 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
     except Interrupted as interrupted:
         print("interrupted", file=sys.stderr)
         return 128 + interrupted.number
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever read has seen enough. What is left must not be written at the end either.
         sys.stdout = None
@@ -59,13 +52,6 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
         _show(as_bug(error))
         return ExitCode.FAILED
     return code
-
-
-class Interrupted(BaseException):
-    """A signal asks to stop."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
 
 
 def query(stream: TextIO) -> dict[str, str]:
@@ -81,10 +67,6 @@ def query(stream: TextIO) -> dict[str, str]:
     if not isinstance(asked, dict) or not all(isinstance(v, str) for v in asked.values()):
         raise UsageError("the query must be a JSON object of texts", hint=hint)
     return asked
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    raise Interrupted(number)
 
 
 def _show(error: PlexError) -> None:

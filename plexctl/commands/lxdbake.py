@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     add("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="the lab is here")
     asked = parser.parse_args(argv)
     host, node = where(asked.where)
-    from plexctl.commands.lab import opened
+    from plexctl.cli.session import opened
     from plexctl.model.gitops import Engine
     from plexctl.render.text import text
     from plexctl.workflow.lxdbake import bake_on

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from plexctl.commands import changes, tofu
@@ -27,8 +28,8 @@ wrapper of `tofu apply`, or `terraform apply` where there is no tofu. Arguments 
 address of an object goes on to `tofu plan` as it is.
 """
 
-_BOTH = ("-parallelism=", "-lock=", "-lock-timeout=")
-"""Arguments that `apply` of a saved plan must have too."""
+_BOTH = ("parallelism", "lock", "lock-timeout")
+"""Options that `apply` of a saved plan must have too. Of them only `lock` needs no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Asked:
     folder: str | None
     replace: tuple[str, ...]
     plan: tuple[str, ...]  # all else, for `tofu plan`
+    both: tuple[str, ...]  # what of it is for `tofu apply` too
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,8 +62,7 @@ def main(argv: Sequence[str]) -> int:
             print("aborted")
             return ExitCode.FAILED
         print("applying...", flush=True)
-        shared = (word for word in asked.plan if word.startswith(_BOTH))
-        _told(program, changes.applied, "apply", ("-input=false", *shared, str(saved)))
+        _told(program, changes.applied, "apply", ("-input=false", *asked.both, str(saved)))
         print("success")
     return ExitCode.DONE
 
@@ -82,11 +83,18 @@ def parse(argv: Sequence[str]) -> Asked:
         help="make it anew; may be given again",
     )
     known, rest = parser.parse_known_args(argv)
-    for word in rest:
-        name = word.lstrip("-").partition("=")[0]
+    both: list[str] = []
+    words = iter(rest)
+    for word in words:
+        name, equals, _ = word.lstrip("-").partition("=")
+        if not word.startswith("-"):
+            continue  # the value of the one before: `-var out=5`
         if name in ("out", "json", "detailed-exitcode", "auto-approve"):
             raise UsageError(f"{word}: tfapply decides that itself", hint="-y asks nothing")
-    return Asked(known.yes, known.chdir, tuple(known.replace), tuple(rest))
+        if name in _BOTH:
+            value = () if equals or name == "lock" else islice(words, 1)
+            both += (word, *value)
+    return Asked(known.yes, known.chdir, tuple(known.replace), tuple(rest), tuple(both))
 
 
 def _validate(program: Tofu) -> None:

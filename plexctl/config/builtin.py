@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def builtin(kind: str) -> Path:
-    """The folder of the built-in `kind`: "roles" or "types".
+    """The folder of the built-in `kind`: "apps", "clusters", "roles", "terraform" or "types".
 
     In an installed package it is part of it; in a checkout it lies beside the package.
     """

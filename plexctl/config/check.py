@@ -6,7 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from plexctl.config.check_gitops import check_gitops, check_registry
-from plexctl.config.check_hosts import bases_of, check_bases, check_hosts, check_placement
+from plexctl.config.check_hosts import (
+    bases_of,
+    check_bases,
+    check_hosts,
+    check_placement,
+    declared,
+)
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
@@ -88,7 +94,7 @@ def _type(drafts: Drafts, draft: Draft[TypeFields], fields: TypeFields) -> None:
 
 def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks: Networks) -> None:
     source = draft.source
-    hosts = _host_names(drafts)
+    hosts = declared(drafts)
     members: list[tuple[Where, str | None, str | None]] = [((), fields.host, fields.type)]
     members += [(("groups", i), group.host, group.type) for i, group in enumerate(fields.groups)]
     for where, host, type_ in members:
@@ -196,13 +202,6 @@ def _all_networks(drafts: Drafts) -> Iterator[tuple[str, str, IPv4Network]]:
         if draft.fields and draft.source.sound("networks"):
             for field, network in each(networks_of(name, draft.fields)).items():
                 yield name, field, network
-
-
-def _host_names(drafts: Drafts) -> set[str]:
-    """All hosts that are declared, those with faults too."""
-    value = drafts.hosts.source.value
-    hosts = value.get("hosts") if isinstance(value, dict) else None
-    return set(hosts) if isinstance(hosts, dict) else set()
 
 
 def _base_names(drafts: Drafts) -> set[str]:

@@ -87,8 +87,8 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
     if fields.host and fields.hosts:
         source.report(("hosts",), "goes with no `host`", "name them all in `hosts`")
     for place, name in enumerate(fields.hosts):
-        if name not in _declared(drafts) and drafts.hosts.source.parsed:
-            hint = did_you_mean(name, _declared(drafts))
+        if name not in declared(drafts) and drafts.hosts.source.parsed:
+            hint = did_you_mean(name, declared(drafts))
             source.report(("hosts", place), f"there is no host {name}", hint)
     members = {name: known[name] for name in hosts_of(fields, known) if name in known}
     _spread(draft, fields, members)
@@ -270,7 +270,7 @@ def _hosts(drafts: Drafts) -> dict[str, HostFields]:
     return dict(drafts.hosts.fields.hosts) if drafts.hosts.fields else {}
 
 
-def _declared(drafts: Drafts) -> set[str]:
+def declared(drafts: Drafts) -> set[str]:
     """All hosts that are named, those with faults too."""
     value = drafts.hosts.source.value
     hosts = value.get("hosts") if isinstance(value, dict) else None

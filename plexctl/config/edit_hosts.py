@@ -32,9 +32,11 @@ def host_fields(host: Host) -> dict[str, Any]:
     if host.facts:
         fields["facts"] = _facts(host.facts)
     if host.proxmox:
-        fields["proxmox"] = {"node": host.proxmox.node, "token": host.proxmox.token}
-        if host.proxmox.iso != "local":
-            fields["proxmox"]["iso"] = host.proxmox.iso
+        fields["proxmox"] = {
+            "node": host.proxmox.node,
+            "token": host.proxmox.token,
+            "iso": host.proxmox.iso,
+        }
     return fields
 
 

@@ -119,7 +119,7 @@ class GitopsFields:
     source: tuple[SourceKind, str] = entry(
         values.APP_SOURCE,
         "Where the apps come from: `registry` (what `plexctl flux push` packs), `ssh://…` or "
-        "`https://…` (git), `oci://…` (an artifact).",
+        "`https://…` (git), `oci://…` (an artifact). Without it, `registry`.",
         (SourceKind.REGISTRY, ""),
     )
     branch: str | None = entry(values.TEXT, "Branch of git. Without it, main.", None)

@@ -119,7 +119,8 @@ class RegistryFields:
     )
     upstreams: Mapping[str, str] = entry(
         MapOf(values.DOMAIN, values.URL),
-        "Registries that it caches: the name that images have, and its URL.",
+        "Registries that it caches: the name that images have, and its URL. Without it, "
+        f"{', '.join(f'`{name}`' for name, _ in UPSTREAMS)}.",
         dict(UPSTREAMS),
     )
 
@@ -143,8 +144,9 @@ class HostsFields:
     )
     registry: RegistryFields | None = entry(
         Record(RegistryFields),
-        "The lab's registry: a node on each host that has what `plexctl flux push` packs, and "
-        "that all nodes pull images through. `{}` is enough. Without it there is none.",
+        "The lab's registry: a node on each Incus host, which all nodes there pull images "
+        "through; that of this machine also has what `plexctl flux push` packs. `{}` is enough. "
+        "Without it there is none.",
         None,
     )
     secrets: SecretsFields = entry(

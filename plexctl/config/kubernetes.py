@@ -5,6 +5,7 @@ The names are those of kubeadm.k8s.io/v1beta4, kubeproxy.config.k8s.io/v1alpha1 
 kubelet.config.k8s.io/v1beta1. Programs ignore a misspelt one or fail at boot; here it is a fault
 of the file.
 """
+# ruff: noqa: N815 - fields are called as Kubernetes calls them
 
 from __future__ import annotations
 
@@ -43,10 +44,10 @@ class Argument:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     name: str = needed(TEXT, "Name of the volume.", "")
-    hostPath: str = needed(PATH, "Path on the master.", "")  # noqa: N815
-    mountPath: str = needed(PATH, "Path in the pod.", "")  # noqa: N815
-    readOnly: bool = entry(flag(), "Whether the pod cannot write to it.", False)  # noqa: N815
-    pathType: str | None = entry(TEXT, "Kind of path, as File or DirectoryOrCreate.", None)  # noqa: N815
+    hostPath: str = needed(PATH, "Path on the master.", "")
+    mountPath: str = needed(PATH, "Path in the pod.", "")
+    readOnly: bool = entry(flag(), "Whether the pod cannot write to it.", False)
+    pathType: str | None = entry(TEXT, "Kind of path, as File or DirectoryOrCreate.", None)
 
 
 def _anything(names: str) -> dict[str, Shape[object] | None]:

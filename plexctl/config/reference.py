@@ -25,13 +25,17 @@ line and field. `plexctl init` writes the first two:
 
     clusters/hosts.yaml          the machines that run nodes
     clusters/<plex>/plex.yaml    one Kubernetes cluster; the folder's name is the plex's
-    types/<type>.yaml            what a node is; `kube` and `adm` are built in
-    types/bases.yaml             operating systems; `debian12` and `debian12-images` are built in
-    roles/<role>/                Ansible roles that bake types; two are built in
+    types/<type>.yaml            what a node is; `kube`, `kubevm`, `adm` and `registry` are built in
+    types/bases.yaml             operating systems; `debian12`, `debian12-images` and
+                                 `debian12-cloud` are built in
+    roles/<role>/                Ansible roles that bake types: `kubenode`, `admnode` and `registry`
+                                 are built in, and `base`, which bakes the bases
+    pins/pins.yaml               versions and checksums of what the depot holds, over the built-in
+    depot.lock                   checksums that no pin has; plexctl writes it
 
 A file in the lab's `types/` or a folder in its `roles/` wins over the built-in one of the same
-name. Files are YAML 1.1. Unknown fields are refused. A field that is left out, or a mapping with
-nothing in it, has the default.
+name; the README says under Depot what `pins/` and `depot.lock` do. Files are YAML 1.1. Unknown
+fields are refused. A field that is left out, or a mapping with nothing in it, has the default.
 
 - **Names** of plexes have 1 to 10 of a-z, 0-9 and -, with a letter first and last; their nodes are
   `<plex>1` (the master), `<plex>2` and so on.
@@ -101,11 +105,6 @@ def page() -> str:
     return "".join(parts)
 
 
-def examples() -> dict[str, str]:
-    """An example of each kind of file."""
-    return dict(_EXAMPLES)
-
-
 def _rows(schema: Schema, path: str) -> Iterator[str]:
     """A row of each field of `schema`, and of what is in it."""
     for name, field in _fields(schema):
@@ -115,12 +114,20 @@ def _rows(schema: Schema, path: str) -> Iterator[str]:
         default = f"`{field['default']}`" if "default" in field else ""
         if name in schema.get("required", ()):
             default = "needed"
-        yield f"| `{at}` | {field['description']} | {_yaml(default)} |\n"
+        yield f"| `{at}` | {_about(field)} | {_yaml(default)} |\n"
         yield from _rows(field, at)
         if "items" in field:
             yield from _rows(field["items"], f"{at}[]")
     if isinstance(entries := schema.get("additionalProperties"), dict):
         yield from _rows(entries, f"{path}.NAME".lstrip("."))
+
+
+def _about(field: Schema) -> str:
+    """What a field is, and its values where there are only some."""
+    about, values = str(field["description"]), [f"`{value}`" for value in field.get("enum", ())]
+    if all(value in about for value in values):
+        return about
+    return f"{about} One of {', '.join(values)}."
 
 
 def _decided(schema: Schema, path: str) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network
 from typing import Any, Generic, Protocol, TypeVar
 
 from plexctl.config.source import Source, Where
@@ -147,6 +148,8 @@ class Record(Generic[T]):
                 needed.append(field.name)
             elif isinstance(default, str | int) and not isinstance(shape, Settings):
                 schema["default"] = default
+            elif isinstance(default, IPv4Network):
+                schema["default"] = str(default)
             properties[field.name] = schema
         return {
             "type": "object" if needed else ["object", "null"],
@@ -234,9 +237,9 @@ def flag() -> Scalar[bool]:
 E_ = TypeVar("E_", bound=StrEnum)
 
 
-def choice(of: type[E_], allowed: Iterable[E_] | None = None) -> Scalar[E_]:
+def choice(of: type[E_]) -> Scalar[E_]:
     """One of the values of an enumeration."""
-    names = [str(item) for item in (of if allowed is None else allowed)]
+    names = [str(item) for item in of]
 
     def parse(value: object) -> E_:
         if value not in names:

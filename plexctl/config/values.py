@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 from plexctl.config.shape import Scalar, text
 from plexctl.config.words import Fault, describe
 from plexctl.model.gitops import SourceKind
-from plexctl.model.plex import Taint
+from plexctl.model.plex import Role, Taint
 
 MOST_NODES = 4096
 """No number of a node is above it; the networks of a plex set a limit below."""
@@ -50,6 +50,8 @@ _KUBELET_LABELS = frozenset(
 _KUBELET_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 PLEX_NAME = r"[a-z]([-a-z0-9]{0,8}[a-z])?"
+_GROUPS = frozenset({*Role, "all", "ungrouped"})
+"""Of Ansible's inventory, where each plex is a group too."""
 
 
 def parse_plex_name(value: str) -> str:
@@ -61,6 +63,11 @@ def parse_plex_name(value: str) -> str:
         raise Fault(
             f"'{value}' cannot be the name of a plex",
             "1 to 10 of a-z, 0-9 and -, with a letter first and last",
+        )
+    if value in _GROUPS:
+        raise Fault(
+            f"'{value}' cannot be the name of a plex",
+            "Ansible's inventory has a group of that name",
         )
     return value
 

@@ -20,8 +20,6 @@ from plexctl.model.events import Outcome, Reporter
 
 CHARTS = "charts.yaml"
 _VERSION = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Scalars stay text, so that no version turns into a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,9 @@ def load_charts(over: Path | None = None) -> Mapping[str, ChartPin]:
 
 
 def _read(file: Traversable) -> dict[str, ChartPin]:
+    """Scalars stay text, so that no version turns into a number."""
     try:
-        raw = yaml.load(file.read_text(), _LOADER) or {}  # noqa: S506 - it makes nothing but text
+        raw = yaml.load(file.read_text(), yaml.CBaseLoader) or {}  # noqa: S506 - only text
         return {name: ChartPin(name, **fields) for name, fields in raw.items()}
     except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise PlexError(f"the charts in {file} cannot be read", details=[repr(error)]) from error

@@ -76,13 +76,10 @@ def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins
     return Pins(tuple(sorted(releases, key=_version_of, reverse=True)))
 
 
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Scalars stay text, so that no version turns into a number."""
-
-
 def _read(folder: Traversable) -> dict[str, dict[str, Any]]:
+    """Scalars stay text, so that no version turns into a number."""
     text = (folder / PINS).read_text()
-    return dict(yaml.load(text, _LOADER))  # noqa: S506 - it makes nothing but text
+    return dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it makes nothing but text
 
 
 _Fields = dict[str, Any]

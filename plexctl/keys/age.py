@@ -40,6 +40,24 @@ def identity_file(seed: RootSeed, epochs: int) -> Secret:
     return Secret("".join(lines).encode())
 
 
+def sealed(seed: RootSeed, epoch: int, secret: Secret) -> bytes:
+    """`secret` as a file for version control, encrypted for an epoch."""
+    recipient = pyrage.x25519.Recipient.from_str(sops_recipient(seed, epoch))
+    return bytes(pyrage.encrypt(secret.reveal(), [recipient]))
+
+
+def opened(seed: RootSeed, epochs: int, content: bytes) -> Secret | None:
+    """What was sealed in any epoch up to `epochs`; None if it was not, or for another lab."""
+    identities = [
+        pyrage.x25519.Identity.from_str(sops_identity(seed, epoch).reveal_text())
+        for epoch in range(1, epochs + 1)
+    ]
+    try:
+        return Secret(bytes(pyrage.decrypt(content, identities)))
+    except pyrage.DecryptError:
+        return None
+
+
 def _bech32(prefix: str, data: bytes) -> str:
     """`data` in the form of BIP 173, whose last six characters are a checksum.
 

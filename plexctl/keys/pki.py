@@ -6,12 +6,10 @@ phases/kubeconfig), as under `encryptionAlgorithm: ECDSA-P256`.
 
 from __future__ import annotations
 
-import hashlib
 import string
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -197,13 +195,6 @@ def bootstrap_token(seed: RootSeed, plex: str, epoch: int) -> Secret:
 def argocd_redis_password(seed: RootSeed, plex: str, epoch: int) -> Secret:
     """What the programs of Argo CD in a plex reach their cache with: 64 hex digits."""
     return Secret(seed.derive("argocd", "redis", plex, str(epoch)).hex().encode())
-
-
-def ca_cert_hash(certificate: bytes) -> str:
-    """What `kubeadm join --discovery-token-ca-cert-hash` wants of a CA's PEM: "sha256:<hex>"."""
-    public = x509.load_pem_x509_certificate(certificate).public_key()
-    info = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return f"sha256:{hashlib.sha256(info).hexdigest()}"
 
 
 def _derive_key(seed: RootSeed, plex: str, epoch: int, *path: str) -> ec.EllipticCurvePrivateKey:

@@ -118,6 +118,12 @@ class Apps:
         return f"{ready} of {len(self.apps)} applied{told}"
 
 
+def short(revision: str) -> str:
+    """A revision as people say it: "tree@sha256:01234567"."""
+    head, mark, digest = revision.rpartition(":")
+    return f"{head}{mark}{digest[:8]}" if mark else revision
+
+
 def find_cycle(depends_on: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Names that depend on each other in a circle, the first one again at the end; or nothing."""
     done: set[str] = set()

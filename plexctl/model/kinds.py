@@ -10,6 +10,15 @@ class HostKind(StrEnum):
     PROXMOX = "proxmox"
 
 
+class Repository(StrEnum):
+    """Where a host gets Incus from."""
+
+    AUTO = "auto"  # as fits the system
+    DISTRIBUTION = "distribution"
+    BACKPORTS = "backports"
+    ZABBLY = "zabbly"
+
+
 class ProvisionEngine(StrEnum):
     """What makes a plex's objects on the hosts."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from ipaddress import IPv4Interface, IPv4Network
 
 from plexctl.model.plex import Group, JsonText, Networks, Node, Plex, Role, Taint
@@ -48,6 +49,11 @@ def mac(plex: str, index: int) -> str:
 
 def node_name(plex: str, index: int) -> str:
     return f"{plex}{index}"
+
+
+def natural(name: str) -> tuple[tuple[str, int], ...]:
+    """For sorting: demo2 comes before demo10."""
+    return tuple((text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name))
 
 
 def nodes(plex: Plex) -> tuple[Node, ...]:

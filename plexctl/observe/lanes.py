@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from plexctl.observe.timeline import NodeLine, Timeline, in_order, median, natural
+from plexctl.observe.timeline import NodeLine, Timeline, in_order, median
 
 
 class Phase(StrEnum):
@@ -125,8 +126,9 @@ def label(nodes: Sequence[NodeLine]) -> str:
     first, last = nodes[0].name, nodes[-1].name
     if len(nodes) == 1:
         return first
-    (stem, number), (other, end) = natural(first)[0], natural(last)[0]
-    return f"{stem}{number}-{end}" if stem == other and number else f"{first} … {last}"
+    # Digits may be in the name of a plex too: those at the end are the node's.
+    (stem, number), (other, end) = (re.findall(r"(.*?)(\d*)$", name)[0] for name in (first, last))
+    return f"{first}-{end}" if stem == other and number else f"{first} … {last}"
 
 
 def ticks(end: float, most: int) -> tuple[float, ...]:

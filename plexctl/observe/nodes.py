@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
-from plexctl.observe.timeline import Container, Instant, NodeLine, Timeline, in_order
+from plexctl.observe.timeline import Container, NodeLine, Timeline, in_order
 
 PARALLEL = 8
 """Nodes that are asked at the same time."""
@@ -71,17 +71,19 @@ def read(
     began = datetime.fromisoformat(line.began).timestamp()
 
     def ask(name: str) -> tuple[str, Inside | str]:
+        node = next(one for one in line.nodes if one.name == name)
+        told: Inside | str = ""
         for _ in range(TRIES):
             asked = clock()
             try:
                 done = executors[name].execute(name, ("sh", "-c", SCRIPT))
             except PlexError as error:
-                return name, f"{name}: {error.summary}"
-            inside = parse(done.stdout, began, asked, clock())
-            if "init" in inside.instants:
+                told = f"{name}: {error.summary}"
+                continue
+            told = of_this_boot(node, parse(done.stdout, began, asked, clock()), line.seconds)
+            if isinstance(told, Inside):
                 break
-        node = next(one for one in line.nodes if one.name == name)
-        return name, of_this_boot(node, inside, line.seconds)
+        return name, told
 
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
         answers = list(pool.map(ask, executors))
@@ -196,9 +198,3 @@ def _off(now: float | None, asked: float, answered: float) -> float:
     if now is None or asked <= now <= answered:
         return 0.0
     return now - (asked + answered) / 2
-
-
-def firsts(node: NodeLine, names: Sequence[str]) -> tuple[Instant, ...]:
-    """When the first container of each of `names` began on a node, in order of time."""
-    found = {c.name: c.at for c in reversed(node.containers) if c.name in names}
-    return in_order(found)

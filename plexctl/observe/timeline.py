@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from plexctl.model.nodes import natural
 
 LIFE = (
     "leaving",
@@ -238,11 +239,6 @@ def in_order(marks: Mapping[str, float]) -> tuple[Instant, ...]:
     known = {what: n for n, what in enumerate(LIFE)}
     found = (Instant(what, at) for what, at in marks.items())
     return tuple(sorted(found, key=lambda one: (one.at, known.get(one.what, len(LIFE)))))
-
-
-def natural(name: str) -> tuple[tuple[str, int], ...]:
-    """Sorts demo2 before demo10."""
-    return tuple((text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name))
 
 
 def median(values: Sequence[float]) -> float:

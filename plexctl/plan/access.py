@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.nodes import nodes
-from plexctl.model.plex import Plex, Role
+from plexctl.model.plex import Plex
 from plexctl.plan.documents import dump
 from plexctl.plan.files import BootFile, private, text
 from plexctl.plan.kubeadm import outer_endpoint
@@ -77,13 +78,12 @@ def inventory(plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any]:
     variables: dict[str, dict[str, object]] = {}
     for plex, folder in plexes:
         for node in nodes(plex):
-            role = "plain" if node.role is Role.PLAIN else str(node.role)
-            for group in (plex.name, role, f"type_{node.type.name}"):
+            for group in (plex.name, str(node.role), f"type_{node.type.name}"):
                 groups.setdefault(group, []).append(node.name)
             variables[node.name] = {
                 "ansible_host": str(node.address.ip),
                 "ansible_user": "root",
-                "ansible_ssh_common_args": f"-F {folder / 'ssh_config'}",
+                "ansible_ssh_common_args": shlex.join(("-F", str(folder / "ssh_config"))),
                 "plex": plex.name,
                 "plex_pods": str(node.pods),
             }

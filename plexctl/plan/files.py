@@ -46,6 +46,9 @@ def link(path: str, target: str) -> BootFile:
     return BootFile(path, Kind.LINK, 0o777, target=target)
 
 
+BOOT_TAR = "/var/lib/plexctl/boot.tar"
+"""Where a node finds its tar when it first boots."""
+
 LAST = BootFile("/var/lib/plexctl/booted", Kind.FILE, 0o600)
 """A node on which it is has unpacked all of its tar, not only what had come of it."""
 

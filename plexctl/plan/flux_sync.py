@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from plexctl.model.gitops import AppSource, Gitops, SourceKind
 from plexctl.model.nodes import nodes
-from plexctl.model.plex import Networks, Plex
+from plexctl.model.plex import Plex
 from plexctl.model.registry import Registry
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document
@@ -23,7 +23,7 @@ AGE_KEY = "age.agekey"
 TAG = "tree"
 """Of what is pushed to the lab's registry."""
 BALANCED = (3, 9)
-"""Addresses of the node network, kept free below the nodes, that services may have."""
+"""Addresses of the node network, between its gateway and the nodes, that services may have."""
 
 KINDS = {
     SourceKind.REGISTRY: "OCIRepository",
@@ -79,15 +79,21 @@ def facts(plex: Plex, gitops: Gitops, registry: Registry | None) -> dict[str, st
         "PLEX_API": endpoint(plex),
         "PLEX_NODE_ADDRESSES": ",".join(str(node.address.ip) for node in members),
         "PLEX_WORKERS": str(plex.workers),
-        "PLEX_LOADBALANCER_RANGE": balanced(plex.networks),
+        "PLEX_LOADBALANCER_RANGE": balanced(plex),
         "PLEX_REGISTRY": registry.endpoint if registry else "",
     }
 
 
-def balanced(networks: Networks) -> str:
-    """Addresses for services of type LoadBalancer: "10.64.42.3-10.64.42.9"."""
-    first, last = BALANCED
-    return f"{networks.nodes[first]}-{networks.nodes[last]}"
+def balanced(plex: Plex) -> str:
+    """Addresses for services of type LoadBalancer: "10.64.42.3-10.64.42.9".
+
+    Each host of a plex may have one, from .1 on. With the nine that there are at most, .10 is left:
+    the first node has .11.
+    """
+    gateways = {plex.networks.gateway(place) for place in range(len(plex.hosts))}
+    first = max(BALANCED[0], 1 + len(gateways))
+    last = max(BALANCED[1], first)
+    return f"{plex.networks.nodes[first]}-{plex.networks.nodes[last]}"
 
 
 def source(plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKeys) -> Document:

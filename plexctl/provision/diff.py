@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from plexctl.errors import PlexError
+from plexctl.model.nodes import natural
 from plexctl.model.observed import RUNNING, HostState, SeenInstance, Tagged
 from plexctl.plan.resources import (
     Instance,
@@ -124,7 +125,7 @@ def _unwanted(
             ("volume", lasting(state.volumes) if wishes.volumes else {}),
         )
         for kind, found in kinds:
-            for name, seen in found.items():
+            for name, seen in sorted(found.items(), key=lambda one: natural(one[0])):
                 ours = _owned(seen.tags, wishes)
                 if ours and f"{kind}/{host}/{name}" not in wanted:
                     yield Change(Action.DELETE, host, kind, name, "not wanted any more", None)

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 from plexctl.clients.incus import Incus
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
-from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.types import Form
+from plexctl.plan.files import BOOT_TAR
 from plexctl.plan.resources import (
     Instance,
     Network,
@@ -25,16 +24,13 @@ from plexctl.plan.resources import (
 )
 from plexctl.provision.dag import Task, run_tasks
 from plexctl.provision.diff import diff
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.engine import LEAVING, Action, Change, Wishes, require_image
 from plexctl.provision.proxmox import ProxmoxMaker, claimed
 from plexctl.provision.seeds import put_seed
 from plexctl.provision.tags import tagged, tags
 
-BOOT_TAR = "/var/lib/plexctl/boot.tar"
 ATTEMPTS = 5
 """So often an instance is made until its files are in it: the server loses its way rarely."""
-
-LEAVING = (Action.DELETE, Action.REPLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +122,9 @@ def _maker(
     reporter: Reporter,
     before_start: Callable[[Instance], None],
 ) -> _Maker | ProxmoxMaker:
-    if client.host.kind is HostKind.PROXMOX:
-        return ProxmoxMaker(cast(ProxmoxVE, client), state, run, reporter, before_start)
-    return _Maker(cast(Incus, client), state, run, reporter, before_start)
+    if isinstance(client, ProxmoxVE):
+        return ProxmoxMaker(client, state, run, reporter, before_start)
+    return _Maker(client, state, run, reporter, before_start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +159,7 @@ class _Maker:
 
     def _create(self, change: Change, instance: Instance) -> None:
         """An instance that was never started is half made: the start comes last."""
-        image = self.state.image(instance.image)
-        if image is None:
-            raise PlexError(
-                f"host {self.incus.host.name} has no image {instance.image}",
-                hint="bake it: `plexctl bake`",
-            )
+        image = require_image(self.state, instance.image)
         parent = (change.parent_run or self.run) if instance.parent else None
         if instance.form is Form.VM:
             put_seed(self.incus, self.state, instance, self.run)

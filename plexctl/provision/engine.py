@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
-from plexctl.model.observed import HostState
+from plexctl.model.observed import HostState, SeenImage
 from plexctl.plan.resources import Instance, Owner, Resource
 
 
@@ -18,6 +19,14 @@ class Action(StrEnum):
     REPLACE = "replace"  # instances are cattle
     START = "start"
     DELETE = "delete"
+
+    @property
+    def past(self) -> str:
+        """ "created", "started"."""
+        return f"{self.removesuffix('e')}ed"
+
+
+LEAVING = (Action.DELETE, Action.REPLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,14 @@ class Wishes:
     owner: Owner
     replace: frozenset[str] = frozenset()  # keys of instances to make anew in any case
     volumes: bool = False  # remove volumes too that are not wanted, with all that is on them
+
+
+def require_image(state: HostState, name: str, word: str = "image") -> SeenImage:
+    """The image called `name`, a `word` of a host. PlexError if the host has none."""
+    found = state.image(name)
+    if found is None:
+        raise PlexError(f"host {state.host} has no {word} {name}", hint="bake it: `plexctl bake`")
+    return found
 
 
 class Engine(Protocol):

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.clients.proxmox_seen import IMAGE, WHOLE
-from plexctl.errors import PlexError
 from plexctl.model.condition import wait
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState, SeenImage
 from plexctl.model.types import Form
 from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
 from plexctl.plan.resources import Instance, Owner, Resource
-from plexctl.provision.engine import Action, Change
+from plexctl.provision.engine import Action, Change, require_image
 from plexctl.provision.proxmox_lxc import container_options, furnish
 from plexctl.provision.tags import tags
 
@@ -45,12 +44,7 @@ class ProxmoxMaker:
 
     def _create(self, change: Change, vm: Instance) -> None:
         """A guest is half made until its tags say that it is whole, which is written last."""
-        image = self.state.image(vm.image)
-        if image is None:
-            raise PlexError(
-                f"host {self.server.host.name} has no template {vm.image}",
-                hint="bake it: `plexctl bake`",
-            )
+        image = require_image(self.state, vm.image, "template")
         parent = (change.parent_run or self.run) if vm.parent else None
         given = {**tags(vm, self.run, parent), IMAGE: vm.image}
         if vm.form is not Form.VM:

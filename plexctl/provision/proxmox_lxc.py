@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.plan.files import BOOT_TAR
 from plexctl.plan.resources import Instance
 
 DISK = 12
 """GiB of a node's disk where nothing is said: its images are unpacked on it."""
 
-BOOT_TAR = "/var/lib/plexctl/boot.tar"
 
 NODE = (
     # What kubelet and containerd need, as on Incus hosts: the API takes none of it.

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.diff import find
-from plexctl.provision.direct import LEAVING, DirectEngine
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.direct import DirectEngine
+from plexctl.provision.engine import LEAVING, Action, Change, Wishes, require_image
 from plexctl.provision.tofu_provider import Kind, Provider
 
 TOGETHER = 4
@@ -103,10 +102,7 @@ def require_images(kind: Kind, changes: Sequence[Change], states: Mapping[str, H
         one = change.resource
         if change.key not in making or not isinstance(one, Instance):
             continue
-        if states[one.host].image(one.image) is None:
-            raise PlexError(
-                f"host {one.host} has no {kind.image} {one.image}", hint="bake it: `plexctl bake`"
-            )
+        require_image(states[one.host], one.image, kind.image)
 
 
 def _without(states: Mapping[str, HostState], gone: Sequence[Change]) -> dict[str, HostState]:

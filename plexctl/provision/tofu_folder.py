@@ -6,14 +6,13 @@ import fcntl
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients.tofu import STATE, Tofu
-from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Reporter
 from plexctl.model.files import write_changed, write_private
 
@@ -107,14 +106,15 @@ class TofuFolder:
         if not self._held():
             return False
         with reporter.step("OpenTofu of a run that was killed ends"):
-            end = time.monotonic() + STEPS_ASIDE
-            while self._held():
-                if time.monotonic() > end:
-                    raise PlexError(
-                        f"another OpenTofu is still at work in {self.root}",
-                        hint="end it, and run this again",
-                    )
-                time.sleep(LOOK)
+            wait(
+                Condition(
+                    f"OpenTofu in {self.root} has ended",
+                    lambda: Seen(not self._held()),
+                    STEPS_ASIDE,
+                    every=LOOK,
+                    hint="end it, and run this again",
+                )
+            )
         return True
 
     def _held(self) -> bool:

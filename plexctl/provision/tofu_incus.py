@@ -13,6 +13,7 @@ from plexctl.clients.tofu import Tofu
 from plexctl.errors import PlexError
 from plexctl.model.hosts import Host
 from plexctl.model.observed import HostState
+from plexctl.plan.files import LAST
 from plexctl.plan.machines import seed_volume
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision import tfvars
@@ -20,7 +21,7 @@ from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Change
 from plexctl.provision.tofu_provider import Kind, Tags
 
-BOOTED = ("test", "-f", "/var/lib/plexctl/booted")
+BOOTED = ("test", "-f", LAST.path)
 """Ends well on a node that has all its files."""
 
 
@@ -68,8 +69,9 @@ class IncusProvider:
             return frozenset(o.key for o, well in zip(suspects, booted, strict=True) if not well)
 
     def _booted(self, instance: Instance) -> bool:
-        try:
-            return self.direct.hosts[instance.host].execute(instance.name, BOOTED).code == 0
+        incus = self.direct.hosts[instance.host]
+        try:  # with much time: what is wrong here is a node that is made anew
+            return incus.execute(instance.name, BOOTED, timeout=120).code == 0
         except PlexError:
             return False
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.clients.tofu import Tofu
+from plexctl.errors import PlexError
 from plexctl.model.hosts import Host
 from plexctl.model.observed import HostState
 from plexctl.model.secret import Secret
@@ -73,11 +74,17 @@ class ProxmoxProvider:
         ]
         found: list[dict[str, str]] = []
         for name in sorted({vm.host for vm in strange}):
-            server, host = cast(ProxmoxVE, self.direct.hosts[name]), self.hosts[name]
+            server, host = self.direct.hosts[name], self.hosts[name]
+            assert isinstance(server, ProxmoxVE), name
             numbers = {guest.name: guest.vmid for guest in server.guests() if guest.ours}
             volumes = server.volumes(tfvars.settings(host).iso)
             for vm in strange:
                 if vm.host == name:
+                    if vm.name not in numbers:
+                        raise PlexError(
+                            f"{vm.name} on host {name} has gone while it was looked at",
+                            hint="run it again",
+                        )
                     found += tfvars.imports(vm, host, known, numbers[vm.name], volumes)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from plexctl.model.apps import short
 from plexctl.render.errors import shown_path
 from plexctl.render.tables import count, table
 from plexctl.workflow.results.apps import (
@@ -33,7 +34,7 @@ def text(result: Result) -> str:
             return result.public
         case TokenResult():
             did = "wrote" if result.changed else "unchanged:"
-            return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` hands it to Flux"
+            return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` hands it over"
         case _:
             assert_never(result)
 
@@ -57,8 +58,9 @@ def _told(row: AppRow) -> str:
 
 def _push(result: PushResult) -> str:
     did = "pushed" if result.changed else "unchanged"
-    last = f"{result.plex}: {did} {short(result.digest)}; applied after {result.seconds:.1f} s"
-    return f"{apps_text(result.apps)}\n\n{last}"
+    applied = f"applied after {result.seconds:.1f} s"
+    last = applied if result.apps.well else "not all of it is applied yet"
+    return f"{apps_text(result.apps)}\n\n{result.plex}: {did} {short(result.digest)}; {last}"
 
 
 def _diff(result: DiffResult) -> str:
@@ -68,12 +70,6 @@ def _diff(result: DiffResult) -> str:
         return f"{result.plex}: a push would change nothing"
     parts.append(f"{result.plex}: {count(len(result.changes), 'object')} would change")
     return "\n\n".join(parts)
-
-
-def short(revision: str) -> str:
-    """A revision as people say it: "tree@sha256:01234567"."""
-    head, mark, digest = revision.rpartition(":")
-    return f"{head}{mark}{digest[:8]}" if mark else revision
 
 
 def cut(message: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TextIO
 
 from plexctl.model.events import (
@@ -21,7 +22,7 @@ LONG = 2.0
 EVERY = 10.0
 """Seconds between two lines of progress of one step."""
 
-SIGNS = {Outcome.CHANGED: "✓", Outcome.UNCHANGED: "=", Outcome.FAILED: "✗"}
+SIGNS: Mapping[str, str] = {Outcome.CHANGED: "✓", Outcome.UNCHANGED: "=", Outcome.FAILED: "✗"}
 
 
 class Lines:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from plexctl.observe.timeline import LIFE, natural
+from plexctl.model.nodes import natural
+from plexctl.observe.timeline import LIFE
 from plexctl.render.lines import duration
 
 WAITS, READY, GONE = "waits", "Ready", "gone"

@@ -28,21 +28,6 @@ SIGNS = {
     Action.START: ">",
     Action.DELETE: "-",
 }
-DONE = {
-    Action.CREATE: "created",
-    Action.UPDATE: "updated",
-    Action.REPLACE: "replaced",
-    Action.START: "started",
-    Action.DELETE: "deleted",
-}
-DONE = {
-    Action.CREATE: "created",
-    Action.UPDATE: "updated",
-    Action.REPLACE: "replaced",
-    Action.START: "started",
-    Action.DELETE: "deleted",
-}
-
 ENGINES = {"direct": "plexctl itself", "tofu": "OpenTofu"}
 
 Result = DestroyResult | EngineResult | ListResult | PlanResult | StatusResult | UpResult
@@ -187,7 +172,7 @@ def done(changes: Sequence[Changed]) -> str:
     """ "3 created, 1 deleted": of instances; of other objects only where no instance changed."""
     instances = [change for change in changes if change.kind == "instance"]
     sums = Counter(change.action for change in instances or changes)
-    return ", ".join(f"{n} {DONE[action]}" for action, n in sums.items()) or "nothing to do"
+    return ", ".join(f"{n} {action.past}" for action, n in sums.items()) or "nothing to do"
 
 
 def _hosts(changes: Sequence[Changed]) -> int:

@@ -109,7 +109,7 @@ def _steps(line: Timeline) -> str:
     rows = [f"  {'STEP':{width}}      AT    TOOK"]
     for step in line.steps:
         ended = end if step.ended is None else step.ended
-        sign = SIGNS.get(step.outcome, "…")  # type: ignore[call-overload]  # its words are the keys
+        sign = SIGNS.get(step.outcome, "…")
         title = textwrap.shorten(step_title(step), width, placeholder=" …")
         bar = _bar([("━", step.began, ended)], end, room)
         numbers = f"{seconds(step.began):>8}{seconds(ended - step.began):>8}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.files import write_atomic
+from plexctl.model.files import write_changed
 from plexctl.model.plex import Node, Plex
 from plexctl.plan.access import access_files, admin_kubeconfig, inventory
 from plexctl.plan.documents import Document
@@ -22,8 +22,7 @@ def write_access_files(ctx: Context, plex: Plex) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for file in access_files(plex, ctx.seed, folder):
         target = folder / file.path.rsplit("/", 1)[1]
-        if not target.exists() or target.read_bytes() != file.content:
-            write_atomic(target, file.content, file.mode)
+        write_changed(target, file.content, file.mode)
 
 
 def kubeconfig(ctx: Context, plex: Plex) -> str:

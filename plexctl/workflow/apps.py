@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import pyrage
 import yaml
 
 from plexctl.bootstrap import argocd, flux, gitops
 from plexctl.clients.kube import Kube
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
-from plexctl.keys.age import identity_file, sops_identity, sops_recipient
+from plexctl.keys.age import identity_file, opened, sealed
 from plexctl.keys.lab import LabKeys, deploy_key
 from plexctl.keys.pki import argocd_redis_password
 from plexctl.model.apps import Apps
@@ -92,9 +91,7 @@ def prepare(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> Delivery:
 def _flux(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> FluxDelivery:
     digest = None
     if wanted.source.kind is SourceKind.REGISTRY:
-        with run.step("push apps/ and clusters/ to the lab's registry") as step:
-            digest, new = push_tree(ctx, plex)
-            step.end(Outcome.CHANGED if new else Outcome.UNCHANGED, flux.short(digest))
+        digest, _ = push_tree(ctx, plex, run)
     stored = _stored(ctx, plex, "flux")
     return FluxDelivery(
         plex.name,
@@ -145,11 +142,10 @@ def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
 
 def store_token(ctx: Context, plex: Plex, token: Secret) -> bool:
     """Keep what an https source is read with, encrypted for the lab; whether it is another one."""
-    if read_token(ctx, plex) == token:
+    file, epoch = plex.file.parent / TOKEN, ctx.lab.secrets_epoch
+    if file.exists() and opened(ctx.seed, epoch, file.read_bytes()) == token:
         return False
-    recipient = sops_recipient(ctx.seed, ctx.lab.secrets_epoch)
-    sealed = pyrage.encrypt(token.reveal(), [pyrage.x25519.Recipient.from_str(recipient)])
-    write_private(plex.file.parent / TOKEN, sealed)
+    write_private(file, sealed(ctx.seed, epoch, token))
     return True
 
 
@@ -157,16 +153,10 @@ def read_token(ctx: Context, plex: Plex) -> Secret | None:
     file = plex.file.parent / TOKEN
     if not file.exists():
         return None
-    identities = [
-        pyrage.x25519.Identity.from_str(sops_identity(ctx.seed, epoch).reveal_text())
-        for epoch in range(1, ctx.lab.secrets_epoch + 1)
-    ]
-    try:
-        return Secret(bytes(pyrage.decrypt(file.read_bytes(), identities)))
-    except pyrage.DecryptError as error:
-        raise PlexError(
-            f"{file} cannot be decrypted: {error}", hint="`plexctl flux token` stores it anew"
-        ) from None
+    found = opened(ctx.seed, ctx.lab.secrets_epoch, file.read_bytes())
+    if found is None:
+        raise PlexError(f"{file} cannot be decrypted", hint="`plexctl flux token` stores it anew")
+    return found
 
 
 def _stored(ctx: Context, plex: Plex, component: str) -> Stored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from plexctl.errors import UsageError
+from plexctl.errors import UnreachableHostError, UsageError
 from plexctl.model.gitops import Engine
 from plexctl.model.types import NodeType
 from plexctl.workflow.ahead import Asked
@@ -35,6 +35,11 @@ def bake(ctx: Context, types: Sequence[str], hosts: Asked, *, prune: bool = Fals
         for (version, _), those in wanted.items():
             for (host, name), image in bake_types(ctx, those, version, run).items():
                 rows.append(ImageRow(name, host, version, image.name, image.changed))
+        for silence in (ctx.hosts[host].silence for those in wanted.values() for host, _ in those):
+            if silence:
+                raise UnreachableHostError(
+                    silence.summary, details=("all else is baked",), hint=silence.hint
+                )
         pruned = prune_images(ctx, run) if prune else ()
     return BakeResult(tuple(rows), pruned)
 

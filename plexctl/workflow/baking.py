@@ -11,6 +11,7 @@ from plexctl.bake.leftovers import sweep
 from plexctl.bake.prune import prune
 from plexctl.bake.turns import Turns
 from plexctl.depot.index import Stored
+from plexctl.errors import UnreachableHostError
 from plexctl.model.events import Outcome
 from plexctl.model.kinds import HostKind
 from plexctl.model.types import Form, NodeType
@@ -35,7 +36,10 @@ from plexctl.workflow.templates import archive, carried_to_proxmox, template
 def bake_types(
     ctx: Context, wanted: Mapping[tuple[str, str], NodeType], kubernetes: str, run: Run
 ) -> dict[tuple[str, str], BakedImage]:
-    """Fill the depot and bake what is missing; what exists costs a look."""
+    """Fill the depot and bake what is missing; what exists costs a look.
+
+    Nothing for hosts that do not answer.
+    """
     release = ctx.pins.release(kubernetes)
     names = components(wanted.values())
     stored = stored_components(ctx, release, names)
@@ -43,9 +47,14 @@ def bake_types(
         stored = {found.component: found for found in depot(ctx).fill(release, names, run)}
     images = {}
     for (host, name), node_type in wanted.items():
-        if ctx.hosts[host].silence is None:
+        if ctx.hosts[host].silence:
+            continue
+        try:
             found = recipe_of(ctx, node_type, kubernetes, host, stored)
             images[host, name] = _baked(ctx, host, found, node_type, stored, run)
+        except UnreachableHostError:
+            if ctx.hosts[host].silence is None:
+                raise
     return images
 
 
@@ -72,29 +81,32 @@ def _baked(
         wanted,
         artifacts=stored,
         find_role=lambda role: find_role(ctx, role),
-        facts=ctx.facts[baker],
-        nodes=kernel(node_type, ctx.facts[host]),
+        facts=ctx.hosts[baker].facts(),
+        nodes=kernel(node_type, ctx.hosts[host].facts()),
         lab=ctx.seed.lab_id,
         reporter=run,
         work=ctx.cache / "bake",
     )
     if proxmox:
-        return carried_to_proxmox(ctx, baker, host, baked, run)
-    if baker == host:
-        return baked
-    there = carried(ctx.hosts[baker], ctx.hosts[host], baked, run)
-    _share(ctx, host, wanted, there, run)
-    return there
+        with Turns(ctx.cache / "bake" / host, lambda: None, run).alone() as work:
+            return carried_to_proxmox(ctx, baker, host, baked, run, work)
+    return baked if baker == host else _carried(ctx, baker, host, wanted, baked, run)
 
 
-def _share(ctx: Context, host: str, wanted: Recipe, image: BakedImage, run: Run) -> None:
-    """Have what nodes of an image share on a host that did not bake it."""
+def _carried(
+    ctx: Context, baker: str, host: str, wanted: Recipe, image: BakedImage, run: Run
+) -> BakedImage:
+    """An image, and what its nodes share, on a host that did not bake it."""
     incus, lab = ctx.hosts[host], ctx.seed.lab_id
-    if shared.is_whole(incus, wanted):
-        return
-    turns = Turns(ctx.cache / "bake" / host, lambda: sweep(incus, lab), run)
-    with turns.alone(), run.step(f"what nodes of {image.name} share on host {host}"):
-        shared.fill(incus, wanted, image.fingerprint, ctx.facts[host], lab)
+    there = next((one for one in incus.images() if image.name in one.names), None)
+    if there and shared.is_whole(incus, wanted):
+        return BakedImage(image.name, there.fingerprint, changed=False)
+    with Turns(ctx.cache / "bake" / host, lambda: sweep(incus, lab), run).alone():
+        got = carried(ctx.hosts[baker], incus, image, run)
+        if not shared.is_whole(incus, wanted):
+            with run.step(f"what nodes of {image.name} share on host {host}"):
+                shared.fill(incus, wanted, got.fingerprint, incus.facts(), lab)
+    return got
 
 
 def prune_images(ctx: Context, run: Run, *, without: str = "") -> tuple[str, ...]:

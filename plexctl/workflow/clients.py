@@ -11,7 +11,7 @@ from plexctl.clients.incus_connection import Credentials
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.files import write_atomic, write_private
+from plexctl.model.files import write_atomic, write_changed
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
@@ -40,28 +40,34 @@ def servers_folder(lab: Lab, seed: RootSeed) -> Path:
 
     PlexError if a server that is not known yet does not answer, or is another one.
     """
-    from plexctl.clients.pinned import fingerprint, server_certificate
-
     folder = credentials(lab, seed).key.parent
     for host in lab.hosts.values():
         if host.local or host.kind is not HostKind.INCUS:
             continue
-        assert host.url is not None
-        file = folder / "servercerts" / f"{host.name}.crt"
-        if file.exists() and fingerprint(_der(file)) == host.certificate:
-            continue
-        shown = server_certificate(host.url)
-        if fingerprint(shown) != host.certificate:
-            raise PlexError(
-                f"host {host.name}: {host.url} has another certificate than the one that is known"
-            )
-        file.parent.mkdir(exist_ok=True)
-        write_atomic(file, ssl.DER_cert_to_PEM_cert(shown).encode())
+        certificates = folder / "servercerts"
+        certificates.mkdir(exist_ok=True)
+        pinned_certificate(host, certificates / f"{host.name}.crt")
     return folder
 
 
-def _der(file: Path) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(file.read_text())
+def pinned_certificate(host: Host, file: Path) -> None:
+    """Have the certificate of a host's server in `file`; it is fetched once.
+
+    PlexError if the server does not answer, or shows another one.
+    """
+    from plexctl.clients.pinned import fingerprint, server_certificate
+
+    known = ssl.PEM_cert_to_DER_cert(file.read_text()) if file.exists() else b""
+    if fingerprint(known) == host.certificate:
+        return
+    assert host.url is not None, host.name
+    shown = server_certificate(host.url)
+    if fingerprint(shown) != host.certificate:
+        raise PlexError(
+            f"host {host.name}: {host.url} has another certificate than the one that is known",
+            hint=f"if it was made anew: `plexctl host add {host.name} {host.url} --token`",
+        )
+    write_atomic(file, ssl.DER_cert_to_PEM_cert(shown).encode())
 
 
 def credentials(lab: Lab, seed: RootSeed) -> Credentials:
@@ -72,9 +78,7 @@ def credentials(lab: Lab, seed: RootSeed) -> Credentials:
     folder = lab.state / FOLDER
     found = Credentials(folder / "client.crt", folder / "client.key")
     pair = LabKeys.derive(seed).client()
-    if not found.key.exists() or found.key.read_bytes() != pair.key.reveal():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(found.key, pair.key.reveal())
-    if not found.certificate.exists() or found.certificate.read_bytes() != pair.certificate:
-        write_atomic(found.certificate, pair.certificate)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_changed(found.key, pair.key.reveal(), 0o600)
+    write_changed(found.certificate, pair.certificate)
     return found

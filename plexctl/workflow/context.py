@@ -14,7 +14,6 @@ from plexctl.errors import UsageError
 from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
 from plexctl.model.events import Listener
 from plexctl.model.files import write_atomic
-from plexctl.model.hosts import HostFacts
 from plexctl.model.lab import CURRENT, Lab
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
@@ -34,10 +33,6 @@ class Context:
     engine: Engine
     cache: Path  # the user's folder for the depot and for bakes
     listener: Listener
-
-    @property
-    def facts(self) -> dict[str, HostFacts]:
-        return {name: host.facts() for name, host in self.hosts.items()}
 
     def access(self, plex: str) -> Path:
         """The folder of a plex' kubeconfig and SSH files."""

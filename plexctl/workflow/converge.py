@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from plexctl.bootstrap.cluster import cluster
@@ -13,12 +14,12 @@ from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.apps import Apps
 from plexctl.model.condition import Condition, wait
 from plexctl.model.events import Outcome
-from plexctl.model.observed import HostState
-from plexctl.model.plex import Node, Plex, Role
+from plexctl.model.observed import RUNNING, HostState
+from plexctl.model.plex import Plex, Role
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources import Instance, Resource
 from plexctl.provision.direct import DirectEngine
-from plexctl.provision.engine import Action, Change
+from plexctl.provision.engine import LEAVING, Action, Change
 from plexctl.workflow.access import write_access_files
 from plexctl.workflow.apps import prepare
 from plexctl.workflow.baking import bake_types
@@ -30,8 +31,7 @@ from plexctl.workflow.limits import limit_notes
 from plexctl.workflow.planning import difference, inputs, told
 from plexctl.workflow.results.plex import Changed
 from plexctl.workflow.run import Run
-
-LEAVING = (Action.DELETE, Action.REPLACE)
+from plexctl.workflow.silence import answering, tell_silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,11 @@ def converge(
             tell_silent(ctx, plan.nodes)
             return Converged(told(changes), seconds)
         if any(node.role is not Role.PLAIN for node in plan.nodes):
-            for name, condition in {
-                "api": watch.api_answers(),
-                "nodes": watch.nodes_ready(),
-                "dns": watch.dns_available(),
-            }.items():
-                if name not in seconds:
-                    _await(condition, name, seconds, run)
+            if "api" not in seconds:
+                _await(watch.api_answers(), "api", seconds, run)
+            _register(ctx, plan, changes, kube, run)
+            _await(watch.nodes_ready(), "nodes", seconds, run)
+            _await(watch.dns_available(), "dns", seconds, run)
         apps = delivery.wait(kube, run) if delivery else None
         if apps:
             seconds["apps"] = run.seconds()
@@ -128,8 +126,8 @@ def _with_images(
     states, names = states or ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
     if not missing_images(names, states):
         return states, names
-    baked = bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
-    return ctx.engine.read(ctx.hosts), {key: image.name for key, image in baked.items()}
+    bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
+    return ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
 
 
 def _leave_cluster(
@@ -161,12 +159,30 @@ def _leave_cluster(
     if not going:
         return
     with run.step(f"take {_names(going)} out of the cluster") as step:
+        if drained:
+            there = {name for state in states.values() for name in _running(state)}
+            drain(kube, [change.name for change in going if change.name in there], step)
         for change in going:
-            there = states[change.host].instances.get(change.name)
-            if drained and there is not None and there.status == "Running":
-                step.progress(f"draining {change.name}")
-                drain(kube, change.name)
             kube.delete_node(change.name)
+
+
+def _running(state: HostState) -> Iterator[str]:
+    return (one.name for one in state.instances.values() if one.status == RUNNING)
+
+
+def _register(ctx: Context, plan: Plan, changes: Sequence[Change], kube: Kube, run: Run) -> None:
+    """Have nodes register that run and that the cluster has forgotten.
+
+    A kubelet does so only when it starts. Somebody has deleted the node's object: `kubectl`, or a
+    plexctl that was killed before it made the machine anew.
+    """
+    changed = {change.name for change in changes}
+    known = {node.name for node in kube.nodes()}
+    for node in answering(ctx, plan.nodes):
+        if node.role is Role.PLAIN or node.name in changed | known:
+            continue
+        run.note(f"the cluster does not know {node.name}: its kubelet is started anew")
+        ctx.hosts[node.host].execute(node.name, ("systemctl", "restart", "kubelet"))
 
 
 def _apply(
@@ -183,7 +199,7 @@ def _apply(
             step.end(Outcome.UNCHANGED, "unchanged")
             return
         step.progress(_names(changes))
-        early = sum(facts.cpus for facts in ctx.facts.values())
+        early = sum(ctx.hosts[name].facts().cpus for name in watch.plex.hosts)
         first = {node.name for node in watch.nodes[: 1 + early]}
 
         def before_start(instance: Instance) -> None:
@@ -204,25 +220,6 @@ def _apply(
             step.end(Outcome.UNCHANGED, "unchanged")
 
 
-def answering(ctx: Context, members: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Those whose hosts answer, as far as they have been asked."""
-    return tuple(node for node in members if ctx.hosts[node.host].silence is None)
-
-
-def tell_silent(ctx: Context, members: tuple[Node, ...]) -> None:
-    """UnreachableHostError if a host of `members` does not answer."""
-    left = [node for node in members if ctx.hosts[node.host].silence]
-    if not left:
-        return
-    silences = dict.fromkeys(s for node in left if (s := ctx.hosts[node.host].silence))
-    names = ", ".join(node.name for node in left)
-    raise UnreachableHostError(
-        "; ".join(silence.summary for silence in silences),
-        details=(f"as they were: {names}", "all else is done"),
-        hint="once it answers, `plexctl up` does the rest",
-    )
-
-
 def _await(condition: Condition, name: str, seconds: dict[str, float], run: Run) -> None:
     with run.step(condition.what) as step:
         wait(condition)
@@ -232,18 +229,8 @@ def _await(condition: Condition, name: str, seconds: dict[str, float], run: Run)
 
 def summary(changes: Sequence[Change]) -> str:
     """ "2 created, 1 deleted": of instances, which is what a user counts."""
-    counted: dict[Action, int] = {}
-    for change in changes:
-        if change.kind == "instance":
-            counted[change.action] = counted.get(change.action, 0) + 1
-    words = {
-        Action.CREATE: "created",
-        Action.REPLACE: "replaced",
-        Action.START: "started",
-        Action.DELETE: "deleted",
-        Action.UPDATE: "updated",
-    }
-    return ", ".join(f"{number} {words[action]}" for action, number in counted.items())
+    counted = Counter(change.action for change in changes if change.kind == "instance")
+    return ", ".join(f"{number} {action.past}" for action, number in counted.items())
 
 
 def _names(changes: Sequence[Change]) -> str:

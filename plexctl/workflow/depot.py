@@ -1,4 +1,4 @@
-"""The verbs `depot` and `bake`: what nodes are made of, before there is any node."""
+"""The verb `depot`: what nodes are made of, before there is any node."""
 
 from __future__ import annotations
 

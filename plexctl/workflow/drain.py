@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from plexctl.clients.kube import Kube, Pod
+from collections.abc import Sequence
+from contextlib import suppress
+
+from plexctl.clients.kube import Kube, Pod, UnreachableError
+from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.events import Step
 
 DEADLINE = 120.0
 STAY = ("DaemonSet", "Node")
 """Pods of these belong to the node: they end with it."""
 
 
-def drain(kube: Kube, node: str) -> None:
+def drain(kube: Kube, nodes: Sequence[str], step: Step) -> None:
+    """Drain all of `nodes`, or none: where one cannot be, all take pods again. PlexError then."""
+    for number, node in enumerate(nodes, 1):
+        step.progress(f"draining {node}")
+        try:
+            _drain(kube, node)
+        except PlexError:
+            with suppress(UnreachableError):
+                for begun in nodes[:number]:
+                    kube.cordon(begun, closed=False)
+            raise
+
+
+def _drain(kube: Kube, node: str) -> None:
     """Cordon a node and evict its pods, as `kubectl drain` does; nothing if it is not there.
 
     PlexError, with the pods that are left, where disruption budgets hold them past the deadline.

@@ -16,7 +16,7 @@ from plexctl.model.gitops import Engine, Gitops, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.flux_sync import KINDS
-from plexctl.workflow.apps import store_token
+from plexctl.workflow.apps import TOKEN, store_token
 from plexctl.workflow.context import Context
 from plexctl.workflow.results.apps import (
     AppsResult,
@@ -59,9 +59,7 @@ def push(ctx: Context, plex: Plex, *, waiting: bool = True) -> PushResult:
             hint="push there, or write `source: registry` in its plex.yaml",
         )
     with _run(ctx, plex, "push") as run, _running(ctx, plex) as kube:
-        with run.step("push apps/ and clusters/ to the lab's registry") as step:
-            digest, new = push_tree(ctx, plex)
-            step.end(Outcome.CHANGED if new else Outcome.UNCHANGED, flux.short(digest))
+        digest, new = push_tree(ctx, plex, run)
         flux.request(kube, KINDS[gitops.source.kind])
         result = _waited(kube, plex, gitops, run, digest, waiting=waiting)
         return PushResult(plex.name, digest, new, run.seconds(), result)
@@ -96,7 +94,7 @@ def token(ctx: Context, plex: Plex, secret: Secret) -> TokenResult:
             hint="a token goes with an https:// source",
         )
     changed = store_token(ctx, plex, secret)
-    return TokenResult(plex.name, plex.file.parent / "git-token.age", changed)
+    return TokenResult(plex.name, plex.file.parent / TOKEN, changed)
 
 
 def flux_of(plex: Plex) -> Gitops:

@@ -123,7 +123,14 @@ class _Builder:
                 return found[0][1:]
             return self.facts.get(name, default or "")
 
-        return dict(yaml.safe_load(VARIABLE.sub(value, dump(document))))
+        text = VARIABLE.sub(value, dump(document))
+        try:
+            return dict(yaml.safe_load(text))
+        except yaml.YAMLError:
+            metadata = document["metadata"]
+            named = _named(document["kind"], metadata.get("namespace", ""), metadata["name"])
+            # What the library says may quote a Secret.
+            raise PlexError(f"{named} is no YAML with the values of its variables") from None
 
 
 def _is_child(document: Document, kind: str) -> bool:

@@ -11,14 +11,11 @@ from typing import Any
 from plexctl.clients import ansible
 from plexctl.config.builtin import overlay
 from plexctl.model.events import Outcome, Reporter
-from plexctl.model.kinds import HostKind
 from plexctl.model.limits import SYSCTLS
 from plexctl.model.secret import Secret
 from plexctl.workflow.host_request import HostRequest, Instance, Local, Reach, Ssh, check
 
 ROLE = "host"
-
-HTTPS_PORT = {HostKind.INCUS: 8443, HostKind.PROXMOX: 8006}
 
 _NOT_ITEMS = {"incus", "proxmox", "look", "answers"}
 """Task files of the role that are no item of the report."""
@@ -110,10 +107,10 @@ def variables(request: HostRequest, token: Path) -> dict[str, object]:
     bridge, pool, proxmox = request.bridge, request.pool, request.proxmox
     return {
         "host_name": request.name,
-        "host_sysctls": {**SYSCTLS, **request.sysctls},
+        "host_sysctls": SYSCTLS,
         "host_modules": [*modules, "wireguard"] if request.wireguard else modules,
         "host_optional_modules": [] if request.wireguard else ["wireguard"],
-        "host_repository": request.repository,
+        "host_repository": request.repository.value,
         "host_virtual_machines": request.virtual_machines,
         "host_https": request.https,
         "host_pool": {

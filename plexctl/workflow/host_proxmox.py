@@ -19,6 +19,9 @@ from plexctl.workflow.run import WHOLE_LAB, start
 POOL = "local-lvm"
 """The storage for disks that Proxmox makes when it is installed."""
 
+ISO = "local"
+"""Its storage for files, as seeds are."""
+
 
 def add_proxmox(
     ctx: Context,
@@ -30,7 +33,7 @@ def add_proxmox(
     certificate: str,
     node: str | None = None,
     pool: str | None = None,
-    iso: str = "local",
+    iso: str | None = None,
     bridge: str | None = None,
     ssh: str | None = None,
     pci: Mapping[str, str] | None = None,
@@ -39,12 +42,14 @@ def add_proxmox(
 
     The server is asked with the API token before anything is written: PlexError if that does not
     work, or if it has no such node or storage. `secret` of None: the one that is stored already.
-    The secret is kept encrypted for the lab, and never in hosts.yaml. `node` and `pool` of None:
-    as hosts.yaml says already, else the name and POOL.
+    The secret is kept encrypted for the lab, and never in hosts.yaml. `node`, `pool` and `iso` of
+    None: as hosts.yaml says already, else the name, POOL and ISO.
     """
     check_words(name, bridge, token_id)
     there = ctx.lab.hosts.get(name)
-    node = node or (there.proxmox.node if there and there.proxmox else name)
+    known = there.proxmox if there else None
+    node = node or (known.node if known else name)
+    iso = iso or (known.iso if known else ISO)
     host = Host(
         name,
         HostKind.PROXMOX,
@@ -60,12 +65,12 @@ def add_proxmox(
     )
     check_twin(ctx, host)
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
-        known = secret or read_host_token(ctx.lab, ctx.seed, host)
+        token = secret or read_host_token(ctx.lab, ctx.seed, host)
         with run.step(f"get to know {host.url}"):
-            client = ProxmoxVE(host, known)
+            client = ProxmoxVE(host, token)
             host = replace(host, facts=client.facts())
             client.read()
             client.pool_free()
-        stored = store_host_token(ctx.lab, ctx.seed, name, known)
+        stored = store_host_token(ctx.lab, ctx.seed, name, token)
         changed = set_host(hosts_file(ctx), name, host_fields(host))
     return HostResult(name, stored or changed, f"host {name} is at {host.url}")

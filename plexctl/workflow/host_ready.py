@@ -47,10 +47,10 @@ def reach(
         return Ssh(found["address"], found["user"], port, key, known_hosts, accept_new)
     if there and not there.local:
         raise UsageError(f"how does one log in to {name}?", hint="--ssh root@10.0.0.7")
-    taken = [h.name for h in ctx.lab.hosts.values() if h.local and h.name != name]
-    if there is None and taken:
+    here = [h.name for h in ctx.lab.hosts.values() if h.local and h.name != name]
+    if there is None and here:
         raise UsageError(
-            f"this machine is host {taken[0]} already", hint="another one: --ssh root@10.0.0.7"
+            f"this machine is host {here[0]} already", hint="another one: --ssh root@10.0.0.7"
         )
     return Local()
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plexctl.errors import UsageError
-from plexctl.model.kinds import HostKind
+from plexctl.model.kinds import HostKind, Repository
+
+POOL_SIZE = "60GiB"
 
 _INTERFACE = re.compile(r"[a-zA-Z][\w.-]{0,14}")
 _PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?")
@@ -44,16 +46,16 @@ Reach = Local | Ssh | Instance
 
 @dataclass(frozen=True, slots=True)
 class PoolRequest:
-    """A storage pool. Without a driver it is btrfs where that works, else a plain folder.
+    """A storage pool. Where neither driver nor source is named: btrfs, or a folder if that fails.
 
     `source` is a device, or a folder on a file system of the driver; without it, btrfs takes a
-    sparse file of `size` ("60GiB").
+    sparse file of `size`.
     """
 
     name: str = "default"
     driver: str = ""
     source: str = ""
-    size: str = "60GiB"
+    size: str = POOL_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,12 @@ class HostRequest:
     reach: Reach = field(default_factory=Local)
     kind: HostKind = HostKind.INCUS
     https: str = ""  # core.https_address: ":8443", "10.0.0.7:8443"; empty: as it is, or :8443
-    repository: str = "auto"  # where Incus comes from: distribution, backports, zabbly
+    repository: Repository = Repository.AUTO
     pool: PoolRequest | None = field(default_factory=PoolRequest)  # None: pools are left alone
     bridge: BridgeRequest | None = None
     pci: Mapping[str, str] = field(default_factory=dict)  # name -> "0000:01:00.0"
     iommu: bool = False
     vfio: tuple[str, ...] = ()  # "10de:1b80": devices kept for virtual machines
-    sysctls: Mapping[str, int] = field(default_factory=dict)  # least values beside SYSCTLS
     wireguard: bool = False  # must the host have it?
     virtual_machines: bool = False
     client: str | None = None  # who gets a token: "plexctl-lab"; None: nobody
@@ -116,8 +117,6 @@ def check(request: HostRequest) -> None:
                 f"{device!r} names no kind of PCI device",
                 hint="vendor and device, as `lspci -n` prints them: 10de:1b80",
             )
-    if request.repository not in ("auto", "distribution", "backports", "zabbly"):
-        raise UsageError(f"{request.repository!r} is no source of Incus")
     if request.kind is HostKind.PROXMOX and request.bridge:
         raise UsageError(
             "a bridge of a Proxmox host is made in its own network settings",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyrage
-
 from plexctl.errors import PlexError
-from plexctl.keys.age import sops_identity, sops_recipient
+from plexctl.keys.age import opened, sealed
 from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_private
 from plexctl.model.hosts import Host
@@ -24,11 +22,10 @@ def token_file(lab: Lab, host: str) -> Path:
 def store_host_token(lab: Lab, seed: RootSeed, host: str, token: Secret) -> bool:
     """Keep the secret of a host's token; whether it is another one than before."""
     file = token_file(lab, host)
-    if file.exists() and _opened(lab, seed, file) == token:
+    if file.exists() and opened(seed, lab.secrets_epoch, file.read_bytes()) == token:
         return False
-    recipient = pyrage.x25519.Recipient.from_str(sops_recipient(seed, lab.secrets_epoch))
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_private(file, pyrage.encrypt(token.reveal(), [recipient]))
+    write_private(file, sealed(seed, lab.secrets_epoch, token))
     return True
 
 
@@ -42,19 +39,7 @@ def read_host_token(lab: Lab, seed: RootSeed, host: Host) -> Secret:
             f"the secret of the API token of host {host.name} is not known",
             hint=f"{hint} stores it",
         )
-    found = _opened(lab, seed, file)
+    found = opened(seed, lab.secrets_epoch, file.read_bytes())
     if found is None:
         raise PlexError(f"{file} cannot be decrypted", hint=f"{hint} stores it anew")
     return found
-
-
-def _opened(lab: Lab, seed: RootSeed, file: Path) -> Secret | None:
-    """None: it was encrypted for another lab, or is no such file."""
-    identities = [
-        pyrage.x25519.Identity.from_str(sops_identity(seed, epoch).reveal_text())
-        for epoch in range(1, lab.secrets_epoch + 1)
-    ]
-    try:
-        return Secret(bytes(pyrage.decrypt(file.read_bytes(), identities)))
-    except pyrage.DecryptError:
-        return None

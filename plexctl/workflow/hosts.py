@@ -11,7 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.copy import carried
+from plexctl.bake.leftovers import sweep
 from plexctl.bake.probe import probe
+from plexctl.bake.turns import Turns
 from plexctl.clients.incus import Incus
 from plexctl.clients.incus_trust import introduce, known, read_token, shown_fingerprint
 from plexctl.config import values
@@ -41,14 +43,16 @@ def list_hosts(ctx: Context) -> HostsResult:
 
 def _row(ctx: Context, name: str) -> HostRow:
     client = ctx.hosts[name]
-    host, facts = client.host, client.facts()
-    answer, instances = "answers", None
+    host, answer, instances = client.host, "answers", None
+    cpus = memory = 0
     try:
+        facts = client.facts()
+        cpus, memory = facts.cpus, facts.memory
         instances = _instances(ctx, name)
     except PlexError as error:
         answer = ": ".join((error.summary, *error.details))
     where = host.url or host.socket
-    return HostRow(name, str(host.kind), where, answer, instances, facts.cpus, facts.memory)
+    return HostRow(name, str(host.kind), where, answer, instances, cpus, memory)
 
 
 def _instances(ctx: Context, name: str) -> int:
@@ -210,9 +214,12 @@ def _facts(ctx: Context, client: Incus, run: Run) -> HostFacts:
     base = layers(top)[0].name
     there = next(image for image in ctx.hosts[here].images() if base in image.names)
     baked = BakedImage(base, there.fingerprint, changed=False)
-    image = carried(ctx.hosts[here], client, baked, run)
-    with run.step(f"what {client.host.name} lets containers do"):
-        return probe(client, image.fingerprint, ctx.seed.lab_id)
+    lab = ctx.seed.lab_id
+    turns = Turns(ctx.cache / "bake" / client.host.name, lambda: sweep(client, lab), run)
+    with turns.alone():
+        image = carried(ctx.hosts[here], client, baked, run)
+        with run.step(f"what {client.host.name} lets containers do"):
+            return probe(client, image.fingerprint, lab)
 
 
 def remove(ctx: Context, name: str) -> HostResult:

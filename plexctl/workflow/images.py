@@ -96,7 +96,7 @@ def recipe_of(
         kubernetes,
         roles=role_digests(lambda role: find_role(ctx, role), (node_type,)),
         artifacts={name: found.digest for name, found in stored.items()},
-        facts=kernel(node_type, ctx.facts[host]),
+        facts=kernel(node_type, ctx.hosts[host].facts()),
     )
 
 

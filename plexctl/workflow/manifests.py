@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 import yaml
 
-# The same loader in C where PyYAML was built with it: ten times as fast.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 _COPY = "kubectl.kubernetes.io/last-applied-configuration"
 VALUES = ("data", "stringData")
@@ -79,7 +77,7 @@ def manifests(content: bytes) -> Iterator[Manifest]:
     """The documents of a file, in order. Raises UnreadableError at the first that is no YAML."""
     line = 1
     try:
-        loader = _Loader(content)
+        loader = yaml.CSafeLoader(content)
         try:
             while loader.check_node():
                 node = loader.get_node()

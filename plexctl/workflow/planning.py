@@ -63,10 +63,13 @@ def _tofu_plan(
     shown: bool,
 ) -> TofuPlan:
     """What OpenTofu says. Its folder is written for that: no other run may be at work."""
-    from plexctl.workflow.engines import tofu_engine
+    from plexctl.workflow.engines import tofu_engine, wait_for_tofu
     from plexctl.workflow.run import start
 
     with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
+        if wait_for_tofu(ctx, plex.name, run):
+            states = ctx.engine.read(plex.hosts)
+            changes = difference(ctx, wanted, states)
         engine = tofu_engine(ctx, plex.name, run)
         planned, text = engine.preview(wanted.resources, changes, states, run, shown=shown)
     return TofuPlan(tuple(f"{one.action} {one.address}" for one in planned), text)
@@ -76,7 +79,7 @@ def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Input
     return Inputs(
         ctx.seed,
         ctx.lab.hosts,
-        ctx.facts,
+        {name: ctx.hosts[name].facts() for name in plex.hosts},
         ctx.pins.release(plex.kubernetes).images,
         baked,
         ctx.lab.registry,

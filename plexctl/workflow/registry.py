@@ -28,9 +28,10 @@ from plexctl.workflow.registry_plan import (
     registry_release,
     registry_types,
 )
-from plexctl.workflow.results.plex import DestroyResult
+from plexctl.workflow.results.plex import UNKNOWN, DestroyResult
 from plexctl.workflow.results.registry import RegistryResult, RegistryRow, RegistryUpResult
 from plexctl.workflow.run import Run, start
+from plexctl.workflow.silence import tell_left
 
 ANSWERS = 60.0
 LOCK_SECONDS = 1800.0
@@ -67,9 +68,10 @@ def registry_status(ctx: Context) -> RegistryResult:
     registry = registry_of(ctx)
     states = ctx.engine.read(ctx.hosts)
     rows = []
-    for name, state in states.items():
+    for name, _ in registry_types(ctx):
+        state = states[name]
         seen = state.instances.get(registry.name)
-        status = seen.status if seen else "missing"
+        status = UNKNOWN if state.silence else seen.status if seen else "missing"
         used = _used(ctx.hosts[name], registry) if status == RUNNING else None
         rows.append(RegistryRow(name, status, used))
     api, repositories = "answers", tuple[str, ...]()
@@ -99,6 +101,7 @@ def destroy_registry(ctx: Context) -> DestroyResult:
         changes = ctx.engine.diff((), states, wishes)
         run.intend({change.key: change.action for change in changes})
         ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+        tell_left(states, registry.name, "plexctl registry destroy")
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     return DestroyResult(registry.name, told(changes), ())
 
@@ -121,10 +124,9 @@ def door(ctx: Context, registry: Registry) -> LabRegistry:
 def _converge(
     ctx: Context, registry: Registry, run: Run, *, replace: bool = False
 ) -> tuple[Change, ...]:
-    baked = bake_types(ctx, registry_types(ctx), registry_release(ctx), run)
-    names = {key: image.name for key, image in baked.items()}
+    bake_types(ctx, registry_types(ctx), registry_release(ctx), run)
     states = ctx.engine.read(ctx.hosts)
-    changes = registry_changes(ctx, registry, names, states, replace=replace)
+    changes = registry_changes(ctx, registry, registry_images(ctx), states, replace=replace)
     with run.step(f"the registry {registry.name}") as step:
         run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
         ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
@@ -164,9 +166,9 @@ class _Answers:
         """The last lines of its log."""
         words = ("journalctl", "--no-pager", "--lines=5", "--output=cat", f"--unit={UNIT}")
         lines: list[str] = []
-        for host, incus in self.ctx.hosts.items():
+        for host, _ in registry_types(self.ctx):
             try:
-                shown = incus.execute(self.registry.name, words).stdout
+                shown = self.ctx.hosts[host].execute(self.registry.name, words).stdout
             except PlexError as error:
                 shown = error.summary
             lines += (f"{host}: {line}" for line in shown.splitlines())
@@ -175,7 +177,11 @@ class _Answers:
 
 def _used(incus: Incus, registry: Registry) -> int | None:
     """Bytes on its disk. Few pools count them, but there are not many files."""
-    done = incus.execute(registry.name, ("du", "--summarize", "--block-size=1", DATA), timeout=60)
+    words = ("du", "--summarize", "--block-size=1", DATA)
+    try:
+        done = incus.execute(registry.name, words, timeout=60)
+    except PlexError:
+        return None
     return int(done.stdout.split()[0]) if done.code == 0 else None
 
 

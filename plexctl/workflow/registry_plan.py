@@ -59,7 +59,7 @@ def registry_changes(
             node_type,
             ctx.seed,
             ctx.lab.hosts[host],
-            ctx.facts[host],
+            ctx.hosts[host].facts(),
             names[host, TYPE],
         )
     ]

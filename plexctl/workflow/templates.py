@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Interface
+from pathlib import Path
 from typing import cast
 
 from plexctl.bake.bake import BakedImage
@@ -12,6 +13,7 @@ from plexctl.bake.vztmpl import carried_archive
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
+from plexctl.model.nodes import FIRST_ADDRESS
 from plexctl.model.plex import Link, Plex
 from plexctl.plan.recipes import Recipe
 from plexctl.workflow.context import Context
@@ -28,7 +30,7 @@ def template(
         wanted,
         artifacts=stored,
         find_role=lambda role: find_role(ctx, role),
-        bench=bench(ctx, host),
+        bench=lambda: bench(ctx, host),
         seed=ctx.seed,
         reporter=run,
         work=ctx.cache / "bake",
@@ -44,7 +46,7 @@ def archive(ctx: Context, host: str, wanted: Recipe) -> BakedImage | None:
 
 
 def carried_to_proxmox(
-    ctx: Context, baker: str, host: str, image: BakedImage, run: Run
+    ctx: Context, baker: str, host: str, image: BakedImage, run: Run, work: Path
 ) -> BakedImage:
     """A baked image of the Incus host `baker` as a containers' template on a Proxmox host."""
     return carried_archive(
@@ -53,7 +55,7 @@ def carried_to_proxmox(
         image,
         ctx.seed.lab_id,
         run,
-        ctx.cache / "bake" / host,
+        work,
     )
 
 
@@ -62,18 +64,31 @@ def bench(ctx: Context, host: str) -> Bench:
 
     Of each host of that plex another one, as they may bake at the same time.
     """
-    for plex in ctx.lab.plexes.values():
-        if host in plex.hosts and plex.networks.link is Link.BRIDGE:
-            return _bench(ctx, plex, host)
+    plexes = [
+        plex
+        for plex in ctx.lab.plexes.values()
+        if host in plex.hosts and plex.networks.link is Link.BRIDGE
+    ]
+    for plex in plexes:
+        if found := _bench(ctx, plex, host):
+            return found
+    if plexes:
+        raise PlexError(
+            f"plex {plexes[0].name} is full: no address is left for a VM that is baked on {host}",
+            hint="give it fewer workers or a larger network until the bake is done",
+        )
     raise PlexError(
         f"it is not known which address a VM on host {host} may have while it is baked",
         hint=f"declare a plex on {host}, with `link: bridge`: it has the last one of its network",
     )
 
 
-def _bench(ctx: Context, plex: Plex, host: str) -> Bench:
+def _bench(ctx: Context, plex: Plex, host: str) -> Bench | None:
     networks, bridge = plex.networks, ctx.lab.hosts[host].bridge
     assert bridge is not None, host  # the configuration is checked for it
     place = plex.hosts.index(host)
-    address = IPv4Interface((networks.nodes[-2 - place], networks.nodes.prefixlen))
+    number = networks.nodes.num_addresses - 2 - place
+    if number <= FIRST_ADDRESS + plex.size:
+        return None
+    address = IPv4Interface((networks.nodes[number], networks.nodes.prefixlen))
     return Bench(address, networks.gateway(place).ip, bridge, networks.vlan)

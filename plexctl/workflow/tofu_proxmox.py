@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
-from pathlib import Path
 
 from plexctl.errors import PlexError
-from plexctl.model.files import write_changed
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
@@ -16,6 +13,7 @@ from plexctl.provision.direct import DirectEngine
 from plexctl.provision.tfvars_proxmox import settings
 from plexctl.provision.tofu_folder import TofuFolder
 from plexctl.provision.tofu_proxmox import ProxmoxProvider, Server
+from plexctl.workflow.clients import pinned_certificate
 from plexctl.workflow.context import Context
 from plexctl.workflow.host_tokens import read_host_token
 
@@ -37,7 +35,8 @@ def proxmox_provider(ctx: Context, plex: str, folder: TofuFolder) -> ProxmoxProv
     assert isinstance(ctx.engine, DirectEngine)
     first = members[0]
     folder.open()
-    certificate = _certificate(first, folder.path)
+    certificate = folder.path / CERTIFICATE
+    pinned_certificate(first, certificate)
     server = Server(certificate, lambda: read_host_token(ctx.lab, ctx.seed, first))
     return ProxmoxProvider(plex, {host.name: host for host in members}, server, ctx.engine)
 
@@ -65,21 +64,3 @@ def _require_one_cluster(ctx: Context, plex: str, members: Sequence[Host]) -> No
 
 def _api(host: Host) -> tuple[str | None, str]:
     return host.url, settings(host).token
-
-
-def _certificate(host: Host, folder: Path) -> Path:
-    """The server's certificate as a file. It is fetched once; PlexError if it is another one."""
-    from plexctl.clients.pinned import fingerprint, server_certificate
-
-    file = folder / CERTIFICATE
-    known = ssl.PEM_cert_to_DER_cert(file.read_text()) if file.exists() else b""
-    if fingerprint(known) == host.certificate:
-        return file
-    assert host.url is not None, host.name
-    shown = server_certificate(host.url)
-    if fingerprint(shown) != host.certificate:
-        raise PlexError(
-            f"host {host.name}: {host.url} has another certificate than the one that is known"
-        )
-    write_changed(file, ssl.DER_cert_to_PEM_cert(shown).encode())
-    return file

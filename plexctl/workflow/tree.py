@@ -8,15 +8,17 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from plexctl.clients.lab_registry import LabRegistry, Part
+from plexctl.clients.lab_registry import Part
 from plexctl.errors import PlexError
-from plexctl.keys.lab import PUSHER, LabKeys
+from plexctl.model.apps import short
+from plexctl.model.events import Outcome
 from plexctl.model.plex import Plex
 from plexctl.plan.flux_sync import TAG, repository
 from plexctl.workflow.context import Context
-from plexctl.workflow.secrets import plain_secrets
+from plexctl.workflow.registry import door
+from plexctl.workflow.run import Run
+from plexctl.workflow.secrets import FOLDERS, plain_secrets
 
-FOLDERS = ("apps", "clusters")
 LEFT_OUT = ("hosts.yaml", "plex.yaml")
 """plexctl's own files: a plex that is scaled has the same apps."""
 
@@ -24,17 +26,19 @@ CONFIG_TYPE = "application/vnd.cncf.flux.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.flux.content.v1.tar+gzip"
 
 
-def push_tree(ctx: Context, plex: Plex) -> tuple[str, bool]:
+def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
     """Push the lab's tree for `plex`; its digest, and whether it was new.
 
     PlexError if a Secret in it is not encrypted: nothing is pushed then.
     """
     registry = ctx.lab.registry
     assert registry is not None and plex.gitops is not None, plex.name
-    keys = LabKeys.derive(ctx.seed)
-    door = LabRegistry(registry.endpoint, keys.ca.pair.certificate, PUSHER, keys.push_password())
-    layer = Part(CONTENT_TYPE, pack_tree(ctx.lab.root, plex.gitops.path))
-    return door.push(repository(plex.name), TAG, Part(CONFIG_TYPE, b"{}"), layer)
+    with run.step("push apps/ and clusters/ to the lab's registry") as step:
+        layer = Part(CONTENT_TYPE, pack_tree(ctx.lab.root, plex.gitops.path))
+        config, to = Part(CONFIG_TYPE, b"{}"), door(ctx, registry)
+        digest, new = to.push(repository(plex.name), TAG, config, layer)
+        step.end(Outcome.CHANGED if new else Outcome.UNCHANGED, short(digest))
+    return digest, new
 
 
 def pack_tree(root: Path, path: str) -> bytes:

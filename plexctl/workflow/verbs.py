@@ -8,7 +8,7 @@ from dataclasses import replace as replace_field
 
 from plexctl.config.edit import set_field, set_workers, with_workers
 from plexctl.config.load import load_lab
-from plexctl.errors import ConfigError, UnreachableHostError
+from plexctl.errors import ConfigError
 from plexctl.model.events import Outcome
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState
@@ -25,6 +25,7 @@ from plexctl.workflow.registry import ensure_registry
 from plexctl.workflow.results.apps import apps_result
 from plexctl.workflow.results.plex import DestroyResult, EngineResult, UpResult
 from plexctl.workflow.run import Run, start
+from plexctl.workflow.silence import tell_left
 from plexctl.workflow.status import node_rows
 
 
@@ -102,13 +103,7 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
             run.intend({change.key: change.action for change in changes})
             # Whatever made it: the objects say whose they are, and no other program is needed.
             ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
-            for state in states.values():
-                if state.silence:
-                    raise UnreachableHostError(
-                        state.silence.summary,
-                        details=(f"what it has of {name} is still there; all else is gone",),
-                        hint=f"once it answers: `plexctl destroy {name}`",
-                    )
+            tell_left(states, name, f"plexctl destroy {name}")
             shutil.rmtree(ctx.access(name), ignore_errors=True)
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()

@@ -26,7 +26,7 @@ def describe() -> dict[str, str]:
     return {
         "processors": f"{os.cpu_count()} x {cpu or os.uname().machine}",
         "memory": f"{_meminfo('MemTotal') / 1024**3:.0f} GiB",
-        "system": f"{system}, Linux {os.uname().release}",
+        "system": f"{system}, Linux {os.uname().release.partition('-')[0]}",
         "incus": f"{server['server_version']}, {server['storage']}",
     }
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import secrets
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from .garden import APP, PLEX, Garden
 from .git_server import commit, serving
-from .support import Answer, Cluster, Lab, eventually, host, remove_leftovers, stored_kubectl
+from .support import Cluster, Lab, eventually, host, remove_leftovers, stored_kubectl
 
-PLEX, REGISTRY = "fluxtest", "fluxreg"
+REGISTRY = "fluxreg"
 GATEWAY = "10.78.2.1"
-APP = "hello-world"
 HOSTS = f"""\
 hosts: {{local: {{kind: incus}}}}
 registry: {{name: {REGISTRY}, network: 10.78.1.0/24}}
@@ -34,59 +30,6 @@ metadata: {name: hello-world, namespace: hello-world}
 stringData: {secret: CANARY}
 END
 """
-
-
-@dataclass(frozen=True)
-class Garden:
-    """A lab with a tree of apps, and the plex that they run in."""
-
-    lab: Lab
-    cluster: Cluster
-    canary: str
-
-    @property
-    def tree(self) -> Path:
-        return self.lab.root
-
-    def states(self) -> dict[str, str]:
-        answer = self.lab.run("flux", "status", PLEX, "--json", code=None)
-        return {row["name"]: row["state"] for row in json.loads(answer.out)["rows"]}
-
-    def push(self, code: int = 0) -> Answer:
-        return self.lab.run("flux", "push", PLEX, "-q", code=code, timeout=120)
-
-    def hello(self) -> str:
-        """What the app says to a request."""
-        path = f"/api/v1/namespaces/{APP}/services/http:{APP}:http/proxy/hostname"
-        return self.cluster.run("get", "--raw", path)
-
-    def secret(self) -> str:
-        found = self.cluster.get("secret", APP, "-n", APP)
-        return base64.b64decode(found["data"]["secret"]).decode()
-
-    def add_app(self, name: str, manifest: str, depends_on: str = "infra") -> None:
-        """One more app of this plex, as a user adds it."""
-        folder = self.tree / "apps" / name
-        folder.mkdir()
-        (folder / "kustomization.yaml").write_text("resources: [it.yaml]\n")
-        (folder / "it.yaml").write_text(manifest)
-        listed = self.tree / "clusters" / PLEX / f"{name}.yaml"
-        listed.write_text(
-            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
-            f"metadata: {{name: {name}, namespace: flux-system}}\n"
-            f"spec: {{path: ./apps/{name}, dependsOn: [{{name: {depends_on}}}]}}\n"
-        )
-        self._list("resources:\n", f"resources:\n  - {name}.yaml\n")
-
-    def drop_app(self, name: str) -> None:
-        shutil.rmtree(self.tree / "apps" / name)
-        (self.tree / "clusters" / PLEX / f"{name}.yaml").unlink()
-        self._list(f"  - {name}.yaml\n", "")
-
-    def _list(self, old: str, new: str) -> None:
-        file = self.tree / "clusters" / PLEX / "kustomization.yaml"
-        assert old in file.read_text()
-        file.write_text(file.read_text().replace(old, new, 1))
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +162,21 @@ def test_a_restarted_source_leaves_nothing_stuck(garden: Garden) -> None:
     assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
 
 
+def test_an_artifact_that_has_expired_is_fetched_again(garden: Garden) -> None:
+    """Its files are gone, and nothing in the cluster says so."""
+    [pod] = garden.cluster.get("pods", "-n", "flux-system", "-l", "app=source-controller")["items"]
+    volume = f"/var/lib/kubelet/pods/{pod['metadata']['uid']}/volumes/kubernetes.io~empty-dir/data"
+    words = ("find", volume, "-type", "f", "-name", "*.tar.gz", "-print", "-delete")
+    assert host().execute(pod["spec"]["nodeName"], words).stdout
+    garden.cluster.run("delete", "configmap", APP, "-n", APP)
+
+    garden.lab.run("flux", "reconcile", PLEX, timeout=120)
+
+    assert set(garden.states().values()) == {"ready"}
+    config = garden.cluster.get("configmap", APP, "-n", APP)
+    assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
+
+
 def test_an_app_that_is_suspended_stays_as_it_is(garden: Garden) -> None:
     garden.lab.run("flux", "suspend", APP, "--plex", PLEX)
     file = garden.tree / "apps" / APP / "config.yaml"
@@ -237,9 +195,9 @@ def test_no_plain_secret_is_anywhere(garden: Garden) -> None:
     canary = garden.canary.encode()
     for file in (path for path in garden.tree.rglob("*") if path.is_file()):
         assert canary not in file.read_bytes(), file
+    assert holds(REGISTRY, "hello from"), "what was pushed can be read"
     for node in (f"{PLEX}1", REGISTRY):
-        words = ("grep", "-rlF", garden.canary, "/var/log", "/var/lib/registry", "/etc", "/tmp")
-        assert host().execute(node, words).stdout == ""
+        assert not holds(node, garden.canary)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             # In a container it is the app's, which is there to know it.
@@ -290,5 +248,15 @@ def test_the_apps_come_from_git_with_the_derived_key(garden: Garden, tmp_path: P
             return bool(found["data"]["GREETING"].startswith("again"))
 
         eventually("the commit is live", live, seconds=30)
+    answer = garden.lab.run("flux", "reconcile", PLEX, code=1, timeout=120)
+    assert "failed: GitRepository plex: " in answer.out, "nobody serves it any more"
+    assert "connection refused" in answer.out
     plexfile.write_text(before)
     garden.lab.run("up", PLEX, timeout=120)
+
+
+def holds(node: str, text: str) -> bool:
+    """Whether any file of a node has it, packed ones too."""
+    folders = "/var/log /var/lib/registry /etc /tmp"
+    search = f"find {folders} -type f -exec zcat -f {{}} + 2>/dev/null | grep -qaF '{text}'"
+    return host().execute(node, ("/bin/sh", "-c", search)).code == 0

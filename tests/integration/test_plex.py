@@ -40,7 +40,8 @@ def test_a_second_up_changes_nothing(tale: Lab) -> None:
 def test_the_timeline_of_up_has_every_step_of_every_node_in_order(tale: Lab) -> None:
     line = tale.ask("timeline", first_up(tale))
 
-    assert (line["verb"], line["ending"], line["inside"]) == ("up", "done", True), line["notes"]
+    assert (line["verb"], line["ending"], line["inside"]) == ("up", "done", True)
+    assert line["notes"] == []
     assert {node["name"] for node in line["nodes"]} == NODES
     for node in line["nodes"]:
         at = {one["what"]: one["at"] for one in node["instants"]}

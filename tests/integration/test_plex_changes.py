@@ -98,6 +98,18 @@ def test_a_lost_node_is_made_again(tale: Lab, cluster: Cluster) -> None:
     eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
 
 
+def test_a_node_that_the_cluster_has_forgotten_registers_again(tale: Lab, cluster: Cluster) -> None:
+    """As a plexctl leaves it that is killed before it makes the machine anew."""
+    before = uptime("tale3")
+    cluster.run("delete", "node", "tale3")
+
+    answer = tale.run("up", "tale")
+
+    assert "does not know tale3" in answer.err
+    assert cluster.ready() == NODES
+    assert uptime("tale3") == before
+
+
 def test_another_plex_comes_and_goes_beside_it(tale: Lab, cluster: Cluster) -> None:
     before = {name: uptime(name) for name in NODES}
     tale.run("init", "side")

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ description:
   - Of what the API says of tags (a list of objects with C(name)) or releases (C(tag_name)), the tag
     with the highest version. A release comes after its release candidates.
   - Of C(OWNER/REPOSITORY), the same, asked for at most once in O(max_age) seconds.
-  - Of a mapping, each repository of O(owner) with its tag. A value with a digit is the tag itself,
-    another one the prefix that tags must have; an empty one stands for O(prefix).
+  - Of a mapping, each repository of O(owner) with its tag. A value that is a tag, with a digit in
+    it, is that one; any other is the prefix that tags must have, and an empty one O(prefix).
 positional: owner, prefix, cache_key, token
 options:
   _input: {type: raw, required: true, description: "An answer, OWNER/REPOSITORY, or a mapping."}
@@ -131,7 +132,8 @@ def _known(
     except (OSError, ValueError, KeyError, TypeError):
         pass  # there is none, or it is of no use
     tags = _asked(f"{url}/repos/{repository}/tags?per_page=100", token, timeout)
-    _keep(file, {"at": time.time(), "key": key, "tags": tags})
+    with suppress(OSError):  # it is asked for again, that is all
+        _keep(file, {"at": time.time(), "key": key, "tags": tags})
     return tags
 
 

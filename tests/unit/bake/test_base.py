@@ -73,7 +73,7 @@ def argv(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return calls
 
 
-def test_debootstrap_checks_signatures_and_dies_with_its_parent(
+def test_debootstrap_checks_signatures_and_ends_in_time_or_with_its_parent(
     argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     incus = FakeIncus()
@@ -82,7 +82,9 @@ def test_debootstrap_checks_signatures_and_dies_with_its_parent(
     archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path, Silent())
 
     call = argv[0]
-    assert call[:3] == ["setpriv", "--pdeathsig=KILL", "unshare"]
+    # Each in turn: what is killed does not tell what it has started.
+    parent = ["setpriv", "--pdeathsig=KILL"]
+    assert call[:8] == [*parent, "timeout", "--kill-after=10", "1800", *parent, "unshare"]
     assert {"--mount", "--pid", "--kill-child", "--force-check-gpg"} <= set(call)
     assert call[-1] == "https://deb.debian.org/debian"
     assert archive == "debian12.tar"

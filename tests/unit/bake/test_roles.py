@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plexctl.bake.roles import role_digests
+from plexctl.bake.roles import role_digests, task_count
 from plexctl.config.builtin import builtin
 from plexctl.errors import PlexError
 
@@ -76,6 +76,20 @@ def test_a_layer_without_tasks_is_told(roles: Path) -> None:
     (roles / "kubenode" / "tasks" / "kube.yml").unlink()
     with pytest.raises(PlexError, match="kubenode has no layer 'kube'"):
         digests(roles)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "count"),
+    [
+        ("---\n- name: One\n  b:\n    - x\n- name: Two\n  c: !unsafe '{{ d }}'\n", 2),
+        ("", 1),
+        ("- name: [no end\n", 1),
+        ("\xff", 1),
+    ],
+)
+def test_what_only_ansible_can_read_is_left_to_it(roles: Path, tasks: str, count: int) -> None:
+    (roles / "kubenode" / "tasks" / "kube.yml").write_text(tasks, encoding="latin-1")
+    assert task_count(roles / "kubenode", "kube") == count
 
 
 @pytest.mark.parametrize("file", sorted(ROLES.glob("*/tasks/*.yml")), ids=lambda p: p.stem)

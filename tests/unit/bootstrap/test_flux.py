@@ -137,11 +137,3 @@ def test_those_that_have_not_heard_of_an_artifact_are_told_once() -> None:
         time = moment
         nudge(seen)
     assert kube.annotated == ["late"]
-
-
-@pytest.mark.parametrize(
-    ("revision", "shown"),
-    [("main@sha1:0123456789abcdef", "main@sha1:01234567"), ("tree@sha256:ab", "tree@sha256:ab")],
-)
-def test_revisions_are_shown_short(revision: str, shown: str) -> None:
-    assert flux.short(revision) == shown

@@ -33,7 +33,7 @@ def test_a_node_of_proxmox_is_added(
         "certificate": pve.fingerprint.replace(":", "").lower(),
         "pool": "local-lvm",
         "bridge": "vmbr0",
-        "proxmox": {"node": "pve1", "token": TOKEN},
+        "proxmox": {"node": "pve1", "token": TOKEN, "iso": "local"},
     }
 
     again = plexctl(*add, "-q")  # the certificate is known, and the secret is stored

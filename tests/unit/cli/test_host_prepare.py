@@ -15,6 +15,7 @@ from plexctl.workflow.host_prepare import PreparedItem, PrepareResult
 from plexctl.workflow.host_request import HostRequest, Local, Ssh
 from plexctl.workflow.results.hosts import HostResult
 from tests.fake_pve import FakePve
+from tests.fake_pve.state import Storage
 
 from .conftest import Plexctl
 from .proxmox_host import TOKEN, entry
@@ -156,7 +157,7 @@ def test_without_a_token_the_lab_is_told_nothing(
         (("local", "--uplink", "eth1"), "which bridge is that of?"),
         (("local", "--pci", "01:00.0"), "'01:00.0' is not NAME=ADDRESS"),
         (("local", "--pci", "gpu=x"), "no address of a PCI device"),
-        (("local", "--repository", "elsewhere"), "no source of Incus"),
+        (("local", "--repository", "elsewhere"), "'elsewhere' is not one of"),
         (("local", "--kind", "proxmox", "--bridge", "br0"), "its own network settings"),
     ],
 )
@@ -187,7 +188,7 @@ def test_a_prepared_proxmox_is_a_host(
     assert str(request.client).startswith("lab-")
     written = entry(lab, "pve1")
     assert (written["pool"], written["ssh"]) == ("local-lvm", "root@127.0.0.1")
-    assert written["proxmox"] == {"node": "pve1", "token": TOKEN}
+    assert written["proxmox"] == {"node": "pve1", "token": TOKEN, "iso": "local"}
     assert written["pci"] == {"gpu": "gpu"}
     assert secret not in ended.out + ended.err
     assert (lab / "clusters" / "hosts" / "pve1.token.age").stat().st_mode & 0o777 == 0o600
@@ -200,3 +201,12 @@ def test_a_prepared_proxmox_is_a_host(
     assert entry(lab, "pve1")["pool"] == "local-lvm"
     assert isinstance(prepared.asked[-1].reach, Ssh)
     assert prepared.asked[-1].reach.address == "127.0.0.1"
+
+    # A storage that nobody asks for stays; one that is asked for counts, whatever it is.
+    pve.storages["files"] = Storage("files", "dir", pve.storages["local"].content)
+    file = lab / "clusters" / "hosts.yaml"
+    file.write_text(file.read_text().replace("iso: local", "iso: files"))
+    assert plexctl("host", "prepare", "pve1", "-y", "-q").code == 0
+    assert entry(lab, "pve1")["proxmox"]["iso"] == "files"
+    assert plexctl("host", "prepare", "pve1", "--storage", "local", "-y", "-q").code == 0
+    assert entry(lab, "pve1")["proxmox"]["iso"] == "local"

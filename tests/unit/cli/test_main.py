@@ -103,6 +103,15 @@ def test_where_a_bug_cannot_be_written_down_it_is_told(
     assert "Traceback" not in ended.err
 
 
+def test_what_the_system_refuses_is_no_bug(plexctl: Plexctl, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    ended = plexctl("-C", str(file / "lab"), "init")
+    assert ended.code == 1
+    assert ended.err.startswith(f"error: {file / 'lab'}")
+    assert ended.err.endswith(": Not a directory\n")
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """The verbs that were called: name, plex, and what else was asked for."""
@@ -217,6 +226,16 @@ def test_a_reader_that_has_gone_is_no_error(lab: Path) -> None:
     )
     os.close(writer)
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_stream_that_is_closed_is_no_bug(lab: Path, closed: str) -> None:
+    """Nobody is asked, and what is told there is lost: nothing else is different."""
+    argv = ["sh", "-c", f'exec "$0" -m plexctl destroy alpha {closed}', sys.executable]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: " if closed != "2>&-" else "")
+    assert "Traceback" not in done.stderr
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.clients import ansible
 from plexctl.clients.ansible import Play, apply
-from plexctl.errors import PlexError
+from plexctl.errors import Interrupted, PlexError
 
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
@@ -66,3 +67,19 @@ def test_a_role_that_ansible_cannot_read_is_told_with_its_last_lines(tmp_path: P
         apply(wrong, work=tmp_path, log=tmp_path / "log")
 
     assert any("no.such.module" in line for line in raised.value.details)
+
+
+def test_a_task_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bake holds its lock until then. The library looks every five seconds."""
+    monkeypatch.setattr(ansible, "PLAY", 1)
+    hangs = play(tmp_path, "- name: Hang\n  ansible.builtin.command: sleep 600\n")
+    with pytest.raises(PlexError, match="could not apply layer of role somerole within 1 s") as it:
+        apply(hangs, work=tmp_path, log=tmp_path / "log")
+    assert any("Hang" in line for line in it.value.details)
+
+
+def test_a_play_that_is_interrupted_says_so(tmp_path: Path) -> None:
+    """With what a user is told: the library takes the signal, and only ends the play."""
+    tasks = f"- ansible.builtin.shell: kill -INT {os.getpid()}; exec sleep 60\n"
+    with pytest.raises(Interrupted, match="interrupted"):
+        apply(play(tmp_path, tasks), work=tmp_path, log=tmp_path / "log")

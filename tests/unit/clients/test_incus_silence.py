@@ -135,6 +135,28 @@ def test_a_server_that_does_not_know_the_lab(client: Callable[..., Incus], serve
     assert error.value.summary == "host far does not know this lab"
 
 
+def test_a_source_that_breaks_off_silences_no_target(
+    client: Callable[..., Incus], server: Server
+) -> None:
+    """An image is read piece by piece while the target takes it."""
+    with serving(Server(trusted=True)) as other:
+        source = client(other.url, other.fingerprint)
+        target = client(server.url, server.fingerprint)
+        other.answers["/1.0/images/abc/export"] = (200, b"the first half")
+        other.answers["/1.0/images?recursion=1"] = (200, {"metadata": []})
+        assert source.images() == target.images() == ()
+        other.missing = 100
+
+        with (
+            pytest.raises(PlexError, match="image abc cannot be read"),
+            source.exported("abc") as content,
+        ):
+            target.receive(content, "abc", "plex-kube")
+
+    assert target.silence is None
+    assert target.images() == ()
+
+
 def test_a_wait_is_begun_anew_while_the_server_is_there(
     client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,15 @@ def test_a_token_that_is_spent(server: Server, credentials: Credentials) -> None
     assert token.reveal_text().strip() not in repr(error.value)
 
 
+def test_what_refuses_the_token_need_not_be_incus(server: Server, credentials: Credentials) -> None:
+    server.answers["/1.0/certificates"] = (502, b"<html>")
+
+    with pytest.raises(PlexError, match=f"{server.url} refuses the token") as error:
+        introduce(server.url, read_token(token_of(server)), credentials)
+
+    assert error.value.details == ("502 Bad Gateway",)
+
+
 @pytest.mark.parametrize(
     "text", ["", "sesame", "c2VzYW1l", base64.b64encode(b"[1]").decode(), "e30=", "ü"]
 )

@@ -1,4 +1,4 @@
-"""A program that is given time to end, and what it has started."""
+"""A program that cannot be run, one that is given time to end, and what it has started."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from plexctl.clients import process
+from plexctl.errors import PlexError
 
 GENTLE = """
 import signal, sys
@@ -51,6 +53,29 @@ def gone(number: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda argv: process.run(argv, timeout=5),
+        lambda argv: process.stream(argv, lambda _: None),
+        process.interactive,
+        process.replace,
+    ],
+)
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o644, "Permission denied"), (0o755, "Exec format error")]
+)
+def test_what_the_system_does_not_run_is_told(
+    tmp_path: Path, start: Callable[[tuple[str, ...]], object], mode: int, said: str
+) -> None:
+    """As in a cache without `exec`, or one of a machine with another processor."""
+    program = tmp_path / "tofu"
+    program.write_bytes(b"\x7fELF of another kind")
+    program.chmod(mode)
+    with pytest.raises(PlexError, match=f"cannot run {program}: {said}"):
+        start((str(program),))
 
 
 def test_it_is_interrupted_once_and_may_finish(tmp_path: Path) -> None:

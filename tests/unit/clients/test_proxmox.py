@@ -87,6 +87,16 @@ def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
     assert [vm.vmid for vm in pve.vms.values() if vm.name == "demo1"] == [foreign]
 
 
+def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxVE) -> None:
+    template = with_template(server)
+    vmids = {name: made(server, template, name) for name in ("demo1", "demo2")}
+    before = len(pve.requests)
+
+    assert server.find("demo2").vmid == vmids["demo2"]
+    read = [one.path for one in pve.requests[before:] if one.path.endswith("/config")]
+    assert read == [f"/nodes/pve1/qemu/{vmids['demo2']}/config"]
+
+
 def test_clones_of_one_template_at_once_wait_for_one_another(
     pve: FakePve, server: ProxmoxVE
 ) -> None:

@@ -16,6 +16,8 @@ from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve
 from tests.proxmox import SECRETS, TEMPLATE, client_of, with_template
 
+from .tls_server import Server, serving
+
 OURS = {"lab": "lab1", "plex": "demo", "image": TEMPLATE}
 
 
@@ -89,6 +91,19 @@ def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm
 
     server.clone(template, "demo1", OURS, linked=True)
     assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
+
+
+def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxVE) -> None:
+    with serving(Server(missing=10)) as broken:
+        pin = broken.fingerprint
+        host = replace(server.host, url=broken.url, certificate=pin)
+        with pytest.raises(PlexError, match="got lost"):
+            ProxmoxVE(host, Secret(b"secret")).configure(9000, {}, {})
+        with pytest.raises(UnreachableHostError) as error:
+            ProxmoxVE(host, Secret(b"secret")).pool_free()
+
+    assert error.value.details == ("its answer broke off",)
+    assert [method for method, _, _ in broken.asked] == ["PUT", "GET", "GET", "GET"]
 
 
 def test_only_the_certificate_that_is_pinned_is_spoken_to(pve: FakePve) -> None:

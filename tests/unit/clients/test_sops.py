@@ -68,6 +68,12 @@ def test_a_lowered_epoch_is_told(fake_sops: FakeSops, file: Path) -> None:
         fake_sops(2, RootSeed(Secret(bytes(32)))).rotate(file)
 
 
+def test_a_built_secret_for_other_keys_is_told(fake_sops: FakeSops, file: Path) -> None:
+    with pytest.raises(PlexError, match="no key of this lab opens a Secret of the tree") as error:
+        fake_sops(2, RootSeed(Secret(bytes(32)))).decrypt_built(file.read_bytes())
+    assert fake_sops().recipient in error.value.details[0]
+
+
 def test_a_file_changed_by_hand_is_told(fake_sops: FakeSops, file: Path) -> None:
     file.write_text(file.read_text().replace("mac: ENC[1", "mac: wrong"))
     with pytest.raises(PlexError, match="was changed after it was encrypted"):

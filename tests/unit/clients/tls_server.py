@@ -24,6 +24,7 @@ class Server:
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     certificate: Certificate = field(default_factory=self_signed)
     port: int = 0
+    missing: int = 0  # bytes of each answer that are promised and never come
 
     @property
     def url(self) -> str:
@@ -56,7 +57,8 @@ def serving(server: Server) -> Iterator[Server]:
             sync = {"type": "sync"} if code == 200 else {}
             data = content if isinstance(content, bytes) else json.dumps(sync | content).encode()
             self.send_response(code)
-            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Length", str(len(data) + server.missing))
+            self.close_connection = self.close_connection or server.missing > 0
             self.end_headers()
             self.wfile.write(data)
 

@@ -85,6 +85,13 @@ def test_a_repository_is_asked_for_once(plugin: ModuleType, api: tuple[str, list
         plugin.ghreltags("o/none", url=url)
 
 
+def test_tags_that_cannot_be_kept_are_told_all_the_same(
+    plugin: ModuleType, api: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "plexctl").write_text("no folder")
+    assert plugin.ghreltags("o/many", url=api[0]) == "v1.149.0"
+
+
 @pytest.mark.parametrize("play", sorted((ROLES / "plays").glob("*.yml")), ids=lambda p: p.stem)
 def test_plays_are_right_for_ansible(play: Path, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -38,8 +38,20 @@ def test_arguments_are_those_of_plan() -> None:
     )
     assert (asked.yes, asked.folder, asked.replace) == (True, "d", ("demo1", "a.b"))
     assert asked.plan == ("-var", "x=1", "-refresh=false")
-    with pytest.raises(UsageError, match="decides that itself"):
-        parse(["-out=x"])
+    for word in ("-out=x", "--json"):
+        with pytest.raises(UsageError, match="decides that itself"):
+            parse([word])
+
+
+def test_the_value_of_an_argument_is_no_argument() -> None:
+    assert parse(["-var", "out=5", "-var", "lock=x"]).plan == ("-var", "out=5", "-var", "lock=x")
+
+
+def test_how_to_lock_and_how_much_at_once_counts_for_apply_too() -> None:
+    words = ("-lock-timeout", "5s", "--lock=false", "-var", "lock=x", "-parallelism=2", "-lock")
+    assert parse([*words, "-refresh=false"]).both == (
+        "-lock-timeout", "5s", "--lock=false", "-parallelism=2", "-lock"
+    )  # fmt: skip
 
 
 def test_a_state_in_which_is_nothing_and_what_is_no_state() -> None:

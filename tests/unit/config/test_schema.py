@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_the_examples_of_the_page_are_a_right_lab(tmp_path: Path) -> None:
         "type": "types/mine.yaml",
         "bases": "types/bases.yaml",
     }
-    for kind, text in reference.examples().items():
+    examples = re.findall(r"^```yaml\n(.*?)^```", reference.page(), re.DOTALL | re.MULTILINE)
+    for kind, text in zip(schemas(), examples, strict=True):
         file = tmp_path / files[kind]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

@@ -128,6 +128,12 @@ def test_a_bridge_has_room_for_the_name_of_its_plex(name: str) -> None:
     assert len(f"plex-{name}") <= 15
 
 
+@pytest.mark.parametrize("name", ["master", "worker", "plain", "all", "ungrouped"])
+def test_no_plex_is_called_as_another_group_of_ansible(name: str) -> None:
+    with pytest.raises(Fault, match=f"'{name}' cannot be the name of a plex"):
+        values.parse_plex_name(name)
+
+
 @pytest.mark.parametrize(
     "kind",
     [values.SIZE, values.LABEL_KEY, values.LABEL_VALUE, values.TAINT, values.NAME, values.DOMAIN],

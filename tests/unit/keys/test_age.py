@@ -5,7 +5,14 @@ from __future__ import annotations
 import pyrage
 import pytest
 
-from plexctl.keys.age import _bech32, identity_file, sops_identity, sops_recipient
+from plexctl.keys.age import (
+    _bech32,
+    identity_file,
+    opened,
+    sealed,
+    sops_identity,
+    sops_recipient,
+)
 from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
@@ -38,6 +45,15 @@ def test_the_file_has_all_epochs_the_newest_first() -> None:
     ]
     keys = [pyrage.x25519.Identity.from_str(line) for line in lines if not line.startswith("#")]
     assert [str(key.to_public()) for key in keys] == [SECOND, FIRST]
+
+
+def test_what_was_sealed_in_an_epoch_opens_in_all_later_ones() -> None:
+    secret = Secret(b"canary")
+    content = sealed(SEED, 2, secret)
+    assert b"canary" not in content
+    assert [opened(SEED, epochs, content) for epochs in (1, 2, 3)] == [None, secret, secret]
+    assert opened(RootSeed(Secret(bytes(32))), 3, content) is None
+    assert opened(SEED, 3, b"no file of age") is None
 
 
 def test_an_identity_hides_itself() -> None:

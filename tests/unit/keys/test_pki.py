@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from plexctl.keys.certificates import CURVE, Authority, KeyPair, private_key
-from plexctl.keys.pki import ClusterKeys, Master, bootstrap_token, ca_cert_hash
+from plexctl.keys.pki import ClusterKeys, Master, bootstrap_token
 from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
@@ -211,14 +211,6 @@ def test_a_bootstrap_token_is_one_that_kubeadm_takes() -> None:
     for epoch in range(50):
         token = bootstrap_token(SEED, "demo", epoch).reveal_text()
         assert re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", token)
-
-
-def test_ca_cert_hash_is_of_the_public_key_info() -> None:
-    """As `openssl pkey -pubin -outform der | openssl dgst -sha256` gives it of kubeadm's CA."""
-    pem = kubeadm()["ca"].public_bytes(Encoding.PEM)
-    assert ca_cert_hash(pem) == (
-        "sha256:9ef1494492478cdbf471a0cf0cde3f97ae84cb0d69eae1707106d13eef543dcc"
-    )
 
 
 def test_a_client_and_the_api_server_trust_each_other(tmp_path: Path) -> None:

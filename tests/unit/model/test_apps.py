@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from plexctl.model.apps import App, Apps, Sync, Workload, find_cycle
+from plexctl.model.apps import App, Apps, Sync, Workload, find_cycle, short
 
 SOURCE = App("OCIRepository", "plex", "flux-system", Sync.READY, "", "tree@sha256:1")
 RUNNING = Workload("Deployment", "web", "web", True, "1 of 1 available")
@@ -71,3 +71,11 @@ def test_a_circle_is_found_wherever_it_begins() -> None:
     assert find_cycle({"a": ["b"], "b": ["c"], "c": ["b"]}) == ("b", "c", "b")
     assert find_cycle({"a": ["a"]}) == ("a", "a")
     assert find_cycle({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": ["missing"]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("revision", "shown"),
+    [("main@sha1:0123456789abcdef", "main@sha1:01234567"), ("tree@sha256:ab", "tree@sha256:ab")],
+)
+def test_revisions_are_shown_short(revision: str, shown: str) -> None:
+    assert short(revision) == shown

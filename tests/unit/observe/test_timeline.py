@@ -151,6 +151,8 @@ def test_a_lane_of_several_stands_for_their_medians() -> None:
     assert typical(lane).at("ready") == median(times)
     assert lane.label == label(lane.nodes)
     assert label((node(), NodeLine("b7", "", "", ()))) == "a1 … b7"
+    in_name = tuple(NodeLine(name, "", "", ()) for name in ("k8s2", "k8s3", "k8s10"))
+    assert label(in_name) == "k8s2-10"
 
 
 @pytest.mark.parametrize("end", [0.04, 0.9, 7.86, 60, 1234])

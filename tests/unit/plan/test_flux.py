@@ -9,12 +9,13 @@ from ipaddress import IPv4Network
 import pytest
 
 from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex
 from plexctl.model.registry import UPSTREAMS, Registry
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document, dump
 from plexctl.plan.flux_install import install
-from plexctl.plan.flux_sync import SourceKeys, sync
+from plexctl.plan.flux_sync import SourceKeys, balanced, sync
 
 from .test_plan import GOLDEN
 
@@ -64,6 +65,17 @@ def test_facts_follow_the_size_of_the_plex(demo: Plex) -> None:
     assert facts(demo)["PLEX_NODE_ADDRESSES"] == "10.64.3.11,10.64.3.12,10.64.3.13"
     assert facts(replace(demo, workers=0))["PLEX_NODE_ADDRESSES"] == "10.64.3.11"
     assert facts(demo)["PLEX_LOADBALANCER_RANGE"] == "10.64.3.3-10.64.3.9"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_services_get_no_address_of_a_host_or_of_a_node(demo: Plex, count: int) -> None:
+    plex = replace(demo, rota=tuple(f"host{number}" for number in range(count)))
+    first, last = (int(one.rpartition(".")[2]) for one in balanced(plex).split("-"))
+    services = {plex.networks.nodes[number] for number in range(first, last + 1)}
+    taken = {plex.networks.gateway(place).ip for place in range(count)}
+    taken |= {node.address.ip for node in nodes(plex)}
+    assert services
+    assert not services & taken
 
 
 @pytest.mark.parametrize(

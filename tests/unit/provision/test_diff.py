@@ -155,6 +155,12 @@ def test_what_is_wanted_no_more_goes() -> None:
     assert actions(diff(WANTED[:4], whole(), WISHES)) == {"demo3": Action.DELETE}
 
 
+def test_what_goes_is_told_in_the_order_of_its_numbers() -> None:
+    found = state(*(seen(instance(number)) for number in (1, 10, 2)))
+
+    assert [change.name for change in diff(WANTED[:3], found, WISHES)] == ["demo2", "demo10"]
+
+
 def test_without_any_wish_all_of_the_plex_goes_and_nothing_else() -> None:
     found = whole()
     found["local"].instances["other1"] = seen(instance(1), name="other1", tags={})  # type: ignore[index]

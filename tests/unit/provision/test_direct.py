@@ -16,7 +16,7 @@ from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage
-from plexctl.provision.direct import BOOT_TAR, DirectEngine
+from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Wishes
 
 from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
@@ -79,7 +79,6 @@ def test_an_instance_has_its_files_before_it_starts() -> None:
 
     assert order == [("create", "demo2"), ("push", "demo2"), ("start", "demo2")]
     assert incus.calls[:2] == [("put_network", "plex-demo"), ("put_profile", "plex-demo-kube")]
-    assert BOOT_TAR.startswith("/var/lib/plexctl/")
 
 
 def test_an_instance_that_files_do_not_go_into_is_made_anew() -> None:

@@ -56,7 +56,7 @@ class Server(RecordingIncus):
     def read(self) -> HostState:
         return whole()["local"]
 
-    def execute(self, name: str, words: Sequence[str]) -> Finished:
+    def execute(self, name: str, words: Sequence[str], *, timeout: float) -> Finished:
         return Finished((), 0 if self.booted else 1, "", "")
 
 

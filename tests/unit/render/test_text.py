@@ -14,6 +14,7 @@ from plexctl.provision.engine import Action
 from plexctl.render.tables import size
 from plexctl.render.text import DOMAINS, text
 from plexctl.workflow import results
+from plexctl.workflow.results.apps import AppRow, AppsResult, PushResult
 from plexctl.workflow.results.images import BakeResult, DamagedRow, ImageRow, VerifyResult
 from plexctl.workflow.results.plex import (
     Changed,
@@ -191,6 +192,16 @@ def test_verify_names_damaged_files() -> None:
 )
 def test_size(number: int, shown: str) -> None:
     assert size(number) == shown
+
+
+def test_push_says_applied_only_of_what_is() -> None:
+    row = AppRow("Kustomization", "web", "ready", "tree@sha256:0123456789ab", "")
+    apps = AppsResult("demo", True, (row,), ())
+    well = PushResult("demo", "sha256:0123456789ab", True, 1.84, apps)
+    assert text(well).endswith("\n\ndemo: pushed sha256:01234567; applied after 1.8 s")
+
+    unseen = replace(well, apps=AppsResult("demo", False, (row,), ("web: no such image",)))
+    assert text(unseen).endswith("demo: pushed sha256:01234567; not all of it is applied yet")
 
 
 def test_every_result_has_words() -> None:

@@ -14,7 +14,7 @@ import yaml
 from plexctl.clients.ansible import Task
 from plexctl.config.builtin import builtin
 from plexctl.errors import UsageError
-from plexctl.model.kinds import HostKind
+from plexctl.model.kinds import HostKind, Repository
 from plexctl.workflow.host_prepare import SYSCTLS, connection, full_address, items, url, variables
 from plexctl.workflow.host_request import BridgeRequest, HostRequest, PoolRequest, Ssh, check
 
@@ -39,7 +39,6 @@ def module(name: str) -> ModuleType:
         ({"pci": {"card": "01:00"}, "kind": HostKind.PROXMOX}, None),
         ({"pci": {"card": "1:0.0"}}, "no address of a PCI device"),
         ({"vfio": ("10de",)}, "names no kind of PCI device"),
-        ({"repository": "elsewhere"}, "no source of Incus"),
         ({"kind": HostKind.PROXMOX, "bridge": BridgeRequest("br0")}, "its own network settings"),
     ],
 )
@@ -60,7 +59,7 @@ def test_the_role_is_told_every_variable_that_it_has_a_default_for(tmp_path: Pat
 def test_the_role_is_told_what_is_asked_for(tmp_path: Path) -> None:
     request = HostRequest(
         "alpha",
-        sysctls={"kernel.keys.maxkeys": 50000},
+        repository=Repository.ZABBLY,
         pool=PoolRequest(driver="btrfs", source="/dev/sdb"),
         pci={"card": "01:00.0"},
         vfio=("10DE:1B80",),
@@ -68,7 +67,8 @@ def test_the_role_is_told_what_is_asked_for(tmp_path: Path) -> None:
         client="plexctl-lab",
     )
     told = variables(request, tmp_path / "token")
-    assert told["host_sysctls"] == {**SYSCTLS, "kernel.keys.maxkeys": 50000}
+    assert told["host_sysctls"] == SYSCTLS
+    assert told["host_repository"] == "zabbly"
     assert told["host_modules"] == ["overlay", "vxlan", "nf_tables", "wireguard"]
     assert told["host_pool"] == {
         "name": "default",

@@ -24,8 +24,8 @@ from plexctl.provision.engine import Engine
 from plexctl.render.text import text
 from plexctl.workflow import hosts
 from plexctl.workflow.context import Context
-from plexctl.workflow.converge import answering, tell_silent
 from plexctl.workflow.images import builder
+from plexctl.workflow.silence import answering, tell_silent
 from plexctl.workflow.status import list_plexes
 
 FILE = """\
@@ -117,6 +117,23 @@ def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
         "host far: Incus does not answer: timed out"
     )
     assert (far.where, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
+
+
+def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of Proxmox does whose token is not known."""
+    refusal = PlexError("host local refuses the API token")
+
+    def facts(client: Client) -> HostFacts:
+        if client.host.name == "local":
+            raise refusal
+        return FOUND
+
+    monkeypatch.setattr(Client, "facts", facts)
+    local, far = hosts.list_hosts(ctx).hosts
+    assert (local.answer, local.instances) == (refusal.summary, None)
+    assert far.cpus == FOUND.cpus
 
 
 def test_what_is_left_for_the_next_run_is_told(ctx: Context) -> None:

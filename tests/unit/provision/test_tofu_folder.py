@@ -1,0 +1,62 @@
+"""An OpenTofu that outlived its plexctl is waited for, and not for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from plexctl.clients.tofu import STATE
+from plexctl.errors import PlexError
+from plexctl.provision import tofu_folder
+from plexctl.provision.tofu_folder import TofuFolder
+
+from .test_direct import Silent
+
+HOLD = """
+import fcntl, sys
+state = open(sys.argv[1], "r+b")
+fcntl.lockf(state, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> TofuFolder:
+    folder = TofuFolder(tmp_path)
+    folder.open()
+    (folder.root / STATE).write_text("a state")
+    return folder
+
+
+@pytest.fixture
+def other(folder: TofuFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has the lock on the state until its input ends."""
+    argv = (sys.executable, "-c", HOLD, str(folder.root / STATE))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        yield process
+
+
+def test_nobody_is_at_work(folder: TofuFolder) -> None:
+    assert not folder.wait_until_free(Silent())
+
+
+def test_one_that_does_not_end_is_told_with_its_folder(
+    folder: TofuFolder, other: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 0)
+    with pytest.raises(PlexError, match=f"OpenTofu in {folder.root} has ended: not") as error:
+        folder.wait_until_free(Silent())
+    assert error.value.hint == "end it, and run this again"
+
+    monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 20)
+    assert other.stdin
+    other.stdin.close()
+    folder.wait_until_free(Silent())
+    assert not folder.wait_until_free(Silent())

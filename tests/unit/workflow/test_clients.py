@@ -1,0 +1,32 @@
+"""The certificate of a server that programs besides plexctl are shown as a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plexctl.errors import PlexError
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
+from plexctl.workflow.clients import pinned_certificate
+
+from ..clients.tls_server import Server, serving
+
+
+def test_it_is_fetched_once_and_no_other_one_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "server.pem"
+    with serving(Server()) as server:
+        host = Host("far", HostKind.INCUS, "", "default", 4, url=server.url)
+        with pytest.raises(PlexError, match="has another certificate") as error:
+            pinned_certificate(replace(host, certificate="ab" * 32), file)
+        known = replace(host, certificate=server.fingerprint)
+        pinned_certificate(known, file)
+    assert f"plexctl host add far {server.url} --token" in str(error.value.hint)
+    assert file.read_text().strip() == server.certificate.pem.strip()
+
+    pinned_certificate(known, file)  # the server is gone by now
+
+    with pytest.raises(PlexError, match="does not answer"):
+        pinned_certificate(replace(host, certificate="ab" * 32), file)

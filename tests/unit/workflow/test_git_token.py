@@ -1,0 +1,39 @@
+"""What an https source of apps is read with is kept for the lab, and for nobody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from plexctl.errors import PlexError
+from plexctl.keys.seed import RootSeed
+from plexctl.model.plex import Plex
+from plexctl.model.secret import Secret
+from plexctl.workflow.apps import TOKEN, read_token, store_token
+from plexctl.workflow.context import Context
+
+WORD = Secret(b"0f1c3b5a-secret")
+
+
+def context(number: int) -> Context:
+    """Of a lab whose seed is made of that number."""
+    seed = RootSeed(Secret(bytes([number]) * 32))
+    return cast(Context, SimpleNamespace(seed=seed, lab=SimpleNamespace(secrets_epoch=1)))
+
+
+def test_one_that_cannot_be_decrypted_is_stored_anew_as_its_hint_says(tmp_path: Path) -> None:
+    ours, theirs = context(1), context(2)
+    plex = cast(Plex, SimpleNamespace(file=tmp_path / "plex.yaml"))
+    assert read_token(ours, plex) is None
+    assert store_token(theirs, plex, WORD)
+    with pytest.raises(PlexError, match="cannot be decrypted") as error:
+        read_token(ours, plex)
+    assert error.value.hint == "`plexctl flux token` stores it anew"
+
+    assert store_token(ours, plex, WORD)
+    assert read_token(ours, plex) == WORD
+    assert not store_token(ours, plex, WORD)
+    assert (tmp_path / TOKEN).stat().st_mode & 0o777 == 0o600
