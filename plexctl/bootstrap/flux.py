@@ -157,6 +157,9 @@ def _ready(found: Mapping[str, Any]) -> tuple[Sync, str]:
     if found["spec"].get("suspend"):
         return Sync.SUSPENDED, "suspended"
     status = found.get("status", {})
+    asked = found["metadata"].get("annotations", {}).get(REQUESTED)
+    if asked is not None and asked != status.get("lastHandledReconcileAt"):
+        return Sync.PROGRESSING, "looks again"
     conditions = {one["type"]: one for one in status.get("conditions", ())}
     ready = conditions.get("Ready")
     # The status' own number is that of the last success, the condition's of the last attempt.

@@ -67,7 +67,7 @@ def serving(repository: Path, address: str) -> Iterator[GitServer]:
         def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
             return server.public_key_allowed(key.export_public_key().decode())
 
-    async def listen() -> None:
+    async def listen() -> asyncssh.SSHAcceptor:
         listener = await asyncssh.create_server(
             Door,
             address,
@@ -77,13 +77,15 @@ def serving(repository: Path, address: str) -> Iterator[GitServer]:
             encoding=None,
         )
         server.port = listener.get_port()
+        return listener
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    listener = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
     try:
         yield server
     finally:
+        loop.call_soon_threadsafe(listener.close)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
 

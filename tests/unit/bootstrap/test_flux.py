@@ -100,6 +100,14 @@ def test_what_a_condition_says_of_an_older_object_does_not_count() -> None:
     assert state(found) is Sync.PROGRESSING
 
 
+def test_what_was_true_before_somebody_asked_does_not_count() -> None:
+    found = kustomization("web", ready())
+    found["metadata"]["annotations"] = {flux.REQUESTED: "2026-11-21T12:00:01Z"}
+    assert state(found) is Sync.PROGRESSING
+    found["status"]["lastHandledReconcileAt"] = "2026-11-21T12:00:01Z"
+    assert state(found) is Sync.READY
+
+
 def test_what_is_suspended_is_left_alone() -> None:
     assert state(kustomization("web", ready(), OLD, suspend=True)) is Sync.SUSPENDED
 
