@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,12 @@ PASSING = (
     "bridge children interfaces",  # of a network: an instance that had one ended just then
 )
 """Why a busy server refuses now what it does soon."""
+
+NOT_BEGUN = "Failed to retrieve PID of executing child process"
+"""Of a busy server that could not begin to run a program in an instance."""
+
+ATTEMPTS = 3
+"""So often it is asked to."""
 
 LOST = "forkfile.sock: connect: no such file"
 """Of a server whose socket to an instance's files is gone."""
@@ -210,6 +217,16 @@ class Incus(Volumes):
 
         Recorded output is complete where pylxd's websockets lose some; no secret may be in `argv`.
         """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._execute(name, argv, timeout)
+            except PlexError as error:
+                if NOT_BEGUN not in str(error):
+                    raise
+            time.sleep(0.5)
+        return self._execute(name, argv, timeout)
+
+    def _execute(self, name: str, argv: tuple[str, ...], timeout: float) -> Finished:
         body = {
             "command": list(argv),
             "record-output": True,

@@ -37,8 +37,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def tale(lab: Lab) -> Lab:
-    """The plex `tale` is up: one master and two workers."""
+    """The plex `tale` is up: one master and two workers.
+
+    Its nodes have told the timeline what they know, as a later story may make them anew.
+    """
     lab.run("up", "tale", timeout=3600)
+    lab.run("timeline")
     return lab
 
 
