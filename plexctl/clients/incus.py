@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -22,20 +21,16 @@ from plexctl.plan.resources import Devices, Settings
 PASSING = (
     "Instance is busy",
     "Instance is running",
+    "Failed to retrieve PID of executing child process",  # of a program that was not begun
     "bridge children interfaces",  # of a network: an instance that had one ended just then
 )
 """Why a busy server refuses now what it does soon."""
-
-NOT_BEGUN = "Failed to retrieve PID of executing child process"
-"""Of a busy server that could not begin to run a program in an instance."""
-
-ATTEMPTS = 3
-"""So often it is asked to."""
 
 LOST = "forkfile.sock: connect: no such file"
 """Of a server whose socket to an instance's files is gone."""
 
 _Seen = TypeVar("_Seen", bound=Tagged)
+_Answer = TypeVar("_Answer")
 
 
 class Incus(Volumes):
@@ -190,19 +185,23 @@ class Incus(Volumes):
             return False
         return True
 
-    def _patiently(self, what: str, call: Callable[[], None]) -> None:
-        """Make a call, again and again while it is refused for a reason that passes."""
+    def _patiently(
+        self, what: str, call: Callable[[], _Answer], *, deadline: float = 300
+    ) -> _Answer:
+        """What a call gives, made again and again while it is refused for a reason that passes."""
+        answers: list[_Answer] = []
 
         def tried() -> Seen:
             try:
-                call()
+                answers.append(call())
             except PlexError as error:
                 if not any(reason in str(error) for reason in PASSING):
                     raise
                 return Seen(False, error.summary)
             return Seen(True)
 
-        wait(Condition(what, tried, deadline=300, every=0.5))
+        wait(Condition(what, tried, deadline, every=0.5))
+        return answers[-1]
 
     def pull(self, name: str, path: str) -> bytes:
         """One file of an instance."""
@@ -217,14 +216,8 @@ class Incus(Volumes):
 
         Recorded output is complete where pylxd's websockets lose some; no secret may be in `argv`.
         """
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._execute(name, argv, timeout)
-            except PlexError as error:
-                if NOT_BEGUN not in str(error):
-                    raise
-            time.sleep(0.5)
-        return self._execute(name, argv, timeout)
+        what = f"{argv[0]} can be run on {name}"
+        return self._patiently(what, lambda: self._execute(name, argv, timeout), deadline=3)
 
     def _execute(self, name: str, argv: tuple[str, ...], timeout: float) -> Finished:
         body = {

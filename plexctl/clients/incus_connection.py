@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import math
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ class Credentials:
 
 def load() -> None:
     """Load the library, which the first call does otherwise."""
-    import pylxd  # noqa: F401
+    importlib.import_module("pylxd")
 
 
 class Connection:

@@ -20,7 +20,7 @@ def text(result: Result) -> str:
         case VerifyResult():
             return _verify(result)
         case PruneResult():
-            gone = ", ".join(result.components) or "nothing"
+            gone = ", ".join(dict.fromkeys(result.components)) or "nothing"
             return f"removed {gone}; {size(result.freed)} freed"
         case _:
             assert_never(result)

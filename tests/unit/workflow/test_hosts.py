@@ -16,7 +16,6 @@ from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import Host, HostFacts
-from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, SeenInstance
 from plexctl.model.secret import Secret
@@ -152,31 +151,6 @@ def test_the_list_says_what_it_does_not_know(ctx: Context) -> None:
     result = list_plexes(ctx)
     assert result.silent == ("host far: Incus does not answer: timed out",)
     assert [(row.running, row.nodes) for row in result.plexes] == [(1, 4)]
-
-
-@pytest.mark.parametrize(
-    ("url", "whole"),
-    [
-        ("10.0.0.7", "https://10.0.0.7:8443"),
-        ("far.example:9443", "https://far.example:9443"),
-        ("https://far.example/", "https://far.example:8443"),
-        ("https://[fd00::7]", "https://[fd00::7]:8443"),
-    ],
-)
-def test_a_url_is_completed(url: str, whole: str) -> None:
-    assert hosts.full_url(url) == whole
-
-
-def test_proxmox_has_a_port_of_its_own() -> None:
-    assert hosts.full_url("10.0.0.7", HostKind.PROXMOX) == "https://10.0.0.7:8006"
-
-
-@pytest.mark.parametrize(
-    "url", ["http://a", "https://", "https://a/b", "", "https://a:b", "https://u:p@a", "a:99999"]
-)
-def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(UsageError, match="is not the URL of a host"):
-        hosts.full_url(url)
 
 
 def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
