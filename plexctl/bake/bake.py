@@ -21,11 +21,11 @@ from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter, Step
 from plexctl.model.hosts import HostFacts
+from plexctl.model.settings import devices, settings
 from plexctl.model.types import BaseSource, Form
 from plexctl.plan.machines import seed_volume
 from plexctl.plan.profile import NIC, node_config, vm_devices
 from plexctl.plan.recipes import Recipe
-from plexctl.plan.resources import devices, settings
 
 STAGE = "/mnt"
 """Where an instance sees what its layer is made of: a folder that every image has, empty."""

@@ -8,9 +8,9 @@ from plexctl.clients.incus import Incus
 from plexctl.clients.incus_seen import SHARED
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.observed import SeenVolume, Tagged
+from plexctl.model.settings import TAG
 from plexctl.plan.machines import SEED
 from plexctl.plan.recipes import Recipe
-from plexctl.plan.resources import TAG
 
 PROPERTY = "plexctl."
 """Prefix of the properties that say what a baked image is."""

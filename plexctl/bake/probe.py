@@ -8,8 +8,8 @@ from plexctl.clients.host_facts import CAP_SYS_RESOURCE
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostFacts
+from plexctl.model.settings import TAG, devices, settings
 from plexctl.model.types import Form
-from plexctl.plan.resources import TAG, devices, settings
 
 LOOK = "stat --file-system --format=%T /sys/fs/cgroup; sed -n 's/^CapBnd:\\s*//p' /proc/1/status"
 

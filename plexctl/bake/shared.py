@@ -11,9 +11,9 @@ from plexctl.bake.leftovers import BAKE, tags
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostFacts
+from plexctl.model.settings import TAG, devices, settings
 from plexctl.plan.profile import container_config
 from plexctl.plan.recipes import Recipe
-from plexctl.plan.resources import TAG, devices, settings
 
 MOUNT = "/mnt"
 """Where the volume is while it is filled: a folder that every image has, empty."""

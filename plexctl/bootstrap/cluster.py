@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from plexctl.clients.kube import Kube, connect
+from plexctl.clients.kube import Door, Kube, connect
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.plex import Plex
 from plexctl.plan.kubeadm import outer_endpoint
 
 
+def door(plex: Plex, seed: RootSeed) -> Door:
+    """For a client with every right, which needs no binding to exist yet."""
+    keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
+    pair = keys.super_admin()
+    url = f"https://{outer_endpoint(plex)}"
+    return Door(url, keys.ca.pair.certificate, pair.certificate, pair.key)
+
+
 @contextmanager
 def cluster(plex: Plex, seed: RootSeed) -> Iterator[Kube]:
-    """A client of `plex` with every right, which needs no binding to exist yet."""
-    keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
-    url = f"https://{outer_endpoint(plex)}"
-    with connect(url, keys.ca.pair.certificate, keys.super_admin()) as kube:
+    """A client of `plex` with every right."""
+    with connect(door(plex, seed)) as kube:
         yield kube

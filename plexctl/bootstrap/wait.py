@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from plexctl.clients.incus import Incus
 from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
+from plexctl.clients.kube_look import COREDNS
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen
 from plexctl.model.events import Reporter
@@ -90,7 +91,7 @@ class Watch:
         return Seen(not waiting, "; ".join(waiting[:4]))
 
     def _dns(self) -> Seen:
-        available, wanted = self.kube.available("kube-system", "coredns")
+        available, wanted = self.kube.available(*COREDNS)
         if not 0 < wanted <= available:
             return Seen(False, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods")
         self._mark(self.nodes[0].name, "dns")

@@ -111,7 +111,9 @@ def bake(
     from plexctl.workflow.ahead import messenger
 
     with messenger() as messages, lab(context, quiet=quiet, verbose=verbose) as ctx:
-        hosts = messages.ask(ctx, ctx.hosts)
+        from plexctl.provision.read import read_hosts
+
+        hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
         from plexctl.workflow import bake
 
         result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)

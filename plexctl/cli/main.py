@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -83,8 +82,6 @@ app = typer.Typer(
 
 def main() -> None:
     """The console entry. Ends the process; whatever happens, a user sees no traceback."""
-    # A start makes many objects that all stay: looking for garbage among them is time lost.
-    gc.set_threshold(100_000, 50, 100)
     start()
     try:
         app(prog_name="plexctl")

@@ -26,10 +26,11 @@ def plan(
     from plexctl.workflow.ahead import messenger
 
     with messenger() as messages, lab(context, quiet=quiet) as ctx:
+        from plexctl.provision.read import read_hosts
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
-        hosts = messages.ask(ctx, ctx.hosts)
+        hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
         from plexctl.workflow import planning
 
         result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
@@ -94,13 +95,14 @@ def status(context: typer.Context, plex: PlexArgument = None, json: Json = False
     from plexctl.workflow.ahead import messenger
 
     with messenger() as messages, lab(context, quiet=True) as ctx:
+        from plexctl.provision.read import read_hosts
         from plexctl.workflow.context import find_plex
 
         chosen = find_plex(ctx, plex)
-        hosts = messages.ask(ctx, chosen.hosts)
+        hosts = messages.ask(read_hosts, dict(ctx.hosts), chosen.hosts)
         from plexctl.workflow import status as plex_status
 
-        result = plex_status.status(ctx, chosen, hosts)
+        result = plex_status.status(ctx, chosen, hosts, messages)
     answer(result, json)
     end(ExitCode.DONE if result.well else ExitCode.FAILED)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +16,17 @@ from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import HostFacts
-from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenVolume, Tagged
+from plexctl.model.observed import (
+    HostState,
+    SeenImage,
+    SeenInstance,
+    SeenNetwork,
+    SeenProfile,
+    SeenVolume,
+    Tagged,
+)
+from plexctl.model.settings import Devices, Settings
 from plexctl.model.types import Form
-from plexctl.plan.resources import Devices, Settings
 
 PASSING = (
     "Instance is busy",
@@ -33,6 +43,11 @@ _Seen = TypeVar("_Seen", bound=Tagged)
 _Answer = TypeVar("_Answer")
 
 
+def load() -> None:
+    """Load the library, which the first call does otherwise."""
+    importlib.import_module("pylxd")
+
+
 class Incus(Volumes):
     """An Incus server. Safe to use from several threads; every call is bounded in time (seconds).
 
@@ -46,18 +61,31 @@ class Incus(Volumes):
         return self.host.facts or local_facts()
 
     def read(self) -> HostState:
-        """All instances, networks, profiles, images and volumes: one recursive call a kind."""
-        return HostState(
-            self.host.name,
-            self.instances(),
-            _by_name(map(seen.network, self._list("networks"))),
-            _by_name(map(seen.profile, self._list("profiles"))),
-            self.images(),
-            self.volumes(),
-        )
+        """All instances, networks, profiles, images and volumes: one recursive call a kind.
+
+        At once, since the server looks long for whom a network or a volume serves.
+        """
+        self.connect()
+        with ThreadPoolExecutor() as pool:
+            instances, networks = pool.submit(self.instances), pool.submit(self.networks)
+            profiles, images = pool.submit(self.profiles), pool.submit(self.images)
+            return HostState(
+                self.host.name,
+                instances.result(),
+                networks.result(),
+                profiles.result(),
+                images.result(),
+                self.volumes(),
+            )
 
     def instances(self) -> Mapping[str, SeenInstance]:
         return _by_name(map(seen.instance, self._list("instances")))
+
+    def networks(self) -> Mapping[str, SeenNetwork]:
+        return _by_name(map(seen.network, self._list("networks")))
+
+    def profiles(self) -> Mapping[str, SeenProfile]:
+        return _by_name(map(seen.profile, self._list("profiles")))
 
     def images(self) -> tuple[SeenImage, ...]:
         return tuple(map(seen.image, self._list("images")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import math
 from collections.abc import Iterator
@@ -41,11 +40,6 @@ class Credentials:
     key: Path
 
 
-def load() -> None:
-    """Load the library, which the first call does otherwise."""
-    importlib.import_module("pylxd")
-
-
 class Connection:
     """Calls to one server through pylxd. Safe to use from several threads.
 
@@ -62,6 +56,10 @@ class Connection:
     def silence(self) -> UnreachableHostError | None:
         """Why the server is not asked any more; None while it answers."""
         return self._silence
+
+    def connect(self) -> None:
+        """Find the server, once; UnreachableHostError if it does not answer."""
+        _ = self._api
 
     @cached_property
     def _api(self) -> Any:

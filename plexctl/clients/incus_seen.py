@@ -12,7 +12,7 @@ from plexctl.model.observed import (
     SeenProfile,
     SeenVolume,
 )
-from plexctl.plan.resources import TAG
+from plexctl.model.settings import TAG
 
 SHARED = "plexctl.shared"
 """A property of an image whose nodes share a volume."""

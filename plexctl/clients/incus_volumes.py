@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.clients.incus_images import Images
-from plexctl.plan.resources import Settings
+from plexctl.model.settings import Settings
 
 TRANSFER = 300
 """Seconds in which a seed must have been carried to the server."""

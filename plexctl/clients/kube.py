@@ -12,12 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from plexctl.errors import PlexError
-from plexctl.keys.certificates import KeyPair
+from plexctl.model.secret import Secret
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT, READ = 1.0, 5.0
 """Seconds; a master that boots does not answer at all, or answers late."""
@@ -25,6 +26,16 @@ CONNECT, READ = 1.0, 5.0
 
 MANAGER = "plexctl"
 """Whose fields are those that plexctl applies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the API of a plex is, and what opens it. Certificates and keys are PEM."""
+
+    server: str  # https://10.64.0.11:6443
+    ca: bytes
+    certificate: bytes
+    key: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,8 @@ class Kube:
     def _call(
         self, method: str, path: str, *, fine: tuple[int, ...] = (), **arguments: Any
     ) -> requests.Response:
+        import requests
+
         try:
             answer = self._session.request(
                 method, f"{self._server}{path}", timeout=(CONNECT, READ), **arguments
@@ -193,13 +206,15 @@ class Kube:
 
 
 @contextmanager
-def connect(server: str, ca: bytes, pair: KeyPair) -> Iterator[Kube]:
-    """A client that trusts `ca` only and shows `pair`.
+def connect(door: Door) -> Iterator[Kube]:
+    """A client that trusts the certificate authority of `door` only.
 
     The TLS library reads keys from files: they are on disk, for this user only, while it connects.
     """
+    import requests
+
     with tempfile.TemporaryDirectory(prefix="plexctl-", dir=_memory()) as folder:
-        files = {"ca": ca, "cert": pair.certificate, "key": pair.key.reveal()}
+        files = {"ca": door.ca, "cert": door.certificate, "key": door.key.reveal()}
         paths = {name: f"{folder}/{name}" for name in files}
         for name, content in files.items():
             descriptor = os.open(paths[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -210,7 +225,7 @@ def connect(server: str, ca: bytes, pair: KeyPair) -> Iterator[Kube]:
             session.trust_env = False
             session.verify = paths["ca"]
             session.cert = (paths["cert"], paths["key"])
-            yield Kube(server, session)
+            yield Kube(door.server, session)
 
 
 def _memory() -> str | None:

@@ -10,8 +10,9 @@ from ipaddress import IPv4Interface
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
+from plexctl.model.settings import settings
 from plexctl.plan.profile import NIC
-from plexctl.plan.resources import Network, Owner, settings
+from plexctl.plan.resources import Network, Owner
 
 BRIDGE_PREFIX = "plex-"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form, NodeType, Size
 from plexctl.plan.links import Site, network_name
 from plexctl.plan.profile import NIC, node_config, node_devices
 from plexctl.plan.proxmox import CORES, MEMORY
-from plexctl.plan.resources import Instance, Owner, Profile, devices, settings
+from plexctl.plan.resources import Instance, Owner, Profile
 
 SEED = "seed"
 """The device of a VM that it finds its files on, a volume of the same life."""

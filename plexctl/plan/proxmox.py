@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from plexctl.model.plex import Node, Plex
+from plexctl.model.settings import settings
 from plexctl.model.types import Form
 from plexctl.plan.cloudinit import meta_data, network_config, user_data
 from plexctl.plan.links import Site
-from plexctl.plan.resources import Instance, Owner, settings
+from plexctl.plan.resources import Instance, Owner
 from plexctl.plan.seed import seed_iso
 
 CORES = 2

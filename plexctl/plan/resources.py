@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from plexctl.model.settings import Devices, Settings
 from plexctl.model.types import Form
-
-TAG = "user.plex."
-"""Prefix of the Incus config keys that say whose an object is."""
-
-Settings = tuple[tuple[str, str], ...]
-Devices = tuple[tuple[str, Settings], ...]
-
-
-def settings(values: Mapping[str, str]) -> Settings:
-    return tuple(sorted(values.items()))
-
-
-def devices(values: Mapping[str, Mapping[str, str]]) -> Devices:
-    return tuple(sorted((name, settings(device)) for name, device in values.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from plexctl.clients.incus import Incus
 from plexctl.clients.proxmox import ProxmoxVE
-from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
+from plexctl.model.settings import Settings
 from plexctl.model.types import Form
 from plexctl.plan.files import BOOT_TAR
-from plexctl.plan.resources import (
-    Instance,
-    Network,
-    Profile,
-    Resource,
-    Settings,
-    Volume,
-)
+from plexctl.plan.resources import Instance, Network, Profile, Resource, Volume
 from plexctl.provision.dag import Task, run_tasks
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import LEAVING, Action, Change, Wishes, require_image
 from plexctl.provision.proxmox import ProxmoxMaker, claimed
+from plexctl.provision.read import read_hosts
 from plexctl.provision.seeds import put_seed
 from plexctl.provision.tags import tagged, tags
 
@@ -40,19 +34,7 @@ class DirectEngine:
     hosts: Mapping[str, Incus | ProxmoxVE]
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
-        names = tuple(dict.fromkeys(hosts))
-        with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-            states = dict(zip(names, pool.map(self._read, names), strict=True))
-        silent = [state.silence for state in states.values() if state.silence]
-        if silent and len(silent) == len(states):
-            raise silent[0]
-        return states
-
-    def _read(self, name: str) -> HostState:
-        try:
-            return self.hosts[name].read()
-        except UnreachableHostError as error:
-            return HostState.silent(name, error)
+        return read_hosts(self.hosts, hosts)
 
     def diff(
         self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from plexctl.clients.incus import Incus
 from plexctl.model.observed import HostState, SeenVolume
+from plexctl.model.settings import TAG, settings
 from plexctl.model.types import Form
 from plexctl.plan.machines import SEED, seed_volume
-from plexctl.plan.resources import TAG, Instance, Owner, Resource, settings
+from plexctl.plan.resources import Instance, Owner, Resource
 from plexctl.provision.engine import Action, Change
 
 

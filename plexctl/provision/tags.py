@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from plexctl.plan.resources import TAG, Resource, Settings, resource_hash, settings
+from plexctl.model.settings import TAG, Settings, settings
+from plexctl.plan.resources import Resource, resource_hash
 
 
 def tags(resource: Resource, run: str, parent: str | None = None) -> dict[str, str]:

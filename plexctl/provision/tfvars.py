@@ -9,9 +9,10 @@ from typing import Any
 
 from plexctl.model.hosts import Host
 from plexctl.model.observed import HostState, SeenInstance, Tagged
+from plexctl.model.settings import Devices
 from plexctl.model.types import Form
 from plexctl.plan.machines import SEED, seed_volume
-from plexctl.plan.resources import Devices, Instance, Network, Profile, Resource, Volume
+from plexctl.plan.resources import Instance, Network, Profile, Resource, Volume
 from plexctl.provision.diff import find, kind_of
 from plexctl.provision.engine import Action, Change
 from plexctl.provision.tags import tagged, tags

@@ -1,4 +1,4 @@
-"""Hosts that are asked while what needs their answer is still being loaded and computed."""
+"""Calls to hosts and clusters, made while what needs their answers is still being computed."""
 
 from __future__ import annotations
 
@@ -6,48 +6,49 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, TypeVar
 
 from plexctl.errors import PlexError
 
-if TYPE_CHECKING:
-    from plexctl.model.observed import HostState
-    from plexctl.provision.direct import DirectEngine
-    from plexctl.workflow.context import Context
+_Answer = TypeVar("_Answer")
+_Given_co = TypeVar("_Given_co", covariant=True)
 
 
-class Asked(Protocol):
-    def result(self) -> dict[str, HostState]:
-        """What the hosts have; PlexError if none of them answers."""
+class Asked(Protocol[_Given_co]):
+    def result(self) -> _Given_co:
+        """What the call gives, or raises."""
 
 
 class Messenger(Protocol):
-    def ask(self, ctx: Context, hosts: Iterable[str]) -> Asked:
-        """Ask for what `hosts` have. Once."""
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+        """Have `call` made with what is given: a function of a module, and values."""
 
 
-class AskedNow:
-    """Hosts that are asked when the answer is wanted."""
+class Here:
+    """Makes a call when its answer is wanted."""
 
-    def __init__(self, ctx: Context, hosts: Iterable[str]) -> None:
-        self._ctx, self._hosts = ctx, hosts
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+        return _Later(lambda: call(*given))
 
-    def result(self) -> dict[str, HostState]:
-        return self._ctx.engine.read(self._hosts)
+
+class _Later:
+    def __init__(self, result: Callable[[], Any]) -> None:
+        self.result = result
 
 
 @contextmanager
 def messenger() -> Iterator[Messenger]:
-    """Who asks the hosts. Only for what looks: what changes anything must own its plex.
+    """Who makes calls meanwhile. Only for what looks: what changes anything must own its plex.
 
     A copy of this process, on a processor of its own: loading what speaks to hosts takes as long
     as all else, and begins before the lab is read. Where there are threads already, nothing is
     gained.
     """
     if threading.active_count() > 1:
-        yield _Here()
+        yield Here()
         return
     child = _Child()
     try:
@@ -56,13 +57,8 @@ def messenger() -> Iterator[Messenger]:
         child.end()
 
 
-class _Here:
-    def ask(self, ctx: Context, hosts: Iterable[str]) -> Asked:
-        return AskedNow(ctx, hosts)
-
-
 class _Child:
-    """A copy of this process that does nothing but read."""
+    """A copy of this process that does nothing but make calls, all that it has at once."""
 
     def __init__(self) -> None:
         hear, ask = os.pipe()
@@ -74,61 +70,64 @@ class _Child:
             _serve(hear, answer)
         os.close(hear)
         os.close(answer)
-        self._question, self._answer = os.fdopen(ask, "wb"), os.fdopen(answered, "rb")
-        self._ended = False
+        self._questions, self._answers = os.fdopen(ask, "wb"), os.fdopen(answered, "rb")
+        self._asked = 0
+        self._heard: dict[int, object] = {}
 
-    def ask(self, ctx: Context, hosts: Iterable[str]) -> Asked:
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+        number = self._asked
         try:
-            question = pickle.dumps((dict(ctx.hosts), tuple(hosts)))
+            question = pickle.dumps((number, call, given))
         except (pickle.PicklingError, AttributeError, TypeError):
             # A client with more than a copy may have: a Proxmox host's, which finds its token.
-            return AskedNow(ctx, hosts)
+            return Here().ask(call, *given)
+        self._asked += 1
         with suppress(BrokenPipeError):  # that it is gone is told with the answer
-            self._question.write(question)
-            self._question.close()
-        return self
+            self._questions.write(question)
+            self._questions.flush()
+        return _Later(lambda: self._answer(number))
 
-    def result(self) -> dict[str, HostState]:
-        content = self._answer.read()
-        self.end()
-        if not content:
-            raise PlexError("the hosts were asked, and no answer came")
-        answer = pickle.loads(content)  # noqa: S301 - written by a copy of this process
+    def _answer(self, number: int) -> Any:
+        while number not in self._heard:
+            try:
+                answered, content = pickle.load(self._answers)  # noqa: S301 - a copy of this process
+            except EOFError:
+                raise PlexError("a host or the cluster was asked, and no answer came") from None
+            self._heard[answered] = content
+        answer = self._heard[number]
         if isinstance(answer, Exception):
             raise answer
-        found: dict[str, HostState] = answer
-        return found
+        return answer
 
     def end(self) -> None:
-        """Once; it is of no use any more."""
-        if not self._ended:
-            self._ended = True
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._answer.close()
-            with suppress(BrokenPipeError):
-                self._question.close()
+        """It is of no use any more."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._answers.close()
+        with suppress(BrokenPipeError):
+            self._questions.close()
 
 
 def _serve(question: int, answer: int) -> None:
-    """Load, hear whom to ask, write down what was read or what went wrong; end without a word."""
+    """Load, make the calls that are heard, write down what they give; end without a word."""
     try:
-        from plexctl.clients.incus_connection import load
-        from plexctl.provision.direct import DirectEngine
+        from plexctl.clients.incus import load
 
         load()
-        with os.fdopen(question, "rb") as pipe:
-            content = pipe.read()
-        if content:
-            clients, hosts = pickle.loads(content)  # noqa: S301 - written by what this is a copy of
-            with os.fdopen(answer, "wb") as pipe:
-                pickle.dump(_read(DirectEngine(clients), hosts), pipe)
+        telling = threading.Lock()
+        with os.fdopen(question, "rb") as questions, os.fdopen(answer, "wb") as answers:
+
+            def make(number: int, call: Callable[..., object], given: tuple[object, ...]) -> None:
+                try:
+                    content = pickle.dumps((number, call(*given)))
+                except Exception as error:  # noqa: BLE001 - the parent raises it
+                    content = pickle.dumps((number, error))
+                with telling:
+                    answers.write(content)
+                    answers.flush()
+
+            with ThreadPoolExecutor() as pool:
+                while True:
+                    pool.submit(make, *pickle.load(questions))  # noqa: S301 - what this is a copy of
     finally:
         os._exit(0)
-
-
-def _read(engine: DirectEngine, hosts: Iterable[str]) -> object:
-    try:
-        return engine.read(hosts)
-    except Exception as error:  # noqa: BLE001 - the parent raises it
-        return error

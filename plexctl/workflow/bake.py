@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from plexctl.errors import UnreachableHostError, UsageError
 from plexctl.model.gitops import Engine
+from plexctl.model.observed import HostState
 from plexctl.model.types import NodeType
 from plexctl.workflow.ahead import Asked
 from plexctl.workflow.context import Context
@@ -17,7 +18,9 @@ Wanted = dict[tuple[str, str], NodeType]
 """(host, type name) -> type."""
 
 
-def bake(ctx: Context, types: Sequence[str], hosts: Asked, *, prune: bool = False) -> BakeResult:
+def bake(
+    ctx: Context, types: Sequence[str], hosts: Asked[dict[str, HostState]], *, prune: bool = False
+) -> BakeResult:
     """Bake the images of `types`, or of all types that the lab's plexes have.
 
     `hosts` answer while it is found out which those are. With `prune`, images that no instance and
@@ -45,7 +48,9 @@ def bake(ctx: Context, types: Sequence[str], hosts: Asked, *, prune: bool = Fals
 
 
 def _baked(
-    ctx: Context, wanted: Mapping[tuple[str, Engine | None], Wanted], hosts: Asked
+    ctx: Context,
+    wanted: Mapping[tuple[str, Engine | None], Wanted],
+    hosts: Asked[dict[str, HostState]],
 ) -> tuple[ImageRow, ...]:
     """The images that are wanted, if all are there and no bake was interrupted; else none."""
     rows = []

@@ -19,7 +19,9 @@ from plexctl.workflow.remembered import known_digests, remember
 from plexctl.workflow.results.plex import Changed, PlanResult, TofuPlan
 
 
-def plan(ctx: Context, plex: Plex, hosts: Asked, *, shown: bool = False) -> PlanResult:
+def plan(
+    ctx: Context, plex: Plex, hosts: Asked[dict[str, HostState]], *, shown: bool = False
+) -> PlanResult:
     """What `up` would do; changes nothing. `hosts` answer while the plan is computed.
 
     With `shown`, the answer has what OpenTofu itself prints, too.

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.bootstrap.cluster import cluster
-from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
+from plexctl.bootstrap.cluster import door
+from plexctl.clients.kube import NodeStatus, UnreachableError
+from plexctl.clients.kube_look import look
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import RUNNING, HostState, silences
 from plexctl.model.plex import Node, Plex, Role
-from plexctl.workflow.ahead import Asked, AskedNow
+from plexctl.provision.read import read_hosts
+from plexctl.workflow.ahead import Asked, Here, Messenger
 from plexctl.workflow.context import Context, current_plex
 from plexctl.workflow.results.plex import UNKNOWN, ListResult, ListRow, NodeRow, StatusResult
 
 
-def status(ctx: Context, plex: Plex, hosts: Asked) -> StatusResult:
-    """Ask hosts and cluster once each; what does not answer is told, and is no error."""
-    dns, found, api = "unknown", None, "answers"
-    with cluster(plex, ctx.seed) as kube:  # its keys are made while the hosts answer
-        states = hosts.result()
-        try:
-            if _may_answer(plex, states):
-                found = {node.name: node for node in kube.nodes()}
-                dns = _dns(kube)
-            else:
-                api = "the master does not run"
-        except UnreachableError as error:
-            api = " ".join((error.summary, *error.details))
+def status(
+    ctx: Context, plex: Plex, hosts: Asked[dict[str, HostState]], messages: Messenger
+) -> StatusResult:
+    """What hosts answer, and what the cluster does, which `messages` asks meanwhile.
+
+    What does not answer is told, and is no error.
+    """
+    asked = messages.ask(look, door(plex, ctx.seed))
+    states = hosts.result()
+    found, dns, api = None, "unknown", "answers"
+    try:
+        if _may_answer(plex, states):
+            said = asked.result()
+            found, dns = {node.name: node for node in said.nodes}, _dns(*said.dns)
+        else:
+            api = "the master does not run"
+    except UnreachableError as error:
+        api = " ".join((error.summary, *error.details))
     rows = _rows(plex, states, found)
     well = found is not None and dns == "answers" and all(_well(row) for row in rows)
     return StatusResult(plex.name, well, api, dns, rows, silences(states.values()))
 
 
 def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
-    return status(ctx, plex, AskedNow(ctx, plex.hosts)).nodes
+    return status(ctx, plex, Here().ask(read_hosts, ctx.hosts, plex.hosts), Here()).nodes
 
 
 def list_plexes(ctx: Context) -> ListResult:
@@ -110,6 +117,5 @@ def _may_answer(plex: Plex, states: Mapping[str, HostState]) -> bool:
     return seen is not None and seen.status == RUNNING
 
 
-def _dns(kube: Kube) -> str:
-    available, wanted = kube.available("kube-system", "coredns")
+def _dns(available: int, wanted: int) -> str:
     return "answers" if 0 < wanted <= available else f"{available} of {wanted} CoreDNS pods"

@@ -16,9 +16,9 @@ from filelock import FileLock
 
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
+from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form
 from plexctl.plan.profile import NIC, container_config
-from plexctl.plan.resources import devices, settings
 
 from .support import LOCAL, host
 

@@ -23,9 +23,9 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import VM_FACTS
 from plexctl.model.secret import Secret
+from plexctl.model.settings import devices, settings
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
-from plexctl.plan.resources import devices, settings
 from tests.fake_pve import FakePve, Guest
 from tests.proxmox import client_of, documented_privileges
 

@@ -29,11 +29,12 @@ from plexctl.model.hosts import HostFacts
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
+from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
 from plexctl.plan.profile import container_config
-from plexctl.plan.resources import Network, settings
+from plexctl.plan.resources import Network
 
 from .seed_machine import NAME, Machine
 from .support import CHECKOUT, LOCAL, eventually, host

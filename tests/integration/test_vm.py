@@ -23,10 +23,11 @@ from plexctl.model.hosts import VM_FACTS
 from plexctl.model.observed import SeenVolume
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
+from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources import Instance, Network, Profile, settings
+from plexctl.plan.resources import Instance, Network, Profile
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Wishes
 from plexctl.provision.seeds import put_seed

@@ -17,9 +17,9 @@ from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork, SeenVolume
+from plexctl.model.settings import TAG
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
-from plexctl.plan.resources import TAG
 
 LAB = "0badcafe"
 FACTS = HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)

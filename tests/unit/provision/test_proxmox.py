@@ -11,8 +11,9 @@ import pycdlib
 import pytest
 
 from plexctl.errors import PlexError
+from plexctl.model.settings import settings
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Owner, settings
+from plexctl.plan.resources import Instance, Owner
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Change, Wishes
 from tests.fake_pve import FakePve

@@ -10,8 +10,9 @@ import pytest
 
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.errors import PlexError
+from plexctl.model.settings import settings
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Owner, settings
+from plexctl.plan.resources import Instance, Owner
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Wishes
 from tests.fake_node import Node, install

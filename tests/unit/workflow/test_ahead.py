@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.observed import HostState
-from plexctl.provision.direct import DirectEngine
-from plexctl.workflow.ahead import messenger
-from plexctl.workflow.context import Context
+from plexctl.provision.read import read_hosts
+from plexctl.workflow.ahead import Asked, Messenger, messenger
 
 
 @dataclass
@@ -31,8 +30,8 @@ class Client:
         return HostState(self.name, {}, {str(os.getpid()): cast(Any, None)}, {}, ())
 
 
-def context(**clients: Client) -> Context:
-    return cast(Context, SimpleNamespace(hosts=clients, engine=DirectEngine(cast(Any, clients))))
+def ask(messages: Messenger, *clients: Client) -> Asked[dict[str, HostState]]:
+    return messages.ask(read_hosts, {one.name: one for one in clients}, [c.name for c in clients])
 
 
 def asker(state: HostState) -> int:
@@ -48,7 +47,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("alone")
 def test_a_copy_of_the_process_asks_them() -> None:
     with messenger() as messages:
-        asked = messages.ask(context(a=Client("a"), b=Client("b")), ["a", "b"])
+        asked = ask(messages, Client("a"), Client("b"))
         states = asked.result()
 
     assert set(states) == {"a", "b"}
@@ -61,7 +60,7 @@ def test_a_copy_of_the_process_asks_them() -> None:
 def test_what_goes_wrong_there_is_raised_here() -> None:
     silence = UnreachableHostError("host a does not answer", details=("nobody",), hint="look")
     with messenger() as messages:
-        asked = messages.ask(context(a=Client("a", silence)), ["a"])
+        asked = ask(messages, Client("a", silence))
         with pytest.raises(UnreachableHostError, match="host a does not answer") as raised:
             asked.result()
 
@@ -72,7 +71,7 @@ def test_what_goes_wrong_there_is_raised_here() -> None:
 @pytest.mark.usefixtures("alone")
 def test_a_client_that_no_copy_may_have_is_asked_here() -> None:
     with messenger() as messages:
-        states = messages.ask(context(a=Client("a", more=lambda: "token")), ["a"]).result()
+        states = ask(messages, Client("a", more=lambda: "token")).result()
 
     assert asker(states["a"]) == os.getpid()
 
@@ -83,7 +82,7 @@ def test_beside_threads_there_is_no_copy() -> None:
     thread.start()
     try:
         with messenger() as messages:
-            states = messages.ask(context(a=Client("a")), ["a"]).result()
+            states = ask(messages, Client("a")).result()
     finally:
         done.set()
         thread.join()
@@ -98,3 +97,28 @@ def test_nothing_is_left_of_it_if_nobody_is_asked() -> None:
 
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def fails(name: str) -> str:
+    raise PlexError(f"{name} fails")
+
+
+@pytest.mark.usefixtures("alone")
+def test_each_call_has_its_own_answer_in_whatever_order_they_are_wanted() -> None:
+    with messenger() as messages:
+        slow, wrong = messages.ask(time.sleep, 0.2), messages.ask(fails, "b")
+        last = messages.ask(os.getpid)
+
+        assert last.result() != os.getpid()
+        with pytest.raises(PlexError, match="b fails"):
+            wrong.result()
+        assert slow.result() is None
+        assert last.result() == last.result()
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_copy_that_died_is_told_in_one_sentence() -> None:
+    with messenger() as messages:
+        asked = messages.ask(os._exit, 3)
+        with pytest.raises(PlexError, match="no answer came"):
+            asked.result()
