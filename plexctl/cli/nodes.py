@@ -18,7 +18,8 @@ from plexctl.cli.options import (
     Verbose,
     Yes,
 )
-from plexctl.cli.session import answer_up, confirm, end, lab, say
+from plexctl.cli.session import answer, answer_up, confirm, end, lab, say
+from plexctl.errors import UsageError
 
 
 def replace(
@@ -76,6 +77,7 @@ def execute(
     timeout: Annotated[
         int, typer.Option(metavar="SECONDS", help="How long the program may take.", min=1)
     ] = 600,
+    json: Json = False,
 ) -> None:
     """Run a program on a node through its host, without SSH. Ends with the program's code.
 
@@ -87,9 +89,14 @@ def execute(
 
         _, found = find_node(ctx, node, plex)
         done = access.execute(ctx, found, command, timeout=timeout)
-    sys.stderr.write(done.stderr)
-    sys.stdout.write(done.stdout)
-    sys.stdout.flush()
+    if json:
+        from plexctl.render.json import json_text
+
+        say(json_text(done))
+    else:
+        sys.stderr.write(done.stderr)
+        sys.stdout.write(done.stdout)
+        sys.stdout.flush()
     end(done.code)
 
 
@@ -106,8 +113,11 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines as they come.")] = (
         False
     ),
+    json: Json = False,
 ) -> None:
     """Show the log of a node."""
+    if follow and json:
+        raise UsageError("--follow has no end, and --json is one answer", hint="leave one away")
     with lab(context, quiet=True) as ctx:
         from plexctl.clients import process
         from plexctl.workflow import access
@@ -117,4 +127,5 @@ def logs(
         if follow:
             command = access.journalctl(unit, lines, follow=True)
             process.replace(access.ssh(ctx, chosen, found, command))
-        say(access.logs(ctx, found, unit, lines).rstrip("\n"))
+        result = access.logs(ctx, found, unit, lines)
+    answer(result, json)

@@ -15,6 +15,7 @@ from plexctl.workflow.results.plex import (
     DestroyResult,
     EngineResult,
     ListResult,
+    LogResult,
     NodeRow,
     PlanResult,
     StatusResult,
@@ -30,7 +31,9 @@ SIGNS = {
 }
 ENGINES = {"direct": "plexctl itself", "tofu": "OpenTofu"}
 
-Result = DestroyResult | EngineResult | ListResult | PlanResult | StatusResult | UpResult
+Result = (
+    DestroyResult | EngineResult | ListResult | LogResult | PlanResult | StatusResult | UpResult
+)
 
 
 def text(result: Result) -> str:
@@ -45,6 +48,8 @@ def text(result: Result) -> str:
             return _destroy(result)
         case ListResult():
             return _list(result)
+        case LogResult():
+            return "\n".join(result.lines)
         case EngineResult():
             was = "" if result.changed else " already"
             return f"{result.plex} is made by {ENGINES[result.engine]}{was}; no node was made anew"

@@ -11,6 +11,7 @@ from plexctl.model.plex import Node, Plex
 from plexctl.plan.access import access_files, admin_kubeconfig, inventory
 from plexctl.plan.documents import Document
 from plexctl.workflow.context import Context
+from plexctl.workflow.results.plex import LogResult
 
 CONNECT = 10
 """Seconds that `ssh` waits for a node to answer."""
@@ -60,12 +61,12 @@ def journalctl(unit: str | None, lines: int, *, follow: bool = False) -> tuple[s
     )
 
 
-def logs(ctx: Context, node: Node, unit: str | None, lines: int) -> str:
+def logs(ctx: Context, node: Node, unit: str | None, lines: int) -> LogResult:
     """The last `lines` of a node's log, of one systemd unit or of all."""
     done = execute(ctx, node, journalctl(unit, lines), timeout=60)
     if done.code:
         raise PlexError(f"the log of {node.name} cannot be read", details=done.stderr.splitlines())
-    return done.stdout
+    return LogResult(node.name, unit, tuple(done.stdout.splitlines()))
 
 
 def ansible_inventory(ctx: Context) -> Document:

@@ -92,6 +92,15 @@ class StatusResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LogResult:
+    """What a node has logged last."""
+
+    node: str
+    unit: str | None  # None: all of them
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DestroyResult:
     plex: str
     removed: tuple[Changed, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,27 @@ def test_exec_ends_as_the_program_did(
 ) -> None:
     ended = plexctl("exec", "beta1", "--", "false")
     assert (ended.code, ended.out, ended.err) == (7, "out of beta1\n", "err\n")
+
+
+def test_exec_and_logs_answer_in_json(
+    plexctl: Plexctl, lab: Path, asked: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    ended = plexctl("exec", "beta1", "--json", "--", "false", "--json")
+    assert ended.code == 7
+    assert json.loads(ended.out) == {
+        "argv": ["false", "--json"],
+        "code": 7,
+        "stdout": "out of beta1\n",
+        "stderr": "err\n",
+    }
+    shown = plexctl("logs", "beta1", "-u", "kubelet", "--json")
+    assert json.loads(shown.out) == {
+        "node": "beta1",
+        "unit": "kubelet",
+        "lines": ["out of beta1"],
+    }
+    endless = plexctl("logs", "beta1", "-f", "--json")
+    assert (endless.code, "--follow has no end" in endless.err) == (2, True)
 
 
 def test_logs_of_a_unit_and_followed(
