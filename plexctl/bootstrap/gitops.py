@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from plexctl.clients.kube import Kube, UnreachableError
-from plexctl.model.apps import Apps
+from plexctl.model.apps import Apps, Sync
 from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.events import Outcome, Reporter
+from plexctl.model.events import Outcome, Reporter, Step
 from plexctl.plan.documents import Document
 
 INSTALLED = 60.0
@@ -66,6 +66,7 @@ class SyncWatch:
     patience: float = PATIENCE
     last: Apps = field(default_factory=lambda: Apps(None, ()))
     _failing: tuple[tuple[str, ...], float] = ((), 0.0)
+    _told: set[tuple[str, str, Outcome | None]] = field(default_factory=set)
 
     def wait(self) -> Apps:
         """What there is in the end: `synced`, or with `failures`.
@@ -79,7 +80,7 @@ class SyncWatch:
                     self.last = self.look().after(self.last)
                 except UnreachableError as error:
                     return Seen(False, error.summary)
-                step.progress(self.last.summary)
+                self._tell(step)
                 return Seen(self.last.synced or self._lost(), self.last.summary)
 
             what = f"the apps of {self.plex} are there"
@@ -88,6 +89,14 @@ class SyncWatch:
             step.end(failed, self.last.summary)
         return self.last
 
+    def _tell(self, step: Step) -> None:
+        """What each does, where that has changed."""
+        step.progress(self.last.summary)
+        now = set(_parts(self.last))
+        for part in sorted(now - self._told):
+            step.part(*part)
+        self._told = now
+
     def _lost(self) -> bool:
         """Whether the same has failed for a while, and nothing else goes on."""
         failures = tuple(line.partition(":")[0] for line in self.last.failures)
@@ -95,3 +104,20 @@ class SyncWatch:
             self._failing = (failures if self.last.stuck else (), time.monotonic())
             return False
         return time.monotonic() - self._failing[1] > self.patience
+
+
+OUTCOMES = {
+    Sync.READY: Outcome.CHANGED,
+    Sync.SUSPENDED: Outcome.UNCHANGED,
+    Sync.FAILED: Outcome.FAILED,
+}
+
+
+def _parts(apps: Apps) -> Iterator[tuple[str, str, Outcome | None]]:
+    """What is waited for, what it does, and what came of it."""
+    for app in (*((apps.source,) if apps.source else ()), *apps.apps):
+        doing = app.message if app.sync is Sync.FAILED else str(app.sync)
+        yield f"{app.kind} {app.name}", doing, OUTCOMES.get(app.sync)
+    for one in apps.workloads:
+        outcome = Outcome.CHANGED if one.ready else Outcome.FAILED if one.failed else None
+        yield str(one), one.message, outcome

@@ -23,6 +23,9 @@ class Step(Protocol):
     def progress(self, text: str, done: float | None = None) -> None:
         """Say what is being done now; `done` is the finished share, 0 to 1, where it is known."""
 
+    def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
+        """Say what one of several things does that are waited for; `outcome` when it is over."""
+
     def end(self, outcome: Outcome, text: str = "") -> None:
         """Say what the step did. Without it a step counts as changed."""
 
@@ -62,6 +65,16 @@ class StepWentOn(Event):
     title: str
     text: str
     done: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartWentOn(Event):
+    """One of several things that a step waits for does something else now, or is over."""
+
+    title: str
+    name: str
+    doing: str
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)

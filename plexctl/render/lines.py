@@ -11,6 +11,7 @@ from plexctl.model.events import (
     Marked,
     Noted,
     Outcome,
+    PartWentOn,
     StepBegan,
     StepEnded,
     StepWentOn,
@@ -52,6 +53,10 @@ class Lines:
                     if at - self._told.get(title, at) >= EVERY:
                         self._told[title] = at
                         self._write(f"  {title}: {went_on(text, done)}")
+                case PartWentOn(at, _, name, doing, outcome):
+                    if self._verbose:
+                        sign = SIGNS[outcome] if outcome else " "
+                        self._write(f"  {sign} {name} {doing} at {duration(at)}")
                 case StepEnded(_, title):
                     self._cancel(title)
                     self._write(ended(event))

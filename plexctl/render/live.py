@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
@@ -17,6 +17,7 @@ from plexctl.model.events import (
     Marked,
     Noted,
     Outcome,
+    PartWentOn,
     StepBegan,
     StepEnded,
     StepWentOn,
@@ -35,10 +36,20 @@ STYLES = {Outcome.CHANGED: "green", Outcome.UNCHANGED: "dim", Outcome.FAILED: "b
 
 
 @dataclass(slots=True)
+class _Part:
+    """One of several things that a step waits for."""
+
+    doing: str
+    outcome: Outcome | None
+    since: float
+
+
+@dataclass(slots=True)
 class _Step:
     began: float  # by the clock of this module
     text: str
     done: float | None = None
+    parts: dict[str, _Part] = field(default_factory=dict)
 
 
 class Live:
@@ -73,6 +84,8 @@ class Live:
                     self._steps[title] = _Step(time.monotonic(), expect)
                 case StepWentOn(_, title, text, done) if title in self._steps:
                     self._steps[title].text, self._steps[title].done = text, done
+                case PartWentOn(_, title, name, doing, outcome) if title in self._steps:
+                    self._steps[title].parts[name] = _Part(doing, outcome, time.monotonic())
                 case StepEnded(_, title):
                     self._steps.pop(title, None)
                     line = _ended(event)
@@ -108,7 +121,9 @@ class Live:
         """The lines as they are now; never more than the terminal has."""
         with self._lock:
             now = time.monotonic()
-            lines = [self._step(title, step, now) for title, step in self._steps.items()]
+            lines = []
+            for title, step in self._steps.items():
+                lines += [self._step(title, step, now), *self._parts(step, now)]
             if lines:
                 lines += self._nodes.lines(now, self._console.height - len(lines) - 1)
         for line in lines:
@@ -127,6 +142,21 @@ class Live:
             line.append(f" {'━' * full}", "cyan").append("━" * (BAR - full), "dim")
             line.append(f" {step.done:.0%}")
         return line.append(f" {step.text}" if step.text else "", "dim")
+
+    def _parts(self, step: _Step, now: float) -> list[Text]:
+        """A line for each, those that are over last: they are what there may be no room for."""
+        lines = []
+        width = max(map(len, step.parts), default=0)
+        for name, part in sorted(step.parts.items(), key=lambda one: one[1].outcome is not None):
+            sign, style = (
+                (SIGNS[part.outcome], STYLES[part.outcome]) if part.outcome else (">", "cyan")
+            )
+            line = Text(no_wrap=True).append(f"  {sign} ", style).append(f"{name:{width}} ")
+            line.append(part.doing, "" if part.outcome is not Outcome.FAILED else "red")
+            if part.outcome is None:
+                line.append(f" {duration(now - part.since)}", "dim")
+            lines.append(line)
+        return lines
 
 
 def _ended(event: StepEnded) -> Text:

@@ -23,6 +23,7 @@ from plexctl.model.events import (
     Marked,
     Noted,
     Outcome,
+    PartWentOn,
     StepBegan,
     StepEnded,
     StepWentOn,
@@ -46,6 +47,9 @@ class RunStep:
 
     def progress(self, text: str, done: float | None = None) -> None:
         self.run.tell(StepWentOn(self.run.seconds(), self.title, text, done))
+
+    def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
+        self.run.tell(PartWentOn(self.run.seconds(), self.title, name, doing, outcome))
 
     def end(self, outcome: Outcome, text: str = "") -> None:
         self.outcome, self.text = outcome, text
@@ -97,7 +101,7 @@ class Run:
         with self._lock:
             if isinstance(event, Marked):
                 self.marks.setdefault(event.node, {})[event.what] = event.at
-            if not isinstance(event, StepWentOn):
+            if not isinstance(event, StepWentOn | PartWentOn):
                 self._write({"event": type(event).__name__, **asdict(event)})
             self.listener(event)
 

@@ -16,7 +16,15 @@ from contextlib import suppress
 import pytest
 from rich.console import Console
 
-from plexctl.model.events import Intended, Marked, Outcome, StepBegan, StepEnded, StepWentOn
+from plexctl.model.events import (
+    Intended,
+    Marked,
+    Outcome,
+    PartWentOn,
+    StepBegan,
+    StepEnded,
+    StepWentOn,
+)
 from plexctl.render.live import Live
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -60,6 +68,31 @@ def test_steps_with_their_share_and_nodes_with_what_they_do(screen: io.StringIO)
             "  > demo1  gets its files",
             "  > demo2  boots",
             "  · demo10 waits",
+        ]
+    finally:
+        view.close()
+
+
+def test_what_a_step_waits_for_has_a_line_each_and_those_that_are_over_come_last(
+    screen: io.StringIO,
+) -> None:
+    view = live(screen, height=7)
+    intended(view, "create", "demo1")
+    view.show(StepBegan(0, "the apps", ""))
+    for name, doing, outcome in (
+        ("secrets", "progressing", None),
+        ("infra", "waiting", None),
+        ("secrets", "ready", Outcome.CHANGED),
+        ("web", "no such image", Outcome.FAILED),
+    ):
+        view.show(PartWentOn(0, "the apps", name, doing, outcome))
+    try:
+        assert shown(view) == [
+            " the apps",
+            "  > infra   waiting",
+            "  ✓ secrets ready",
+            "  ✗ web     no such image",
+            "  · demo1 waits",
         ]
     finally:
         view.close()

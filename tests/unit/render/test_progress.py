@@ -7,7 +7,16 @@ import threading
 
 import pytest
 
-from plexctl.model.events import Event, Marked, Noted, Outcome, StepBegan, StepEnded, StepWentOn
+from plexctl.model.events import (
+    Event,
+    Marked,
+    Noted,
+    Outcome,
+    PartWentOn,
+    StepBegan,
+    StepEnded,
+    StepWentOn,
+)
 from plexctl.render.lines import Lines, duration
 from plexctl.render.progress import progress
 
@@ -43,6 +52,18 @@ def test_a_short_step_is_one_line() -> None:
 
 def test_a_step_that_did_nothing_says_so() -> None:
     assert told(StepEnded(0, "bake kube", Outcome.UNCHANGED, "", 0.04)) == ["= bake kube (0.0 s)"]
+
+
+def test_parts_of_a_step_are_told_to_who_wants_all() -> None:
+    parts = [
+        PartWentOn(1, "apps", "infra", "progressing", None),
+        PartWentOn(2, "apps", "infra", "ready", Outcome.CHANGED),
+    ]
+    assert told(*parts) == []
+    assert told(*parts, verbose=True) == [
+        "    infra progressing at 1.0 s",
+        "  ✓ infra ready at 2.0 s",
+    ]
 
 
 def test_why_a_step_failed_is_left_to_the_error() -> None:

@@ -1,0 +1,57 @@
+"""Waiting for apps tells of each of them what it does, once for each time that this changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from plexctl.bootstrap.gitops import SyncWatch
+from plexctl.model.apps import App, Apps, Sync, Workload
+from plexctl.model.events import Outcome
+
+SOURCE = App("OCIRepository", "plex", "flux-system", Sync.READY, "", "tree@sha256:1")
+
+
+class Told:
+    """A reporter, its step and what that was told."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[str, str, Outcome | None]] = []
+
+    @contextmanager
+    def step(self, title: str, *, expect: str = "") -> Iterator[Told]:
+        yield self
+
+    def mark(self, node: str, what: str) -> None: ...
+
+    def progress(self, text: str, done: float | None = None) -> None: ...
+
+    def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
+        self.parts.append((name, doing, outcome))
+
+    def end(self, outcome: Outcome, text: str = "") -> None: ...
+
+
+def app(name: str, sync: Sync, message: str = "") -> App:
+    return App("Kustomization", name, "flux-system", sync, message, "")
+
+
+def test_each_change_of_an_app_is_told_once() -> None:
+    begins = Apps(SOURCE, (app("infra", Sync.PROGRESSING), app("web", Sync.WAITING)))
+    fails = Apps(SOURCE, (app("infra", Sync.PROGRESSING), app("web", Sync.FAILED, "no image")))
+    runs = Workload("Deployment", "web", "web", True, "1 of 1 available")
+    there = Apps(SOURCE, (app("infra", Sync.READY), app("web", Sync.READY)), (runs,))
+    turns = iter((begins, begins, fails, there))
+    told = Told()
+
+    SyncWatch("demo", lambda: next(turns), told, "look").wait()
+
+    assert told.parts == [
+        ("Kustomization infra", "progressing", None),
+        ("Kustomization web", "waiting", None),
+        ("OCIRepository plex", "ready", Outcome.CHANGED),
+        ("Kustomization web", "no image", Outcome.FAILED),
+        ("Deployment web/web", "1 of 1 available", Outcome.CHANGED),
+        ("Kustomization infra", "ready", Outcome.CHANGED),
+        ("Kustomization web", "ready", Outcome.CHANGED),
+    ]
