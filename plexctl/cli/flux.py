@@ -113,7 +113,7 @@ def key(context: typer.Context, plex: PlexArgument = None, json: Json = False) -
 
 @flux.command()
 def token(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
-    """Keep the token of an https source, encrypted; it is read from standard input."""
+    """Keep the token of an https or oci source, encrypted; it is read from standard input."""
     secret = hidden("Token: ")
     if not secret.reveal():
         raise UsageError("standard input has no token", hint="as in `pass git/lab | plexctl …`")

@@ -177,6 +177,8 @@ def _gitops(plex: str, root: Path, fields: GitopsFields | None) -> Gitops | None
         tag=fields.tag,
         semver=fields.semver,
         known_hosts=root / fields.known_hosts if fields.known_hosts else None,
+        user=fields.user or "git",
+        ca=root / fields.ca if fields.ca else None,
         verify=root / fields.verify if fields.verify else None,
     )
     return Gitops(fields.engine, source, fields.path or f"clusters/{plex}", fields.interval)

@@ -15,6 +15,8 @@ FITTING = {
     "tag": (*GIT, SourceKind.OCI),
     "semver": (SourceKind.OCI,),
     "known_hosts": (SourceKind.SSH,),
+    "user": (SourceKind.HTTPS, SourceKind.OCI),
+    "ca": (SourceKind.HTTPS, SourceKind.OCI),
     "verify": (*GIT, SourceKind.OCI),
 }
 """Fields that only some sources have."""
@@ -90,6 +92,6 @@ def _check_argocd(draft: Draft[PlexFields], fields: GitopsFields) -> None:
 
 
 def _files(root: Path, fields: GitopsFields) -> Iterator[tuple[str, Path]]:
-    for name in ("known_hosts", "verify"):
+    for name in ("known_hosts", "ca", "verify"):
         if path := getattr(fields, name):
             yield name, root / path

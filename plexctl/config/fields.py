@@ -132,6 +132,18 @@ class GitopsFields:
         "File in the lab with the host keys of an ssh source, as ssh-keyscan prints them.",
         None,
     )
+    user: str | None = entry(
+        values.TEXT,
+        "Whose the token is that `plexctl flux token` keeps for an https or oci source. Without "
+        "it, git.",
+        None,
+    )
+    ca: str | None = entry(
+        values.LAB_FILE,
+        "File in the lab with the certificates (PEM) of the authorities that vouch for an https "
+        "or oci source. Without it, the public ones.",
+        None,
+    )
     verify: str | None = entry(
         values.LAB_FILE,
         "File in the lab with the public keys that must have signed: OpenPGP for git, cosign for "

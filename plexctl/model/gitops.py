@@ -29,6 +29,8 @@ class AppSource:
     tag: str | None = None  # of git and of artifacts
     semver: str | None = None  # of artifacts: a range
     known_hosts: Path | None = None  # of SSH: lines as ssh-keyscan prints them
+    user: str = "git"  # whose the token is that it is read with
+    ca: Path | None = None  # of HTTPS and OCI: authorities in PEM, instead of the public ones
     verify: Path | None = None  # public keys: OpenPGP for git, cosign for artifacts
 
 

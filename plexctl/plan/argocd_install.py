@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from plexctl.model.gitops import Gitops
@@ -42,8 +43,16 @@ EXCLUSIONS = """\
 """What changes all the time and is never in git: watching it would cost for nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """By what Argo CD knows the servers of git."""
+
+    known_hosts: str = ""  # lines as ssh-keyscan prints them
+    authorities: Mapping[str, str] = field(default_factory=dict)  # host -> certificates in PEM
+
+
 def install(
-    plex: Plex, gitops: Gitops, images: Mapping[str, str], redis: Secret, known_hosts: bytes
+    plex: Plex, gitops: Gitops, images: Mapping[str, str], redis: Secret, servers: Servers
 ) -> tuple[Document, ...]:
     """What is applied once the API answers, the namespace first. They hold a key. No CRDs.
 
@@ -54,7 +63,7 @@ def install(
         "kind": "Namespace",
         "metadata": {"name": NAMESPACE, "labels": PART_OF},
     }
-    documents: list[Document] = [namespace, *_settings(gitops, redis, known_hosts), *_rights()]
+    documents: list[Document] = [namespace, *_settings(gitops, redis, servers), *_rights()]
     for program in PROGRAMS:
         account: Document = _object("v1", "ServiceAccount", program.name)
         documents.append({**account, "automountServiceAccountToken": program.asks_api})
@@ -64,7 +73,7 @@ def install(
     return tuple(documents)
 
 
-def _settings(gitops: Gitops, redis: Secret, known_hosts: bytes) -> list[Document]:
+def _settings(gitops: Gitops, redis: Secret, servers: Servers) -> list[Document]:
     maps = {
         CONFIG: {
             "resource.exclusions": EXCLUSIONS,
@@ -73,8 +82,8 @@ def _settings(gitops: Gitops, redis: Secret, known_hosts: bytes) -> list[Documen
         },
         PARAMETERS: {"redis.server": f"{REDIS}:6379", "repo.server": "argocd-repo-server:8081"},
         "argocd-rbac-cm": {},
-        KNOWN_HOSTS: {"ssh_known_hosts": known_hosts.decode()},
-        CERTIFICATES: {},
+        KNOWN_HOSTS: {"ssh_known_hosts": servers.known_hosts},
+        CERTIFICATES: dict(servers.authorities),
     }
     password = redis.reveal()
     files = {

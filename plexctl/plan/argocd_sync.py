@@ -15,7 +15,7 @@ from plexctl.model.plex import Plex
 from plexctl.model.registry import Registry
 from plexctl.model.secret import Secret
 from plexctl.plan import flux_sync
-from plexctl.plan.argocd_install import NAMESPACE, PART_OF
+from plexctl.plan.argocd_install import NAMESPACE, PART_OF, Servers
 from plexctl.plan.documents import Document
 from plexctl.plan.flux_sync import SourceKeys
 
@@ -143,9 +143,11 @@ def _repository(gitops: Gitops, keys: SourceKeys) -> Document:
     return {**document, "metadata": metadata, "data": encoded}
 
 
-def known_hosts(keys: SourceKeys) -> bytes:
-    """Lines as ssh-keyscan prints them; none where the repository is not reached by ssh."""
-    return _bytes(keys.access, "known_hosts") if "known_hosts" in keys.access else b""
+def servers(gitops: Gitops, keys: SourceKeys) -> Servers:
+    """By what the repository's server is known, where that is not by the public authorities."""
+    host = gitops.source.url.split("/")[2].partition(":")[0]
+    lines = _bytes(keys.access, "known_hosts") if "known_hosts" in keys.access else b""
+    return Servers(lines.decode(), {host: keys.ca.decode()} if keys.ca else {})
 
 
 def _bytes(access: Mapping[str, Secret | bytes], name: str) -> bytes:

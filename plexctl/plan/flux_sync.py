@@ -18,8 +18,12 @@ from plexctl.plan.kubeadm import endpoint, master
 NAME = "plex"
 """Of the source and of the first Kustomization; the tree refers to it."""
 
-FACTS, SOPS, SOURCE_SECRET, VERIFY_SECRET = "plex-facts", "sops-age", "plex-source", "plex-verify"
+FACTS, SOPS = "plex-facts", "sops-age"
+SOURCE_SECRET, CA_SECRET, VERIFY_SECRET = "plex-source", "plex-source-ca", "plex-verify"
 AGE_KEY = "age.agekey"
+DOCKER_CONFIG = ".dockerconfigjson"
+"""What a registry is logged in to with, as Docker writes it."""
+
 TAG = "tree"
 """Of what is pushed to the lab's registry."""
 BALANCED = (3, 9)
@@ -39,6 +43,7 @@ class SourceKeys:
 
     age: Secret  # identities, as age-keygen writes them
     access: Mapping[str, Secret | bytes] = field(default_factory=dict)  # of the source's secret
+    ca: bytes = b""  # authorities in PEM; without them, the public ones
     verify: Mapping[str, bytes] = field(default_factory=dict)  # public keys by file name
 
 
@@ -51,13 +56,9 @@ def sync(
     plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKeys
 ) -> tuple[Document, ...]:
     """Secrets, facts, source and first Kustomization. They hold keys."""
-    secrets = [_secret(SOPS, {AGE_KEY: keys.age})]
-    if keys.access:
-        secrets.append(_secret(SOURCE_SECRET, keys.access))
-    if keys.verify:
-        secrets.append(_secret(VERIFY_SECRET, keys.verify))
+    held = {SOPS: {AGE_KEY: keys.age}, **_reaching(gitops, keys), VERIFY_SECRET: keys.verify}
     return (
-        *secrets,
+        *(_secret(name, data) for name, data in held.items() if data),
         {**_object("v1", "ConfigMap", FACTS), "data": facts(plex, gitops, registry)},
         source(plex, gitops, registry, keys),
         root(gitops),
@@ -105,17 +106,26 @@ def source(plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKe
         assert registry is not None, plex.name  # the configuration is checked for it
         spec["url"] = f"oci://{registry.endpoint}/{repository(plex.name)}"
         spec["ref"] = {"tag": TAG}
-        spec["certSecretRef"] = {"name": SOURCE_SECRET}
     else:
         spec["url"] = gitops.source.url
         spec["ref"] = _reference(gitops.source)
-        if keys.access:
-            spec["secretRef"] = {"name": SOURCE_SECRET}
+    reaching = _reaching(gitops, keys)
+    for name, reference in (SOURCE_SECRET, "secretRef"), (CA_SECRET, "certSecretRef"):
+        if reaching.get(name):
+            spec[reference] = {"name": name}
     if keys.verify:
         spec["verify"] = {"secretRef": {"name": VERIFY_SECRET}} | (
             {"mode": "HEAD"} if kind == "GitRepository" else {"provider": "cosign"}
         )
     return {**_object("source.toolkit.fluxcd.io/v1", kind, NAME), "spec": spec}
+
+
+def _reaching(gitops: Gitops, keys: SourceKeys) -> dict[str, Mapping[str, Secret | bytes]]:
+    """What the source is reached with, in the secrets that Flux looks for it in."""
+    ca = {"ca.crt": keys.ca} if keys.ca else {}
+    if KINDS[gitops.source.kind] == "GitRepository":
+        return {SOURCE_SECRET: {**keys.access, **ca}}
+    return {SOURCE_SECRET: keys.access, CA_SECRET: ca}
 
 
 def root(gitops: Gitops) -> Document:
@@ -156,4 +166,5 @@ def _secret(name: str, data: Mapping[str, Secret | bytes]) -> Document:
         return base64.b64encode(value if isinstance(value, bytes) else value.reveal()).decode()
 
     content = {key: encoded(value) for key, value in data.items()}
-    return {**_object("v1", "Secret", name), "type": "Opaque", "data": content}
+    kind = "kubernetes.io/dockerconfigjson" if DOCKER_CONFIG in data else "Opaque"
+    return {**_object("v1", "Secret", name), "type": kind, "data": content}

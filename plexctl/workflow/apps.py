@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +19,7 @@ from plexctl.keys.pki import argocd_redis_password
 from plexctl.model.apps import Apps
 from plexctl.model.events import Outcome
 from plexctl.model.files import write_private
-from plexctl.model.gitops import Engine, Gitops, SourceKind
+from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan import argocd_install, argocd_sync, flux_install, flux_sync
@@ -107,10 +108,10 @@ def _argocd(ctx: Context, plex: Plex, wanted: Gitops) -> ArgocdDelivery:
     stored = _stored(ctx, plex, "argocd")
     keys = source_keys(ctx, plex, wanted)
     password = argocd_redis_password(ctx.seed, plex.name, plex.epoch)
-    hosts = argocd_sync.known_hosts(keys)
+    servers = argocd_sync.servers(wanted, keys)
     return ArgocdDelivery(
         plex.name,
-        argocd_install.install(plex, wanted, _images(ctx, plex, stored), password, hosts),
+        argocd_install.install(plex, wanted, _images(ctx, plex, stored), password, servers),
         _crds(stored),
         argocd_sync.sync(plex, wanted, ctx.lab.registry, keys),
     )
@@ -120,9 +121,10 @@ def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
     """What an engine reaches and checks its source with, and decrypts what it finds there."""
     source = wanted.source
     access: dict[str, Secret | bytes] = {}
+    ca = source.ca.read_bytes() if source.ca else b""
     match source.kind:
         case SourceKind.REGISTRY:
-            access = {"ca.crt": LabKeys.derive(ctx.seed).ca.pair.certificate}
+            ca = LabKeys.derive(ctx.seed).ca.pair.certificate
         case SourceKind.SSH:
             key = deploy_key(ctx.seed, plex.name)
             assert source.known_hosts is not None, plex.name  # the configuration is checked for it
@@ -133,15 +135,21 @@ def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
             }
         case SourceKind.HTTPS:
             if token := read_token(ctx, plex):
-                access = {"username": b"git", "password": token}
+                access = {"username": source.user.encode(), "password": token}
         case SourceKind.OCI:
-            pass  # what anyone may read
+            if token := read_token(ctx, plex):
+                access = {flux_sync.DOCKER_CONFIG: _docker_config(source, token)}
     verify = {source.verify.name: source.verify.read_bytes()} if source.verify else {}
-    return SourceKeys(identity_file(ctx.seed, ctx.lab.secrets_epoch), access, verify)
+    return SourceKeys(identity_file(ctx.seed, ctx.lab.secrets_epoch), access, ca, verify)
+
+
+def _docker_config(source: AppSource, token: Secret) -> Secret:
+    login = {"username": source.user, "password": token.reveal_text()}
+    return Secret(json.dumps({"auths": {source.url.split("/")[2]: login}}).encode())
 
 
 def store_token(ctx: Context, plex: Plex, token: Secret) -> bool:
-    """Keep what an https source is read with, encrypted for the lab; whether it is another one."""
+    """Keep what a source is read with, encrypted for the lab; whether it is another one."""
     file, epoch = plex.file.parent / TOKEN, ctx.lab.secrets_epoch
     if file.exists() and opened(ctx.seed, epoch, file.read_bytes()) == token:
         return False

@@ -86,12 +86,12 @@ def key(ctx: Context, plex: Plex) -> FluxKeyResult:
 
 
 def token(ctx: Context, plex: Plex, secret: Secret) -> TokenResult:
-    """Keep what an https source is read with, by any engine; the next `up` hands it over."""
+    """Keep what an https or oci source is read with, by any engine; the next `up` hands it over."""
     gitops = _gitops_of(plex)
-    if gitops.source.kind is not SourceKind.HTTPS:
+    if gitops.source.kind not in (SourceKind.HTTPS, SourceKind.OCI):
         raise UsageError(
             f"the apps of {plex.name} come from {gitops.source.url or 'the registry'}",
-            hint="a token goes with an https:// source",
+            hint="a token goes with an https:// or oci:// source",
         )
     changed = store_token(ctx, plex, secret)
     return TokenResult(plex.name, plex.file.parent / TOKEN, changed)

@@ -34,11 +34,12 @@ class Certificate:
         return context
 
 
-def self_signed() -> Certificate:
-    """A new certificate for localhost and 127.0.0.1."""
+def self_signed(*addresses: str) -> Certificate:
+    """A new certificate for localhost, 127.0.0.1 and other addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake-pve")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    listed = [x509.IPAddress(ip_address(one)) for one in ("127.0.0.1", *addresses)]
+    names = [x509.DNSName("localhost"), *listed]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -37,6 +37,10 @@ class Garden:
         path = f"/api/v1/namespaces/{APP}/services/http:{APP}:http/proxy/hostname"
         return self.cluster.run("get", "--raw", path)
 
+    def greeting(self) -> str:
+        """What the app is configured to say."""
+        return str(self.cluster.get("configmap", APP, "-n", APP)["data"]["GREETING"])
+
     def secret(self) -> str:
         found = self.cluster.get("secret", APP, "-n", APP)
         return base64.b64decode(found["data"]["secret"]).decode()

@@ -103,6 +103,7 @@ def commit(tree: Path, bare: Path, message: str) -> str:
 
     if not (tree / ".git").exists():
         git("init", "-q", "-b", "main")
+    if not bare.exists():
         subprocess.run(
             ["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True, timeout=60
         )

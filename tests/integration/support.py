@@ -44,7 +44,7 @@ class Lab:
     command: tuple[str, ...] = (str(PLEXCTL),)
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Begin a command and return at once."""
         return subprocess.Popen(
             [*self.command, "-C", str(self.root), *words],
@@ -54,16 +54,18 @@ class Lab:
                 "NO_COLOR": "1",
                 **self.environment,
             },
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *words: str, code: int | None = 0, timeout: float = 900) -> Answer:
+    def run(
+        self, *words: str, code: int | None = 0, timeout: float = 900, stdin: str | None = None
+    ) -> Answer:
         """Run a command to its end; it must end with `code` unless that is None."""
-        process = self.start(*words)
-        out, err = process.communicate(timeout=timeout)
+        process = self.start(*words, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
+        out, err = process.communicate(stdin, timeout=timeout)
         answer = Answer(process.returncode, out, err)
         assert code is None or answer.code == code, f"plexctl {words}: {answer}"
         return answer

@@ -21,6 +21,7 @@ import yaml
 from plexctl.config.load import load_lab
 from plexctl.model.secret import Secret
 from plexctl.plan import argocd_install, argocd_sync
+from plexctl.plan.argocd_install import Servers
 from plexctl.plan.flux_sync import SourceKeys
 
 from ..manifests import Schemas, documents
@@ -60,7 +61,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (root / "clusters" / "demo" / "plex.yaml").write_text(PLEX)
     plex = load_lab(root, ["1.36.3"]).plexes["demo"]
     assert plex.gitops is not None
-    made = argocd_install.install(plex, plex.gitops, IMAGES, Secret(b"password"), b"git A")
+    made = argocd_install.install(plex, plex.gitops, IMAGES, Secret(b"password"), Servers("git A"))
     made += argocd_sync.sync(plex, plex.gitops, None, KEYS)
     return {f"{one['kind']} {one['metadata']['name']}": one for one in made}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from .garden import APP, PLEX, Garden
 from .git_server import commit, serving
+from .guarded import Behind, Git, Guarded, guarding
 from .support import Cluster, Lab, eventually, host, remove_leftovers, stored_kubectl
 
 REGISTRY = "fluxreg"
@@ -234,8 +236,7 @@ def test_the_apps_come_from_git_with_the_derived_key(garden: Garden, tmp_path: P
         server.allowed = garden.lab.run("flux", "key", PLEX).out
         garden.lab.run("up", PLEX, timeout=120)
         assert server.served > 0
-        config = garden.cluster.get("configmap", APP, "-n", APP)
-        assert config["data"]["GREETING"] == f"from git for {PLEX}"
+        assert garden.greeting() == f"from git for {PLEX}"
         status = garden.lab.ask("flux", "status", PLEX)
         [source] = [row for row in status["rows"] if row["kind"] == "GitRepository"]
         assert source["revision"].endswith(first)
@@ -243,14 +244,50 @@ def test_the_apps_come_from_git_with_the_derived_key(garden: Garden, tmp_path: P
         file.write_text(file.read_text().replace("from git", "again from git"))
         commit(garden.tree, bare, "a change")
 
-        def live() -> bool:
-            found = garden.cluster.get("configmap", APP, "-n", APP)
-            return bool(found["data"]["GREETING"].startswith("again"))
-
-        eventually("the commit is live", live, seconds=30)
+        eventually("the commit is live", lambda: "again" in garden.greeting(), seconds=30)
     answer = garden.lab.run("flux", "reconcile", PLEX, code=1, timeout=120)
     assert "failed: GitRepository plex: " in answer.out, "nobody serves it any more"
     assert "connection refused" in answer.out
+    plexfile.write_text(before)
+    garden.lab.run("up", PLEX, timeout=120)
+
+
+def test_the_apps_come_with_a_token_from_git_and_from_a_registry(
+    garden: Garden, tmp_path: Path
+) -> None:
+    plexfile, word = garden.tree / "clusters" / PLEX / "plex.yaml", secrets.token_hex(16)
+    before, greeting = plexfile.read_text(), garden.greeting()
+    own = garden.cluster.get("secret", "plex-source-ca", "-n", "flux-system")
+    (tmp_path / "ca.crt").write_bytes(base64.b64decode(own["data"]["ca.crt"]))
+    endpoint = garden.lab.ask("registry", "status")["endpoint"]
+
+    def take(scheme: str, path: str, server: Guarded) -> None:
+        (garden.tree / "clusters" / "source.crt").write_text(server.certificate.pem)
+        plexfile.write_text(
+            f"{NETWORKS}gitops: {{source: '{scheme}://{server.place}/{path}', user: story, "
+            f"ca: clusters/source.crt, interval: 5{', tag: tree' if scheme == 'oci' else ''}}}\n"
+        )
+
+    file = garden.tree / "apps" / APP / "config.yaml"
+    with guarding(Git(tmp_path), GATEWAY, "story", word) as server:
+        take("https", "lab.git", server)
+        file.write_text(file.read_text().replace("GREETING: ", "GREETING: over https, "))
+        commit(garden.tree, tmp_path / "lab.git", "the tree")
+        answer = garden.lab.run("up", PLEX, code=1, timeout=120)
+        assert "failed: GitRepository plex: " in answer.out, "it has no token yet"
+
+        garden.lab.run("flux", "token", PLEX, stdin=word)
+        garden.lab.run("up", PLEX, timeout=120)
+        assert garden.greeting() == f"over https, {greeting}"
+        assert {200, 401} <= set(server.statuses)
+    with guarding(Behind(endpoint, tmp_path / "ca.crt"), GATEWAY, "story", word) as server:
+        take("oci", f"plexes/{PLEX}", server)
+        garden.lab.run("up", PLEX, timeout=120)
+        assert garden.greeting() == greeting, "what was pushed there before"
+        assert server.statuses[200] > 0
+    stored = plexfile.with_name("git-token.age")
+    assert word not in stored.read_text()
+    stored.unlink()
     plexfile.write_text(before)
     garden.lab.run("up", PLEX, timeout=120)
 

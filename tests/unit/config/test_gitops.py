@@ -23,6 +23,22 @@ def test_argo_reads_git(tmp_path: Path) -> None:
     assert "flux" not in layers
 
 
+def test_who_reads_and_who_vouches_go_with_https_and_oci(tmp_path: Path) -> None:
+    fields = "user: me, ca: clusters/hosts.yaml"
+    text = f"gitops: {{source: 'oci://registry.example.org/lab', {fields}}}"
+    plex = load_lab(lab(tmp_path, clusters__demo__plex=text), VERSIONS).plexes["demo"]
+    assert plex.gitops is not None
+    assert plex.gitops.source.user == "me"
+    assert plex.gitops.source.ca == tmp_path / "clusters" / "hosts.yaml"
+
+    ssh = f"source: 'ssh://git@a.org/b', known_hosts: clusters/hosts.yaml, {fields}"
+    found = plex_faults(tmp_path, f"gitops: {{{ssh}}}")
+    assert len(found) == 2
+    assert all("goes with sources of https or oci, not with ssh (leave it out)" in f for f in found)
+    missing = plex_faults(tmp_path, "gitops: {source: 'https://a.org/b', ca: clusters/none.crt}")
+    assert "there is no file" in missing[0]
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

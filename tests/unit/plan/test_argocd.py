@@ -17,6 +17,7 @@ from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan import argocd_install, argocd_sync, flux_sync
+from plexctl.plan.argocd_install import Servers
 from plexctl.plan.documents import Document, dump
 from plexctl.plan.flux_sync import SourceKeys
 
@@ -38,7 +39,7 @@ def gitops() -> Gitops:
 
 @pytest.fixture
 def installed(demo: Plex, gitops: Gitops) -> tuple[Document, ...]:
-    return argocd_install.install(demo, gitops, IMAGES, Secret(b"PASSWORD"), b"git A\n")
+    return argocd_install.install(demo, gitops, IMAGES, Secret(b"PASSWORD"), Servers("git A\n"))
 
 
 def of(documents: tuple[Document, ...], kind: str) -> dict[str, Any]:
@@ -116,7 +117,12 @@ def test_a_token_is_what_https_is_read_with(demo: Plex, gitops: Gitops) -> None:
     }
     spec = of(documents, "ApplicationSet")["apps"]["spec"]
     assert spec["template"]["spec"]["source"]["targetRevision"] == "v1"
-    assert argocd_sync.known_hosts(keys) == b""
+    tag = replace(gitops, source=source)
+    assert argocd_sync.servers(tag, keys) == Servers()
+    known = argocd_sync.servers(tag, replace(keys, ca=b"CERTIFICATE"))
+    assert known == Servers("", {"git.example.org": "CERTIFICATE"})
+    settings = of(argocd_install.install(demo, tag, IMAGES, Secret(b"P"), known), "ConfigMap")
+    assert settings["argocd-tls-certs-cm"]["data"] == {"git.example.org": "CERTIFICATE"}
 
 
 def test_what_anyone_may_read_needs_no_secret(demo: Plex, gitops: Gitops) -> None:

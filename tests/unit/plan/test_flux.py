@@ -15,7 +15,7 @@ from plexctl.model.registry import UPSTREAMS, Registry
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document, dump
 from plexctl.plan.flux_install import install
-from plexctl.plan.flux_sync import SourceKeys, balanced, sync
+from plexctl.plan.flux_sync import DOCKER_CONFIG, SourceKeys, balanced, sync
 
 from .test_plan import GOLDEN
 
@@ -24,7 +24,7 @@ IMAGES = {
     "kustomize-controller": "ghcr.io/fluxcd/kustomize-controller:v1",
 }
 REGISTRY = Registry("registry", IPv4Network("10.64.63.0/24"), UPSTREAMS)
-KEYS = SourceKeys(Secret(b"AGE-SECRET-KEY-1"), {"ca.crt": b"CERTIFICATE"})
+KEYS = SourceKeys(Secret(b"AGE-SECRET-KEY-1"), ca=b"CERTIFICATE")
 
 
 def gitops(kind: SourceKind, url: str = "", **source: str) -> Gitops:
@@ -92,6 +92,25 @@ def test_a_source_says_what_of_it_is_applied(
 ) -> None:
     spec = spec_of_source(demo, wanted)
     assert (spec["url"], spec["ref"]) == (wanted.source.url, reference)
+
+
+def test_what_a_source_is_reached_with_is_where_flux_looks_for_it(demo: Plex) -> None:
+    def held(kind: SourceKind, url: str, **keys: Secret | bytes) -> tuple[Document, Document]:
+        wanted = gitops(kind, url)
+        documents = sync(demo, wanted, None, replace(KEYS, access=keys))
+        secrets = {one["metadata"]["name"]: one for one in documents if one["kind"] == "Secret"}
+        return secrets, spec_of_source(demo, wanted, replace(KEYS, access=keys))
+
+    secrets, git = held(SourceKind.HTTPS, "https://x/y", username=b"me", password=Secret(b"word"))
+    assert set(secrets["plex-source"]["data"]) == {"username", "password", "ca.crt"}
+    assert git["secretRef"] == {"name": "plex-source"}
+    assert "certSecretRef" not in git
+
+    secrets, oci = held(SourceKind.OCI, "oci://x/y", **{DOCKER_CONFIG: Secret(b"{}")})
+    assert secrets["plex-source"]["type"] == "kubernetes.io/dockerconfigjson"
+    assert set(secrets["plex-source-ca"]["data"]) == {"ca.crt"}
+    assert oci["secretRef"] == {"name": "plex-source"}
+    assert oci["certSecretRef"] == {"name": "plex-source-ca"}
 
 
 def test_signatures_are_asked_for_where_keys_are_named(demo: Plex) -> None:
