@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.complete import app_names, node_names, plex_names
-from plexctl.cli.options import Json, Output, PlexArgument
+from plexctl.cli.options import Json, Output, PlexArgument, Quiet
 from plexctl.cli.session import answer, directory, lab, new_passphrase, say
 from plexctl.errors import UsageError
 
@@ -119,3 +119,27 @@ def inventory(
 
         found = access.ansible_host(ctx, host) if host else access.ansible_inventory(ctx)
     say(document_text(found))
+
+
+def render(
+    context: typer.Context,
+    apps: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[APP]...",
+            help="Apps with a HelmRelease; default: all of them.",
+            autocompletion=app_names,
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write what the charts of apps make, as plain manifests: no helm-controller is needed then.
+
+    They go to apps/APP/rendered. Charts are fetched once; depot.lock keeps their checksums.
+    """
+    with lab(context, quiet=quiet) as ctx:
+        from plexctl.workflow import charts
+
+        result = charts.render(ctx, tuple(apps or ()))
+    answer(result, json)

@@ -162,5 +162,6 @@ VERBS: Mapping[str, Mapping[str, Verb]] = {
         "host": host.host,
         "registry": registry.registry,
         "secret": secret.secret,
+        "render": lab.render,
     },
 }

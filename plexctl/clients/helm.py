@@ -1,10 +1,11 @@
-"""The one door to Helm, which turns a chart and values into manifests."""
+"""The one door to Helm, which fetches charts and turns them and values into manifests."""
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,26 @@ import yaml
 
 from plexctl.clients import process
 from plexctl.errors import PlexError
+from plexctl.model.charts import Chart
 from plexctl.plan.documents import Document
 
 TIMEOUT = 120.0
+WORLD = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE")
+
+
+def pull(helm: Path, chart: Chart, folder: Path) -> Path:
+    """Fetch a packed chart into `folder`, which is empty."""
+    from_index = (chart.name, "--repo", chart.repository)
+    oci = chart.repository.startswith("oci://")
+    what = (f"{chart.repository}/{chart.name}",) if oci else from_index
+    asked = ["pull", *what, "--version", chart.version, "--destination", str(folder.absolute())]
+    done = _run(helm, asked, b"")
+    files = list(folder.glob("*.tgz"))
+    if done.code != 0 or len(files) != 1:
+        raise PlexError(
+            f"the chart {chart} cannot be fetched", details=done.stderr.splitlines()[-4:]
+        )
+    return files[0]
 
 
 def template(
@@ -32,22 +50,12 @@ def template(
     `kubernetes` is the version that the chart is told. `values` must hold no secret: what Helm says
     of a chart that does not work quotes them.
     """
-    with tempfile.TemporaryDirectory(prefix="plexctl-helm-") as folder:
-        homes = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HOME")
-        version = ("--kube-version", kubernetes) if kubernetes else ()
-        done = process.run(
-            (
-                *(helm, "template", release, chart.absolute()),
-                *("--namespace", namespace, "--include-crds", "--skip-tests", "--values", "-"),
-                *version,
-            ),
-            timeout=TIMEOUT,
-            cwd=Path(folder),
-            env={**dict.fromkeys(homes, folder), "KUBECONFIG": f"{folder}/none"},
-            stdin=json.dumps(values).encode(),
-            bare=True,
-            check=False,
-        )
+    asked = (
+        *("template", release, chart.absolute()),
+        *("--namespace", namespace, "--include-crds", "--skip-tests", "--values", "-"),
+        *(("--kube-version", kubernetes) if kubernetes else ()),
+    )
+    done = _run(helm, asked, json.dumps(values).encode())
     if done.code != 0:
         raise PlexError(
             f"the chart {chart.name} does not render", details=done.stderr.splitlines()[-12:]
@@ -57,3 +65,19 @@ def template(
     except yaml.YAMLError as error:
         raise PlexError(f"the chart {chart.name} renders no YAML", details=[str(error)]) from error
     return tuple(document for document in loaded if document)
+
+
+def _run(helm: Path, words: Sequence[str | Path], stdin: bytes) -> process.Finished:
+    """With no setting, plugin or cache of the user, but with the proxies that the world needs."""
+    with tempfile.TemporaryDirectory(prefix="plexctl-helm-") as folder:
+        homes = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HOME")
+        world = {name: os.environ[name] for name in WORLD if name in os.environ}
+        return process.run(
+            (helm, *words),
+            timeout=TIMEOUT,
+            cwd=Path(folder),
+            env={**world, **dict.fromkeys(homes, folder), "KUBECONFIG": f"{folder}/none"},
+            stdin=stdin,
+            bare=True,
+            check=False,
+        )

@@ -13,10 +13,11 @@ from plexctl.workflow.results.apps import (
     DiffResult,
     FluxKeyResult,
     PushResult,
+    RenderResult,
     TokenResult,
 )
 
-Result = AppsResult | DiffResult | FluxKeyResult | PushResult | TokenResult
+Result = AppsResult | DiffResult | FluxKeyResult | PushResult | RenderResult | TokenResult
 
 SHOWN = 90
 """Characters of a message in a table; `--json` has all of it."""
@@ -30,6 +31,8 @@ def text(result: Result) -> str:
             return _push(result)
         case DiffResult():
             return _diff(result)
+        case RenderResult():
+            return _render(result)
         case FluxKeyResult():
             return result.public
         case TokenResult():
@@ -37,6 +40,15 @@ def text(result: Result) -> str:
             return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` hands it over"
         case _:
             assert_never(result)
+
+
+def _render(result: RenderResult) -> str:
+    rows = [
+        (one.app, one.chart, one.version, "written" if one.changed else "unchanged")
+        for one in result.apps
+    ]
+    taken = "a Kustomization with `path: ./apps/APP/rendered` takes them instead of the HelmRelease"
+    return f"{table(('APP', 'CHART', 'VERSION', 'MANIFESTS'), rows)}\n\n{taken}"
 
 
 def apps_text(result: AppsResult) -> str:

@@ -1,10 +1,15 @@
-"""A chart rendered by the real Helm, as the depot has it."""
+"""Charts fetched and rendered by the real Helm, as the depot has it."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from platformdirs import user_cache_path
 
 from plexctl.clients import helm
@@ -13,6 +18,33 @@ from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from tests.unit.depot.support import Told
 from tests.unit.depot.test_charts import CHART
+
+from .support import Lab
+
+RELEASE = """\
+apiVersion: v1
+kind: Namespace
+metadata: {{name: tiny}}
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {{name: tiny, namespace: tiny}}
+spec: {{interval: 24h, url: "{url}"}}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: tiny, namespace: tiny}}
+spec:
+  interval: 1h
+  chart: {{spec: {{chart: tiny, version: 1.2.3, sourceRef: {{kind: HelmRepository, name: tiny}}}}}}
+  values: {{greeting: "hello from ${{PLEX_NAME}}"}}
+"""
+INDEX = """\
+apiVersion: v1
+entries:
+  tiny:
+    - {name: tiny, version: 1.2.3, apiVersion: v2, urls: [tiny-1.2.3.tgz]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +95,45 @@ def test_a_broken_chart_is_said(program: Path, tmp_path: Path) -> None:
     with pytest.raises(PlexError, match="does not render") as caught:
         helm.template(program, tmp_path, "hello", "here", {})
     assert "no such luck" in " ".join(caught.value.details)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, tiny: Path) -> Iterator[str]:
+    """Charts with an index, served on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    (tmp_path / "index.yaml").write_text(INDEX)
+    handler = partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_an_app_from_a_chart_becomes_plain_manifests(
+    tmp_path_factory: pytest.TempPathFactory, repository: str, tiny: Path
+) -> None:
+    lab = Lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home"))
+    lab.run("init", "demo")
+    app = lab.root / "apps" / "tiny"
+    app.mkdir(parents=True)
+    (app / "release.yaml").write_text(RELEASE.format(url=repository))
+
+    answer = lab.ask("render")
+    assert [(row["app"], row["changed"]) for row in answer["apps"]] == [("tiny", True)]
+    found = list(yaml.safe_load_all((app / "rendered" / "all.yaml").read_text()))
+    assert [(one["kind"], one["metadata"]) for one in found] == [
+        ("Namespace", {"name": "tiny"}),
+        ("ConfigMap", {"name": "tiny", "namespace": "tiny"}),
+    ]
+    assert found[1]["data"] == {"greeting": "hello from ${PLEX_NAME}"}
+    assert not lab.ask("render", "tiny")["apps"][0]["changed"]
+
+    tiny.write_bytes(CHART + b"more")
+    for packed in (user_cache_path("plexctl") / "charts").rglob("tiny-1.2.3.tgz"):
+        packed.unlink()
+    refused = lab.run("render", "tiny", code=1)
+    assert "the checksum does not match" in refused.err
+    assert "no file of apps/demo has a HelmRelease" in lab.run("render", "demo", code=2).err

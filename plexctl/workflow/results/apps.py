@@ -63,6 +63,22 @@ class DiffResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderRow:
+    """An app from a chart, as plain manifests."""
+
+    app: str
+    chart: str
+    version: str
+    file: Path
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    apps: tuple[RenderRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FluxKeyResult:
     plex: str
     public: str  # "ssh-ed25519 AAAA… comment"

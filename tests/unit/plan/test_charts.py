@@ -1,0 +1,109 @@
+"""What a HelmRelease asks for, and what is applied instead of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plexctl.errors import PlexError
+from plexctl.model.charts import Chart
+from plexctl.plan.charts import Release, manifests, release_of
+from plexctl.plan.documents import Document
+
+APPS = Path(__file__).parents[3] / "apps"
+
+
+def documents(app: str) -> list[Document]:
+    return list(yaml.safe_load_all((APPS / app / "release.yaml").read_text()))
+
+
+def changed(app: str, **spec: object) -> list[Document]:
+    found = documents(app)
+    next(one for one in found if one["kind"] == "HelmRelease")["spec"] |= spec
+    return found
+
+
+@pytest.mark.parametrize(
+    ("app", "chart"),
+    [
+        ("podinfo", Chart("podinfo", "6.15.0", "oci://ghcr.io/stefanprodan/charts")),
+        ("velero", Chart("velero", "12.1.0", "https://vmware-tanzu.github.io/helm-charts")),
+    ],
+)
+def test_the_apps_charts_are_understood(app: str, chart: Chart) -> None:
+    release = release_of(documents(app), "here")
+
+    assert release is not None
+    assert (release.chart, release.namespace) == (chart, app)
+    assert [one["kind"] for one in release.beside] == ["Namespace"]
+    assert release.values
+
+
+def test_a_file_without_a_release_is_none() -> None:
+    assert release_of([{"apiVersion": "v1", "kind": "ConfigMap"}], "here") is None
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (documents("podinfo") + documents("velero"), "there are 2 HelmReleases"),
+        (changed("podinfo", valuesFrom=[]), "`valuesFrom` is known only in a cluster"),
+        (documents("kubeedge"), "a chart from a GitRepository is not fetched"),
+        (documents("podinfo")[2:], "there is no OCIRepository podinfo"),
+        (
+            changed(
+                "velero",
+                chart={
+                    "spec": {**documents("velero")[2]["spec"]["chart"]["spec"], "version": "12.x"}
+                },
+            ),
+            "has the version '12.x', which is not one",
+        ),
+    ],
+)
+def test_what_cannot_be_known_here_is_said_with_its_file(found: list[Document], said: str) -> None:
+    with pytest.raises(PlexError, match=r"^apps/it/release\.yaml: ") as caught:
+        release_of(found, "apps/it/release.yaml")
+    assert said in str(caught.value)
+
+
+RELEASE = Release("tiny", "here", Chart("tiny", "1.2.3", "https://a.test"), {}, ())
+
+
+def made(kind: str, name: str, version: str = "v1", **more: object) -> Document:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **more}}
+
+
+def test_each_object_is_where_helm_would_put_it() -> None:
+    definition = made("CustomResourceDefinition", "pools.a.test", "apiextensions.k8s.io/v1")
+    definition["spec"] = {"group": "a.test", "names": {"kind": "Pool"}, "scope": "Cluster"}
+    found = manifests(
+        RELEASE,
+        (
+            definition,
+            made("Deployment", "d", "apps/v1"),
+            made("Role", "r", "rbac.authorization.k8s.io/v1", namespace="kube-system"),
+            made("ClusterRole", "c", "rbac.authorization.k8s.io/v1"),
+            made("Pool", "p", "a.test/v1"),
+            made("Pool", "q", "b.test/v1"),
+        ),
+        "here",
+    )
+
+    where = {one["metadata"]["name"]: one["metadata"].get("namespace") for one in found}
+    assert where == {
+        "pools.a.test": None,
+        "d": "here",
+        "r": "kube-system",
+        "c": None,
+        "p": None,
+        "q": "here",
+    }
+
+
+def test_a_secret_of_a_chart_is_refused() -> None:
+    with pytest.raises(PlexError, match="makes the Secret admin") as caught:
+        manifests(RELEASE, (made("Secret", "admin"),), "here")
+    assert "secret edit" in str(caught.value.hint)
