@@ -124,7 +124,7 @@ def _master_files(
         "scheduler": ("system:kube-scheduler", keys.scheduler()),
     }
     configuration = dump(
-        *kubeadm.init_configuration(plex, bootstrap_token(keys.seed, plex.name, plex.epoch)),
+        *kubeadm.init_configuration(plex, bootstrap_token(keys.seed, plex.name, plex.epoch), facts),
         kubeadm.kubelet_configuration(plex, facts),
         kubeadm.proxy_configuration(plex),
     )

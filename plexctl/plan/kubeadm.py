@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plexctl.model.hosts import HostFacts
-from plexctl.model.nodes import MASTER_TAINT, node
+from plexctl.model.nodes import node
 from plexctl.model.plex import Node, Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document, merge
@@ -70,6 +70,21 @@ SCHEDULER = Component(
 )
 
 
+FOUND = (
+    *(f"Port-{port}" for port in (API_PORT, 10259, 10257, 10250, 2379, 2380)),
+    *(
+        f"FileAvailable--etc-kubernetes-manifests-{name}.yaml"
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+    ),
+    "DirAvailable--var-lib-etcd",
+    *("Mem", "NumCPU"),  # a node has the size that its file gives it
+)
+"""What kubeadm's preflight does not hold against a master, on which all runs when it looks."""
+
+DEPRECATED = ("SystemVerification",)
+"""The same on a host with control groups v1."""
+
+
 def master(plex: Plex) -> Node:
     return node(plex, 1)
 
@@ -86,7 +101,7 @@ def outer_endpoint(plex: Plex) -> str:
     return f"{plex.entrance.address}:{plex.entrance.port}"
 
 
-def init_configuration(plex: Plex, token: Secret) -> tuple[Document, ...]:
+def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Document, ...]:
     """The documents of `kubeadm init --config`. They hold the bootstrap token."""
     first = master(plex)
     init = {
@@ -98,6 +113,7 @@ def init_configuration(plex: Plex, token: Secret) -> tuple[Document, ...]:
             "name": first.name,
             "criSocket": CRI_SOCKET,
             "imagePullPolicy": "IfNotPresent",
+            "ignorePreflightErrors": [*FOUND, *(DEPRECATED if facts.cgroup == 1 else ())],
             "taints": [_taint(t.key, t.value, t.effect) for t in first.taints],
         },
     }
@@ -230,7 +246,9 @@ def coredns_patch(plex: Plex) -> Document:
         "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
         "readinessProbe": {"periodSeconds": 1},
     }
-    on_master = {"matchExpressions": [{"key": MASTER_TAINT.key, "operator": "Exists"}]}
+    # By its name, which it registers with: the label of its role comes later, perhaps too late.
+    name = {"key": "kubernetes.io/hostname", "operator": "In", "values": [master(plex).name]}
+    on_master = {"matchExpressions": [name]}
     near = {"preferredDuringSchedulingIgnoredDuringExecution": [_weighted(on_master)]}
     pod = {"affinity": {"nodeAffinity": near}, "containers": [container]}
     return {"spec": {"replicas": plex.dns_replicas, "template": {"spec": pod}}}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,29 @@ def own(lab: Lab, tmp_path: Path) -> Lab:
     tasks = role / "tasks" / "tools.yml"
     tasks.write_text(tasks.read_text() + "\n" + mark.format(tmp_path.name))
     return own
+
+
+FILL = """
+- name: Fill the pool
+  ansible.builtin.shell:
+    cmd: n=0; while fallocate -l 256M /fill$n; do n=$((n+1)); done; cp -r /usr /more
+    creates: /more
+"""
+
+
+@pytest.fixture
+def pool() -> Iterator[str]:
+    """A small storage pool of its own."""
+    name = "plexsmall"
+
+    def storage(*words: str) -> None:
+        subprocess.run(("incus", "storage", *words), check=True, timeout=120, capture_output=True)
+
+    storage("create", name, "btrfs", "size=5GiB")
+    try:
+        yield name
+    finally:
+        storage("delete", name)
 
 
 def baked() -> set[str]:
@@ -51,9 +77,14 @@ def under_way(own: Lab) -> set[str]:
 def test_an_image_is_baked_once_and_pruned_when_nothing_uses_it(own: Lab) -> None:
     first = own.ask("bake", "adm")["images"][0]
     again = own.ask("bake", "adm")["images"][0]
+    of_old = replace(own, command=(str(CHECKOUT / "bin" / "lxdbake"),))
 
     assert first["changed"] is True
     assert again == {**first, "changed": False}
+    told = of_old.run("local:demo0", "adm", "debian12").out
+    assert f"demo0: {first['name']} on local" in told
+    assert "unchanged" in told
+    assert "there is no base debian" in of_old.run("local:demo0", "adm", "debian", code=2).err
     assert first["name"] in baked()
     own.run("bake", "--prune", "-q")
     assert first["name"] not in baked()
@@ -71,4 +102,21 @@ def test_a_killed_bake_leaves_nothing_that_the_next_one_does_not_mend(own: Lab) 
 
     assert image["name"] in baked()
     assert under_way(own) == set()
+    own.run("bake", "--prune", "-q")
+
+
+def test_a_full_pool_is_told_and_nothing_stays_in_it(own: Lab, pool: str) -> None:
+    hosts = own.root / "clusters" / "hosts.yaml"
+    hosts.write_text(f"hosts: {{local: {{pool: {pool}}}}}\n")
+    tasks = own.root / "roles" / "admnode" / "tasks" / "tools.yml"
+    before = tasks.read_text()
+    tasks.write_text(before + FILL)
+
+    refused = own.run("bake", "adm", code=1)
+    assert "No space left on device" in refused.err
+    assert under_way(own) == set()
+
+    tasks.write_text(before)
+    image = own.ask("bake", "adm")["images"][0]
+    assert image["changed"] is True
     own.run("bake", "--prune", "-q")
