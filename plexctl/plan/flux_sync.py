@@ -20,6 +20,7 @@ NAME = "plex"
 
 FACTS, SOPS = "plex-facts", "sops-age"
 SOURCE_SECRET, CA_SECRET, VERIFY_SECRET = "plex-source", "plex-source-ca", "plex-verify"
+LOGIN_SECRET = "plex-source-login"  # noqa: S105 - of another type, which no object can change
 AGE_KEY = "age.agekey"
 DOCKER_CONFIG = ".dockerconfigjson"
 """What a registry is logged in to with, as Docker writes it."""
@@ -110,9 +111,9 @@ def source(plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKe
         spec["url"] = gitops.source.url
         spec["ref"] = _reference(gitops.source)
     reaching = _reaching(gitops, keys)
-    for name, reference in (SOURCE_SECRET, "secretRef"), (CA_SECRET, "certSecretRef"):
-        if reaching.get(name):
-            spec[reference] = {"name": name}
+    for name, data in reaching.items():
+        if data:
+            spec["certSecretRef" if name == CA_SECRET else "secretRef"] = {"name": name}
     if keys.verify:
         spec["verify"] = {"secretRef": {"name": VERIFY_SECRET}} | (
             {"mode": "HEAD"} if kind == "GitRepository" else {"provider": "cosign"}
@@ -125,7 +126,7 @@ def _reaching(gitops: Gitops, keys: SourceKeys) -> dict[str, Mapping[str, Secret
     ca = {"ca.crt": keys.ca} if keys.ca else {}
     if KINDS[gitops.source.kind] == "GitRepository":
         return {SOURCE_SECRET: {**keys.access, **ca}}
-    return {SOURCE_SECRET: keys.access, CA_SECRET: ca}
+    return {LOGIN_SECRET: keys.access, CA_SECRET: ca}
 
 
 def root(gitops: Gitops) -> Document:
@@ -166,5 +167,5 @@ def _secret(name: str, data: Mapping[str, Secret | bytes]) -> Document:
         return base64.b64encode(value if isinstance(value, bytes) else value.reveal()).decode()
 
     content = {key: encoded(value) for key, value in data.items()}
-    kind = "kubernetes.io/dockerconfigjson" if DOCKER_CONFIG in data else "Opaque"
+    kind = "kubernetes.io/dockerconfigjson" if name == LOGIN_SECRET else "Opaque"
     return {**_object("v1", "Secret", name), "type": kind, "data": content}

@@ -280,13 +280,15 @@ def test_the_apps_come_with_a_token_from_git_and_from_a_registry(
         garden.lab.run("up", PLEX, timeout=120)
         assert garden.greeting() == f"over https, {greeting}"
         assert {200, 401} <= set(server.statuses)
-    with guarding(Behind(endpoint, tmp_path / "ca.crt"), GATEWAY, "story", word) as server:
+    with guarding(
+        Behind(f"https://{endpoint}", tmp_path / "ca.crt"), GATEWAY, "story", word
+    ) as server:
         take("oci", f"plexes/{PLEX}", server)
         garden.lab.run("up", PLEX, timeout=120)
         assert garden.greeting() == greeting, "what was pushed there before"
         assert server.statuses[200] > 0
     stored = plexfile.with_name("git-token.age")
-    assert word not in stored.read_text()
+    assert word.encode() not in stored.read_bytes()
     stored.unlink()
     plexfile.write_text(before)
     garden.lab.run("up", PLEX, timeout=120)

@@ -107,9 +107,9 @@ def test_what_a_source_is_reached_with_is_where_flux_looks_for_it(demo: Plex) ->
     assert "certSecretRef" not in git
 
     secrets, oci = held(SourceKind.OCI, "oci://x/y", **{DOCKER_CONFIG: Secret(b"{}")})
-    assert secrets["plex-source"]["type"] == "kubernetes.io/dockerconfigjson"
+    assert secrets["plex-source-login"]["type"] == "kubernetes.io/dockerconfigjson"
     assert set(secrets["plex-source-ca"]["data"]) == {"ca.crt"}
-    assert oci["secretRef"] == {"name": "plex-source"}
+    assert oci["secretRef"] == {"name": "plex-source-login"}
     assert oci["certSecretRef"] == {"name": "plex-source-ca"}
 
 
