@@ -34,7 +34,9 @@ def own(lab: Lab, tmp_path: Path) -> Lab:
 FILL = """
 - name: Fill the pool
   ansible.builtin.shell:
-    cmd: n=0; while fallocate -l 256M /fill$n; do n=$((n+1)); done; dd if=/dev/zero of=/more bs=1M count=600
+    cmd: |
+      while fallocate -l 256M /fill$((n += 1)); do true; done
+      dd if=/dev/zero of=/more bs=1M count=600
     creates: /more
 """
 
