@@ -50,20 +50,22 @@ class DirectEngine:
         reporter: Reporter,
         before_start: Callable[[Instance], None],
     ) -> None:
-        tasks = []
+        leaving, making = [], []
         for change in changes:
             host = change.host
             maker = _maker(self.hosts[host], states[host], run, reporter, before_start)
             if change.action in LEAVING:
                 work = partial(maker.delete, change)
-                tasks.append(
+                leaving.append(
                     Task(_leaving(change.key), work, _before_leaving(change, changes), host)
                 )
             if change.resource is not None:
                 work = partial(maker.make, change, change.resource)
-                tasks.append(Task(change.key, work, _before(change, changes), host))
+                making.append(Task(change.key, work, _before(change, changes), host))
         limits = {name: self.hosts[name].host.parallel for name in {c.host for c in changes}}
-        run_tasks(tasks, limits)
+        # New workers may be held back until their master is there, which waits for all old ones
+        # to be gone: these must not wait behind those.
+        run_tasks((*leaving, *making), limits)
 
 
 def _leaving(key: str) -> str:

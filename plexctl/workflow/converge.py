@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from plexctl.bootstrap.cluster import cluster
@@ -12,7 +13,7 @@ from plexctl.bootstrap.wait import Watch
 from plexctl.clients.kube import Kube, UnreachableError
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.apps import Apps
-from plexctl.model.condition import Condition, wait
+from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Outcome
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.plex import Plex, Role
@@ -32,6 +33,9 @@ from plexctl.workflow.planning import difference, inputs, told
 from plexctl.workflow.results.plex import Changed
 from plexctl.workflow.run import Run
 from plexctl.workflow.silence import answering, tell_silent
+
+STARTED = 10.0
+"""Seconds that workers wait at most until their master has been started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +206,20 @@ def _apply(
         early = sum(ctx.hosts[name].facts().cpus for name in watch.plex.hosts)
         first = {node.name for node in watch.nodes[: 1 + early]}
 
+        master = watch.nodes[0].name
+        starts = any(c.kind == "instance" and c.name == master and c.resource for c in changes)
+
+        def started() -> Seen:
+            return Seen("started" in run.marks.get(master, {}))
+
         def before_start(instance: Instance) -> None:
             # More workers than this beside a master that boots would keep its API from coming up.
-            if instance.name not in first and instance.parent is not None:
+            if instance.parent is not None and instance.name not in first:
                 wait(watch.api_answers())
+            # The start of each takes the longer the more start at once, and all wait for its API.
+            elif instance.parent is not None and starts:
+                with suppress(PlexError):  # if it fails, that is told by itself
+                    wait(Condition(f"{master} is started", started, STARTED, every=0.02))
 
         try:
             engine.apply(wanted, changes, states, run.id, run, before_start)

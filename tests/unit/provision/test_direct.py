@@ -16,6 +16,7 @@ from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage
+from plexctl.plan.resources import Instance
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Wishes
 
@@ -113,6 +114,20 @@ def test_old_workers_are_gone_before_a_new_master_is_there() -> None:
     made = calls.index(("create", "demo1"))
     for name in ("demo1", "demo2", "demo3"):
         assert calls.index(("delete_instance", name)) < made
+
+
+def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None:
+    """On a host that makes one at a time, which must not be the waiting worker."""
+    incus = RecordingIncus(host=Host("local", HostKind.INCUS, "/none", "default", 1))
+    engine = DirectEngine({"local": cast(Incus, incus)})
+    found = with_image(whole()["local"])
+    changes = engine.diff(WANTED, found, Wishes(OWNER, replace=frozenset({MASTER})))
+
+    def before_start(instance: Instance) -> None:
+        assert instance.name == "demo1" or ("start", "demo1") in incus.calls
+
+    engine.apply((), changes, found, "run9", Silent(), before_start)
+    assert [name for call, name in incus.calls if call == "start"] == ["demo1", "demo2", "demo3"]
 
 
 def test_a_new_worker_beside_an_old_master_names_the_run_that_made_it() -> None:
