@@ -66,7 +66,7 @@ class SyncWatch:
     patience: float = PATIENCE
     last: Apps = field(default_factory=lambda: Apps(None, ()))
     _failing: tuple[tuple[str, ...], float] = ((), 0.0)
-    _told: set[tuple[str, str, Outcome | None]] = field(default_factory=set)
+    _told: tuple[tuple[str, str, Outcome | None], ...] = ()
 
     def wait(self) -> Apps:
         """What there is in the end: `synced`, or with `failures`.
@@ -92,9 +92,10 @@ class SyncWatch:
     def _tell(self, step: Step) -> None:
         """What each does, where that has changed."""
         step.progress(self.last.summary)
-        now = set(_parts(self.last))
-        for part in sorted(now - self._told):
-            step.part(*part)
+        now = tuple(_parts(self.last))
+        for part in now:
+            if part not in self._told:
+                step.part(*part)
         self._told = now
 
     def _lost(self) -> bool:

@@ -47,11 +47,11 @@ def test_each_change_of_an_app_is_told_once() -> None:
     SyncWatch("demo", lambda: next(turns), told, "look").wait()
 
     assert told.parts == [
+        ("OCIRepository plex", "ready", Outcome.CHANGED),
         ("Kustomization infra", "progressing", None),
         ("Kustomization web", "waiting", None),
-        ("OCIRepository plex", "ready", Outcome.CHANGED),
         ("Kustomization web", "no image", Outcome.FAILED),
-        ("Deployment web/web", "1 of 1 available", Outcome.CHANGED),
         ("Kustomization infra", "ready", Outcome.CHANGED),
         ("Kustomization web", "ready", Outcome.CHANGED),
+        ("Deployment web/web", "1 of 1 available", Outcome.CHANGED),
     ]
