@@ -18,6 +18,7 @@ from plexctl.plan.documents import Document
 
 TIMEOUT = 120.0
 WORLD = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE")
+"""Of the environment, what leads to the world and says whom to trust there."""
 
 
 def pull(helm: Path, chart: Chart, folder: Path) -> Path:
@@ -26,7 +27,8 @@ def pull(helm: Path, chart: Chart, folder: Path) -> Path:
     oci = chart.repository.startswith("oci://")
     what = (f"{chart.repository}/{chart.name}",) if oci else from_index
     asked = ["pull", *what, "--version", chart.version, "--destination", str(folder.absolute())]
-    done = _run(helm, asked, b"")
+    world = {name: os.environ[name] for name in WORLD if name in os.environ}
+    done = _run(helm, asked, env=world)
     files = list(folder.glob("*.tgz"))
     if done.code != 0 or len(files) != 1:
         raise PlexError(
@@ -55,7 +57,7 @@ def template(
         *("--namespace", namespace, "--include-crds", "--skip-tests", "--values", "-"),
         *(("--kube-version", kubernetes) if kubernetes else ()),
     )
-    done = _run(helm, asked, json.dumps(values).encode())
+    done = _run(helm, asked, stdin=json.dumps(values).encode())
     if done.code != 0:
         raise PlexError(
             f"the chart {chart.name} does not render", details=done.stderr.splitlines()[-12:]
@@ -67,16 +69,21 @@ def template(
     return tuple(document for document in loaded if document)
 
 
-def _run(helm: Path, words: Sequence[str | Path], stdin: bytes) -> process.Finished:
-    """With no setting, plugin or cache of the user, but with the proxies that the world needs."""
+def _run(
+    helm: Path,
+    words: Sequence[str | Path],
+    *,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+) -> process.Finished:
+    """With no setting, plugin or cache of the user, and nothing of the environment but `env`."""
     with tempfile.TemporaryDirectory(prefix="plexctl-helm-") as folder:
         homes = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HOME")
-        world = {name: os.environ[name] for name in WORLD if name in os.environ}
         return process.run(
             (helm, *words),
             timeout=TIMEOUT,
             cwd=Path(folder),
-            env={**world, **dict.fromkeys(homes, folder), "KUBECONFIG": f"{folder}/none"},
+            env={**(env or {}), **dict.fromkeys(homes, folder), "KUBECONFIG": f"{folder}/none"},
             stdin=stdin,
             bare=True,
             check=False,

@@ -106,7 +106,11 @@ def manifests(release: Release, made: Iterable[Document], where: str) -> tuple[D
         for one in documents
         if one["kind"] == "CustomResourceDefinition" and one["spec"]["scope"] == "Cluster"
     }
-    secrets = [one["metadata"]["name"] for one in documents if one["kind"] == "Secret"]
+    secrets = [
+        one["metadata"]["name"]
+        for one in documents
+        if one["kind"] == "Secret" and (one.get("data") or one.get("stringData"))
+    ]
     if secrets:
         raise PlexError(
             f"{where}: the chart {release.chart.name} makes the Secret {', '.join(secrets)}, "

@@ -20,6 +20,7 @@ from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
+from tests.unit.depot.support import Told
 
 CHECKOUT = Path(__file__).parents[2]
 PLEXCTL = CHECKOUT / "bin" / "plexctl"
@@ -169,12 +170,14 @@ def uptime(name: str) -> float:
 
 
 def stored_kubectl(folder: Path) -> Path:
-    """The kubectl of the user's depot, which the first `up` has filled."""
-    pins = load_pins()
+    return stored_program("kubernetes", "kubectl", folder)
+
+
+def stored_program(component: str, name: str, folder: Path) -> Path:
+    """A program of the user's depot, which is filled with it if need be."""
     depot = Depot(user_cache_path("plexctl") / "depot")
-    stored = depot.find("kubernetes", pins.release(pins.versions()[0]))
-    assert stored is not None
-    program = folder / "kubectl"
-    shutil.copy(stored.artifact("kubectl").path, program)
+    (stored,) = depot.fill(load_pins().releases[0], [component], Told())
+    program = folder / name
+    shutil.copy(stored.artifact(name).path, program)
     program.chmod(0o755)
     return program

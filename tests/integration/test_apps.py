@@ -10,23 +10,27 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from plexctl.clients.helm import template
 from plexctl.config.init import write_first
 from plexctl.config.init_gitops import write_gitops
 from plexctl.config.load import load_lab
 from plexctl.model.lab import Lab
 from plexctl.plan import flux_sync
+from plexctl.plan.charts import manifests, release_of
 
 from ..manifests import Schemas, documents
-from .support import CHECKOUT
+from .support import CHECKOUT, stored_program
 from .test_wheel import uv
 
 PINS = CHECKOUT / "plexctl" / "pins"
+SCHEMAS = CHECKOUT / "tests" / "schemas"
 APPS = tuple(
     sorted(
         str(file.parent.relative_to(CHECKOUT))
@@ -36,9 +40,9 @@ APPS = tuple(
 Build = Callable[..., list[Any]]
 
 
-def module(pin: str, name: str, folder: Path) -> Path:
-    """The sources of a Go module in the version that plexctl is built with, checksum verified."""
-    shutil.copytree(PINS / pin, folder)
+def module(pin: Path, name: str, folder: Path) -> Path:
+    """The sources of a Go module in the version that `pin` has, checksum verified."""
+    shutil.copytree(pin, folder)
     done = subprocess.run(
         ["go", "mod", "download", "-json", name],
         cwd=folder,
@@ -48,20 +52,28 @@ def module(pin: str, name: str, folder: Path) -> Path:
         timeout=600,
     )
     found = json.loads(done.stdout)
-    assert found["Sum"] in (PINS / pin / "go.sum").read_text()
+    assert found["Sum"] in (pin / "go.sum").read_text()
     return Path(found["Dir"])
 
 
 @pytest.fixture(scope="module")
-def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
+def schemas(tmp_path_factory: pytest.TempPathFactory, metallb: Path) -> Schemas:
     folder = tmp_path_factory.mktemp("modules")
-    kubernetes = module("kubernetes", "k8s.io/kubernetes", folder / "kubernetes")
+    kubernetes = module(PINS / "kubernetes", "k8s.io/kubernetes", folder / "kubernetes")
     known = Schemas(kubernetes / "api" / "openapi-spec" / "v3")
     for name in ("source-controller", "kustomize-controller"):
-        flux = module(f"flux-{name}", f"github.com/fluxcd/{name}", folder / name)
+        flux = module(PINS / f"flux-{name}", f"github.com/fluxcd/{name}", folder / name)
         known.add_crds(documents(*(flux / "config" / "crd" / "bases").glob("*.yaml")))
-    known.add_crds(documents(*(CHECKOUT / "tests" / "schemas").glob("*.yaml")))
+    known.add_crds(documents(*SCHEMAS.glob("*.yaml")))
+    known.add_crds(documents(*(metallb / "config" / "crd" / "bases").glob("*.yaml")))
     return known
+
+
+@pytest.fixture(scope="module")
+def metallb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MetalLB's sources, with its CRDs and its chart."""
+    folder = tmp_path_factory.mktemp("metallb") / "module"
+    return module(SCHEMAS / "metallb", "go.universe.tf/metallb", folder)
 
 
 def laid_down(root: Path) -> Lab:
@@ -181,6 +193,29 @@ def test_what_is_commented_in_the_tree_is_right(lab: Path, build: Build, schemas
     assert children["podinfo"]["sourceRef"]["name"] == "plex"  # the settings are its own too
     assert children["hello-world"]["interval"] == "1m"
     assert children["infra"]["interval"] == "10m"
+
+
+def test_the_chart_of_metallb_takes_the_apps_values(
+    metallb: Path, schemas: Schemas, tmp_path: Path
+) -> None:
+    """Rendered by Helm as `plexctl render` does it, and held against the schemas."""
+    file = CHECKOUT / "apps" / "metallb" / "release.yaml"
+    release = release_of(list(documents(file)), file.name)
+    assert release is not None
+    made = template(
+        stored_program("helm", "helm", tmp_path),
+        metallb / "charts" / "metallb",
+        release.name,
+        release.namespace,
+        release.values,
+        kubernetes="1.36.3",
+    )
+    found = manifests(release, made, file.name)
+
+    kinds = Counter(item["kind"] for item in found)
+    assert (kinds["Deployment"], kinds["DaemonSet"]) == (1, 1)
+    own = [item for item in found if item["kind"] != "CustomResourceDefinition"]
+    assert [problem for item in own for problem in schemas.problems(item)] == []
 
 
 def test_facts_arrive_and_defaults_serve(build: Build, facts: dict[str, str]) -> None:

@@ -44,8 +44,8 @@ Render = Callable[..., list[Any]]
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
     folder = tmp_path_factory.mktemp("modules")
-    kubernetes = module("kubernetes", "k8s.io/kubernetes", folder / "kubernetes")
-    argo = module("argocd", "github.com/argoproj/argo-cd/v3", folder / "argocd")
+    kubernetes = module(PINS / "kubernetes", "k8s.io/kubernetes", folder / "kubernetes")
+    argo = module(PINS / "argocd", "github.com/argoproj/argo-cd/v3", folder / "argocd")
     known = Schemas(kubernetes / "api" / "openapi-spec" / "v3")
     known.add_crds(documents(*sorted((argo / "manifests" / "crds").glob("*-crd.yaml"))))
     return known

@@ -13,13 +13,10 @@ import yaml
 from platformdirs import user_cache_path
 
 from plexctl.clients import helm
-from plexctl.depot.pins import load_pins
-from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
-from tests.unit.depot.support import Told
 from tests.unit.depot.test_charts import CHART
 
-from .support import Lab
+from .support import Lab, stored_program
 
 RELEASE = """\
 apiVersion: v1
@@ -50,12 +47,7 @@ entries:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Helm out of the user's depot, which is filled with it."""
-    depot = Depot(user_cache_path("plexctl") / "depot")
-    (stored,) = depot.fill(load_pins().releases[0], ["helm"], Told())
-    copy = tmp_path_factory.mktemp("bin") / "helm"
-    copy.write_bytes(stored.artifact("helm").path.read_bytes())
-    copy.chmod(0o755)
-    return copy
+    return stored_program("helm", "helm", tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture

@@ -104,6 +104,11 @@ def test_each_object_is_where_helm_would_put_it() -> None:
 
 
 def test_a_secret_of_a_chart_is_refused() -> None:
+    empty, filled = (
+        made("Secret", "certificate"),
+        {**made("Secret", "admin"), "data": {"a": "Yg=="}},
+    )
+    assert len(manifests(RELEASE, (empty,), "here")) == 1
     with pytest.raises(PlexError, match="makes the Secret admin") as caught:
-        manifests(RELEASE, (made("Secret", "admin"),), "here")
+        manifests(RELEASE, (empty, filled), "here")
     assert "secret edit" in str(caught.value.hint)
