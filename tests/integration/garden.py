@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .support import Answer, Cluster, Lab
+import pytest
+
+from .support import Answer, Cluster, Lab, remove_leftovers, stored_kubectl
 
 PLEX, APP = "fluxtest", "hello-world"
+REGISTRY = "fluxreg"
+GATEWAY = "10.78.2.1"
+HOSTS = f"""\
+hosts: {{local: {{kind: incus}}}}
+registry: {{name: {REGISTRY}, network: 10.78.1.0/24}}
+"""
+NETWORKS = """\
+networks: {nodes: 10.78.2.0/24, pods: 10.179.0.0/16, services: 10.100.0.0/20}
+"""
+EDITOR = """\
+#!/bin/sh
+cat >"$1" <<'END'
+apiVersion: v1
+kind: Secret
+metadata: {name: hello-world, namespace: hello-world}
+stringData: {secret: CANARY}
+END
+"""
 
 
 @dataclass(frozen=True)
@@ -68,3 +91,35 @@ class Garden:
         file = self.tree / "clusters" / PLEX / "kustomization.yaml"
         assert old in file.read_text()
         file.write_text(file.read_text().replace(old, new, 1))
+
+
+@contextmanager
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
+    """The plex with its apps and an encrypted secret, as `init --gitops` and `up` make it."""
+    root, home = tmp_path_factory.mktemp("garden"), tmp_path_factory.mktemp("home")
+    for name in (PLEX, REGISTRY):
+        remove_leftovers(name)
+    canary = f"canary-{secrets.token_hex(16)}"
+    editor = tmp_path_factory.mktemp("bin") / "editor"
+    editor.write_text(EDITOR.replace("CANARY", canary))
+    editor.chmod(0o700)
+    lab = Lab(root, home, environment={"VISUAL": "", "EDITOR": str(editor)})
+    (root / "clusters" / PLEX).mkdir(parents=True)
+    (root / "clusters" / "hosts.yaml").write_text(HOSTS)
+    (root / "clusters" / PLEX / "plex.yaml").write_text(NETWORKS)
+    try:
+        lab.run("init", "--gitops", PLEX)
+        sealed = root / "clusters" / PLEX / "secrets" / "hello.yaml"
+        lab.run("secret", "edit", str(sealed), timeout=1800)
+        listed = sealed.with_name("kustomization.yaml")
+        listed.write_text(
+            listed.read_text().replace("resources:\n", "resources:\n  - hello.yaml\n", 1)
+        )
+        lab.run("up", PLEX, timeout=3600)
+        kubeconfig = tmp_path_factory.mktemp("kube") / "config"
+        lab.run("kubeconfig", PLEX, "--output", str(kubeconfig))
+        kubectl = stored_kubectl(tmp_path_factory.mktemp("kubectl"))
+        yield Garden(lab, Cluster(kubectl, kubeconfig), canary)
+    finally:
+        lab.run("destroy", PLEX, "-y", code=None)
+        lab.run("registry", "destroy", "-y", code=None)

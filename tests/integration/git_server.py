@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -90,14 +91,40 @@ def serving(repository: Path, address: str) -> Iterator[GitServer]:
         thread.join(10)
 
 
-def commit(tree: Path, bare: Path, message: str) -> str:
-    """Commit all of `tree` and push it to `bare`; the commit's hash."""
+WHO = "story@example.test"
+
+
+@contextmanager
+def signer(home: Path) -> Iterator[bytes]:
+    """A new OpenPGP key of the one who commits, usable in `home` in this block; its public half."""
+    home.mkdir(mode=0o700)
+    gpg = ("gpg", "--homedir", str(home), "--batch", "--quiet")
+    new = ("--passphrase", "", "--quick-generate-key", WHO, "rsa2048", "sign", "never")
+    subprocess.run([*gpg, *new], check=True, timeout=120)
+    export = [*gpg, "--armor", "--export", WHO]
+    try:
+        yield subprocess.run(export, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, timeout=60)
+
+
+def commit(tree: Path, bare: Path, message: str, *, signed: Path | None = None) -> str:
+    """Commit all of `tree` and push it to `bare`; the commit's hash.
+
+    With the key in `signed`, if that is given.
+    """
 
     def git(*words: str) -> str:
-        who = ("-c", "user.name=story", "-c", "user.email=story@example.test")
-        command = ["git", *who, *words]
+        who = ("user.name=story", f"user.email={WHO}", f"user.signingkey={WHO}")
+        command = ["git", *(word for one in who for word in ("-c", one)), *words]
         done = subprocess.run(
-            command, cwd=tree, capture_output=True, text=True, check=True, timeout=60
+            command,
+            cwd=tree,
+            env={**os.environ, **({"GNUPGHOME": str(signed)} if signed else {})},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         )
         return done.stdout.strip()
 
@@ -108,6 +135,6 @@ def commit(tree: Path, bare: Path, message: str) -> str:
             ["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True, timeout=60
         )
     git("add", "-A")
-    git("commit", "-q", "-m", message)
+    git("commit", "-q", "-m", message, *(("-S",) if signed else ()))
     git("push", "-q", str(bare), "main")
     return git("rev-parse", "HEAD")

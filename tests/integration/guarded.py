@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import os
 import subprocess
 import threading
@@ -13,13 +15,16 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fake_pve.tls import Certificate, self_signed
 
 Answer = tuple[int, dict[str, str], bytes]
+P256 = ec.SECP256R1()
 
 
 class Content(Protocol):
@@ -130,3 +135,48 @@ class Behind:
         kept = ("Content-Type", "Content-Length", "Docker-Content-Digest")
         headers = {name: found.headers[name] for name in kept if name in found.headers}
         return found.status_code, headers, found.content
+
+
+@dataclass
+class Signed:
+    """The same registry with cosign's signature of an artifact, once `sign` has made it."""
+
+    behind: Behind
+    repository: str
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(P256))
+    _own: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # by path
+
+    @property
+    def public(self) -> bytes:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.key.public_key().public_bytes(serialization.Encoding.PEM, form)
+
+    def sign(self, digest: str) -> None:
+        """As `cosign sign --key` does it, without a transparency log; `digest` begins "sha256:"."""
+        image = {"docker-manifest-digest": digest}
+        identity = {"docker-reference": self.repository}
+        kind = "cosign container image signature"
+        critical = {"identity": identity, "image": image, "type": kind}
+        payload = json.dumps({"critical": critical, "optional": None}).encode()
+        signature = base64.b64encode(self.key.sign(payload, ec.ECDSA(hashes.SHA256()))).decode()
+        config = self._blob("application/vnd.oci.image.config.v1+json", b"{}")
+        layer = self._blob("application/vnd.dev.cosign.simplesigning.v1+json", payload)
+        layer["annotations"] = {"dev.cosignproject.cosign/signature": signature}
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]}
+        tag = f"{digest.replace(':', '-')}.sig"
+        self._own[f"/v2/{self.repository}/manifests/{tag}"] = kind, json.dumps(manifest).encode()
+
+    def _blob(self, kind: str, content: bytes) -> dict[str, Any]:
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self._own[f"/v2/{self.repository}/blobs/{digest}"] = kind, content
+        return {"mediaType": kind, "digest": digest, "size": len(content)}
+
+    def answer(self, asked: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        if asked.path not in self._own:
+            return self.behind.answer(asked, body)
+        kind, content = self._own[asked.path]
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        headers = {"Content-Type": kind, "Docker-Content-Digest": digest}
+        headers["Content-Length"] = str(len(content))
+        return 200, headers, b"" if asked.command == "HEAD" else content

@@ -4,66 +4,22 @@ from __future__ import annotations
 
 import base64
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .garden import APP, PLEX, Garden
-from .git_server import commit, serving
-from .guarded import Behind, Git, Guarded, guarding
-from .support import Cluster, Lab, eventually, host, remove_leftovers, stored_kubectl
-
-REGISTRY = "fluxreg"
-GATEWAY = "10.78.2.1"
-HOSTS = f"""\
-hosts: {{local: {{kind: incus}}}}
-registry: {{name: {REGISTRY}, network: 10.78.1.0/24}}
-"""
-NETWORKS = """\
-networks: {nodes: 10.78.2.0/24, pods: 10.179.0.0/16, services: 10.100.0.0/20}
-"""
-EDITOR = """\
-#!/bin/sh
-cat >"$1" <<'END'
-apiVersion: v1
-kind: Secret
-metadata: {name: hello-world, namespace: hello-world}
-stringData: {secret: CANARY}
-END
-"""
+from .garden import APP, GATEWAY, NETWORKS, PLEX, REGISTRY, Garden, planted
+from .git_server import commit, serving, signer
+from .guarded import Behind, Git, Guarded, Signed, guarding
+from .support import Lab, eventually, host
 
 
 @pytest.fixture(scope="module")
 def garden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
-    """The plex with its apps and an encrypted secret, as `init --gitops` and `up` make it."""
-    root, home = tmp_path_factory.mktemp("garden"), tmp_path_factory.mktemp("home")
-    for name in (PLEX, REGISTRY):
-        remove_leftovers(name)
-    canary = f"canary-{secrets.token_hex(16)}"
-    editor = tmp_path_factory.mktemp("bin") / "editor"
-    editor.write_text(EDITOR.replace("CANARY", canary))
-    editor.chmod(0o700)
-    lab = Lab(root, home, environment={"VISUAL": "", "EDITOR": str(editor)})
-    (root / "clusters" / PLEX).mkdir(parents=True)
-    (root / "clusters" / "hosts.yaml").write_text(HOSTS)
-    (root / "clusters" / PLEX / "plex.yaml").write_text(NETWORKS)
-    try:
-        lab.run("init", "--gitops", PLEX)
-        sealed = root / "clusters" / PLEX / "secrets" / "hello.yaml"
-        lab.run("secret", "edit", str(sealed), timeout=1800)
-        listed = sealed.with_name("kustomization.yaml")
-        listed.write_text(
-            listed.read_text().replace("resources:\n", "resources:\n  - hello.yaml\n", 1)
-        )
-        lab.run("up", PLEX, timeout=3600)
-        kubeconfig = tmp_path_factory.mktemp("kube") / "config"
-        lab.run("kubeconfig", PLEX, "--output", str(kubeconfig))
-        kubectl = stored_kubectl(tmp_path_factory.mktemp("kubectl"))
-        yield Garden(lab, Cluster(kubectl, kubeconfig), canary)
-    finally:
-        lab.run("destroy", PLEX, "-y", code=None)
-        lab.run("registry", "destroy", "-y", code=None)
+    with planted(tmp_path_factory) as garden:
+        yield garden
 
 
 def test_up_brings_the_apps_with_their_secrets(garden: Garden) -> None:
@@ -252,7 +208,7 @@ def test_the_apps_come_from_git_with_the_derived_key(garden: Garden, tmp_path: P
     garden.lab.run("up", PLEX, timeout=120)
 
 
-def test_the_apps_come_with_a_token_from_git_and_from_a_registry(
+def test_the_apps_come_with_a_token_from_git_and_signed_from_a_registry(
     garden: Garden, tmp_path: Path
 ) -> None:
     plexfile, word = garden.tree / "clusters" / PLEX / "plex.yaml", secrets.token_hex(16)
@@ -260,12 +216,13 @@ def test_the_apps_come_with_a_token_from_git_and_from_a_registry(
     own = garden.cluster.get("secret", "plex-source-ca", "-n", "flux-system")
     (tmp_path / "ca.crt").write_bytes(base64.b64decode(own["data"]["ca.crt"]))
     endpoint = garden.lab.ask("registry", "status")["endpoint"]
+    pushed = garden.lab.ask("flux", "push", PLEX)["digest"]
 
-    def take(scheme: str, path: str, server: Guarded) -> None:
+    def take(scheme: str, path: str, server: Guarded, more: str = "") -> None:
         (garden.tree / "clusters" / "source.crt").write_text(server.certificate.pem)
         plexfile.write_text(
             f"{NETWORKS}gitops: {{source: '{scheme}://{server.place}/{path}', user: story, "
-            f"ca: clusters/source.crt, interval: 5{', tag: tree' if scheme == 'oci' else ''}}}\n"
+            f"ca: clusters/source.crt, interval: 5{more}}}\n"
         )
 
     file = garden.tree / "apps" / APP / "config.yaml"
@@ -280,16 +237,48 @@ def test_the_apps_come_with_a_token_from_git_and_from_a_registry(
         garden.lab.run("up", PLEX, timeout=120)
         assert garden.greeting() == f"over https, {greeting}"
         assert {200, 401} <= set(server.statuses)
-    with guarding(
-        Behind(f"https://{endpoint}", tmp_path / "ca.crt"), GATEWAY, "story", word
-    ) as server:
-        take("oci", f"plexes/{PLEX}", server)
+    signed = Signed(Behind(f"https://{endpoint}", tmp_path / "ca.crt"), f"plexes/{PLEX}")
+    (garden.tree / "clusters" / "cosign.pub").write_bytes(signed.public)
+    with guarding(signed, GATEWAY, "story", word) as server:
+        take("oci", signed.repository, server, ", tag: tree, verify: clusters/cosign.pub")
+        answer = garden.lab.run("up", PLEX, code=1, timeout=120)
+        assert "failed: OCIRepository plex: " in answer.out
+        assert "no matching signatures" in answer.out or "no signatures" in answer.out, answer.out
+
+        signed.sign(pushed)
         garden.lab.run("up", PLEX, timeout=120)
         assert garden.greeting() == greeting, "what was pushed there before"
-        assert server.statuses[200] > 0
     stored = plexfile.with_name("git-token.age")
     assert word.encode() not in stored.read_bytes()
     stored.unlink()
+    plexfile.write_text(before)
+    garden.lab.run("up", PLEX, timeout=120)
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg to sign with")
+def test_only_signed_commits_are_applied(garden: Garden, tmp_path: Path) -> None:
+    clusters, bare, keys = garden.tree / "clusters", tmp_path / "lab.git", tmp_path / "gpg"
+    plexfile, file = clusters / PLEX / "plex.yaml", garden.tree / "apps" / APP / "config.yaml"
+    before, greeting = plexfile.read_text(), garden.greeting()
+    with signer(keys) as public, serving(bare, GATEWAY) as server:
+        (clusters / "signers.asc").write_bytes(public)
+        server.allowed = garden.lab.run("flux", "key", PLEX).out
+        (clusters / "known_hosts").write_text(server.known_hosts)
+        plexfile.write_text(
+            f"{NETWORKS}gitops: {{source: '{server.url}', known_hosts: clusters/known_hosts, "
+            "verify: clusters/signers.asc, interval: 5}\n"
+        )
+        file.write_text(file.read_text().replace("GREETING: ", "GREETING: signed, "))
+        commit(garden.tree, bare, "by nobody")
+        answer = garden.lab.run("up", PLEX, code=1, timeout=120)
+        assert "failed: GitRepository plex: " in answer.out
+        assert "signature" in answer.out
+        assert garden.greeting() == greeting
+
+        (garden.tree / "signed").touch()
+        commit(garden.tree, bare, "by the one who may", signed=keys)
+        garden.lab.run("up", PLEX, timeout=120)
+        assert garden.greeting() == f"signed, {greeting}"
     plexfile.write_text(before)
     garden.lab.run("up", PLEX, timeout=120)
 
