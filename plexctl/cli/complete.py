@@ -71,6 +71,18 @@ def app_names(incomplete: str) -> list[str]:
     return _fitting((folder.name for folder in builtin("apps").glob("*/")), incomplete)
 
 
+def chart_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Apps of the lab that are from charts."""
+    from plexctl.config.load import find_lab
+    from plexctl.errors import PlexError
+    from plexctl.workflow.charts import app_files
+
+    try:
+        return _fitting(app_files(find_lab(_directory(context))), incomplete)
+    except (PlexError, OSError):
+        return []
+
+
 def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 

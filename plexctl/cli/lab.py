@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.complete import app_names, node_names, plex_names
+from plexctl.cli.complete import app_names, chart_names, node_names, plex_names
 from plexctl.cli.options import Json, Output, PlexArgument, Quiet
 from plexctl.cli.session import answer, directory, lab, new_passphrase, say
 from plexctl.errors import UsageError
@@ -128,7 +128,7 @@ def render(
         typer.Argument(
             metavar="[APP]...",
             help="Apps with a HelmRelease; default: all of them.",
-            autocompletion=app_names,
+            autocompletion=chart_names,
         ),
     ] = None,
     json: Json = False,

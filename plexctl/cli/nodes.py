@@ -117,7 +117,9 @@ def logs(
 ) -> None:
     """Show the log of a node."""
     if follow and json:
-        raise UsageError("--follow has no end, and --json is one answer", hint="leave one away")
+        raise UsageError(
+            "--follow has no end, and --json is one answer", hint="leave one of them out"
+        )
     with lab(context, quiet=True) as ctx:
         from plexctl.clients import process
         from plexctl.workflow import access

@@ -39,15 +39,14 @@ class Release:
     beside: tuple[Document, ...]
 
 
-def release_of(documents: Sequence[Document], where: str) -> Release | None:
-    """The only HelmRelease of a file; None if it has none.
+def release_of(documents: Sequence[Document], where: str) -> Release:
+    """The only HelmRelease of a file.
 
-    PlexError, which names `where`, if it asks for something that cannot be known here.
+    PlexError, which names `where`, if there is not one, or if it asks for something that cannot be
+    known here.
     """
     releases = [one for one in documents if one.get("kind") == "HelmRelease"]
-    if not releases:
-        return None
-    if len(releases) > 1:
+    if len(releases) != 1:
         raise PlexError(
             f"{where}: there are {len(releases)} HelmReleases", hint="one app has one chart"
         )

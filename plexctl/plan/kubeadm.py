@@ -70,7 +70,7 @@ SCHEDULER = Component(
 )
 
 
-FOUND = (
+EXPECTED_ERRORS = (
     *(f"Port-{port}" for port in (API_PORT, 10259, 10257, 10250, 2379, 2380)),
     *(
         f"FileAvailable--etc-kubernetes-manifests-{name}.yaml"
@@ -81,7 +81,7 @@ FOUND = (
 )
 """What kubeadm's preflight does not hold against a master, on which all runs when it looks."""
 
-DEPRECATED = ("SystemVerification",)
+CGROUP_V1_ERRORS = ("SystemVerification",)
 """The same on a host with control groups v1."""
 
 
@@ -113,7 +113,10 @@ def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Doc
             "name": first.name,
             "criSocket": CRI_SOCKET,
             "imagePullPolicy": "IfNotPresent",
-            "ignorePreflightErrors": [*FOUND, *(DEPRECATED if facts.cgroup == 1 else ())],
+            "ignorePreflightErrors": [
+                *EXPECTED_ERRORS,
+                *(CGROUP_V1_ERRORS if facts.cgroup == 1 else ()),
+            ],
             "taints": [_taint(t.key, t.value, t.effect) for t in first.taints],
         },
     }

@@ -47,6 +47,8 @@ def _render(result: RenderResult) -> str:
         (one.app, one.chart, one.version, "written" if one.changed else "unchanged")
         for one in result.apps
     ]
+    if not rows:
+        return "nothing was rendered"
     taken = "a Kustomization with `path: ./apps/APP/rendered` takes them instead of the HelmRelease"
     return f"{table(('APP', 'CHART', 'VERSION', 'MANIFESTS'), rows)}\n\n{taken}"
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -120,8 +121,10 @@ def _serve(question: int, answer: int) -> None:
             def make(number: int, call: Callable[..., object], given: tuple[object, ...]) -> None:
                 try:
                     content = pickle.dumps((number, call(*given)))
-                except Exception as error:  # noqa: BLE001 - the parent raises it
+                except PlexError as error:
                     content = pickle.dumps((number, error))
+                except Exception:  # noqa: BLE001 - a bug, which may hold what no pipe takes
+                    content = pickle.dumps((number, RuntimeError(traceback.format_exc())))
                 with telling:
                     answers.write(content)
                     answers.flush()

@@ -30,7 +30,7 @@ from plexctl.workflow.images import stored_components
 from plexctl.workflow.run import Run
 from plexctl.workflow.tree import push_tree
 
-TOKEN = "git-token.age"  # noqa: S105 - the name of a file
+TOKEN = "source-token.age"  # noqa: S105 - the name of a file
 
 
 class Delivery(Protocol):

@@ -201,7 +201,6 @@ def test_the_chart_of_metallb_takes_the_apps_values(
     """Rendered by Helm as `plexctl render` does it, and held against the schemas."""
     file = CHECKOUT / "apps" / "metallb" / "release.yaml"
     release = release_of(list(documents(file)), file.name)
-    assert release is not None
     made = template(
         stored_program("helm", "helm", tmp_path),
         metallb / "charts" / "metallb",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +17,7 @@ from plexctl.clients import helm
 from plexctl.errors import PlexError
 from tests.unit.depot.test_charts import CHART
 
-from .support import Lab, stored_program
+from .support import CHECKOUT, Lab, stored_program
 
 RELEASE = """\
 apiVersion: v1
@@ -113,6 +114,8 @@ def test_an_app_from_a_chart_becomes_plain_manifests(
     app.mkdir(parents=True)
     (app / "release.yaml").write_text(RELEASE.format(url=repository))
 
+    shutil.copytree(CHECKOUT / "apps" / "kubeedge", lab.root / "apps" / "kubeedge")
+
     answer = lab.ask("render")
     assert [(row["app"], row["changed"]) for row in answer["apps"]] == [("tiny", True)]
     found = list(yaml.safe_load_all((app / "rendered" / "all.yaml").read_text()))
@@ -127,5 +130,8 @@ def test_an_app_from_a_chart_becomes_plain_manifests(
     for packed in (user_cache_path("plexctl") / "charts").rglob("tiny-1.2.3.tgz"):
         packed.unlink()
     refused = lab.run("render", "tiny", code=1)
+    assert (
+        "a chart from a GitRepository is not fetched" in lab.run("render", "kubeedge", code=1).err
+    )
     assert "the checksum does not match" in refused.err
     assert "no file of apps/demo has a HelmRelease" in lab.run("render", "demo", code=2).err

@@ -248,7 +248,7 @@ def test_the_apps_come_with_a_token_from_git_and_signed_from_a_registry(
         signed.sign(pushed)
         garden.lab.run("up", PLEX, timeout=120)
         assert garden.greeting() == greeting, "what was pushed there before"
-    stored = plexfile.with_name("git-token.age")
+    stored = plexfile.with_name("source-token.age")
     assert word.encode() not in stored.read_bytes()
     stored.unlink()
     plexfile.write_text(before)

@@ -35,20 +35,16 @@ def changed(app: str, **spec: object) -> list[Document]:
 def test_the_apps_charts_are_understood(app: str, chart: Chart) -> None:
     release = release_of(documents(app), "here")
 
-    assert release is not None
     assert (release.chart, release.namespace) == (chart, app)
     assert [one["kind"] for one in release.beside] == ["Namespace"]
     assert release.values
-
-
-def test_a_file_without_a_release_is_none() -> None:
-    assert release_of([{"apiVersion": "v1", "kind": "ConfigMap"}], "here") is None
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (documents("podinfo") + documents("velero"), "there are 2 HelmReleases"),
+        (documents("podinfo")[:2], "there are 0 HelmReleases"),
         (changed("podinfo", valuesFrom=[]), "`valuesFrom` is known only in a cluster"),
         (documents("kubeedge"), "a chart from a GitRepository is not fetched"),
         (documents("podinfo")[2:], "there is no OCIRepository podinfo"),

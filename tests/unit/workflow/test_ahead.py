@@ -99,6 +99,28 @@ def test_nothing_is_left_of_it_if_nobody_is_asked() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
+def has_a_bug() -> None:
+    class Odd(Exception):  # noqa: N818 - that a pipe takes none of
+        pass
+
+    raise Odd("seven")
+
+
+def gives_what_no_pipe_takes() -> object:
+    return lambda: None
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(
+    ("call", "said"), [(has_a_bug, "Odd: seven"), (gives_what_no_pipe_takes, "pickle")]
+)
+def test_a_bug_there_is_raised_here_and_nobody_waits(call: Any, said: str) -> None:
+    with messenger() as messages:
+        asked = messages.ask(call)
+        with pytest.raises(RuntimeError, match=said):
+            asked.result()
+
+
 def fails(name: str) -> str:
     raise PlexError(f"{name} fails")
 

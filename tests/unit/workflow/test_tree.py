@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
         "clusters/hosts.yaml": "hosts: {local: {}}\n",
         "clusters/seed.age": "sealed",
         "clusters/demo/plex.yaml": "workers: 2\n",
-        "clusters/demo/git-token.age": "sealed",
+        "clusters/demo/source-token.age": "sealed",
         "clusters/demo/kustomization.yaml": "resources: []\n",
         "roles/mine/tasks.yml": "[]\n",
     }.items():
