@@ -71,7 +71,7 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
 
 def app_files(root: Path) -> dict[str, Path]:
     """By app, its file with a HelmRelease."""
-    found = (file for file in sorted((root / "apps").glob("*/*.y*ml")))
+    found = sorted((root / "apps").glob("*/*.y*ml"))
     return {file.parent.name: file for file in found if _KIND.search(file.read_bytes())}
 
 
