@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
-import urllib3
-
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.secret import Secret
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one request."""
+
+    status: int
+    headers: Mapping[str, str]  # names in small letters
+    content: bytes
+
+
+class Way(Protocol):
+    """How a registry is reached. It trusts the lab's CA alone."""
+
+    def __call__(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        """PlexError if there is no answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +51,15 @@ class Part:
 
 
 class LabRegistry:
-    """Pushes over HTTPS, trusting the lab's CA alone."""
+    """One host's registry, as the user who may push.
 
-    def __init__(self, endpoint: str, ca: bytes, user: str, password: Secret) -> None:
-        context = ssl.create_default_context(cadata=ca.decode())
-        self._pool = urllib3.PoolManager(ssl_context=context, timeout=TIMEOUT, retries=False)
-        self._url = f"https://{endpoint}"
-        self._login = urllib3.make_headers(basic_auth=f"{user}:{password.reveal_text()}")
+    PlexError where it does not answer or refuses; UnreachableHostError where its host does.
+    """
+
+    def __init__(self, name: str, way: Way, user: str, password: Secret) -> None:
+        self._name, self._way = name, way
+        login = b64encode(f"{user}:{password.reveal_text()}".encode()).decode()
+        self._login = {"Authorization": f"Basic {login}"}
 
     def ping(self) -> None:
         """PlexError unless it answers."""
@@ -48,7 +67,7 @@ class LabRegistry:
 
     def repositories(self) -> tuple[str, ...]:
         """Names of all that it has; of a cache that is Zot, also what was pulled through it."""
-        found = json.loads(self._call("GET", "/v2/_catalog?n=1000", fine=(200,)).data)
+        found = json.loads(self._call("GET", "/v2/_catalog?n=1000", fine=(200,)).content)
         return tuple(str(name) for name in found["repositories"] or ())
 
     def digest(self, repository: str, tag: str) -> str | None:
@@ -56,7 +75,7 @@ class LabRegistry:
         answer = self._call("HEAD", f"/v2/{repository}/manifests/{tag}", {"Accept": MANIFEST})
         if answer.status == 404:
             return None
-        return answer.headers.get("Docker-Content-Digest")
+        return answer.headers.get("docker-content-digest")
 
     def push(self, repository: str, tag: str, config: Part, layer: Part) -> tuple[str, bool]:
         """Have `tag` stand for an artifact of one layer; its digest, and whether it was new."""
@@ -89,7 +108,7 @@ class LabRegistry:
             return
         begun = self._call("POST", f"/v2/{repository}/blobs/uploads/", fine=(202,))
         # The server says where to; of its answer only the path counts, it may not know its name.
-        place = urlsplit(begun.headers["Location"])
+        place = urlsplit(begun.headers["location"])
         query = f"{place.query}&" if place.query else ""
         self._call(
             "PUT",
@@ -107,20 +126,20 @@ class LabRegistry:
         body: bytes | None = None,
         *,
         fine: tuple[int, ...] = (200, 404),
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Reply:
         try:
-            answer = self._pool.request(
-                method, f"{self._url}{path}", headers={**self._login, **(headers or {})}, body=body
-            )
-        except urllib3.exceptions.HTTPError as error:
+            answer = self._way(method, path, {**self._login, **(headers or {})}, body)
+        except UnreachableHostError:
+            raise
+        except PlexError as error:
             raise PlexError(
-                f"the lab's registry at {self._url} does not answer",
-                details=(str(error),),
+                f"the lab's registry at {self._name} does not answer",
+                details=(error.summary,),
                 hint="`plexctl registry status`; `plexctl registry up` makes it anew",
             ) from error
         if answer.status not in fine:
             raise PlexError(
                 f"the lab's registry refuses {method} {urlsplit(path).path}: HTTP {answer.status}",
-                details=answer.data.decode(errors="replace").splitlines()[:3],
+                details=answer.content.decode(errors="replace").splitlines()[:3],
             )
         return answer

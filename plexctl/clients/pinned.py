@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
 
 from plexctl.errors import PlexError
 
@@ -34,6 +36,25 @@ REASONS = {
 """Words in what libraries raise, and what they come to. The first that fits counts."""
 
 
+class _Connection(HTTPSConnection):
+    """A connection with a context of its own.
+
+    urllib3's would read all authorities of the machine, which nobody asks here. One context for
+    all is no way either: urllib3 loads certificate and key into it for each connection, and
+    OpenSSL's memory is spoiled when another thread begins a connection meanwhile.
+    """
+
+    def connect(self) -> None:
+        self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.ssl_context.check_hostname = False
+        self.ssl_context.verify_mode = ssl.CERT_NONE
+        super().connect()
+
+
+class _Connections(HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
 class _Pinned(HTTPAdapter):
     """Connections on which only the certificate with this fingerprint is taken."""
 
@@ -42,13 +63,8 @@ class _Pinned(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        # urllib3's own context reads all authorities of the machine anew for each connection.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        super().init_poolmanager(
-            *args, assert_fingerprint=self._fingerprint, ssl_context=context, **kwargs
-        )
+        super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": _Connections}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         # The fingerprint is checked instead of a chain: urllib3 does so for every connection.

@@ -11,7 +11,6 @@ from plexctl.config.fields import BaseFields, PlexFields
 from plexctl.config.host_fields import HostFields
 from plexctl.config.source import Where
 from plexctl.config.words import did_you_mean
-from plexctl.model.gitops import SourceKind
 from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.plex import Link, Spread
 from plexctl.model.types import BaseSource, Form
@@ -108,22 +107,10 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
                 f"host {name} is a Proxmox host, where plexctl makes no bridges",
                 "write `link: bridge`, and name its `bridge` in clusters/hosts.yaml",
             )
-    _pushed(draft, fields, members)
     if len(members) > 1:
         _joined(draft, members)
     elif all(host.url for host in members.values()):
         _addressed(draft, members)
-
-
-def _pushed(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, HostFields]) -> None:
-    """Report apps from the lab's registry, where a node may ask one that has none of them."""
-    others = [name for name, host in members.items() if host.url]
-    if others and fields.gitops and fields.gitops.source[0] is SourceKind.REGISTRY:
-        draft.source.report(
-            ("gitops", "source"),
-            f"what is pushed is in the registry of this machine, and host {others[0]} has another",
-            "name a git repository, or an artifact that is elsewhere",
-        )
 
 
 def _spread(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, HostFields]) -> None:

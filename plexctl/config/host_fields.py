@@ -145,8 +145,8 @@ class HostsFields:
     registry: RegistryFields | None = entry(
         Record(RegistryFields),
         "The lab's registry: a node on each Incus host, which all nodes there pull images "
-        "through; that of this machine also has what `plexctl flux push` packs. `{}` is enough. "
-        "Without it there is none.",
+        "through, and which has what `plexctl flux push` packs. `{}` is enough. Without it there "
+        "is none.",
         None,
     )
     secrets: SecretsFields = entry(

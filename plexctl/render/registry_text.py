@@ -6,7 +6,7 @@ from typing import assert_never
 
 from plexctl.render.plex_text import done
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results.registry import RegistryResult, RegistryUpResult
+from plexctl.workflow.results.registry import ANSWERS, RegistryResult, RegistryUpResult
 
 Result = RegistryResult | RegistryUpResult
 
@@ -43,4 +43,5 @@ def _registry(result: RegistryResult) -> str:
         return "\n".join(
             [*lines, f"{result.registry}: it is not there; `plexctl registry up` makes it"]
         )
-    return "\n".join([*lines, f"{result.registry}: not well", f"  {address}: {result.api}"])
+    ill = (f"  host {row.host}: {row.api}" for row in result.hosts if row.api != ANSWERS)
+    return "\n".join([*lines, f"{result.registry}: not well", *ill])

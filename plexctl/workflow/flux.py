@@ -26,6 +26,7 @@ from plexctl.workflow.results.apps import (
     apps_result,
 )
 from plexctl.workflow.run import Run, start
+from plexctl.workflow.silence import tell_left
 from plexctl.workflow.tree import push_tree
 
 SOURCE = "source"
@@ -62,6 +63,7 @@ def push(ctx: Context, plex: Plex, *, waiting: bool = True) -> PushResult:
         digest, new = push_tree(ctx, plex, run)
         flux.request(kube, KINDS[gitops.source.kind])
         result = _waited(kube, plex, gitops, run, digest, waiting=waiting)
+        tell_left(ctx, plex.hosts, "its registry has what was pushed before", "plexctl flux push")
         return PushResult(plex.name, digest, new, run.seconds(), result)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
 from plexctl.clients.incus import Incus
 from plexctl.clients.lab_registry import LabRegistry
-from plexctl.errors import PlexError, UsageError
+from plexctl.clients.registry_ways import Straight, Within
+from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Outcome
@@ -29,13 +30,14 @@ from plexctl.workflow.registry_plan import (
     registry_types,
 )
 from plexctl.workflow.results.plex import UNKNOWN, DestroyResult
-from plexctl.workflow.results.registry import RegistryResult, RegistryRow, RegistryUpResult
+from plexctl.workflow.results.registry import ANSWERS, RegistryResult, RegistryRow, RegistryUpResult
 from plexctl.workflow.run import Run, start
-from plexctl.workflow.silence import tell_left
+from plexctl.workflow.silence import still_there, tell_left
 
-ANSWERS = 60.0
+DEADLINE = 60.0
 LOCK_SECONDS = 1800.0
 UNIT = "plex-registry"
+AS_IT_WAS = "its registry is as it was; all else is done"
 
 
 def ensure_registry(ctx: Context, registry: Registry, run: Run) -> dict[str, HostState]:
@@ -60,6 +62,7 @@ def registry_up(ctx: Context, *, replace: bool = False) -> RegistryUpResult:
     verb = "replace" if replace else "up"
     with start(ctx.lab.state, verb, registry.name, ctx.listener) as run:
         changes = _converge(ctx, registry, run, replace=replace)
+        tell_left(ctx, ctx.hosts, AS_IT_WAS, "plexctl registry up")
     return RegistryUpResult(registry.name, registry.endpoint, told(changes), run.id)
 
 
@@ -67,25 +70,26 @@ def registry_status(ctx: Context) -> RegistryResult:
     """Ask the hosts, and the registry itself."""
     registry = registry_of(ctx)
     states = ctx.engine.read(ctx.hosts)
-    rows = []
+    rows, pushed = [], set[str]()
     for name, _ in registry_types(ctx):
         state = states[name]
         seen = state.instances.get(registry.name)
         status = UNKNOWN if state.silence else seen.status if seen else "missing"
-        used = _used(ctx.hosts[name], registry) if status == RUNNING else None
-        rows.append(RegistryRow(name, status, used))
-    api, repositories = "answers", tuple[str, ...]()
-    if any(row.instance == RUNNING for row in rows):
-        try:
-            repositories = _pushed(registry, door(ctx, registry).repositories())
-        except PlexError as error:
-            api = " ".join((error.summary, *error.details))
-    else:
-        api = "does not run"
-    well = api == "answers" and all(row.instance == RUNNING for row in rows)
-    upstreams = dict(registry.upstreams)
+        used, api = None, "does not run"
+        if status == RUNNING:
+            used, api = _used(ctx.hosts[name], registry), ANSWERS
+            try:
+                pushed |= set(_pushed(registry, door(ctx, registry, name).repositories()))
+            except PlexError as error:
+                api = " ".join((error.summary, *error.details))
+        rows.append(RegistryRow(name, status, api, used))
     return RegistryResult(
-        registry.name, registry.endpoint, well, api, upstreams, tuple(rows), repositories
+        registry.name,
+        registry.endpoint,
+        well=all(row.api == ANSWERS for row in rows),
+        upstreams=dict(registry.upstreams),
+        hosts=tuple(rows),
+        repositories=tuple(sorted(pushed)),
     )
 
 
@@ -101,7 +105,7 @@ def destroy_registry(ctx: Context) -> DestroyResult:
         changes = ctx.engine.diff((), states, wishes)
         run.intend({change.key: change.action for change in changes})
         ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
-        tell_left(states, registry.name, "plexctl registry destroy")
+        tell_left(ctx, ctx.hosts, still_there(registry.name), "plexctl registry destroy")
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     return DestroyResult(registry.name, told(changes), ())
 
@@ -115,10 +119,15 @@ def registry_of(ctx: Context) -> Registry:
     return ctx.lab.registry
 
 
-def door(ctx: Context, registry: Registry) -> LabRegistry:
-    keys = LabKeys.derive(ctx.seed)
-    authority = keys.ca.pair.certificate
-    return LabRegistry(registry.endpoint, authority, PUSHER, keys.push_password())
+def door(ctx: Context, registry: Registry, host: str) -> LabRegistry:
+    """To the registry of `host`; that of another machine is asked from within."""
+    keys, incus = LabKeys.derive(ctx.seed), ctx.hosts[host]
+    authority, address = keys.ca.pair.certificate, f"https://{registry.endpoint}"
+    if incus.host.local:
+        straight = Straight(registry.endpoint, authority)
+        return LabRegistry(address, straight, PUSHER, keys.push_password())
+    within = Within(incus, registry.name, registry.endpoint, authority)
+    return LabRegistry(f"{address} of host {host}", within, PUSHER, keys.push_password())
 
 
 def _converge(
@@ -132,32 +141,37 @@ def _converge(
         ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     if changes:
-        condition = _Answers(ctx, registry).condition()
-        with run.step(condition.what) as step:
-            wait(condition)
+        with run.step(f"the registry answers at https://{registry.endpoint}") as step:
+            for host in dict.fromkeys(change.host for change in changes):
+                # One that has fallen silent is told of at the end.
+                with suppress(UnreachableHostError):
+                    wait(_Answers(ctx, registry, host).condition())
             step.end(Outcome.UNCHANGED)
     return changes
 
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """Whether the registry answers over HTTPS, with a certificate of the lab's CA."""
+    """Whether the registry of a host answers over HTTPS, with a certificate of the lab's CA."""
 
     ctx: Context
     registry: Registry
+    host: str
 
     def condition(self) -> Condition:
         return Condition(
-            f"the registry answers at https://{self.registry.endpoint}",
+            f"the registry of host {self.host} answers",
             probe=self._probe,
-            deadline=ANSWERS,
+            deadline=DEADLINE,
             explain=self._explain,
             hint="`plexctl registry replace` makes it anew; what is in it stays",
         )
 
     def _probe(self) -> Seen:
         try:
-            door(self.ctx, self.registry).ping()
+            door(self.ctx, self.registry, self.host).ping()
+        except UnreachableHostError:
+            raise
         except PlexError as error:
             return Seen(False, " ".join((error.summary, *error.details)))
         return Seen(True)
@@ -165,14 +179,11 @@ class _Answers:
     def _explain(self) -> tuple[str, ...]:
         """The last lines of its log."""
         words = ("journalctl", "--no-pager", "--lines=5", "--output=cat", f"--unit={UNIT}")
-        lines: list[str] = []
-        for host, _ in registry_types(self.ctx):
-            try:
-                shown = self.ctx.hosts[host].execute(self.registry.name, words).stdout
-            except PlexError as error:
-                shown = error.summary
-            lines += (f"{host}: {line}" for line in shown.splitlines())
-        return tuple(lines)
+        try:
+            shown = self.ctx.hosts[self.host].execute(self.registry.name, words).stdout
+        except PlexError as error:
+            shown = error.summary
+        return tuple(f"{self.host}: {line}" for line in shown.splitlines())
 
 
 def _used(incus: Incus, registry: Registry) -> int | None:

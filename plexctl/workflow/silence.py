@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from plexctl.errors import UnreachableHostError
-from plexctl.model.observed import HostState
 from plexctl.model.plex import Node
 from plexctl.workflow.context import Context
 
@@ -29,12 +28,17 @@ def tell_silent(ctx: Context, members: tuple[Node, ...]) -> None:
     )
 
 
-def tell_left(states: Mapping[str, HostState], name: str, command: str) -> None:
-    """UnreachableHostError if a host that does not answer may still have something of `name`."""
-    for state in states.values():
-        if state.silence:
+def tell_left(ctx: Context, hosts: Iterable[str], left: str, command: str) -> None:
+    """UnreachableHostError if one of `hosts` does not answer: what is `left` of it, in words.
+
+    `command` does the rest.
+    """
+    for name in hosts:
+        if silence := ctx.hosts[name].silence:
             raise UnreachableHostError(
-                state.silence.summary,
-                details=(f"what it has of {name} is still there; all else is gone",),
-                hint=f"once it answers: `{command}`",
+                silence.summary, details=(left,), hint=f"once it answers: `{command}`"
             )
+
+
+def still_there(name: str) -> str:
+    return f"what it has of {name} is still there; all else is gone"

@@ -6,13 +6,14 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from plexctl.clients.lab_registry import Part
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.apps import short
 from plexctl.model.events import Outcome
-from plexctl.model.plex import Plex
+from plexctl.model.plex import Link, Plex
 from plexctl.plan.flux_sync import TAG, repository
 from plexctl.workflow.context import Context
 from plexctl.workflow.registry import door
@@ -27,18 +28,41 @@ CONTENT_TYPE = "application/vnd.cncf.flux.content.v1.tar+gzip"
 
 
 def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
-    """Push the lab's tree for `plex`; its digest, and whether it was new.
+    """Push the lab's tree for `plex`; its digest, and whether it was new to any registry.
 
-    PlexError if a Secret in it is not encrypted: nothing is pushed then.
+    A host that does not answer is left out, unless it is the first. PlexError if a Secret in the
+    tree is not encrypted: nothing is pushed then.
     """
     registry = ctx.lab.registry
     assert registry is not None and plex.gitops is not None, plex.name
+    layer = Part(CONTENT_TYPE, pack_tree(ctx.lab.root, plex.gitops.path))
+    name, config = repository(plex.name), Part(CONFIG_TYPE, b"{}")
+    first, *others = _hosts(ctx, plex)
+
+    def push(host: str) -> tuple[str, bool]:
+        try:
+            return door(ctx, registry, host).push(name, TAG, config, layer)
+        except UnreachableHostError:
+            if host == first:
+                raise
+            return "", False
+
     with run.step("push apps/ and clusters/ to the lab's registry") as step:
-        layer = Part(CONTENT_TYPE, pack_tree(ctx.lab.root, plex.gitops.path))
-        config, to = Part(CONFIG_TYPE, b"{}"), door(ctx, registry)
-        digest, new = to.push(repository(plex.name), TAG, config, layer)
+        with ThreadPoolExecutor() as pool:
+            pushed = list(pool.map(push, (first, *others)))
+        digest, new = pushed[0][0], any(new for _, new in pushed)
         step.end(Outcome.CHANGED if new else Outcome.UNCHANGED, short(digest))
     return digest, new
+
+
+def _hosts(ctx: Context, plex: Plex) -> tuple[str, ...]:
+    """Those whose registry a node of `plex` asks, its master's first.
+
+    From a bridge that was there before, a router leads to the one of this machine, if to any.
+    """
+    if plex.networks.link is Link.OWN:
+        return plex.hosts
+    return tuple(name for name, host in ctx.lab.hosts.items() if host.local)
 
 
 def pack_tree(root: Path, path: str) -> bytes:

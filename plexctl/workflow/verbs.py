@@ -25,7 +25,7 @@ from plexctl.workflow.registry import ensure_registry
 from plexctl.workflow.results.apps import apps_result
 from plexctl.workflow.results.plex import DestroyResult, EngineResult, UpResult
 from plexctl.workflow.run import Run, start
-from plexctl.workflow.silence import tell_left
+from plexctl.workflow.silence import still_there, tell_left
 from plexctl.workflow.status import node_rows
 
 
@@ -103,7 +103,7 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
             run.intend({change.key: change.action for change in changes})
             # Whatever made it: the objects say whose they are, and no other program is needed.
             ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
-            tell_left(states, name, f"plexctl destroy {name}")
+            tell_left(ctx, states, still_there(name), f"plexctl destroy {name}")
             shutil.rmtree(ctx.access(name), ignore_errors=True)
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()

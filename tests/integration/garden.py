@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from .support import Answer, Cluster, Lab, remove_leftovers, stored_kubectl
+from .nested import HERE_ALONE, NestedHost
+from .support import Answer, Cluster, Lab, remove_leftovers, stored_kubectl, typed
 
 PLEX, APP = "fluxtest", "hello-world"
 REGISTRY = "fluxreg"
 GATEWAY = "10.78.2.1"
 HOSTS = f"""\
-hosts: {{local: {{kind: incus}}}}
+{HERE_ALONE}
 registry: {{name: {REGISTRY}, network: 10.78.1.0/24}}
 """
 NETWORKS = """\
@@ -94,8 +95,13 @@ class Garden:
 
 
 @contextmanager
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
-    """The plex with its apps and an encrypted secret, as `init --gitops` and `up` make it."""
+def planted(
+    tmp_path_factory: pytest.TempPathFactory, far: NestedHost | None = None
+) -> Iterator[Garden]:
+    """The plex with its apps and an encrypted secret, as `init --gitops` and `up` make it.
+
+    With `far` its master is on that host, and one of its workers on this machine.
+    """
     root, home = tmp_path_factory.mktemp("garden"), tmp_path_factory.mktemp("home")
     for name in (PLEX, REGISTRY):
         remove_leftovers(name)
@@ -106,8 +112,12 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
     lab = Lab(root, home, environment={"VISUAL": "", "EDITOR": str(editor)})
     (root / "clusters" / PLEX).mkdir(parents=True)
     (root / "clusters" / "hosts.yaml").write_text(HOSTS)
-    (root / "clusters" / PLEX / "plex.yaml").write_text(NETWORKS)
+    plex = root / "clusters" / PLEX / "plex.yaml"
+    plex.write_text(NETWORKS)
     try:
+        if far:
+            typed(lab, far.token(), "host", "add", "second", far.url, "--token")
+            plex.write_text(f"{NETWORKS}hosts: [second, local]\n")
         lab.run("init", "--gitops", PLEX)
         sealed = root / "clusters" / PLEX / "secrets" / "hello.yaml"
         lab.run("secret", "edit", str(sealed), timeout=1800)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from plexctl.workflow.results.plex import Changed
 
+ANSWERS = "answers"
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryRow:
     """The lab's registry on one host."""
 
     host: str
-    instance: str  # "Running", "Stopped", "missing"
+    instance: str  # "Running", "Stopped", "missing", "unknown"
+    api: str  # ANSWERS, or why not
     used: int | None  # bytes; None: it does not run
 
 
@@ -21,8 +24,7 @@ class RegistryRow:
 class RegistryResult:
     registry: str
     endpoint: str  # address:port
-    well: bool
-    api: str  # "answers", or why not
+    well: bool  # on all hosts
     upstreams: Mapping[str, str]  # name in image references -> URL
     hosts: tuple[RegistryRow, ...]
     repositories: tuple[str, ...]  # what was pushed

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +116,28 @@ def test_only_the_pinned_certificate_is_taken(server: Server, credentials: Crede
     with pytest.raises(PlexError, match="does not answer") as error:
         known(server.url, "ab" * 32, credentials)
     assert error.value.details == ("it has another certificate",)
+
+
+def test_no_two_connections_share_what_the_key_is_loaded_into(
+    server: Server, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenSSL does not bear a load while another thread begins a connection."""
+    loaded: list[ssl.SSLContext] = []
+    load = ssl.SSLContext.load_cert_chain
+
+    def told(self: ssl.SSLContext, *args: Any) -> None:
+        loaded.append(self)
+        load(self, *args)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", told)
+    with pinned_session(server.url, server.fingerprint) as session:
+        session.cert = (str(credentials.certificate), str(credentials.key))
+        for _ in range(2):
+            answer = session.get(f"{server.url}/1.0", timeout=5, headers={"Connection": "close"})
+            assert answer.status_code == 200
+
+    first, second = loaded
+    assert first is not second
 
 
 @pytest.mark.parametrize("answer", [b"<html>", {"metadata": {}}, {}])

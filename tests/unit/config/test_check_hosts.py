@@ -137,12 +137,6 @@ TWO = {"local": HERE, "far": FAR}
             "(give far its `address` in clusters/hosts.yaml)",
         ),
         (
-            TWO,
-            {"host": "far", "gitops": {"source": "registry"}},
-            "plex.yaml gitops.source: what is pushed is in the registry of this machine, and host "
-            "far has another (name a git repository, or an artifact that is elsewhere)",
-        ),
-        (
             {"pve": PVE},
             {"type": "kubevm"},
             "plex.yaml networks.link: host pve is a Proxmox host, where plexctl makes no bridges "

@@ -13,9 +13,8 @@ WELL = RegistryResult(
     registry="registry",
     endpoint="10.64.63.2:5000",
     well=True,
-    api="answers",
     upstreams={"docker.io": "https://registry-1.docker.io"},
-    hosts=(RegistryRow("local", "Running", 5 << 20),),
+    hosts=(RegistryRow("local", "Running", "answers", 5 << 20),),
     repositories=("plexctl/demo",),
 )
 
@@ -34,14 +33,15 @@ def test_status_shows_hosts_upstreams_and_what_was_pushed() -> None:
 
 
 def test_status_says_what_is_wrong() -> None:
-    silent = replace(WELL, well=False, api="it does not answer", repositories=())
-    assert text(silent).endswith(
-        "registry: not well\n  https://10.64.63.2:5000: it does not answer"
-    )
+    other = RegistryRow("second", "Running", "it does not answer", 0)
+    silent = replace(WELL, well=False, hosts=(*WELL.hosts, other), repositories=())
+    assert text(silent).endswith("registry: not well\n  host second: it does not answer")
 
 
 def test_status_says_how_to_make_what_is_not_there() -> None:
-    missing = replace(WELL, well=False, hosts=(RegistryRow("local", "missing", None),))
+    missing = replace(
+        WELL, well=False, hosts=(RegistryRow("local", "missing", "does not run", None),)
+    )
     assert text(missing).endswith("registry: it is not there; `plexctl registry up` makes it")
 
 

@@ -13,7 +13,7 @@ from plexctl.bake.bake import BakedImage
 from plexctl.clients.process import Finished
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
-from plexctl.errors import PlexError, UsageError
+from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.events import Reporter
 from plexctl.model.hosts import HostFacts
@@ -34,6 +34,7 @@ from plexctl.workflow import registry as verbs
 from plexctl.workflow import registry_plan
 from plexctl.workflow.context import Context
 from plexctl.workflow.names import removable_plex
+from plexctl.workflow.results.registry import RegistryRow
 from plexctl.workflow.run import Run, start
 
 IMAGE = "plex-registry-0123456789ab"
@@ -42,6 +43,8 @@ IMAGE = "plex-registry-0123456789ab"
 @dataclass
 class Incus:
     """A host whose kernel is known, and where something is on the disk."""
+
+    silence: UnreachableHostError | None = None
 
     def facts(self) -> HostFacts:
         return HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
@@ -182,18 +185,16 @@ def test_status_names_what_was_pushed_and_not_what_is_cached(ctx: Context) -> No
 
     result = verbs.registry_status(ctx)
 
-    assert (result.well, result.api, result.endpoint) == (True, "answers", "10.64.63.2:5000")
+    assert (result.well, result.endpoint) == (True, "10.64.63.2:5000")
     assert result.repositories == ("apps/demo",)
-    assert [(row.host, row.instance, row.used) for row in result.hosts] == [
-        ("local", "Running", 5 << 20)
-    ]
+    assert result.hosts == (RegistryRow("local", "Running", "answers", 5 << 20),)
 
 
 def test_status_of_none_is_not_well(ctx: Context) -> None:
     result = verbs.registry_status(ctx)
 
-    assert (result.well, result.api) == (False, "does not run")
-    assert [row.instance for row in result.hosts] == ["missing"]
+    assert not result.well
+    assert result.hosts == (RegistryRow("local", "missing", "does not run", None),)
 
 
 def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:

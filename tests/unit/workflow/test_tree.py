@@ -5,12 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from plexctl.errors import PlexError
-from plexctl.workflow.tree import pack_tree
+from plexctl.config.load import load_lab
+from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.model.lab import Lab
+from plexctl.workflow import tree
+from plexctl.workflow.run import start
+from plexctl.workflow.tree import pack_tree, push_tree
 
 PATH = "clusters/demo"
 
@@ -68,3 +75,85 @@ def test_a_lab_without_a_tree_is_told_how_to_begin(root: Path) -> None:
     with pytest.raises(PlexError, match=r"no kustomization\.yaml") as caught:
         pack_tree(root, "clusters/other")
     assert caught.value.hint == "`plexctl init --gitops` writes a tree to begin with"
+
+
+HOSTS = f"""\
+hosts:
+  local: {{address: 10.0.0.5}}
+  far:
+    kind: incus
+    url: https://10.0.0.7:8443
+    certificate: {"ab" * 32}
+    facts: {{cgroup: 2, cpus: 2, memory: 8GiB}}
+registry: {{}}
+"""
+SILENCE = UnreachableHostError("host far: no answer")
+
+
+@dataclass
+class Registries:
+    """Of the hosts; `silent` ones do not answer, and `full` ones have the artifact already."""
+
+    silent: set[str] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
+    pushed: list[str] = field(default_factory=list)
+
+    def door(self, ctx: object, registry: object, host: str) -> Any:
+        def push(*_: object) -> tuple[str, bool]:
+            if host in self.silent:
+                raise SILENCE
+            self.pushed.append(host)
+            return "sha256:0123", host not in self.full
+
+        return SimpleNamespace(push=push)
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> Registries:
+    found = Registries()
+    monkeypatch.setattr(tree, "door", found.door)
+    return found
+
+
+def lab_of(root: Path, plex: str) -> Lab:
+    (root / "clusters" / "hosts.yaml").write_text(HOSTS)
+    (root / "clusters" / "demo" / "plex.yaml").write_text(f"{plex}\ngitops: {{source: registry}}\n")
+    return load_lab(root, ["1.36.3"])
+
+
+def push(lab: Lab) -> tuple[str, bool]:
+    ctx = SimpleNamespace(lab=lab)
+    with start(lab.state, "push", "demo", lambda _: None) as run:
+        return push_tree(cast(Any, ctx), lab.plexes["demo"], run)
+
+
+@pytest.mark.parametrize(
+    ("plex", "asked"),
+    [
+        ("host: local", {"local"}),
+        ("host: far", {"far"}),
+        ("hosts: [far, local]", {"far", "local"}),
+    ],
+)
+def test_a_push_reaches_the_registry_of_each_host(
+    root: Path, registries: Registries, plex: str, asked: set[str]
+) -> None:
+    assert push(lab_of(root, plex)) == ("sha256:0123", True)
+    assert set(registries.pushed) == asked
+
+
+def test_a_push_is_new_if_one_registry_had_it_not(root: Path, registries: Registries) -> None:
+    lab = lab_of(root, "hosts: [local, far]")
+    registries.full = {"local"}
+    assert push(lab) == ("sha256:0123", True)
+    registries.full = {"local", "far"}
+    assert push(lab) == ("sha256:0123", False)
+
+
+def test_a_silent_host_is_left_out_unless_the_master_is_there(
+    root: Path, registries: Registries
+) -> None:
+    registries.silent = {"far"}
+    assert push(lab_of(root, "hosts: [local, far]")) == ("sha256:0123", True)
+    with pytest.raises(UnreachableHostError):
+        push(lab_of(root, "hosts: [far, local]"))

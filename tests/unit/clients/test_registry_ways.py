@@ -1,0 +1,134 @@
+"""How registries are asked: from here, and by the Python of their own nodes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from plexctl.clients import registry_ways
+from plexctl.clients.lab_registry import LabRegistry, Part, Way
+from plexctl.clients.process import Finished
+from plexctl.clients.registry_ways import Straight, Within
+from plexctl.errors import PlexError
+from plexctl.model.condition import Clock, Condition, Seen, wait
+from plexctl.model.secret import Secret
+
+from .tls_server import Server, serving
+
+SECRET = "open sesame"
+PARTS = (Part("application/vnd.test.config+json", b"{}"), Part("application/vnd.test", b"apps"))
+
+
+@dataclass
+class Node:
+    """Runs what it is told to on this machine, its /run a folder of its own."""
+
+    run: Path
+    lost: int = 0  # pushes that fail first
+    modes: list[int] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+    def push(self, name: str, path: str, content: bytes, *, mode: int) -> bool:
+        assert name == "registry"
+        if self.lost:
+            self.lost -= 1
+            return False
+        self.modes.append(mode)
+        self._file(path).write_bytes(content)
+        return True
+
+    def execute(self, name: str, argv: tuple[str, ...]) -> Finished:
+        self.words += argv
+        python, option, program, request = argv
+        assert (python, option) == ("python3", "-c")
+        words = (sys.executable, "-I", option, program, str(self._file(request)))
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+        return Finished(argv, done.returncode, done.stdout, done.stderr)
+
+    def _file(self, path: str) -> Path:
+        assert path.startswith("/run/")
+        return self.run / path.removeprefix("/run/")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server()) as found:
+        yield found
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def ways(server: Server, node: Node) -> tuple[Way, Way]:
+    endpoint, ca = f"127.0.0.1:{server.port}", server.certificate.pem.encode()
+    return Straight(endpoint, ca), Within(cast(Any, node), "registry", endpoint, ca)
+
+
+def test_both_ways_get_the_same_answer(server: Server, node: Node) -> None:
+    server.answers["/v2/x"] = (404, b"\x00not there\xff")
+    for way in ways(server, node):
+        reply = way("PUT", "/v2/x", {"Content-Type": "text/plain"}, b"\xfe\x00")
+        assert (reply.status, reply.content) == (404, b"\x00not there\xff")
+        assert reply.headers["content-length"] == "11"
+
+    assert server.asked == [("PUT", "/v2/x", b"\xfe\x00")] * 2
+
+
+def test_a_request_is_for_root_alone_and_gone_once_it_was_made(server: Server, node: Node) -> None:
+    _, within = ways(server, node)
+    server.answers["/v2/"] = (200, {})
+
+    LabRegistry("https://it", within, "plexctl", Secret(SECRET.encode())).ping()
+
+    assert node.modes == [0o600]
+    assert list(node.run.iterdir()) == []
+    assert not any(SECRET in word or "Basic" in word for word in node.words)
+
+
+def test_only_the_authority_that_is_given_is_trusted(server: Server, node: Node) -> None:
+    other = Server().certificate.pem.encode()
+    endpoint = f"127.0.0.1:{server.port}"
+    untrusting = (
+        Straight(endpoint, other),
+        Within(cast(Any, node), "registry", endpoint, other),
+    )
+    for way in untrusting:
+        with pytest.raises(PlexError, match="CERTIFICATE_VERIFY_FAILED"):
+            way("GET", "/v2/", {}, None)
+    assert server.asked == []
+
+
+def test_a_registry_that_is_not_there(node: Node) -> None:
+    with serving(Server()) as gone:
+        both = ways(gone, node)
+    for way in both:
+        registry = LabRegistry("https://it", way, "plexctl", Secret(SECRET.encode()))
+        with pytest.raises(PlexError, match="the lab's registry at https://it does not") as error:
+            registry.push("plexes/demo", "latest", *PARTS)
+        assert "Connection refused" in error.value.details[0]
+    assert list(node.run.iterdir()) == []
+
+
+def test_a_node_whose_files_cannot_be_reached_is_given_rest(
+    server: Server, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    def resting(condition: Condition) -> Seen:
+        return wait(condition, Clock(sleep=rests.append))
+
+    monkeypatch.setattr(registry_ways, "wait", resting)
+    node.lost = 2
+    _, within = ways(server, node)
+
+    assert within("GET", "/1.0", {}, None).status == 200
+    assert len(rests) == 2
+    assert all(rest > 15 for rest in rests)
