@@ -72,8 +72,10 @@ environment_fresh() {
 
 # sync_environment UV [OPTION…]: bring .venv in step with uv.lock.
 sync_environment() {
-  logged env UV_PROJECT_ENVIRONMENT="$ROOT/.venv" \
-    "$1" sync --quiet --frozen --project "$ROOT" "${@:2}"
+  local settings=("UV_PROJECT_ENVIRONMENT=$ROOT/.venv")
+  # As pip and apt do; uv's own list lacks the authority of a company's proxy.
+  [[ ! -e /etc/ssl/certs/ca-certificates.crt ]] || settings+=(UV_SYSTEM_CERTS=1)
+  logged env "${settings[@]}" "$1" sync --quiet --frozen --project "$ROOT" "${@:2}"
   echo "$ROOT" >"$STAMP"
 }
 

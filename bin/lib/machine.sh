@@ -101,7 +101,7 @@ SOURCE
 # URI and suite of each package list that apt is told to use, fetched or not.
 apt_sources() {
   # shellcheck disable=SC2016  # apt's own placeholders
-  apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages'
+  apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 2>/dev/null
 }
 
 # join SEPARATOR WORD…

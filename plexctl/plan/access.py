@@ -69,10 +69,10 @@ def ssh_config(plex: Plex, folder: Path) -> str:
     return "\n".join((*blocks, common))
 
 
-def inventory(plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any]:
+def inventory(lab: Path, plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any]:
     """Ansible's dynamic inventory (`--list`): a group per plex, role and type.
 
-    Each plex comes with the folder of its access files.
+    `lab` is the lab's folder; each plex comes with that of its access files.
     """
     groups: dict[str, list[str]] = {}
     variables: dict[str, dict[str, object]] = {}
@@ -89,6 +89,6 @@ def inventory(plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any]:
             }
     return {
         "_meta": {"hostvars": variables},
-        "all": {"children": sorted(groups)},
+        "all": {"children": sorted(groups), "vars": {"plexctl_lab": str(lab)}},
         **{group: {"hosts": members} for group, members in sorted(groups.items())},
     }

@@ -74,7 +74,7 @@ def ansible_inventory(ctx: Context) -> Document:
     plexes = tuple(ctx.lab.plexes.values())
     for plex in plexes:
         write_access_files(ctx, plex)
-    return inventory(tuple((plex, ctx.access(plex.name)) for plex in plexes))
+    return inventory(ctx.lab.root, tuple((plex, ctx.access(plex.name)) for plex in plexes))
 
 
 def ansible_host(ctx: Context, name: str) -> Document:

@@ -13,6 +13,7 @@ import pytest
 from .garden import APP, GATEWAY, NETWORKS, PLEX, REGISTRY, Garden, planted
 from .git_server import commit, serving, signer
 from .guarded import Behind, Git, Guarded, Signed, guarding
+from .plays import play
 from .support import Lab, eventually, host
 
 
@@ -51,6 +52,18 @@ def test_a_change_is_shown_and_then_live_without_a_commit(garden: Garden) -> Non
     config = garden.cluster.get("configmap", APP, "-n", APP)
     assert config["data"]["GREETING"] == f"greetings from {PLEX}"
     garden.lab.run("flux", "diff", PLEX, code=0)
+
+
+def test_fluxstrap_does_what_up_does(garden: Garden) -> None:
+    file = garden.tree / "apps" / APP / "config.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("greetings", "hearty greetings"))
+
+    played = play(garden.lab, "fluxstrap.yml", f"plex={PLEX}")
+
+    assert played.code == 0, played.text
+    assert garden.greeting() == f"hearty greetings from {PLEX}"
+    file.write_text(before)
 
 
 def test_a_broken_app_is_told_and_stops_no_other(garden: Garden) -> None:

@@ -10,6 +10,7 @@ from plexctl.plan.access import inventory
 
 
 def test_a_lab_may_be_in_a_folder_with_a_space(demo: Plex) -> None:
-    told = inventory(((demo, Path("/my labs/demo")),))
+    told = inventory(Path("/my labs"), ((demo, Path("/my labs/demo")),))
+    assert told["all"]["vars"] == {"plexctl_lab": "/my labs"}
     words = shlex.split(told["_meta"]["hostvars"]["demo1"]["ansible_ssh_common_args"])
     assert words == ["-F", "/my labs/demo/ssh_config"]
