@@ -136,17 +136,19 @@ def _bridge_lock() -> FileLock:
     return FileLock(Path(tempfile.gettempdir()) / "plextest-bridge.lock", timeout=120)
 
 
-def make_bridge(incus: Incus) -> None:
-    """The network of such machines; it leads to the package mirrors."""
-    if BRIDGE in incus.read().networks:
+def make_bridge(
+    incus: Incus, name: str = BRIDGE, gateway: IPv4Interface = GATEWAY, *, nat: bool = True
+) -> None:
+    """A network of such machines; with `nat` it leads to the package mirrors."""
+    if name in incus.read().networks:
         return
     config = {
-        "ipv4.address": str(GATEWAY),
-        "ipv4.nat": "true",
+        "ipv4.address": str(gateway),
+        "ipv4.nat": str(nat).lower(),
         "ipv4.dhcp": "false",
         "ipv6.address": "none",
     }
-    incus.put_network(BRIDGE, settings(config), exists=False)
+    incus.put_network(name, settings(config), exists=False)
 
 
 def _tar(files: Mapping[str, tuple[str, int]]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .support import Cluster, Lab, host, host_state, of_plex
+from .support import Cluster, Lab, eventually, host, host_state, of_plex
 
 GROUPS = """
 workers: 2
@@ -44,8 +44,10 @@ def test_groups_of_nodes_differ_as_their_file_says(lab: Lab, tale: Lab, kubectl:
         if host().facts().cgroup == 2:
             limit = "/sys/fs/cgroup/memory.max"
         assert host().execute("side2", ("cat", limit)).stdout.strip() == str(1 << 30)
-        command = side.get("pod", "-n", "kube-system", "kube-apiserver-side1")["spec"]
-        assert "--event-ttl=2h" in command["containers"][0]["command"]
+        server = ("pod", "-n", "kube-system", "kube-apiserver-side1")
+        # kubelet shows static pods to the API only some time after its node is there.
+        eventually("the API server is shown", lambda: bool(side.run("get", *server, check=False)))
+        assert "--event-ttl=2h" in side.get(*server)["spec"]["containers"][0]["command"]
 
         assert host().execute("side3", ("kubectl", "version", "--client")).code == 0
         assert lab.run("ssh", "side3", "--", "hostname").out.strip() == "side3"

@@ -16,6 +16,7 @@ import pytest
 import urllib3
 
 from plexctl.clients.lab_registry import LabRegistry, Part
+from plexctl.clients.registry_ways import Straight
 from plexctl.errors import PlexError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.keys.seed import load
@@ -53,8 +54,8 @@ class Registered:
         return LabKeys.derive(load(self.lab.root, self.lab.home / "plexctl"))
 
     def door(self, password: Secret | None = None) -> LabRegistry:
-        authority = self.keys.ca.pair.certificate
-        return LabRegistry(ENDPOINT, authority, PUSHER, password or self.keys.push_password())
+        way = Straight(ENDPOINT, self.keys.ca.pair.certificate)
+        return LabRegistry(ENDPOINT, way, PUSHER, password or self.keys.push_password())
 
     def pull(self, image: Image) -> None:
         """As containerd of a node does: the tag, what it stands for, its blobs."""
