@@ -7,7 +7,9 @@ from pathlib import Path
 
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import GitopsFields, PlexFields
+from plexctl.config.host_fields import HostsFields
 from plexctl.model.gitops import Engine, SourceKind
+from plexctl.model.plex import Link
 
 GIT = (SourceKind.SSH, SourceKind.HTTPS)
 FITTING = {
@@ -46,6 +48,8 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
             "the lab has no registry",
             "write `registry: {}` in clusters/hosts.yaml, or name a git repository",
         )
+    elif kind is SourceKind.REGISTRY and hosts is not None:
+        _check_reached(draft, hosts)
     if fields.engine is Engine.ARGOCD:
         _check_argocd(draft, fields)
     for name, fitting in FITTING.items():
@@ -68,6 +72,18 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
     for name, path in _files(drafts.root, fields):
         if not path.is_file():
             draft.source.report(("gitops", name), f"there is no file {path}")
+
+
+def _check_reached(draft: Draft[PlexFields], hosts: HostsFields) -> None:
+    """Report a plex on a bridge where no host is this machine, whose registry it would ask."""
+    assert draft.fields is not None, draft.source.file
+    here = any(host.url is None for host in hosts.hosts.values())
+    if draft.fields.networks.link is Link.BRIDGE and not here:
+        draft.source.report(
+            ("gitops", "source"),
+            "from a bridge the registry of this machine is asked, and no host is this machine",
+            "name a git repository, or an artifact that is elsewhere",
+        )
 
 
 def _check_argocd(draft: Draft[PlexFields], fields: GitopsFields) -> None:

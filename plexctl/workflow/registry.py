@@ -75,7 +75,7 @@ def registry_status(ctx: Context) -> RegistryResult:
         state = states[name]
         seen = state.instances.get(registry.name)
         status = UNKNOWN if state.silence else seen.status if seen else "missing"
-        used, api = None, "does not run"
+        used, api = None, state.why_silent or "does not run"
         if status == RUNNING:
             used, api = _used(ctx.hosts[name], registry), ANSWERS
             try:

@@ -45,12 +45,10 @@ def test_a_change_is_shown_and_then_live_without_a_commit(garden: Garden) -> Non
     diff = garden.lab.run("flux", "diff", PLEX, code=3)
     assert "greetings from" in diff.out
     assert garden.canary not in diff.out + diff.err
-    config = garden.cluster.get("configmap", APP, "-n", APP)
-    assert config["data"]["GREETING"] == f"hello from {PLEX}"
+    assert garden.greeting() == f"hello from {PLEX}"
 
     garden.push()
-    config = garden.cluster.get("configmap", APP, "-n", APP)
-    assert config["data"]["GREETING"] == f"greetings from {PLEX}"
+    assert garden.greeting() == f"greetings from {PLEX}"
     garden.lab.run("flux", "diff", PLEX, code=0)
 
 
@@ -129,8 +127,7 @@ def test_a_restarted_source_leaves_nothing_stuck(garden: Garden) -> None:
     file = garden.tree / "apps" / APP / "config.yaml"
     file.write_text(file.read_text().replace("greetings", "best wishes"))
     garden.push()
-    config = garden.cluster.get("configmap", APP, "-n", APP)
-    assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
+    assert garden.greeting() == f"best wishes from {PLEX}"
 
 
 def test_an_artifact_that_has_expired_is_fetched_again(garden: Garden) -> None:
@@ -144,8 +141,7 @@ def test_an_artifact_that_has_expired_is_fetched_again(garden: Garden) -> None:
     garden.lab.run("flux", "reconcile", PLEX, timeout=120)
 
     assert set(garden.states().values()) == {"ready"}
-    config = garden.cluster.get("configmap", APP, "-n", APP)
-    assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
+    assert garden.greeting() == f"best wishes from {PLEX}"
 
 
 def test_an_app_that_is_suspended_stays_as_it_is(garden: Garden) -> None:
@@ -154,12 +150,10 @@ def test_an_app_that_is_suspended_stays_as_it_is(garden: Garden) -> None:
     file.write_text(file.read_text().replace("best wishes", "hello"))
     garden.push()
     assert garden.states()[APP] == "suspended"
-    config = garden.cluster.get("configmap", APP, "-n", APP)
-    assert config["data"]["GREETING"] == f"best wishes from {PLEX}"
+    assert garden.greeting() == f"best wishes from {PLEX}"
     garden.lab.run("flux", "resume", APP, "--plex", PLEX)
     garden.lab.run("flux", "reconcile", PLEX)
-    config = garden.cluster.get("configmap", APP, "-n", APP)
-    assert config["data"]["GREETING"] == f"hello from {PLEX}"
+    assert garden.greeting() == f"hello from {PLEX}"
 
 
 def test_no_plain_secret_is_anywhere(garden: Garden) -> None:

@@ -177,6 +177,21 @@ def test_a_bridge_needs_the_network_that_it_leads_to(tmp_path: Path) -> None:
     assert "plex.yaml networks.nodes: is missing (the network that the bridge leads to)" in found
 
 
+def test_from_a_bridge_only_the_registry_of_this_machine_is_asked(tmp_path: Path) -> None:
+    plex = {"type": "kubevm", "networks": BRIDGE, "gitops": {"source": "registry"}, "host": "pve"}
+
+    def registered(root: Path, hosts: Mapping[str, Any]) -> Path:
+        file = written(root, hosts, plex) / "clusters" / "hosts.yaml"
+        file.write_text(f"{file.read_text()}registry: {{}}\n")
+        return root
+
+    assert faults(registered(tmp_path, {"pve": PVE})) == [
+        "plex.yaml gitops.source: from a bridge the registry of this machine is asked, and no "
+        "host is this machine (name a git repository, or an artifact that is elsewhere)"
+    ]
+    assert load_lab(registered(tmp_path / "here", {"pve": PVE, "local": {}}), ("1.36.3",)).plexes
+
+
 def test_a_name_that_interfaces_are_made_of_is_short(tmp_path: Path) -> None:
     (said,) = faults(written(tmp_path, TWO, {"hosts": ["local", "far"]}, name="lengthened"))
     assert said.startswith("plex.yaml : 'lengthened' is too long for a plex on several hosts (8 ")

@@ -197,6 +197,18 @@ def test_status_of_none_is_not_well(ctx: Context) -> None:
     assert result.hosts == (RegistryRow("local", "missing", "does not run", None),)
 
 
+def test_status_says_why_a_host_is_not_known(
+    ctx: Context, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = HostState.silent("local", PlexError("host local does not answer"))
+    monkeypatch.setattr(engine, "read", lambda _: {"local": silent})
+
+    result = verbs.registry_status(ctx)
+
+    assert not result.well
+    assert result.hosts == (RegistryRow("local", "unknown", "host local does not answer", None),)
+
+
 def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:
     verbs.registry_up(ctx)
 
