@@ -37,19 +37,19 @@ def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
     assert registry is not None and plex.gitops is not None, plex.name
     layer = Part(CONTENT_TYPE, pack_tree(ctx.lab.root, plex.gitops.path))
     name, config = repository(plex.name), Part(CONFIG_TYPE, b"{}")
-    first, *others = _hosts(ctx, plex)
+    hosts = _hosts(ctx, plex)
 
     def push(host: str) -> tuple[str, bool]:
         try:
             return door(ctx, registry, host).push(name, TAG, config, layer)
         except UnreachableHostError:
-            if host == first:
+            if host == hosts[0]:
                 raise
             return "", False
 
     with run.step("push apps/ and clusters/ to the lab's registry") as step:
         with ThreadPoolExecutor() as pool:
-            pushed = list(pool.map(push, (first, *others)))
+            pushed = list(pool.map(push, hosts))
         digest, new = pushed[0][0], any(new for _, new in pushed)
         step.end(Outcome.CHANGED if new else Outcome.UNCHANGED, short(digest))
     return digest, new
