@@ -12,7 +12,7 @@ from plexctl.keys.ssh import SshKey
 from plexctl.model.hosts import HostFacts
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.secret import Secret
-from plexctl.plan import kubeadm
+from plexctl.plan import coredns, kubeadm
 from plexctl.plan.documents import dump, merge
 from plexctl.plan.files import BootFile, folder, link, private, text
 from plexctl.plan.kubeconfig import kubeconfig, kubelet_kubeconfig
@@ -142,7 +142,7 @@ def _master_files(
         text(kubeadm.AUDIT_POLICY, dump(kubeadm.audit_policy())),
         text(kubeadm.SCHEDULER_CONFIG, dump(kubeadm.scheduler_configuration())),
         private("/etc/plexctl/kubeadm.yaml", configuration.encode()),
-        text("/etc/plexctl/coredns-patch.json", json.dumps(kubeadm.coredns_patch(plex))),
+        text(f"{kubeadm.PATCHES}/corednsdeployment.json", json.dumps(coredns.patch(plex))),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ LEAF_VALIDITY = "87600h0m0s"
 AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
 AUDIT_LOG = "/var/log/kubernetes/audit"
 SCHEDULER_CONFIG = "/etc/kubernetes/scheduler/config.yaml"
+PATCHES = "/etc/plexctl/patches"
+"""What kubeadm lays over what it makes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +52,30 @@ API_SERVER = Component(
     ),
 )
 
-# With the default of 20 requests a second the manager takes 4.8 s from its lease to its first
-# controller, as it asks for one token per controller; 1 s with these. A lease that is asked for
-# before the API is ready is otherwise asked for again only after 2 s.
-LEASE_RETRY = ("leader-elect-retry-period", "200ms")
+# With the default of 20 requests a second the manager takes 4.8 s from the API's start to its first
+# controller, as it asks for one token per controller; 1 s with these. It is the only one and needs
+# no lease: it would have that a moment before the API calls itself healthy, look at that once, and
+# then again only after a second.
 CONTROLLER_MANAGER = Component(
     (
         # Pod networks belong to nodes by their number, not in the order of their registration.
         ("allocate-node-cidrs", "false"),
         ("kube-api-burst", "400"),
         ("kube-api-qps", "200"),
-        LEASE_RETRY,
+        ("leader-elect", "false"),
     )
 )
 # A scheduler that fills its caches while it waits for its lease asks before it has the rights, and
-# then again only after seconds. There is no flag for it.
+# then again only after seconds. There is no flag for it. Its lease is what it waits for until it
+# has them; it asks for one, and renews it, as often as this says, and by default after 2 s.
 SCHEDULER = Component(
-    (("config", SCHEDULER_CONFIG), LEASE_RETRY),
+    (("config", SCHEDULER_CONFIG), ("leader-elect-retry-period", "500ms")),
     (("config", SCHEDULER_CONFIG, "File", True),),
 )
 
+# In milliseconds. An only member waits as any other before it elects itself, by default for up to a
+# second, and the API waits for it. What would need more time is messages between members.
+ETCD = (("election-timeout", "100"), ("heartbeat-interval", "20"))
 
 EXPECTED_ERRORS = (
     *(f"Port-{port}" for port in (API_PORT, 10259, 10257, 10250, 2379, 2380)),
@@ -109,6 +116,7 @@ def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Doc
         "kind": "InitConfiguration",
         "bootstrapTokens": [{"token": token.reveal_text(), "ttl": "24h0m0s"}],
         "localAPIEndpoint": {"advertiseAddress": str(first.address.ip), "bindPort": API_PORT},
+        "patches": {"directory": PATCHES},
         "nodeRegistration": {
             "name": first.name,
             "criSocket": CRI_SOCKET,
@@ -142,9 +150,10 @@ def cluster_configuration(plex: Plex) -> Document:
         "apiServer": _component(API_SERVER),
         "controllerManager": _component(CONTROLLER_MANAGER),
         "scheduler": _component(SCHEDULER),
+        "etcd": {"local": {"extraArgs": _arguments(ETCD)}},
     }
     if not plex.durable:
-        own["etcd"] = {"local": {"extraArgs": [{"name": "unsafe-no-fsync", "value": "true"}]}}
+        own["etcd"]["local"]["extraArgs"].append({"name": "unsafe-no-fsync", "value": "true"})
     if plex.entrance:
         own["apiServer"]["certSANs"] = [str(plex.entrance.address)]
     user = json.loads(plex.cluster)
@@ -236,33 +245,12 @@ def audit_policy() -> Document:
     }
 
 
-def coredns_patch(plex: Plex) -> Document:
-    """Laid over kubeadm's CoreDNS: as many as asked for, Ready a second after they answer.
-
-    The first one is on the master: it is there first, and no worker that goes takes DNS with it.
-    It asks the API itself: by the service's address it would wait for kube-proxy, and then for
-    its own next try.
-    """
-    api = {"HOST": str(master(plex).address.ip), "PORT": str(API_PORT)}
-    container = {
-        "name": "coredns",
-        "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
-        "readinessProbe": {"periodSeconds": 1},
-    }
-    # By its name, which it registers with: the label of its role comes later, perhaps too late.
-    name = {"key": "kubernetes.io/hostname", "operator": "In", "values": [master(plex).name]}
-    on_master = {"matchExpressions": [name]}
-    near = {"preferredDuringSchedulingIgnoredDuringExecution": [_weighted(on_master)]}
-    pod = {"affinity": {"nodeAffinity": near}, "containers": [container]}
-    return {"spec": {"replicas": plex.dns_replicas, "template": {"spec": pod}}}
-
-
-def _weighted(preference: Document) -> Document:
-    return {"weight": 100, "preference": preference}
+def _arguments(pairs: Iterable[tuple[str, str]]) -> list[Document]:
+    return [{"name": name, "value": value} for name, value in pairs]
 
 
 def _component(component: Component) -> Document:
-    document: Document = {"extraArgs": [{"name": n, "value": v} for n, v in component.args]}
+    document: Document = {"extraArgs": _arguments(component.args)}
     if component.volumes:
         document["extraVolumes"] = [
             {
