@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.process import LAST_LINES, search_path
+from plexctl.clients.process import LAST_LINES, nothing_left_of, search_path
 from plexctl.errors import Interrupted, PlexError
 
 Variables = Mapping[str, object]
@@ -236,7 +236,7 @@ def _run(
         }
     ]
     hosts = {name: dict(variables) for name, variables in play.machines.items()}
-    with _own_signals():
+    with _own_signals(), nothing_left_of(folder):
         try:
             runner = ansible_runner.run(
                 private_data_dir=str(folder),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.process import search_path
+from plexctl.clients.process import nothing_left_of, search_path
 from plexctl.errors import Interrupted, PlexError
 from plexctl.model.files import write_atomic, write_private
 from plexctl.model.secret import Secret
@@ -75,7 +75,7 @@ def _run(
         if interactive
         else {}
     )
-    with _refusals(), _stop_asked() as stop:
+    with _refusals(), nothing_left_of(folder), _stop_asked() as stop:
         runner = init_command_config(
             "ansible-playbook",
             cmdline_args=list(words),

@@ -170,6 +170,22 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@contextmanager
+def nothing_left_of(folder: Path) -> Iterator[None]:
+    """Kill, at the end, whatever still works with `folder`, by its arguments, and its children.
+
+    For Ansible: each of its workers has a session of its own, so that the library, which ends a
+    play by its process group, does not reach those.
+    """
+    try:
+        yield
+    finally:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended by now
+                if os.fsencode(folder) in (process / "cmdline").read_bytes():
+                    os.killpg(os.getpgid(int(process.name)), signal.SIGKILL)
+
+
 def interactive(argv: Sequence[str | Path]) -> int:
     """Run a program that a person works with, as an editor; returns its exit code.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def play(folder: Path, tasks: str) -> Play:
     (role / "tasks").mkdir(parents=True)
     (role / "tasks" / "layer.yml").write_text(tasks)
     return Play(role, "layer", {"machine": HERE}, {"where": "here"})
+
+
+def working_with(folder: Path) -> list[str]:
+    """Processes that have it in their arguments."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((process / "cmdline").read_text())
+    return [words for words in found if str(folder) in words]
 
 
 def test_a_failed_task_is_told_with_what_its_machine_said(
@@ -76,6 +86,7 @@ def test_a_task_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(PlexError, match="could not apply layer of role somerole within 1 s") as it:
         apply(hangs, work=tmp_path, log=tmp_path / "log")
     assert any("Hang" in line for line in it.value.details)
+    assert working_with(tmp_path) == []
 
 
 def test_a_play_that_is_interrupted_says_so(tmp_path: Path) -> None:
@@ -83,3 +94,4 @@ def test_a_play_that_is_interrupted_says_so(tmp_path: Path) -> None:
     tasks = f"- ansible.builtin.shell: kill -INT {os.getpid()}; exec sleep 60\n"
     with pytest.raises(Interrupted, match="interrupted"):
         apply(play(tmp_path, tasks), work=tmp_path, log=tmp_path / "log")
+    assert working_with(tmp_path) == []
