@@ -21,7 +21,8 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "proxmox.md"
 
 def documented_privileges() -> list[str]:
     """What users are told to give the token."""
-    return re.findall(r'role add \S+ --privs "([^"]+)"', DOCUMENT.read_text())[0].split()
+    (told, *_) = re.findall(r'role add \S+ --privs "([^"]+)"', DOCUMENT.read_text())
+    return str(told).split()
 
 
 def host_of(pve: FakePve, *, parallel: int = 4, **more: Any) -> Host:

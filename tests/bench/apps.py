@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from api import Api, NoAnswerError
-
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
+from tests.bench.api import Api, NoAnswerError
 
 APP = "hello-world"
 PAGE = f"/api/v1/namespaces/{APP}/services/http:{APP}:http/proxy/hostname"

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from results import tell
-
 from plexctl.clients.process import run
+from tests.bench.results import tell
 
 DIRECT, TOFU = ENGINES = ("direct", "tofu")
 
@@ -22,9 +20,8 @@ def environment(engine: str, folder: Path) -> dict[str, str]:
     """What plexctl is to have in its environment. PlexError if no OpenTofu can be had."""
     if engine == DIRECT:
         return {}
-    sys.path.append(str(Path(__file__).parents[1]))
-    from provider.mirror import install_mirror
-    from provider.tofu import stored_tofu
+    from tests.provider.mirror import install_mirror
+    from tests.provider.tofu import stored_tofu
 
     tell("building OpenTofu if it is not there yet")
     programs = folder / "programs"

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stats import SIDES, Failure, Measure, Row, Spread
-
 from plexctl.errors import PlexError
+from tests.bench.stats import SIDES, Failure, Measure, Row, Spread
 
 
 @dataclass(frozen=True, slots=True)

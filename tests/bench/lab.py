@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import engine
-from observe import Cluster
-from results import tell
-from side import ASKING, Side, timed
-from stats import FLOOR, PLEXCTL
-
 from plexctl.clients.process import run
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
+from tests.bench import engine
+from tests.bench.observe import Cluster
+from tests.bench.results import tell
+from tests.bench.side import ASKING, Side, timed
+from tests.bench.stats import FLOOR, PLEXCTL
 
 BENCH = Path(__file__).resolve().parent
 PROGRAM = str(BENCH.parents[1] / "bin" / "plexctl")

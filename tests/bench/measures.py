@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stats import Measure
+from tests.bench.stats import Measure
 
 BIG = (16, 64, 128)
 """Workers of plexes that take minutes."""

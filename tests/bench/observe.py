@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api import Api, NoAnswerError
-from machine import Usage, usage
-
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
+from tests.bench.api import Api, NoAnswerError
+from tests.bench.machine import Usage, usage
 
 DEADLINE, PER_NODE = 300.0, 10.0
 """Seconds that a command may take, and what each worker adds to them."""

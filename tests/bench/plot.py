@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from stats import FLOOR, PLEXCTL, SIDES, Measure, Row, Spread
+from tests.bench.stats import FLOOR, PLEXCTL, SIDES, Measure, Row, Spread
 
 WIDTH = 920
 LEFT, RIGHT = 300, 660

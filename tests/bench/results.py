@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
-from stats import Failure, Measure, Sample
-
 from plexctl.errors import PlexError
+from tests.bench.stats import Failure, Measure, Sample
 
 
 def tell(text: str) -> None:

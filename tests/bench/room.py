@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import machine
-
 from plexctl.clients.process import run
 from plexctl.model.limits import shortages
 from plexctl.workflow.limits import read_limits
+from tests.bench import machine
 
 MEMORY_PER_NODE = 140.0
 """MiB: a node with nothing but Kubernetes, its part of the kernel's memory and of the master's."""

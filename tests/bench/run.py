@@ -14,17 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-import machine
-import plot
-import stories
-from engine import DIRECT, ENGINES
-from figures import Figures, document, of_engine, read
-from lab import SIGNALS, gitops, laboratory
-from measures import APPS, MEASURES, PUSH
-from results import Results, tell
-from stats import PLEXCTL, rows, table
-
 from plexctl.errors import PlexError
+from tests.bench import machine, plot, stories
+from tests.bench.engine import DIRECT, ENGINES
+from tests.bench.figures import Figures, document, of_engine, read
+from tests.bench.lab import SIGNALS, gitops, laboratory
+from tests.bench.measures import APPS, MEASURES, PUSH
+from tests.bench.results import Results, tell
+from tests.bench.stats import PLEXCTL, rows, table
 
 NAMES = tuple(measure.name for measure in MEASURES if not measure.of)
 

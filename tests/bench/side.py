@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import machine
-from observe import Cluster, Observed, observe
-
 from plexctl.clients.process import run
 from plexctl.errors import PlexError
+from tests.bench import machine
+from tests.bench.observe import Cluster, Observed, observe
 
 ASKING = 60.0
 """Seconds that a command may take that only looks."""

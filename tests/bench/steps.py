@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import machine
-from measures import DNS, MASTER, WORKER, brought_up
-from observe import Observed
-from results import Record
-from side import Side
-from stats import Measure
+from tests.bench import machine
+from tests.bench.measures import DNS, MASTER, WORKER, brought_up
+from tests.bench.observe import Observed
+from tests.bench.results import Record
+from tests.bench.side import Side
+from tests.bench.stats import Measure
 
 Act = Callable[[Side, Record], None]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import machine
-import room
-from lab import PLEX, Lab, destroyed
-from measures import (
+from plexctl.errors import PlexError
+from tests.bench import machine, room
+from tests.bench.apps import Tree
+from tests.bench.lab import PLEX, Lab, destroyed
+from tests.bench.measures import (
     APPS,
     BAKE,
     BIG,
@@ -22,13 +23,20 @@ from measures import (
     SCALE,
     STATUS_64,
 )
-from results import Results
-from side import Side
-from stats import FLOOR, PLEXCTL, Measure
-from steps import REPLACE_MASTER, REPLACE_WORKER, TIMES, Step, ask, idle, scale, silent_up, up
-
-from apps import Tree
-from plexctl.errors import PlexError
+from tests.bench.results import Results
+from tests.bench.side import Side
+from tests.bench.stats import FLOOR, PLEXCTL, Measure
+from tests.bench.steps import (
+    REPLACE_MASTER,
+    REPLACE_WORKER,
+    TIMES,
+    Step,
+    ask,
+    idle,
+    scale,
+    silent_up,
+    up,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from plexctl.clients.incus import Incus
 from plexctl.depot.archive import Entry, write_image, write_tar
@@ -19,6 +21,42 @@ from .support import Cluster, Lab, host, remove_leftovers, stored_kubectl
 
 ECHO = "example.test/echo:1"
 PLEXES = ("tale", "side", "wheel")
+
+# What must run one after another, by file: those that share a machine, a plex or its name, and
+# those whose images others remove as unused. Any other file is a lane of its own. The longest
+# lanes are here and go first, so that none of them is alone at the end.
+LANES = {
+    "far": ("hosts", "host_add", "flux", "flux_hosts", "argocd_up", "registry", "bake"),
+    "engines": ("engines", "engines_killed"),
+    "tale": ("groups", "mistakes", "plays", "plex", "plex_changes", "wheel"),
+    "host": ("host", "host_proxmox"),
+    "modules": ("life", "over_https", "state", "written_by_hand"),
+}
+
+
+LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
+
+
+def lane(path: str) -> str:
+    """The lane of a story by its file, or by its whole identifier."""
+    file = Path(path.partition("::")[0]).stem.removeprefix("test_")
+    return LANE_OF.get(file, file)
+
+
+class Lanes(LoadScopeScheduling):
+    """Deals out whole lanes to the processes of `pytest -n`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return lane(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = list(LANES)
+    items.sort(key=lambda item: order.index(it) if (it := lane(item.path.name)) in order else 99)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ Only the calls that the role `host` makes; anything else fails. State and calls 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 STATE, CALLS = Path("/root/pve.json"), Path("/root/pve.calls")
 FIRST = {
@@ -28,7 +29,7 @@ def options(words: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def answer(state: dict, program: str, words: list[str]) -> object:
+def answer(state: dict[str, Any], program: str, words: list[str]) -> object:
     match [program, *words]:
         case ["pveversion"]:
             return "pve-manager/9.0.3/025864202ebb6109 (running kernel: 6.14.8-2-pve)"

@@ -62,7 +62,8 @@ def guarding(content: Content, address: str, user: str, token: str) -> Iterator[
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, headers, answer = HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"}, b""
+            refused: Answer = HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"}, b""
+            status, headers, answer = refused
             if guarded.admits(self.headers.get("Authorization")):
                 status, headers, answer = content.answer(self, body)
             guarded.statuses[status] += 1
@@ -130,7 +131,11 @@ class Behind:
     def answer(self, asked: BaseHTTPRequestHandler, body: bytes) -> Answer:
         accept = {"Accept": asked.headers.get("Accept", "*/*"), "Accept-Encoding": "identity"}
         found = requests.request(
-            asked.command, f"{self.url}{asked.path}", headers=accept, verify=self.ca, timeout=30
+            asked.command,
+            f"{self.url}{asked.path}",
+            headers=accept,
+            verify=str(self.ca),
+            timeout=30,
         )
         kept = ("Content-Type", "Content-Length", "Docker-Content-Digest")
         headers = {name: found.headers[name] for name in kept if name in found.headers}

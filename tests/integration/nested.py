@@ -13,8 +13,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -24,9 +23,9 @@ from filelock import FileLock
 
 from plexctl.config.builtin import builtin
 from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.events import Outcome
 from plexctl.workflow.host_prepare import PrepareResult, prepare
 from plexctl.workflow.host_request import HostRequest, Instance, Ssh
+from tests.silent import Silent
 
 from .machine import GATEWAY, Machine
 from .support import host
@@ -44,20 +43,6 @@ hosts:
     address: {GATEWAY.ip}
 """
 """A hosts.yaml with this machine, as such a host reaches it."""
-
-
-class Quiet:
-    """A Reporter that nobody listens to; also the steps of one."""
-
-    @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[Quiet]:
-        yield self
-
-    def mark(self, node: str, what: str) -> None: ...
-
-    def progress(self, text: str, done: float | None = None) -> None: ...
-
-    def end(self, outcome: Outcome, text: str = "") -> None: ...
 
 
 @dataclass
@@ -157,7 +142,7 @@ def _publish(work: Path, base: str, name: str) -> str:
 
 def run(machine: Machine, request: HostRequest) -> PrepareResult:
     """Apply the role."""
-    return prepare(machine.work, machine.work / "cache", request, Quiet())
+    return prepare(machine.work, machine.work / "cache", request, Silent())
 
 
 def login(machine: Machine) -> Ssh:

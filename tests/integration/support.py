@@ -137,16 +137,20 @@ def host_state() -> HostState:
     return host().read()
 
 
-def objects(state: HostState) -> tuple[object, ...]:
-    """All but the images: what a verb that fails beforehand leaves as it was."""
-    return (state.instances, state.networks, state.profiles, state.volumes)
+def objects(plex: str) -> dict[str, object]:
+    """All that the host has of a plex, by its tags or by its name, as it is."""
+    found = _objects(host_state())
+    return {name: one for name, one in found if one.tags.get("plex") == plex or plex in name}
 
 
 def of_plex(state: HostState, plex: str) -> set[str]:
     """All that is tagged as the plex' on the host."""
+    return {name for name, seen in _objects(state) if seen.tags.get("plex") == plex}
+
+
+def _objects(state: HostState) -> list[tuple[str, Any]]:
     kinds = (state.instances, state.networks, state.profiles, state.volumes)
-    found = [(name, seen) for kind in kinds for name, seen in kind.items()]
-    return {name for name, seen in found if seen.tags.get("plex") == plex}
+    return [(name, seen) for kind in kinds for name, seen in kind.items()]
 
 
 def remove_leftovers(plex: str) -> None:

@@ -18,10 +18,10 @@ from .support import CHECKOUT, LOCAL, Lab, eventually, host, host_state
 
 
 @pytest.fixture
-def own(lab: Lab, tmp_path: Path) -> Lab:
+def own(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A lab whose type `adm` has a role of its own, so that its image is of this test only."""
     (tmp_path / "clusters").mkdir()
-    own = Lab(tmp_path, lab.home)
+    own = Lab(tmp_path, tmp_path_factory.mktemp("home"))
     own.run("init", "own")
     role = tmp_path / "roles" / "admnode"
     shutil.copytree(CHECKOUT / "roles" / "admnode", role)

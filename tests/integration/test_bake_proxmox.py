@@ -6,7 +6,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address, IPv4Interface
@@ -20,7 +19,6 @@ from plexctl.bake.proxmox import Bench, ensure_template
 from plexctl.bake.roles import role_digests
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import VM_FACTS
 from plexctl.model.secret import Secret
 from plexctl.model.settings import devices, settings
@@ -28,6 +26,7 @@ from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
 from tests.fake_pve import FakePve, Guest
 from tests.proxmox import client_of, documented_privileges
+from tests.silent import Silent
 
 from .support import host
 
@@ -49,18 +48,6 @@ chmod 600 /etc/ssh/bake
 ln -s /bin/true /usr/local/bin/cloud-init
 /usr/sbin/sshd
 """
-
-
-class Silent:
-    @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[Step]:
-        yield self
-
-    def progress(self, text: str, done: float | None = None) -> None: ...
-
-    def end(self, outcome: Outcome, text: str = "") -> None: ...
-
-    def mark(self, node: str, what: str) -> None: ...
 
 
 def read_seed(pve: FakePve, guest: Guest, name: str) -> str:

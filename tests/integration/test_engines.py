@@ -128,12 +128,12 @@ def test_a_state_that_is_lost_is_no_loss(lab: Lab) -> None:
         assert lab.ask("up", PLEX)["changes"] == []
         nothing_to_do(lab, PLEX, "tofu")
     # Another machine has made a worker anew; to this state it is the one before.
-    content = state.read_bytes()
+    older = state.read_bytes()
     lab.run("replace", f"{PLEX}3", "-y")
     before = uptimes(PLEX)
-    state.write_bytes(content)
+    state.write_bytes(older)
     assert "import" in lab.run("plan", PLEX, code=3).out
-    state.write_bytes(content)
+    state.write_bytes(older)
     assert lab.ask("up", PLEX)["changes"] == []
     nothing_to_do(lab, PLEX, "tofu")
     shutil.rmtree(folder_of(lab, PLEX))
@@ -190,7 +190,7 @@ def test_nothing_that_opentofu_keeps_says_anything(lab: Lab) -> None:
 
 
 def test_opentofu_by_hand_reads_the_state(lab: Lab, tools: Tools) -> None:
-    argv = [tools.tofu / "tofu", f"-chdir={folder_of(lab, PLEX) / 'incus'}"]
+    argv = [str(tools.tofu / "tofu"), f"-chdir={folder_of(lab, PLEX) / 'incus'}"]
     environment = {**os.environ, **lab.environment, "XDG_CONFIG_HOME": str(lab.home)}
     for words in (["state", "list"], ["plan", "-detailed-exitcode", "-no-color"]):
         done = subprocess.run(

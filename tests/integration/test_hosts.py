@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_pods_reach_each_other_and_dns_over_hosts(
         load_echo(host(), node, echo_archive)
     for node in sorted(THERE):
         load_echo(second, node, echo_archive)
-    service = {
+    service: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "web"},
@@ -111,7 +112,7 @@ def test_pods_reach_each_other_and_dns_over_hosts(
     apply(cluster, pod("asking-here", "wide1", *ask), pod("asking-there", "wide4", *ask))
 
     for asking in ("asking-here", "asking-there"):
-        eventually(f"{asking} has ended", lambda name=asking: phase(cluster, name) == "Succeeded")
+        eventually(f"{asking} has ended", partial(succeeded, cluster, asking))
         assert set(cluster.run("logs", asking).split()) == {"web-here", "web-there"}
     for name, address in addresses(cluster).items():  # and from this machine, through no node
         with urllib.request.urlopen(f"http://{address}:8080/", timeout=10) as answer:
@@ -241,8 +242,8 @@ def addresses(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def phase(cluster: Cluster, name: str) -> str:
-    return str(cluster.get("pod", name)["status"]["phase"])
+def succeeded(cluster: Cluster, name: str) -> bool:
+    return bool(cluster.get("pod", name)["status"]["phase"] == "Succeeded")
 
 
 def rows(answer: Answer) -> list[Any]:

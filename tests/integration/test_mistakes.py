@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import Lab, eventually, host_state, objects
+from .support import Lab, eventually, objects
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def own(lab: Lab, tmp_path: Path) -> Lab:
 
 
 def test_all_faults_of_the_files_are_told_at_once(own: Lab) -> None:
-    before = objects(host_state())
+    before = objects("wrong")
     file = own.root / "clusters" / "wrong" / "plex.yaml"
     file.write_text("wokers: 2\nkubernetes: 1.36\ngroups:\n  - {nodes: 9, type: cube}\n")
 
@@ -30,7 +30,7 @@ def test_all_faults_of_the_files_are_told_at_once(own: Lab) -> None:
     assert "plex.yaml:4:" in answer.err
     assert "kube" in answer.err
     assert "Traceback" not in answer.err
-    assert objects(host_state()) == before
+    assert objects("wrong") == before
 
 
 def test_a_host_that_does_not_answer_is_known_before_anything_is_built(own: Lab) -> None:
@@ -45,13 +45,13 @@ def test_a_host_that_does_not_answer_is_known_before_anything_is_built(own: Lab)
 
 
 def test_a_name_that_another_lab_has_is_refused_with_whose_it_is(own: Lab, tale: Lab) -> None:
-    before = objects(host_state())
+    before = objects("tale")
     own.run("init", "tale")
 
     answer = own.run("up", "tale", code=1)
 
     assert "instance tale1 on host local belongs to plex tale of lab" in answer.err
-    assert objects(host_state()) == before
+    assert objects("tale") == before
 
 
 def test_what_destroys_asks_first(own: Lab) -> None:

@@ -43,7 +43,9 @@ def plan() -> Plan:
     base = Base("cloud", "bookworm", Form.VM, BaseSource.CLOUD, (), None, None, None, "x", "x")
     size = Size(cpu=2, memory=3 << 30, disk=12 << 30)
     none = JsonText("{}")
-    networks = Networks(*map(IPv4Network, ("10.97.214.0/28", "10.141.224.0/20", "10.98.209.0/24")))
+    networks = Networks(
+        IPv4Network("10.97.214.0/28"), IPv4Network("10.141.224.0/20"), IPv4Network("10.98.209.0/24")
+    )
     plex = Plex(
         name=NAME,
         file=Path("clusters/plexvmt/plex.yaml"),

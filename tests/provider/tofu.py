@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 from plexctl.config.builtin import builtin
 from plexctl.depot.pins import load_pins
 from plexctl.depot.store import Depot
-from plexctl.model.events import Outcome
+from tests.silent import Silent
 
 from .mirror import install_mirror
 
@@ -105,26 +105,11 @@ class Tofu:
             (self.folder / "imports.tf.json").unlink()
 
 
-class _Quiet:
-    def progress(self, text: str, done: float | None = None) -> None:
-        pass
-
-    def end(self, outcome: Outcome, text: str = "") -> None:
-        pass
-
-    @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[_Quiet]:
-        yield self
-
-    def mark(self, node: str, what: str) -> None:
-        pass
-
-
 def stored_tofu(folder: Path) -> Path:
     """The pinned tofu of the user's depot, which is filled with it if it is not there."""
     pins = load_pins()
     depot = Depot(user_cache_path("plexctl") / "depot")
-    (stored,) = depot.fill(pins.release(pins.versions()[0]), ("tofu",), _Quiet())
+    (stored,) = depot.fill(pins.release(pins.versions()[0]), ("tofu",), Silent())
     program = folder / "tofu"
     shutil.copy(stored.artifact("tofu").path, program)
     program.chmod(0o755)

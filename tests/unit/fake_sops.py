@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,7 +23,7 @@ def option(name: str) -> str:
     return words[words.index(name) + 1] if name in words else ""
 
 
-def sealed(document: dict, regex: str, mac: str, keys: list[str]) -> dict:
+def sealed(document: dict[str, Any], regex: str, mac: str, keys: list[str]) -> dict[str, Any]:
     changed = {
         field: {
             name: "ENC[" + base64.b64encode(str(text).encode()).decode()
@@ -36,7 +37,7 @@ def sealed(document: dict, regex: str, mac: str, keys: list[str]) -> dict:
     return {**changed, "sops": {"age": age, "mac": mac}}
 
 
-def opened(document: dict) -> dict:
+def opened(document: dict[str, Any]) -> dict[str, Any]:
     sops = document.pop("sops")
     known = Path(os.environ["SOPS_AGE_KEY_FILE"]).read_text()
     if not any(f"# public key: {key['recipient']}\n" in known for key in sops["age"]):

@@ -84,7 +84,7 @@ class File(Resource):
         return state if state["id"] in there else None
 
     def update(self, prior: Values, planned: Values) -> Values:
-        return prior | known(planned)
+        return {**prior, **known(planned)}
 
     def delete(self, state: Values) -> None:
         finish(self.session.api, self._storage(state).content(state["id"]).delete())
@@ -185,7 +185,7 @@ class Vm(Resource):
         return found
 
     def update(self, prior: Values, planned: Values) -> Values:
-        values = prior | known(planned)
+        values = {**prior, **known(planned)}
         vm = self.session.api.nodes(values["node_name"]).qemu(values["vm_id"])
         vm.config.put(**_options(values))
         if values["started"] and not prior["started"]:

@@ -10,11 +10,13 @@ import pytest
 
 from plexctl.bake import bake
 from plexctl.bake.bake import BakedImage, ensure
+from plexctl.clients import ansible
 from plexctl.clients.incus import Incus
 from plexctl.model.observed import SeenInstance, SeenVolume
 from plexctl.plan.recipes import Recipe
+from tests.silent import Silent
 
-from .host import FACTS, LAB, FakeIncus, Silent, kube, role_folder, stored
+from .host import FACTS, LAB, FakeIncus, kube, role_folder, stored
 
 Ensure = Callable[..., BakedImage]
 
@@ -36,7 +38,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
         return incus.have(properties=properties)
 
     monkeypatch.setattr(bake, "root_image", root_image)
-    monkeypatch.setattr(bake.ansible, "apply", lambda play, **_: done.append(play.tasks))
+    monkeypatch.setattr(ansible, "apply", lambda play, **_: done.append(play.tasks))
     return done
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from plexctl.clients.process import Finished
 from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Artifact, Stored
 from plexctl.errors import PlexError
-from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork, SeenVolume
@@ -162,24 +160,6 @@ def stored(folder: Path) -> dict[str, Stored]:
     blob.chmod(0o444)
     runc = Artifact("runc", "runc", "1.4.0", "4ad5b0", 4, blob, 0o755)
     return {"runc": Stored("runc", "1.4.0", SourceName.DIR, (runc,), ())}
-
-
-class Silent:
-    """A reporter and its steps; remembers the titles."""
-
-    def __init__(self) -> None:
-        self.titles: list[str] = []
-
-    @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[Step]:
-        self.titles.append(title)
-        yield self
-
-    def progress(self, text: str, done: float | None = None) -> None: ...
-
-    def end(self, outcome: Outcome, text: str = "") -> None: ...
-
-    def mark(self, node: str, what: str) -> None: ...
 
 
 def role_folder(root: Path, name: str, *layers: str) -> Path:

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.bake import bake, shared
+from plexctl.bake import shared
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.prune import prune
+from plexctl.clients import ansible
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
 from plexctl.plan.recipes import layers
@@ -118,7 +119,7 @@ def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
             seen = (stage, *stage.rglob("*"))
             modes.update({str(p.relative_to(stage)): p.stat().st_mode & 0o777 for p in seen})
 
-    monkeypatch.setattr(bake.ansible, "apply", look)
+    monkeypatch.setattr(ansible, "apply", look)
     umask = os.umask(0o077)
     try:
         make(kube())

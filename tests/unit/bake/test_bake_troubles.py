@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from plexctl.bake import bake
+from plexctl.clients import ansible
 from plexctl.errors import PlexError
 from plexctl.model.observed import SeenInstance, SeenNetwork
 from plexctl.plan.recipes import layers
+from tests.silent import Silent
 
 from .conftest import Ensure, have_whole, tagged
-from .host import LAB, FakeIncus, Silent, kube
+from .host import LAB, FakeIncus, kube
 
 
 def test_a_failed_bake_leaves_the_old_image_and_nothing_of_its_own(
@@ -26,7 +28,7 @@ def test_a_failed_bake_leaves_the_old_image_and_nothing_of_its_own(
     def fail(play: Any, **_: Any) -> None:
         raise PlexError("the task 'Do it' failed")
 
-    monkeypatch.setattr(bake.ansible, "apply", fail)
+    monkeypatch.setattr(ansible, "apply", fail)
     with pytest.raises(PlexError, match="'Do it'"):
         make(kube(kube="k2"))
 
@@ -43,7 +45,7 @@ def test_what_went_wrong_is_told_even_if_the_rest_cannot_be_removed(
     def refuse() -> None:
         raise PlexError("the server is gone")
 
-    monkeypatch.setattr(bake.ansible, "apply", fail)
+    monkeypatch.setattr(ansible, "apply", fail)
     with pytest.raises(PlexError, match="'Do it'"):
         make(kube())
 
@@ -149,10 +151,10 @@ def test_instances_of_two_runs_never_share_a_name(
     def remember(play: Any, **_: Any) -> None:
         names.extend(play.machines)
 
-    monkeypatch.setattr(bake.ansible, "apply", remember)
+    monkeypatch.setattr(ansible, "apply", remember)
     make(kube())
     incus.stored.clear()
-    monkeypatch.setattr(bake.os, "getpid", lambda: 1)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
     make(kube())
 
     assert len(set(names)) == 6

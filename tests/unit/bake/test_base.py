@@ -12,12 +12,14 @@ import pytest
 
 from plexctl.bake import base
 from plexctl.bake.base import install_packages, machine_mirror, root_image
+from plexctl.clients import process
 from plexctl.clients.incus import Incus
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.types import BaseSource
+from tests.silent import Silent
 
-from .host import BASE, FakeIncus, Silent
+from .host import BASE, FakeIncus
 
 SOURCES = """\
 Types: deb deb-src
@@ -66,8 +68,8 @@ def argv(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         on_line("I: Base system installed successfully.")
         return 0 if "bookworm" in calls[-1] else 1
 
-    monkeypatch.setattr(base.process, "run", run)
-    monkeypatch.setattr(base.process, "stream", stream)
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(process, "stream", stream)
     monkeypatch.setattr(base, "machine_mirror", lambda release: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return calls

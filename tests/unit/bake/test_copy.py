@@ -17,8 +17,7 @@ from plexctl.errors import PlexError
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import SeenImage
-
-from .host import Silent
+from tests.silent import Silent
 
 NAME = "plex-kube-0123456789ab"
 PIECES = (b"first ", b"second ", b"third")

@@ -15,6 +15,7 @@ import yaml
 from plexctl.bake import bake, vm
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.clean import CLEAN, VM_CLEAN
+from plexctl.clients import ansible
 from plexctl.clients.incus import Incus
 from plexctl.clients.web import Web
 from plexctl.errors import PlexError
@@ -22,8 +23,9 @@ from plexctl.model.hosts import VM_FACTS
 from plexctl.model.observed import SeenVolume
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.recipes import Recipe, recipe
+from tests.silent import Silent
 
-from .host import BASE, DIGESTS, FACTS, KUBE, LAB, FakeIncus, Silent, role_folder, stored
+from .host import BASE, DIGESTS, FACTS, KUBE, LAB, FakeIncus, role_folder, stored
 
 DISK = b"QFI\xfb a disk"
 URL = "https://cloud.example.test/20260101/debian-12.qcow2"
@@ -114,9 +116,9 @@ def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[st
     def cloud_image(_: Incus, base: Base, properties: Any, *__: Any) -> str:
         return incus.have(properties=properties)
 
-    monkeypatch.setattr(bake.vm, "cloud_image", cloud_image)
+    monkeypatch.setattr(vm, "cloud_image", cloud_image)
     monkeypatch.setattr(bake, "root_image", cloud_image)
-    monkeypatch.setattr(bake.ansible, "apply", lambda play, **_: told.append(play.variables))
+    monkeypatch.setattr(ansible, "apply", lambda play, **_: told.append(play.variables))
     return told
 
 

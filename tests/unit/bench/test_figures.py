@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from figures import Figures, document, of_engine, read
-from stats import FLOOR, PLEXCTL, Failure, Measure, Sample, rows, table
 
 from plexctl.errors import PlexError
+from tests.bench.figures import Figures, document, of_engine, read
+from tests.bench.stats import FLOOR, PLEXCTL, Failure, Measure, Sample, rows, table
 
 READY = Measure("ready", "1+2: all Ready")
 MEMORY = Measure("memory", "  memory then", "MiB", 0, of="ready")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import PLEX, Lab
-from stats import FLOOR
+
+from tests.bench.lab import PLEX, Lab
+from tests.bench.stats import FLOOR
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from plot import LEFT, RIGHT, Axis, label, svg
-from stats import FLOOR, PLEXCTL, Measure, Sample, rows
+
+from tests.bench.plot import LEFT, RIGHT, Axis, label, svg
+from tests.bench.stats import FLOOR, PLEXCTL, Measure, Sample, rows
 
 READY = Measure("ready", "1+2: all Ready")
 MEMORY = Measure("memory", "  memory of processes then", "MiB", 0, of="ready")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-import room
+
+from tests.bench import machine as of_machine
+from tests.bench import room
 
 KEYS = "kernel.keys.maxkeys"
 
@@ -19,7 +21,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     monkeypatch.setattr(
         room, "read_limits", lambda: ({KEYS: int(has["keys"])}, {KEYS: int(has["taken"])})
     )
-    monkeypatch.setattr(room.machine, "available", lambda: has["memory"])
+    monkeypatch.setattr(of_machine, "available", lambda: has["memory"])
     return has
 
 

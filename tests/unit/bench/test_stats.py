@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stats import FLOOR, PLEXCTL, Measure, Sample, ratio, rows, table
+from tests.bench.stats import FLOOR, PLEXCTL, Measure, Sample, ratio, rows, table
 
 READY = Measure("ready", "all Ready")
 MEMORY = Measure("memory", "memory", "MiB", 0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from measures import MEASURES
-from results import Results
-from run import NAMES, parse
-from stats import FLOOR, PLEXCTL
-from stories import ALONE, STORIES, minutes, small
 
 from plexctl.errors import PlexError
+from tests.bench.measures import MEASURES
+from tests.bench.results import Results
+from tests.bench.run import NAMES, parse
+from tests.bench.stats import FLOOR, PLEXCTL
+from tests.bench.stories import ALONE, STORIES, minutes, small
 
 
 def played(*names: str, side: str = PLEXCTL) -> list[tuple[int, int]]:

@@ -54,7 +54,8 @@ def test_a_failed_task_is_told_with_what_its_machine_said(
     work.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")  # the environment is not activated
-    before, names = signal.getsignal(signal.SIGINT), []
+    before = signal.getsignal(signal.SIGINT)
+    names: list[str] = []
 
     with pytest.raises(PlexError) as raised:
         apply(play(tmp_path, TASKS), work=work, log=log, on_task=names.append)

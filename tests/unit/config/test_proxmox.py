@@ -18,7 +18,7 @@ HOST = {
     "bridge": "vmbr0",
     "proxmox": {"token": "plexctl@pve!lab"},
 }
-LOGIN = {"ssh": "root@10.0.0.7"}
+LOGIN: dict[str, object] = {"ssh": "root@10.0.0.7"}
 NETWORKS = {"link": "bridge", "nodes": "10.0.8.0/24", "router": "10.0.8.1"}
 
 

@@ -98,6 +98,9 @@ class _ToldStep:
         if done is not None:
             self.told.shares.append(done)
 
+    def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
+        raise AssertionError((name, doing, outcome))
+
     def end(self, outcome: Outcome, text: str = "") -> None:
         self.told.ends.append((self.title, outcome, text))
 

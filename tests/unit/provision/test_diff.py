@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def tags(resource: Resource, **more: str) -> dict[str, str]:
     return {**owner, "hash": resource_hash(resource), "run": "run1", **more}
 
 
-def seen(resource: Instance, **changes: object) -> SeenInstance:
+def seen(resource: Instance, **changes: Any) -> SeenInstance:
     parent = {"parent": "run1"} if resource.parent else {}
     as_made = SeenInstance(resource.name, "Running", tags(resource, **parent), True, "f", "u")
     return replace(as_made, **changes)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,13 +10,13 @@ import pytest
 
 from plexctl.clients.incus import Incus
 from plexctl.errors import PlexError
-from plexctl.model.events import Outcome, Step
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage
 from plexctl.plan.resources import Instance
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Wishes
+from tests.silent import Silent
 
 from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
 
@@ -44,18 +42,6 @@ class RecordingIncus:
                 return not lost
 
         return record
-
-
-class Silent:
-    @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[Step]:
-        yield self
-
-    def progress(self, text: str, done: float | None = None) -> None: ...
-
-    def end(self, outcome: Outcome, text: str = "") -> None: ...
-
-    def mark(self, node: str, what: str) -> None: ...
 
 
 def applied(

@@ -18,8 +18,7 @@ from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Action, Change, Wishes
 from tests.fake_pve import FakePve
 from tests.proxmox import TEMPLATE, client_of, with_template
-
-from .test_direct import Silent
+from tests.silent import Silent
 
 OWNER = Owner("lab1", "demo")
 

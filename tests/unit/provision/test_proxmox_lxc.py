@@ -18,8 +18,7 @@ from plexctl.provision.engine import Action, Wishes
 from tests.fake_node import Node, install
 from tests.fake_pve import FakePve, Guest
 from tests.proxmox import client_of, documented_privileges, with_login
-
-from .test_direct import Silent
+from tests.silent import Silent
 
 OWNER = Owner("lab1", "demo")
 IMAGE = "plex-kube-0123456789ab"

@@ -20,9 +20,10 @@ from plexctl.provision.dag import Task, run_tasks
 from plexctl.provision.diff import diff
 from plexctl.provision.direct import DirectEngine
 from plexctl.provision.engine import Wishes
+from tests.silent import Silent
 
 from .test_diff import NETWORK, OWNER, PROFILE, WISHES, instance, seen, state
-from .test_direct import RecordingIncus, Silent
+from .test_direct import RecordingIncus
 
 SILENCE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
 FAR_NETWORK = replace(NETWORK, host="far")

@@ -23,9 +23,10 @@ from plexctl.provision.tfvars import addresses
 from plexctl.provision.tofu import TofuEngine
 from plexctl.provision.tofu_folder import IMPORTS, TofuFolder
 from plexctl.provision.tofu_incus import IncusProvider
+from tests.silent import Silent
 
 from .test_diff import OWNER, WANTED, WISHES, instance, seen, state, whole
-from .test_direct import RecordingIncus, Silent
+from .test_direct import RecordingIncus
 
 IMAGE = SeenImage("f", ("plex-kube-0123456789ab",), {}, 0)
 WORKER = 'module.incus.incus_instance.worker["demo2"]'

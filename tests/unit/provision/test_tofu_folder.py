@@ -13,8 +13,7 @@ from plexctl.clients.tofu import STATE
 from plexctl.errors import PlexError
 from plexctl.provision import tofu_folder
 from plexctl.provision.tofu_folder import TofuFolder
-
-from .test_direct import Silent
+from tests.silent import Silent
 
 HOLD = """
 import fcntl, sys

@@ -43,7 +43,7 @@ PATH = Path("/lab/file")
 CHANGE_KEYS = "action kind name host reason"
 NODE_KEYS = "name role type host address instance ready version note"
 
-KEYS = {
+KEYS: dict[Any, str] = {
     PlanResult(
         "demo", ("kube",), (CHANGED,), silent=("far",)
     ): f"plex bake[] changes[{CHANGE_KEYS}] tofu silent[]",

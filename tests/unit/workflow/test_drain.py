@@ -9,9 +9,9 @@ import pytest
 
 from plexctl.clients.kube import Kube, Pod
 from plexctl.errors import PlexError
-from plexctl.model.events import Outcome
 from plexctl.workflow import drain as draining
 from plexctl.workflow.drain import drain
+from tests.silent import Silent
 
 
 @dataclass
@@ -37,14 +37,13 @@ class Cluster:
         return True
 
 
-class Told:
+class Told(Silent):
     def __init__(self) -> None:
+        super().__init__()
         self.texts: list[str] = []
 
     def progress(self, text: str, done: float | None = None) -> None:
         self.texts.append(text)
-
-    def end(self, outcome: Outcome, text: str = "") -> None: ...
 
 
 def test_all_are_emptied_one_after_another() -> None:

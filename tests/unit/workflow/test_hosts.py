@@ -56,7 +56,7 @@ class Client:
     def read(self) -> HostState:
         if self.silence:
             raise self.silence
-        tags = ({"lab": SEED.lab_id}, {"lab": "another"}, {})
+        tags: tuple[dict[str, str], ...] = ({"lab": SEED.lab_id}, {"lab": "another"}, {})
         found = {
             name: SeenInstance(name, "Running", owner, True, "f", "u")
             for name, owner in zip(("demo1", "b", "c"), tags, strict=True)

@@ -100,11 +100,12 @@ def test_encrypt_refuses_what_was_added_to_an_encrypted_file(
 
 @pytest.mark.parametrize("name", ["secret.json", "secret", "seed.age"])
 def test_names_that_rotate_would_not_find_are_refused(name: str, fake_sops: FakeSops) -> None:
-    for verb in (
+    verbs: tuple[Callable[[], object], ...] = (
         lambda: edit(fake_sops(), Path(name)),
         lambda: encrypt(fake_sops(), [Path(name)]),
         lambda: rotate(fake_sops(), Path(), [Path(name)]),
-    ):
+    )
+    for verb in verbs:
         with pytest.raises(UsageError, match="ends with"):
             verb()
 
