@@ -32,8 +32,6 @@ LANES = {
     "host": ("host", "host_proxmox"),
     "modules": ("life", "over_https", "state", "written_by_hand"),
 }
-
-
 LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
 
 
@@ -55,8 +53,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = list(LANES)
-    items.sort(key=lambda item: order.index(it) if (it := lane(item.path.name)) in order else 99)
+    ranks = {name: rank for rank, name in enumerate(LANES)}
+    items.sort(key=lambda item: ranks.get(lane(item.path.name), len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from tests.fake_pve import FakePve, Guest
 from tests.proxmox import client_of, documented_privileges
 from tests.silent import Silent
 
+from .nested import base_image
 from .support import host
 
 NAME = "pvebake"
@@ -96,13 +97,7 @@ class Machine:
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     incus = host()
-    bases = [
-        image.fingerprint for image in incus.images() for name in image.names
-        if name.startswith("plex-base-")
-    ]  # fmt: skip
-    if not bases:
-        pytest.skip("no base is baked yet: test_bake does")
-    machine = Machine(bases[0])
+    machine = Machine(base_image())
     machine.clean()
     config = {"ipv4.address": GATEWAY, "ipv4.nat": "false", "ipv6.address": "none"}
     incus.put_network(NAME, settings(config), exists=False)

@@ -36,6 +36,7 @@ from plexctl.plan.plan import plan_plex
 from plexctl.plan.profile import container_config
 from plexctl.plan.resources import Network
 
+from .nested import base_image
 from .seed_machine import NAME, Machine
 from .support import CHECKOUT, LOCAL, eventually, host
 
@@ -132,13 +133,10 @@ def _of_the_role() -> dict[str, str]:
 
 
 def _create(incus: Incus, devices: dict[str, dict[str, str]]) -> None:
-    bases = [i for i in incus.images() for n in i.names if n.startswith("plex-base-")]
-    if not bases:
-        pytest.skip("no base is baked yet")
     facts = incus.facts()
     incus.create(
         NAME,
-        image=bases[0].fingerprint,
+        image=base_image(),
         form=Form.CONTAINER,
         profiles=(),
         config=settings(container_config(privileged=True, facts=facts)),
