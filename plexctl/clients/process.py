@@ -182,8 +182,13 @@ def nothing_left_of(folder: Path) -> Iterator[None]:
     finally:
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended by now
-                if os.fsencode(folder) in (process / "cmdline").read_bytes():
-                    os.killpg(os.getpgid(int(process.name)), signal.SIGKILL)
+                if os.fsencode(folder) not in (process / "cmdline").read_bytes():
+                    continue
+                group = os.getpgid(number := int(process.name))
+                if group == os.getpgrp():  # with the terminal, a play is in our own
+                    os.kill(number, signal.SIGKILL)
+                else:
+                    os.killpg(group, signal.SIGKILL)
 
 
 def interactive(argv: Sequence[str | Path]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -116,3 +117,10 @@ def test_ctrl_c_of_a_terminal_does_not_reach_it() -> None:
 
     group, number = groups[0].split()
     assert group == number != str(os.getpgid(0))
+
+
+def test_what_is_of_our_own_group_ends_alone(tmp_path: Path) -> None:
+    words = (sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path))
+    with process.nothing_left_of(tmp_path):
+        started = subprocess.Popen(words)
+    assert started.wait(10) == -signal.SIGKILL
