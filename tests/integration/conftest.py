@@ -22,14 +22,16 @@ from .support import Cluster, Lab, host, remove_leftovers, stored_kubectl
 ECHO = "example.test/echo:1"
 PLEXES = ("tale", "side", "wheel")
 
-# What must run one after another, by file: those that share a machine, a plex or its name, and
-# those whose images others remove as unused. Any other file is a lane of its own. The longest
-# lanes are here and go first, so that none of them is alone at the end.
+# What must run one after another, by file: those that share a machine, a plex or its name. Any
+# other file is a lane of its own. The longest lanes are here and go first, so that none of them is
+# alone at the end.
 LANES = {
-    "far": ("hosts", "host_add", "flux", "flux_hosts", "argocd_up", "registry", "bake"),
-    "engines": ("engines", "engines_killed"),
+    "garden": ("flux", "flux_hosts"),
+    "engines": ("engines",),
+    "hosts": ("hosts", "host_add"),
     "tale": ("groups", "mistakes", "plays", "plex", "plex_changes", "wheel"),
     "host": ("host", "host_proxmox"),
+    "engines_killed": ("engines_killed",),
     "modules": ("life", "over_https", "state", "written_by_hand"),
 }
 LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
@@ -126,8 +128,10 @@ def load_echo(incus: Incus, node: str, archive: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NestedHost]:
-    """A second machine, which is a prepared host; no lab knows it yet."""
+def far(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[NestedHost]:
+    """A second machine, which is a prepared host; no lab knows it yet. Each process has its own."""
     folder = tmp_path_factory.mktemp("far")
-    with NestedHost(folder, "plextest-far", IPv4Interface("198.18.77.61/24")) as nested:
+    number = int(worker_id.removeprefix("gw")) if worker_id != "master" else 0
+    address = IPv4Interface(f"198.18.77.{61 + number}/24")
+    with NestedHost(folder, f"plextest-far{number}", address) as nested:
         yield nested

@@ -15,7 +15,7 @@ from .engine_lab import Tools, folder_of, installed_tools, lab_with
 from .support import Lab, eventually, host, host_state, of_plex
 
 MANY = "shift"
-CROWD = 16
+CROWD = 10
 
 
 @pytest.fixture(scope="module")
