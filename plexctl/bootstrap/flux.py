@@ -17,6 +17,9 @@ from plexctl.model.events import Reporter
 from plexctl.plan.flux_install import NAMESPACE
 from plexctl.plan.flux_sync import NAME
 
+RETRIED = "artifact not found, retrying"
+"""What Flux says of a source that it fetches once more, with the reason of a failure."""
+
 KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1"
 SOURCES = "/apis/source.toolkit.fluxcd.io/v1"
 PLURALS = {"GitRepository": "gitrepositories", "OCIRepository": "ocirepositories"}
@@ -170,7 +173,7 @@ def _ready(found: Mapping[str, Any]) -> tuple[Sync, str]:
         return Sync.READY, message
     if ready["reason"] == "DependencyNotReady":
         return Sync.WAITING, message
-    waits = ready["status"] == "Unknown" or ready["reason"] in WAITS
+    waits = ready["status"] == "Unknown" or ready["reason"] in WAITS or RETRIED in message
     return (Sync.PROGRESSING if waits else Sync.FAILED), message
 
 

@@ -32,7 +32,7 @@ PASSING = (
     "Instance is busy",
     "Instance is running",
     "Failed to retrieve PID of executing child process",  # of a program that was not begun
-    "bridge children interfaces",  # of a network: an instance that had one ended just then
+    "bridge children interfaces",  # of a network: an instance with one of any ended just then
 )
 """Why a busy server refuses now what it does soon."""
 
@@ -114,12 +114,15 @@ class Incus(Volumes):
     # -- networks and profiles
 
     def put_network(self, name: str, config: Settings, *, exists: bool) -> None:
-        with self._speaking(f"network {name} cannot be made"):
-            body = {"config": dict(config)}
-            if exists:
-                self._api.networks[name].put(json=body)
-            else:
-                self._api.networks.post(json={"name": name, "type": "bridge", **body})
+        def put() -> None:
+            with self._speaking(f"network {name} cannot be made"):
+                body = {"config": dict(config)}
+                if exists:
+                    self._api.networks[name].put(json=body)
+                else:
+                    self._api.networks.post(json={"name": name, "type": "bridge", **body})
+
+        self._patiently(f"network {name} can be made", put)
 
     def put_profile(self, name: str, config: Settings, devices: Devices, *, exists: bool) -> None:
         with self._speaking(f"profile {name} cannot be made"):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,13 @@ class Cluster:
             for condition in node["status"]["conditions"]
             if condition["type"] == "Ready" and condition["status"] == "True"
         }
+
+
+def files_below(*folders: Path) -> Iterator[Path]:
+    """All of them, links too. Unlike `rglob` it goes on where a folder goes while it looks."""
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            yield from (Path(parent, name) for name in names)
 
 
 def eventually(what: str, look: Callable[[], bool], *, seconds: float = 90) -> None:

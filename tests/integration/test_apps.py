@@ -107,7 +107,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, facts: dict[str, str]) -> Bu
     shutil.copytree(PINS / "flux-kustomize-controller", folder)
     shutil.copy(Path(__file__).parent / "flux_build" / "main.go", folder)
     subprocess.run(
-        ["go", "build", "-trimpath", "-o", "flux-build", "main.go"],
+        ["go", "build", "-trimpath", "-ldflags=-w", "-o", "flux-build", "main.go"],
         cwd=folder,
         env={
             **os.environ,

@@ -72,7 +72,7 @@ def compiled(package: str, folder: Path, *sources: Path) -> Path:
     for source in sources:
         shutil.copy(source, folder)
     subprocess.run(
-        ["go", "build", "-trimpath", "-buildvcs=false", "-o", "program", package],
+        ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-w", "-o", "program", package],
         cwd=folder,
         env={**os.environ, **OWN_BUILD, "GOWORK": "off"},
         check=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from .support import Lab, eventually
+from .support import Lab, eventually, files_below
 
 MANIFEST = """\
 apiVersion: v1
@@ -67,13 +67,12 @@ def editor(tmp_path: Path, canary: str) -> Iterator[Path]:
 def holding(needle: str, *folders: Path, since: float) -> list[Path]:
     """Files that were written since and have `needle` in them."""
     found = []
-    for folder in folders:
-        for file in folder.rglob("*"):
-            try:
-                if file.is_file() and file.stat().st_mtime >= since - 1:
-                    found += [file] if needle.encode() in file.read_bytes() else []
-            except OSError:
-                continue  # of another user, or gone
+    for file in files_below(*folders):
+        try:
+            if file.is_file() and file.stat().st_mtime >= since - 1:
+                found += [file] if needle.encode() in file.read_bytes() else []
+        except OSError:
+            continue  # of another user, or gone
     return found
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .support import Lab, host
+from .support import Lab, files_below, host
 
 
 @dataclass
@@ -27,8 +27,8 @@ def watched(folder: Path) -> Iterator[Seen]:
     seen, over = Seen(), threading.Event()
 
     def look() -> None:
-        while not over.wait(0.02):
-            for file in folder.rglob("*"):
+        while not over.wait(0.05):
+            for file in files_below(folder):
                 with suppress(OSError):
                     if file.is_file() and ".terraform/" not in str(file):
                         seen.files[str(file)] = file.read_bytes()

@@ -83,6 +83,12 @@ def test_a_failure_is_one_even_if_nothing_was_ever_applied() -> None:
     assert seen.failures == ("Kustomization web: kustomization path not found",)
 
 
+def test_a_source_that_is_being_fetched_once_more_is_no_failure() -> None:
+    message = "Source is not ready, artifact not found, retrying in 200ms"
+    waits = kustomization("web", ready("False", "ArtifactFailed", message))
+    assert state(waits) is Sync.PROGRESSING
+
+
 def test_while_the_source_is_fetched_nothing_has_failed_yet() -> None:
     failed = kustomization("web", ready("False", "BuildFailed"))
     assert state(failed, source=ready("Unknown", "Progressing")) is Sync.PROGRESSING
