@@ -1,4 +1,7 @@
-"""One story under every engine, and a plex that goes from one to the other."""
+"""The story of a plex under OpenTofu, and a plex that goes from one engine to the other.
+
+With the engine `direct` the same is told in test_plex.py and test_plex_changes.py.
+"""
 
 from __future__ import annotations
 
@@ -48,19 +51,17 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stored_kubectl(tmp_path_factory.mktemp("bin"))
 
 
-@pytest.mark.parametrize("engine", ["tofu", "direct"])
-def test_one_story_under_every_engine(lab: Lab, engine: str, kubectl: Path, tmp_path: Path) -> None:
-    destroyed(lab)  # what the story before has left
-    lab.run("engine", engine, PLEX)
+def test_a_plex_is_made_and_changed_by_opentofu(lab: Lab, kubectl: Path, tmp_path: Path) -> None:
+    lab.run("engine", "tofu", PLEX)
     lab.run("kubeconfig", PLEX, "--output", str(tmp_path / "config"))
     cluster = Cluster(kubectl, tmp_path / "config")
 
     assert changed(lab, "up", PLEX) == dict.fromkeys(NODES, "create")
     assert cluster.ready() == NODES
-    assert program_of(lab, PLEX) == (None if engine == "direct" else "tofu")
+    assert program_of(lab, PLEX) == "tofu"
     before = uptimes(PLEX)
     assert lab.ask("up", PLEX)["changes"] == []
-    nothing_to_do(lab, PLEX, engine)
+    nothing_to_do(lab, PLEX, "tofu")
 
     assert changed(lab, "replace", f"{PLEX}2", "-y") == {f"{PLEX}2": "replace"}
     after = uptimes(PLEX)
@@ -84,7 +85,7 @@ def test_one_story_under_every_engine(lab: Lab, engine: str, kubectl: Path, tmp_
         NODES, "replace"
     )
     assert cluster.ready() == NODES
-    nothing_to_do(lab, PLEX, engine)
+    nothing_to_do(lab, PLEX, "tofu")
 
 
 def destroyed(lab: Lab) -> None:
@@ -96,7 +97,7 @@ def destroyed(lab: Lab) -> None:
 
 def test_a_plex_goes_from_one_engine_to_the_other(lab: Lab) -> None:
     lab.run("engine", "direct", PLEX)
-    lab.run("up", PLEX)
+    assert changed(lab, "replace", f"{PLEX}3", "-y") == {f"{PLEX}3": "replace"}
     before = uptimes(PLEX)
     nothing_to_do(lab, PLEX, "direct")
     file = lab.root / "clusters" / PLEX / "plex.yaml"
