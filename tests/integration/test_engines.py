@@ -122,7 +122,6 @@ def test_a_state_that_is_lost_is_no_loss(lab: Lab) -> None:
     for content in ("", '{"serial": '):
         state.write_text(content)
         assert lab.ask("up", PLEX)["changes"] == []
-        nothing_to_do(lab, PLEX, "tofu")
     # Another machine has made a worker anew; to this state it is the one before.
     older = state.read_bytes()
     lab.run("replace", f"{PLEX}3", "-y")
@@ -131,7 +130,6 @@ def test_a_state_that_is_lost_is_no_loss(lab: Lab) -> None:
     assert "import" in lab.run("plan", PLEX, code=3).out
     state.write_bytes(older)
     assert lab.ask("up", PLEX)["changes"] == []
-    nothing_to_do(lab, PLEX, "tofu")
     shutil.rmtree(folder_of(lab, PLEX))
     assert lab.ask("up", PLEX)["changes"] == []
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from .support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
 
-from .support import Cluster, Lab, eventually, host, host_state, of_plex
-
+NODES = {"tale1", "tale2", "tale3"}
 GROUPS = """
 workers: 2
 groups:
@@ -23,8 +22,11 @@ kubeadm:
 """
 
 
-def test_groups_of_nodes_differ_as_their_file_says(lab: Lab, tale: Lab, kubectl: Path) -> None:
-    """`tale` is up all the while: the two have networks of their own."""
+def test_another_plex_comes_and_goes_whose_groups_differ_as_their_file_says(
+    lab: Lab, tale: Lab, cluster: Cluster
+) -> None:
+    """`tale` is up all the while, and stays as it is: the two have networks of their own."""
+    before = uptimes()
     lab.run("init", "side")
     file = lab.root / "clusters" / "side" / "plex.yaml"
     kept = [line for line in file.read_text().splitlines() if not line.startswith(("workers", "#"))]
@@ -33,9 +35,10 @@ def test_groups_of_nodes_differ_as_their_file_says(lab: Lab, tale: Lab, kubectl:
         lab.run("up", "side", timeout=1800)
         kubeconfig = lab.root / "side.kubeconfig"
         lab.run("kubeconfig", "side", "--output", str(kubeconfig))
-        side = Cluster(kubectl, kubeconfig)
+        side = Cluster(cluster.kubectl, kubeconfig)
 
         assert side.ready() == {"side1", "side2"}
+        assert cluster.ready() == NODES
         second = side.get("node", "side2")
         assert second["metadata"]["labels"]["disk"] == "fast"
         assert {"key": "only", "value": "tests", "effect": "NoSchedule"} in second["spec"]["taints"]
@@ -56,3 +59,9 @@ def test_groups_of_nodes_differ_as_their_file_says(lab: Lab, tale: Lab, kubectl:
         lab.run("destroy", "side", "-y", code=None)
         file.unlink(missing_ok=True)
     assert of_plex(host_state(), "side") == set()
+    assert uptimes() == before
+    assert cluster.ready() == NODES
+
+
+def uptimes() -> dict[str, float]:
+    return {name: uptime(name) for name in NODES}

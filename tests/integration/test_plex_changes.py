@@ -110,23 +110,6 @@ def test_a_node_that_the_cluster_has_forgotten_registers_again(tale: Lab, cluste
     assert uptime("tale3") == before
 
 
-def test_another_plex_comes_and_goes_beside_it(tale: Lab, cluster: Cluster) -> None:
-    before = {name: uptime(name) for name in NODES}
-    tale.run("init", "side")
-    tale.run("up", "side")
-    config = tale.root / "side.kubeconfig"
-    tale.run("kubeconfig", "side", "--output", str(config))
-    side = Cluster(cluster.kubectl, config)
-    assert side.ready() == {"side1", "side2", "side3"}
-    assert cluster.ready() == NODES
-
-    tale.run("destroy", "side", "-y")
-
-    assert of_plex(host_state(), "side") == set()
-    assert {name: uptime(name) for name in NODES} == before
-    assert cluster.ready() == NODES
-
-
 def test_destroy_leaves_nothing(tale: Lab) -> None:
     tale.run("destroy", "tale", "-y")
 
