@@ -33,9 +33,15 @@ def describe() -> dict[str, str]:
 
 def processor_seconds() -> float:
     """Spent by all processors since the machine's start, whoever spent them."""
+    return _processor_times()[0]
+
+
+def _processor_times() -> tuple[float, float]:
+    """Seconds that were spent, and that a virtual machine wanted while others had them."""
     ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
     # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
-    return sum(ticks[:3] + ticks[5:7]) / os.sysconf("SC_CLK_TCK")
+    second = os.sysconf("SC_CLK_TCK")
+    return sum(ticks[:3] + ticks[5:7]) / second, ticks[7] / second
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Usage:
     """What the whole machine has spent and taken, at an instant or between two."""
 
     processor: float  # seconds
+    stolen: float  # seconds of processors that other virtual machines had meanwhile
     processes: float  # MiB that processes have for themselves, without files
     taken: float  # MiB that nobody can have any more: processes, and the kernel for them
     cache: float  # MiB of files that the kernel keeps as long as there is room
@@ -50,6 +57,7 @@ class Usage:
     def since(self, before: Usage) -> Usage:
         return Usage(
             self.processor - before.processor,
+            self.stolen - before.stolen,
             self.processes - before.processes,
             self.taken - before.taken,
             self.cache - before.cache,
@@ -61,7 +69,7 @@ def usage() -> Usage:
     # What is in memory file systems is counted as a file too, and is none.
     files = _meminfo("Cached") + _meminfo("Buffers") - _meminfo("Shmem")
     return Usage(
-        processor_seconds(), _meminfo("AnonPages") / MIB, (total - free) / MIB, files / MIB
+        *_processor_times(), _meminfo("AnonPages") / MIB, (total - free) / MIB, files / MIB
     )
 
 

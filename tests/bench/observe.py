@@ -31,7 +31,7 @@ POD = {
         ],
     },
 }
-NOTHING = Usage(0.0, 0.0, 0.0, 0.0)
+NOTHING = Usage(0.0, 0.0, 0.0, 0.0, 0.0)
 PODS = "/api/v1/namespaces/default/pods"
 
 

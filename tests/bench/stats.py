@@ -19,6 +19,7 @@ class Measure:
     unit: str = "s"
     digits: int = 2
     of: str = ""  # the measure that it comes with, if it is not chosen by itself
+    compared: bool = True  # whether less of it is a merit of the side that has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def rows(measures: Iterable[Measure], samples: Sequence[Sample]) -> tuple[Row, .
 def _row(measure: Measure, samples: Sequence[Sample]) -> Row:
     values = {side: [s.value for s in samples if s.side == side] for side in SIDES}
     spreads = {side: Spread(tuple(found)) for side, found in values.items() if found}
-    return Row(measure, spreads, ratio(samples))
+    return Row(measure, spreads, ratio(samples) if measure.compared else None)
 
 
 def ratio(samples: Iterable[Sample]) -> float | None:

@@ -45,7 +45,7 @@ def _up(measures: tuple[Measure, ...], dns: bool, side: Side, record: Record) ->
     finally:
         if "ready" in observed.instants:
             used = observed.used
-            spent = (used.processor, used.processes, used.taken, used.cache)
+            spent = (used.processor, used.stolen, used.processes, used.taken, used.cache)
             for measure, value in zip(measures, (observed.instants["ready"], *spent), strict=True):
                 record.add(measure, value)
         if "dns" in observed.instants:

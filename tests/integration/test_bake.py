@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.bake.prune import unused
 from plexctl.clients.incus import Incus
 from plexctl.keys.seed import load
 from plexctl.model.settings import devices, settings
@@ -64,18 +65,17 @@ def prune(own: Lab) -> None:
     mine = {image["name"] for image in own.ask("bake", "adm")["images"]}
     keepers = []
     try:
-        for image in host_state().images:
-            if image.names and not mine & set(image.names):
-                keepers.append(f"plexkeep-{image.fingerprint[:12]}")
-                incus.delete_instance(keepers[-1], running=False)
-                incus.create(
-                    keepers[-1],
-                    image=image.fingerprint,
-                    form=Form.CONTAINER,
-                    profiles=(),
-                    config=settings({}),
-                    devices=devices({"root": disk}),
-                )
+        for image in unused(replace(host_state(), instances={}), mine):
+            keepers.append(f"plexkeep-{image.fingerprint[:12]}")
+            incus.delete_instance(keepers[-1], running=False)
+            incus.create(
+                keepers[-1],
+                image=image.fingerprint,
+                form=Form.CONTAINER,
+                profiles=(),
+                config=settings({}),
+                devices=devices({"root": disk}),
+            )
         own.run("bake", "--prune", "-q")
     finally:
         for keeper in keepers:

@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -17,6 +18,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from ..resource import RefusedError
 
 SECONDS = 180
+PASSING = "bridge children interfaces"
+"""Why a network is refused while an instance of any network goes."""
+TRIES = 20
 
 
 class NotFoundError(RefusedError):
@@ -49,7 +53,11 @@ class Server:
         if query:
             target += f"?{urlencode(query)}"
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        answer = self._ask(method, target, data, headers or {})
+        for _ in range(TRIES):
+            answer = self._ask(method, target, data, headers or {})
+            if PASSING not in answer.get("error", ""):
+                break
+            time.sleep(0.2)
         if answer["type"] == "error":
             kind = NotFoundError if answer["error_code"] == 404 else RefusedError
             raise kind(f"{method} {target} on {self.name}: {answer['error']}")

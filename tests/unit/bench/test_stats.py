@@ -53,6 +53,12 @@ def test_what_became_less_has_no_ratio() -> None:
     assert ratio(of_both("memory", [-5.0, 5.0], [10.0, 10.0])) == 0.5
 
 
+def test_what_others_did_is_not_compared() -> None:
+    stolen = Measure("stolen", "stolen", "core-s", compared=False)
+    [row] = rows([stolen], of_both("stolen", [1.0], [4.0]))
+    assert row.ratio is None
+
+
 def test_the_table_shows_what_was_measured() -> None:
     samples = [
         *of_both("ready", [5.5, 6.25, 5.0], [19.0, 20.0, 25.0]),
