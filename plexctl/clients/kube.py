@@ -230,7 +230,7 @@ def connect(door: Door) -> Iterator[Kube]:
 
 def _memory() -> str | None:
     """A folder that is no disk, where there is one."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - for a folder of its own
 
 
 def _node(found: dict[str, Any]) -> NodeStatus:

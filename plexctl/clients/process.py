@@ -221,7 +221,7 @@ def replace(argv: Sequence[str | Path]) -> None:
     """Become another program, for an interactive `ssh`. Does not return."""
     words = [str(word) for word in argv]
     try:
-        os.execvp(words[0], words)  # noqa: S606
+        os.execvp(words[0], words)  # noqa: S606 - that is what it is for
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
     except OSError as error:

@@ -14,7 +14,9 @@ def brought_up(workers: int) -> tuple[Measure, ...]:
     return (
         Measure(name, f"1+{workers}: all nodes Ready"),
         Measure(f"{name}-processor", "  processor time until then", "core-s", 1, of=name),
-        Measure(f"{name}-stolen", "  and stolen meanwhile", "core-s", 1, of=name, compared=False),
+        Measure(
+            f"{name}-stolen", "  stolen by other machines", "core-s", 1, of=name, compared=False
+        ),
         Measure(f"{name}-memory", "  memory of processes then", "MiB", 0, of=name),
         Measure(f"{name}-taken", "  memory not available then", "MiB", 0, of=name),
         Measure(f"{name}-cache", "  files in memory then", "MiB", 0, of=name),

@@ -1,4 +1,4 @@
-"""A plex whose nodes differ, in size, labels, taints and settings, and one that is no kubelet's."""
+"""A second plex, whose nodes differ in size, labels, taints and settings; one is no kubelet's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that has not answered once is not asked again, and says why."""
+"""What refuses for a moment is asked again; what has not answered once is not, and says why."""
 
 from __future__ import annotations
 
@@ -105,6 +105,25 @@ def test_a_server_falls_silent_between_two_calls(
     with pytest.raises(UnreachableHostError) as error:  # it would answer again
         far.images()
     assert error.value is far.silence
+
+
+def test_a_network_refused_for_a_moment_is_asked_for_again(
+    client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "Failed to delete bridge children interfaces: Device does not exist"
+    server.answers["/1.0/networks"] = (400, {"type": "error", "error": why, "error_code": 400})
+    answer = Server.answer
+
+    def soon(self: Server, method: str, path: str, body: Any) -> tuple[int, Any]:
+        found = answer(self, method, path, body)
+        self.answers.pop(path, None)
+        return found
+
+    monkeypatch.setattr(Server, "answer", soon)
+
+    client(server.url, server.fingerprint).put_network("plex-demo", (), exists=False)
+
+    assert [asked[:2] for asked in server.asked].count(("POST", "/1.0/networks")) == 2
 
 
 def test_what_a_server_refuses_is_no_silence(client: Callable[..., Incus], server: Server) -> None:
