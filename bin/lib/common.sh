@@ -70,11 +70,22 @@ environment_fresh() {
     read -r made_for <"$STAMP" && [[ $made_for == "$ROOT" ]]
 }
 
+# The distribution's Python, unless it is too old: it is built with a profile. One that was compiled
+# without, as by pyenv, takes an eighth more of a processor for each command.
+systems_python() {
+  local python=/usr/bin/python3
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$python"
+}
+
 # sync_environment UV [OPTION…]: bring .venv in step with uv.lock.
 sync_environment() {
+  local python
   local settings=("UV_PROJECT_ENVIRONMENT=$ROOT/.venv")
   # As pip and apt do; uv's own list lacks the authority of a company's proxy.
   [[ ! -e /etc/ssl/certs/ca-certificates.crt ]] || settings+=(UV_SYSTEM_CERTS=1)
+  if [[ -z ${UV_PYTHON-} ]] && python=$(systems_python); then
+    settings+=("UV_PYTHON=$python")
+  fi
   logged env "${settings[@]}" "$1" sync --quiet --frozen --project "$ROOT" "${@:2}"
   echo "$ROOT" >"$STAMP"
 }
