@@ -1,4 +1,4 @@
-"""What the stories share: a lab in a folder of its own, kubectl, and one plex that is up."""
+"""What the stories share: how they are dealt out, a second machine, and an image of tests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from plexctl.depot.archive import Entry, write_image, write_tar
 from plexctl.depot.pins import machine_architecture
 
 from .nested import NestedHost
-from .support import Cluster, Lab, host, remove_leftovers, stored_kubectl
+from .support import host
 
 ECHO = "example.test/echo:1"
-PLEXES = ("tale", "side", "wheel")
 
 # What must run one after another, by file: those that share a machine, a plex or its name. Any
 # other file is a lane of its own. The longest lanes are here and go first, so that none of them is
@@ -57,44 +56,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: rank for rank, name in enumerate(LANES)}
     items.sort(key=lambda item: ranks.get(lane(item.path.name), len(ranks)))
-
-
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab with the plex `tale`, which is not up; all of it is destroyed at the end."""
-    folder = tmp_path_factory.mktemp("lab")
-    lab = Lab(folder, tmp_path_factory.mktemp("home"))
-    (folder / "clusters").mkdir()
-    for plex in PLEXES:
-        remove_leftovers(plex)
-    lab.run("init", "tale")
-    yield lab
-    for plex in PLEXES:
-        lab.run("destroy", plex, "-y", code=None)
-
-
-@pytest.fixture(scope="session")
-def tale(lab: Lab) -> Lab:
-    """The plex `tale` is up: one master and two workers.
-
-    Its nodes have told the timeline what they know, as a later story may make them anew.
-    """
-    lab.run("up", "tale", timeout=3600)
-    lab.run("timeline")
-    return lab
-
-
-@pytest.fixture(scope="session")
-def kubectl(tale: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stored_kubectl(tmp_path_factory.mktemp("bin"))
-
-
-@pytest.fixture(scope="session")
-def cluster(tale: Lab, kubectl: Path, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The plex `tale` through a kubeconfig that was written once, when it was first up."""
-    kubeconfig = tmp_path_factory.mktemp("kube") / "config"
-    tale.run("kubeconfig", "tale", "--output", str(kubeconfig))
-    return Cluster(kubectl, kubeconfig)
 
 
 @pytest.fixture(scope="session")

@@ -192,3 +192,16 @@ def stored_program(component: str, name: str, folder: Path) -> Path:
     shutil.copy(stored.artifact(name).path, program)
     program.chmod(0o755)
     return program
+
+
+def uv(*words: str) -> None:
+    """Run uv in this checkout."""
+    done = subprocess.run(
+        [os.environ.get("UV", "uv"), *words],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -26,8 +26,7 @@ from plexctl.plan import flux_sync
 from plexctl.plan.charts import manifests, release_of
 
 from ..manifests import Schemas, documents
-from .support import CHECKOUT, stored_program
-from .test_wheel import uv
+from .support import CHECKOUT, stored_program, uv
 
 PINS = CHECKOUT / "plexctl" / "pins"
 SCHEMAS = CHECKOUT / "tests" / "schemas"

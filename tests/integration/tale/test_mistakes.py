@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import Lab, eventually, objects
+from ..support import Lab, eventually, objects
 
 
 @pytest.fixture

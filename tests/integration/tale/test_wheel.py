@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import CHECKOUT, Lab, host_state, of_plex
+from ..support import Lab, host_state, of_plex, uv
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +24,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     uv("pip", "install", "-q", "--python", python, "--require-hashes", "-r", str(locked))
     uv("pip", "install", "-q", "--python", python, "--no-deps", str(wheel))
     return folder / "env" / "bin" / "plexctl"
-
-
-def uv(*words: str) -> None:
-    done = subprocess.run(
-        [os.environ.get("UV", "uv"), *words],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_wheel_makes_a_plex_in_an_empty_folder(installed: Path, lab: Lab, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
+from ..support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
 
 NODES = {"tale1", "tale2", "tale3"}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .plays import play
-from .support import Cluster, Lab, uptime
+from ..plays import play
+from ..support import Cluster, Lab, uptime
 
 NODES = {"tale1", "tale2", "tale3"}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from plexctl.model.types import Form
 
-from .conftest import ECHO
-from .support import PLEXCTL, Cluster, Lab, eventually, host, host_state, uptime
+from ..conftest import ECHO
+from ..support import PLEXCTL, Cluster, Lab, eventually, host, host_state, uptime
 
 NODES = {"tale1", "tale2", "tale3"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
+from ..support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
 
 NODES = {"tale1", "tale2", "tale3"}
 GROUPS = """
