@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import os
-import signal
 import sys
 import tempfile
 import threading
@@ -29,8 +27,6 @@ from .wire import Values, known, null, read, schema, write
 THREADS = 16
 SECONDS = 600
 """How long calls that run may take to end."""
-LOOK = 0.05
-"""Seconds between two looks at whether there is still someone to serve."""
 
 
 class Servicer(rpc.ProviderServicer):
@@ -154,13 +150,12 @@ def _path(name: str) -> pb.AttributePath:
     return pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name=name)])
 
 
-def serve(servicer: Servicer) -> None:
-    """Serve the process that has started this one until it says so or is gone.
+def serve(servicer: Servicer, gone: Callable[[], bool]) -> None:
+    """Serve whoever reads standard output until they say so or are `gone`, which may wait a little.
 
-    An interrupt is for that process, which tells us what to do; calls that run are finished.
+    Calls that run are finished.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent, over = os.getppid(), threading.Event()
+    over = threading.Event()
     pool = ThreadPoolExecutor(THREADS)
     server = grpc.server(pool)
     rpc.add_ProviderServicer_to_server(servicer, server)
@@ -173,7 +168,7 @@ def serve(servicer: Servicer) -> None:
         server.start()
         written = base64.b64encode(certificate).decode().rstrip("=")
         print(f"1|6|unix|{address}|grpc|{written}", flush=True)
-        while not over.wait(LOOK) and os.getppid() == parent:
+        while not over.is_set() and not gone():
             pass
         server.stop(grace=SECONDS).wait(SECONDS)
         pool.shutdown(wait=True)
