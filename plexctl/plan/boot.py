@@ -20,6 +20,11 @@ from plexctl.plan.manifests import static_pods
 from plexctl.plan.network import Neighbour, network_files, pod_network_files
 
 KUBERNETES = "/etc/kubernetes"
+MANIFESTS = f"{KUBERNETES}/manifests"
+HELD_MANIFESTS = "/etc/plexctl/manifests"
+"""Of static pods that the master itself puts in their place once the API has its first roles."""
+
+FIRST = ("etcd", "kube-apiserver")
 KUBELET = "/var/lib/kubelet"
 KUBELET_PKI = f"{KUBELET}/pki"
 ISSUED = "2026-01-01-00-00-00"
@@ -83,7 +88,7 @@ def _kubelet_files(
             f"{KUBERNETES}/kubelet.conf",
             dump(kubelet_kubeconfig(plex, ca, node.name, client)).encode(),
         ),
-        folder(f"{KUBERNETES}/manifests", 0o700),
+        folder(MANIFESTS, 0o700),
         text(f"{KUBELET}/config.yaml", dump(config)),
         text(f"{KUBELET}/instance-config.yaml", dump(cri)),
         text(f"{KUBELET}/kubeadm-flags.env", f'KUBELET_KUBEADM_ARGS="{kubelet_flags(node)}"\n'),
@@ -135,7 +140,10 @@ def _master_files(
             for name, (user, pair) in users.items()
         ),
         *(
-            private(f"{KUBERNETES}/manifests/{name}.yaml", dump(pod).encode())
+            # The others can but wait for the API, and would take the processors from its start.
+            private(
+                f"{MANIFESTS if name in FIRST else HELD_MANIFESTS}/{name}.yaml", dump(pod).encode()
+            )
             for name, pod in static_pods(plex, dict(images)).items()
         ),
         folder("/var/lib/etcd", 0o700),

@@ -120,7 +120,10 @@ def test_ctrl_c_of_a_terminal_does_not_reach_it() -> None:
 
 
 def test_what_is_of_our_own_group_ends_alone(tmp_path: Path) -> None:
-    words = (sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path))
+    words = (sys.executable, "-c", "print(flush=True); import time; time.sleep(60)", str(tmp_path))
     with process.nothing_left_of(tmp_path):
-        started = subprocess.Popen(words)
+        started = subprocess.Popen(words, stdout=subprocess.PIPE)
+        # For a moment it is there without its own arguments.
+        assert started.stdout
+        started.stdout.readline()
     assert started.wait(10) == -signal.SIGKILL
