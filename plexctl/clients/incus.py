@@ -81,6 +81,18 @@ class Incus(Volumes):
     def instances(self) -> Mapping[str, SeenInstance]:
         return _by_name(map(seen.instance, self._list("instances")))
 
+    def changing(self) -> frozenset[str]:
+        """Instances that the server makes, starts, stops or deletes just now, whoever asked for it.
+
+        It goes on with that when the program that asked is gone.
+        """
+        return frozenset(
+            resource.partition("?")[0].rpartition("/")[2]
+            for one in self._under_way()
+            if one["class"] == "task" and one["description"] != "Executing command"
+            for resource in (one["resources"] or {}).get("instances", ())
+        )
+
     def networks(self) -> Mapping[str, SeenNetwork]:
         return _by_name(map(seen.network, self._list("networks")))
 

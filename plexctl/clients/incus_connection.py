@@ -131,6 +131,12 @@ class Connection:
             found: list[dict[str, Any]] = node.get(params={"recursion": 1}).json()["metadata"]
         return found
 
+    def _under_way(self) -> list[dict[str, Any]]:
+        """The operations that the server works at, whoever has asked for them."""
+        with self._speaking("the operations cannot be read"):
+            found = self._api.operations.get(params={"recursion": 1}).json()["metadata"]
+        return list(found.get("running", ()))
+
     def _delete(self, kind: str, name: str) -> None:
         with self._speaking(f"{kind[:-1]} {name} cannot be deleted", gone_is_fine=True):
             self._api[kind][name].delete()

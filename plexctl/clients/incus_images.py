@@ -76,9 +76,7 @@ class Images(Connection):
 
     def publishing(self) -> bool:
         """Whether the server makes an image of any instance just now; it does not say of which."""
-        with self._speaking("the operations cannot be read"):
-            found = self._api.operations.get(params={"recursion": 1}).json()["metadata"]
-        stages = ((one["metadata"] or {}).get("progress", {}) for one in found.get("running", ()))
+        stages = ((one["metadata"] or {}).get("progress", {}) for one in self._under_way())
         return any(stage.get("stage") == "create_image_from_container_pack" for stage in stages)
 
     def delete_image(self, fingerprint: str) -> None:

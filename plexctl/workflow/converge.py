@@ -26,7 +26,7 @@ from plexctl.workflow.apps import prepare
 from plexctl.workflow.baking import bake_types
 from plexctl.workflow.context import Context
 from plexctl.workflow.drain import drain
-from plexctl.workflow.engines import engine_of, wait_for_tofu
+from plexctl.workflow.engines import engine_of, let_end
 from plexctl.workflow.images import missing_images, names_of_images, wanted_types
 from plexctl.workflow.limits import limit_notes
 from plexctl.workflow.planning import difference, inputs, told
@@ -62,7 +62,7 @@ def converge(
     all nodes are Ready, DNS answers and the apps are there. What is on hosts that do not answer is
     left for the next run: UnreachableHostError when all else is done, or at once for the master's.
     """
-    if wait_for_tofu(ctx, plex.name, run):
+    if let_end(ctx, plex.name, run):
         states = None
     states, names = _with_images(ctx, plex, run, states)
     plan = plan_plex(plex, inputs(ctx, plex, names))

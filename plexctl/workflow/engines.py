@@ -7,9 +7,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from plexctl.clients.incus import Incus
 from plexctl.clients.proxmox import ProxmoxVE
 from plexctl.config.builtin import builtin
 from plexctl.errors import UnreachableHostError
+from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct import DirectEngine
@@ -29,6 +31,9 @@ from plexctl.workflow.tools import tool
 
 PROGRAMS = ("tofu", "terraform")
 
+PATIENCE = 120.0
+"""Seconds that a host has for what it has begun."""
+
 
 def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
     """The one that the plex's file names.
@@ -45,12 +50,34 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
     return ctx.engine
 
 
-def wait_for_tofu(ctx: Context, plex: str, run: Run) -> bool:
-    """Let OpenTofu end if it outlived the plexctl that called it; whether it had to be waited for.
+def let_end(ctx: Context, plex: str, run: Run) -> bool:
+    """Let end what has outlived the plexctl that asked for it.
 
-    So must be what a Proxmox host goes on with when OpenTofu was killed. What was read from the
-    hosts before is not true any more then.
+    That is OpenTofu, what a Proxmox host goes on with when that was killed, and what an Incus
+    server does to nodes of the plex. Returns whether hosts must be read (again) after it.
     """
+    ended = _tofu_ended(ctx, plex, run)
+    if run.resumes:
+        for host in ctx.hosts.values():
+            if isinstance(host, Incus):
+                with suppress(UnreachableHostError):
+                    wait(_nodes_rest(host, plex))
+    return ended or run.resumes
+
+
+def _nodes_rest(host: Incus, plex: str) -> Condition:
+    """Nobody makes, starts, stops or deletes a node of the plex."""
+
+    def look() -> Seen:
+        found = sorted(one for one in host.changing() if one.removeprefix(plex).isdigit())
+        return Seen(not found, f"at work on {', '.join(found)}")
+
+    name = host.host.name
+    what = f"host {name} has ended what a plexctl that was killed has asked for"
+    return Condition(what, look, PATIENCE, every=0.05)
+
+
+def _tofu_ended(ctx: Context, plex: str, run: Run) -> bool:
     folder = tofu_folder(ctx, plex)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
     if (folder / PROXMOX).exists():

@@ -65,11 +65,11 @@ def _tofu_plan(
     shown: bool,
 ) -> TofuPlan:
     """What OpenTofu says. Its folder is written for that: no other run may be at work."""
-    from plexctl.workflow.engines import tofu_engine, wait_for_tofu
+    from plexctl.workflow.engines import let_end, tofu_engine
     from plexctl.workflow.run import start
 
     with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
-        if wait_for_tofu(ctx, plex.name, run):
+        if let_end(ctx, plex.name, run):
             states = ctx.engine.read(plex.hosts)
             changes = difference(ctx, wanted, states)
         engine = tofu_engine(ctx, plex.name, run)

@@ -62,6 +62,7 @@ class Run:
     id: str
     listener: Listener
     journal: IO[str]
+    resumes: bool = False  # the run before it was killed
     clock: Callable[[], float] = time.monotonic
     marks: dict[str, dict[str, float]] = field(default_factory=dict)
     _began: float = 0.0
@@ -135,7 +136,7 @@ def start(
     try:
         unfinished = last_unfinished(runs, plex)
         with (runs / f"{name}.jsonl").open("x") as journal:
-            run = Run(name, listener, journal)
+            run = Run(name, listener, journal, resumes=unfinished is not None)
             clock = now or datetime.now(UTC)
             run._write({"event": "Began", "at": 0.0, "time": clock.isoformat(), "lived": _lived()})
             if unfinished:

@@ -18,7 +18,7 @@ from plexctl.provision.engine import Wishes
 from plexctl.workflow.baking import prune_images
 from plexctl.workflow.context import Context
 from plexctl.workflow.converge import converge, take_over
-from plexctl.workflow.engines import wait_for_tofu
+from plexctl.workflow.engines import let_end
 from plexctl.workflow.names import node_names
 from plexctl.workflow.planning import told
 from plexctl.workflow.registry import ensure_registry
@@ -76,7 +76,7 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
         moved = replace_field(plex, engine=chosen)
         lab = replace_field(ctx.lab, plexes={**ctx.lab.plexes, plex.name: moved})
         ctx = replace_field(ctx, lab=lab)
-        wait_for_tofu(ctx, plex.name, run)
+        let_end(ctx, plex.name, run)
         states = ctx.engine.read(ctx.hosts)
         owner = Owner(ctx.seed.lab_id, plex.name)
         there = any(_has(state, owner) for state in states.values())
@@ -97,7 +97,7 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
     """
     with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
         with run.step(f"all of {name}") as step:
-            wait_for_tofu(ctx, name, run)
+            let_end(ctx, name, run)
             states = ctx.engine.read(ctx.hosts)
             changes = ctx.engine.diff((), states, Wishes(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})

@@ -126,6 +126,36 @@ def test_a_network_refused_for_a_moment_is_asked_for_again(
     assert [asked[:2] for asked in server.asked].count(("POST", "/1.0/networks")) == 2
 
 
+def test_a_server_goes_on_with_what_was_asked_for(
+    client: Callable[..., Incus], server: Server
+) -> None:
+    def operation(kind: str, what: str, *names: str) -> dict[str, object]:
+        instances = [f"/1.0/instances/{name}" for name in names]
+        return {
+            "class": kind,
+            "description": what,
+            "resources": {"instances": instances} if names else None,
+        }
+
+    server.answers["/1.0/operations?recursion=1"] = (
+        200,
+        {
+            "metadata": {
+                "running": [
+                    operation("task", "Stopping instance", "demo1"),
+                    operation("task", "Deleting instance", "demo2?project=default"),
+                    operation("task", "Executing command", "demo3"),
+                    operation("websocket", "Showing console", "demo4"),
+                    operation("task", "Downloading image"),
+                ],
+                "failure": [operation("task", "Starting instance", "demo5")],
+            }
+        },
+    )
+
+    assert client(server.url, server.fingerprint).changing() == {"demo1", "demo2"}
+
+
 def test_what_a_server_refuses_is_no_silence(client: Callable[..., Incus], server: Server) -> None:
     far = client(server.url, server.fingerprint)
     server.answers["/1.0/images?recursion=1"] = (500, {"type": "error", "error": "no disk"})

@@ -1,0 +1,57 @@
+"""What a killed plexctl has asked for ends before the next run looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from plexctl.clients.incus import Incus
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
+from plexctl.workflow.context import Context
+from plexctl.workflow.engines import let_end
+from plexctl.workflow.run import start
+
+HOST = Host("local", HostKind.INCUS, "/nowhere", "default", 4)
+
+
+class Busy(Incus):
+    """A server that is at work on these instances, one set for each look."""
+
+    def __init__(self, *sets: set[str]) -> None:
+        super().__init__(HOST)
+        self.sets = list(sets)
+
+    def changing(self) -> frozenset[str]:
+        return frozenset(self.sets.pop(0))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """Its last run on demo was killed."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "20260101T000000.000-replace-demo.jsonl").write_text('{"event": "St')
+    return tmp_path
+
+
+def ended(lab: Path, plex: str, server: Incus) -> bool:
+    ctx = SimpleNamespace(hosts={"local": server}, access=lambda name: lab / name)
+    with start(lab, "up", plex, lambda _: None) as run:
+        return let_end(cast(Context, ctx), plex, run)
+
+
+def test_after_a_killed_run_its_nodes_come_to_rest_first(lab: Path) -> None:
+    server = Busy({"demo1", "demo12"}, {"demo1"}, {"demon1", "other"}, {"demo1"})
+
+    assert ended(lab, "demo", server)
+    assert server.sets == [{"demo1"}]  # it was not asked again
+    assert not ended(lab, "demo", server)  # the run before has ended by itself
+
+
+def test_what_was_done_to_another_plex_is_nobody_s_concern(lab: Path) -> None:
+    server = Busy()
+
+    assert not ended(lab, "demon", server)
