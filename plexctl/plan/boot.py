@@ -24,7 +24,7 @@ MANIFESTS = f"{KUBERNETES}/manifests"
 HELD_MANIFESTS = "/etc/plexctl/manifests"
 """Of static pods that the master itself puts in their place once the API has its first roles."""
 
-FIRST = ("etcd", "kube-apiserver")
+NEED_NO_API = ("etcd", "kube-apiserver")
 KUBELET = "/var/lib/kubelet"
 KUBELET_PKI = f"{KUBELET}/pki"
 ISSUED = "2026-01-01-00-00-00"
@@ -140,10 +140,7 @@ def _master_files(
             for name, (user, pair) in users.items()
         ),
         *(
-            # The others can but wait for the API, and would take the processors from its start.
-            private(
-                f"{MANIFESTS if name in FIRST else HELD_MANIFESTS}/{name}.yaml", dump(pod).encode()
-            )
+            private(f"{_manifests(name)}/{name}.yaml", dump(pod).encode())
             for name, pod in static_pods(plex, dict(images)).items()
         ),
         folder("/var/lib/etcd", 0o700),
@@ -152,6 +149,11 @@ def _master_files(
         private("/etc/plexctl/kubeadm.yaml", configuration.encode()),
         text(f"{kubeadm.PATCHES}/corednsdeployment.json", json.dumps(coredns.patch(plex))),
     )
+
+
+def _manifests(pod: str) -> str:
+    """Its folder. What needs the API would take processors from its start, and waits beside."""
+    return MANIFESTS if pod in NEED_NO_API else HELD_MANIFESTS
 
 
 def _pki_files(plex: Plex, node: Node, keys: ClusterKeys) -> tuple[BootFile, ...]:

@@ -78,6 +78,7 @@ def _nodes_rest(host: Incus, plex: str) -> Condition:
 
 
 def _tofu_ended(ctx: Context, plex: str, run: Run) -> bool:
+    """Whether it had to be waited for."""
     folder = tofu_folder(ctx, plex)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
     if (folder / PROXMOX).exists():

@@ -62,7 +62,7 @@ class Run:
     id: str
     listener: Listener
     journal: IO[str]
-    resumes: bool = False  # the run before it was killed
+    resumes: bool = False  # the run before this one was killed
     clock: Callable[[], float] = time.monotonic
     marks: dict[str, dict[str, float]] = field(default_factory=dict)
     _began: float = 0.0

@@ -131,9 +131,11 @@ def files_below(*folders: Path) -> Iterator[Path]:
             yield from (Path(parent, name) for name in names)
 
 
-def eventually(what: str, look: Callable[[], bool], *, seconds: float = 90) -> None:
+def eventually(
+    what: str, look: Callable[[], bool], *, seconds: float = 90, every: float = 0.5
+) -> None:
     """Fail unless `look` is true within the time."""
-    wait(Condition(what, lambda: Seen(look()), seconds, every=0.5))
+    wait(Condition(what, lambda: Seen(look()), seconds, every=every))
 
 
 def host() -> Incus:

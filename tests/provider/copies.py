@@ -15,9 +15,7 @@ import socket
 import struct
 import sys
 import time
-import zlib
-
-# No more than this, since each launcher needs it.
+import zlib  # no more than these: each launcher loads them
 
 IDLE = 30.0
 """Seconds without a new copy after which the loaded process ends."""
@@ -115,7 +113,7 @@ def main(name: str) -> None:
             try:
                 _become(line)
                 serve(servicer, lambda line=line: _ended(line, LOOK))
-            except BaseException:  # noqa: BLE001
+            except BaseException:  # noqa: BLE001 - nothing of it may get into the loop above
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(0)

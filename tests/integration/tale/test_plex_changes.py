@@ -84,6 +84,19 @@ def test_a_killed_run_is_finished_by_the_next(tale: Lab, cluster: Cluster) -> No
     assert tale.ask("up", "tale")["changes"] == []
 
 
+def test_what_a_killed_run_has_asked_for_is_waited_for(tale: Lab, cluster: Cluster) -> None:
+    """kill -9 while Incus stops the master, which it goes on with; and `up` at once."""
+    process = tale.start("replace", "master", "--plex", "tale", "-y")
+    eventually("the master goes", lambda: "tale1" in host().changing(), every=0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+
+    tale.run("up", "tale")
+
+    assert cluster.ready() == NODES
+    assert tale.ask("up", "tale")["changes"] == []
+
+
 def test_a_lost_node_is_made_again(tale: Lab, cluster: Cluster) -> None:
     """Somebody removed a worker and stopped another one behind plexctl's back."""
     host().delete_instance("tale3")
