@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxVE
 from plexctl.model.hosts import Host, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret

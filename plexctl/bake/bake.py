@@ -10,22 +10,22 @@ from pathlib import Path
 from plexctl.bake import shared, vm
 from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
 from plexctl.bake.clean import CLEAN, VM_CLEAN
+from plexctl.bake.cleanup import BAKE, properties, sweep, tags
 from plexctl.bake.layer import apply_layer
-from plexctl.bake.leftovers import BAKE, properties, sweep, tags
+from plexctl.bake.lock import Turns
 from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
-from plexctl.bake.turns import Turns
 from plexctl.clients import ansible
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter, Step
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import BaseSource, Form
-from plexctl.plan.machines import seed_volume
-from plexctl.plan.profile import NIC, node_config, vm_devices
 from plexctl.plan.recipes import Recipe
+from plexctl.plan.resources.machines import seed_volume
+from plexctl.plan.resources.profile import NIC, node_config, vm_devices
 
 STAGE = "/mnt"
 """Where an instance sees what its layer is made of: a folder that every image has, empty."""

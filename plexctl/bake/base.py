@@ -13,12 +13,12 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients import process
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.model.events import Step
 from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form
-from plexctl.plan.profile import NIC
+from plexctl.plan.resources.profile import NIC
 
 DEFAULT_MIRROR = "https://deb.debian.org/debian"
 GATEWAY = IPv4Interface("198.18.0.1/24")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.bake.bake import BakedImage
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.model.events import Reporter
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plexctl.clients.host_facts import CAP_SYS_RESOURCE
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import TAG, devices, settings

@@ -14,13 +14,13 @@ import yaml
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.clean import VM_CLEAN
+from plexctl.bake.cleanup import properties
 from plexctl.bake.layer import apply_layer
-from plexctl.bake.leftovers import properties
+from plexctl.bake.lock import Turns
 from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
-from plexctl.bake.turns import Turns
 from plexctl.clients import ansible
-from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxVE
 from plexctl.clients.ssh import Ssh
 from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
@@ -31,8 +31,8 @@ from plexctl.model.events import Reporter, Step
 from plexctl.model.files import write_private
 from plexctl.model.hosts import VM_FACTS
 from plexctl.model.types import Base
+from plexctl.plan.boot.seed import seed_iso
 from plexctl.plan.recipes import Recipe, layers
-from plexctl.plan.seed import seed_iso
 
 STAGE = "/var/tmp/plexctl"  # noqa: S108 - of the VM that is baked, where nobody else is
 DISK = 12 << 30

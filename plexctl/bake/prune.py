@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plexctl.bake.leftovers import PROPERTY
-from plexctl.clients.incus import Incus
+from plexctl.bake.cleanup import PROPERTY
+from plexctl.clients.incus.host import Incus
 from plexctl.model.observed import HostState, SeenImage
 
 

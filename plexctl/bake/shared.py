@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 
-from plexctl.bake.leftovers import BAKE, tags
-from plexctl.clients.incus import Incus
+from plexctl.bake.cleanup import BAKE, tags
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import TAG, devices, settings
-from plexctl.plan.profile import container_config
 from plexctl.plan.recipes import Recipe
+from plexctl.plan.resources.profile import container_config
 
 MOUNT = "/mnt"
 """Where the volume is while it is filled: a folder that every image has, empty."""

@@ -10,16 +10,16 @@ import yaml
 
 from plexctl.bake.base import ADDRESS, CREATED, GATEWAY
 from plexctl.clients import process
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.clients.web import Web
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Step
 from plexctl.model.types import Base, BaseSource
-from plexctl.plan.machines import SEED, seed_volume
-from plexctl.plan.profile import NIC
-from plexctl.plan.proxmox import CORES, MEMORY
-from plexctl.plan.seed import seed_iso
+from plexctl.plan.boot.seed import seed_iso
+from plexctl.plan.resources.machines import SEED, seed_volume
+from plexctl.plan.resources.profile import NIC
+from plexctl.plan.resources.proxmox import CORES, MEMORY
 
 BOOT = 600
 """Seconds in which a VM must have booted, its agent with it."""

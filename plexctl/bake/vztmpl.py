@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plexctl.bake.bake import BakedImage
-from plexctl.clients.incus import Incus
-from plexctl.clients.proxmox import ProxmoxVE
-from plexctl.clients.proxmox_seen import archive_name
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.observed import archive_name
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from plexctl.bootstrap.gitops import SyncWatch
 from plexctl.bootstrap.workloads import workloads
-from plexctl.clients.kube import Kube
+from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import App, Apps, Sync
 from plexctl.model.events import Reporter
-from plexctl.plan.argocd_install import NAMESPACE
-from plexctl.plan.argocd_sync import APPS, CONFIGS, VERSION
+from plexctl.plan.gitops.argocd_install import NAMESPACE
+from plexctl.plan.gitops.argocd_sync import APPS, CONFIGS, VERSION
 
 HERE = f"/apis/{VERSION}/namespaces/{NAMESPACE}"
 REFRESH = "argocd.argoproj.io/refresh"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from plexctl.clients.kube import Door, Kube, connect
+from plexctl.clients.kube.client import Door, Kube, connect
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.plex import Plex
-from plexctl.plan.kubeadm import outer_endpoint
+from plexctl.plan.kubernetes.kubeadm import outer_endpoint
 
 
 def door(plex: Plex, seed: RootSeed) -> Door:

@@ -9,13 +9,13 @@ from typing import Any
 
 from plexctl.bootstrap.gitops import SyncWatch
 from plexctl.bootstrap.workloads import workloads
-from plexctl.clients.kube import Kube
+from plexctl.clients.kube.client import Kube
 from plexctl.errors import PlexError
 from plexctl.model.apps import WAITS, App, Apps, Sync, find_cycle, short
 from plexctl.model.condition import Clock
 from plexctl.model.events import Reporter
-from plexctl.plan.flux_install import NAMESPACE
-from plexctl.plan.flux_sync import NAME
+from plexctl.plan.gitops.flux_install import NAMESPACE
+from plexctl.plan.gitops.flux_sync import NAME
 
 RETRIED = "artifact not found, retrying"
 """What Flux says of a source that it fetches once more, with the reason of a failure."""

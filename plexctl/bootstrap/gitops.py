@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from plexctl.clients.kube import Kube, UnreachableError
+from plexctl.clients.kube.client import Kube, UnreachableError
 from plexctl.model.apps import Apps, Sync
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.events import Outcome, Reporter, Step

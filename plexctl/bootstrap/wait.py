@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plexctl.clients.incus import Incus
-from plexctl.clients.kube import Kube, NodeStatus, UnreachableError
-from plexctl.clients.kube_look import COREDNS
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.kube.client import Kube, NodeStatus, UnreachableError
+from plexctl.clients.kube.look import COREDNS
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen
 from plexctl.model.events import Reporter

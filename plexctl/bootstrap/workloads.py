@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from plexctl.clients.kube import Kube
+from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import Workload
 
 APPS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}

@@ -75,7 +75,7 @@ def chart_names(context: typer.Context, incomplete: str) -> list[str]:
     """Apps of the lab that are from charts."""
     from plexctl.config.load import find_lab
     from plexctl.errors import PlexError
-    from plexctl.workflow.charts import app_files
+    from plexctl.workflow.gitops.charts import app_files
 
     try:
         return _fitting(app_files(find_lab(_directory(context))), incomplete)

@@ -44,7 +44,7 @@ def fill(
     """Have all that plexes of the lab need; what is there is verified."""
     with lab(context, quiet=quiet) as ctx:
         from plexctl.depot.sources import SourceName, Sources
-        from plexctl.workflow import depot
+        from plexctl.workflow.images import depot
 
         try:
             names = tuple(map(SourceName, allowed or SourceName))
@@ -60,7 +60,7 @@ def fill(
 def list_(context: typer.Context, json: Json = False) -> None:
     """Show what the depot has."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import depot
+        from plexctl.workflow.images import depot
 
         result = depot.contents(ctx)
     answer(result, json)
@@ -70,7 +70,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 def verify(context: typer.Context, json: Json = False, quiet: Quiet = False) -> None:
     """Read every byte of the depot. Ends with code 1 if some are damaged."""
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import depot
+        from plexctl.workflow.images import depot
 
         result = depot.verify(ctx)
     answer(result, json)
@@ -81,7 +81,7 @@ def verify(context: typer.Context, json: Json = False, quiet: Quiet = False) -> 
 def prune(context: typer.Context, json: Json = False) -> None:
     """Remove what no supported version of Kubernetes needs."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import depot
+        from plexctl.workflow.images import depot
 
         result = depot.prune(ctx)
     answer(result, json)
@@ -108,13 +108,13 @@ def bake(
 
     What is baked already costs a look. Fills the depot as needed.
     """
-    from plexctl.workflow.ahead import messenger
+    from plexctl.workflow.core.prefetch import messenger
 
     with messenger() as messages, lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.provision.read import read_hosts
 
         hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
-        from plexctl.workflow import bake
+        from plexctl.workflow.images import bake
 
         result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)
     answer(result, json)

@@ -22,8 +22,8 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the a
 def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
     """Show every app. Ends with code 1 if not all are there."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import flux
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import flux
 
         result = flux.status(ctx, find_plex(ctx, plex))
     answer(result, json)
@@ -40,8 +40,8 @@ def reconcile(
 ) -> None:
     """Have Flux fetch and apply now."""
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import flux
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import flux
 
         result = flux.reconcile(ctx, find_plex(ctx, plex), waiting=not no_wait)
     answer(result, json)
@@ -61,8 +61,8 @@ def push(
     Needs no commit. What is a Secret and not encrypted is refused.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import flux
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import flux
 
         result = flux.push(ctx, find_plex(ctx, plex), waiting=not no_wait)
     answer(result, json)
@@ -78,8 +78,8 @@ def diff(
     The API itself computes what would become of each object; nothing is changed.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import flux_diff
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import diff as flux_diff
 
         result = flux_diff.diff(ctx, find_plex(ctx, plex))
     answer(result, json)
@@ -104,8 +104,8 @@ def resume(context: typer.Context, app: App, plex: PlexOption = None, json: Json
 def key(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
     """Print the public key that an ssh source must let read (a deploy key)."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import flux
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import flux
 
         result = flux.key(ctx, find_plex(ctx, plex))
     answer(result, json) if json else say(result.public)
@@ -118,8 +118,8 @@ def token(context: typer.Context, plex: PlexArgument = None, json: Json = False)
     if not secret.reveal():
         raise UsageError("standard input has no token", hint="as in `pass git/lab | plexctl …`")
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import flux
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import flux
 
         result = flux.token(ctx, find_plex(ctx, plex), secret)
     answer(result, json)
@@ -129,8 +129,8 @@ def _suspend(
     context: typer.Context, app: str, plex: str | None, json: bool, *, suspended: bool
 ) -> None:
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import flux
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.gitops import flux
 
         result = flux.suspend(ctx, find_plex(ctx, plex), app, suspended=suspended)
     answer(result, json)

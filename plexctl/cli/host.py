@@ -19,7 +19,7 @@ host = typer.Typer(no_args_is_help=True, help="Keep the machines that run nodes.
 def list_(context: typer.Context, json: Json = False) -> None:
     """Ask all hosts how they are. Ends with code 1 if one does not answer."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.hosts import list_hosts
+        from plexctl.workflow.host.verbs import list_hosts
 
         result = list_hosts(ctx)
     answer(result, json)
@@ -75,7 +75,7 @@ def add(
         )
     secret = hidden("Token: ") if token else None
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import hosts
+        from plexctl.workflow.host import verbs as hosts
 
         hosts.check_words(name, bridge, token_id)
         certificate = None
@@ -94,7 +94,7 @@ def add(
                 bridge=bridge,
             )
         else:
-            from plexctl.workflow.host_proxmox import add_proxmox
+            from plexctl.workflow.host.proxmox import add_proxmox
 
             result = add_proxmox(
                 ctx,
@@ -117,7 +117,7 @@ host.command()(prepare)
 def remove(context: typer.Context, name: NameArgument, json: Json = False) -> None:
     """Take a host out of the lab. What is on it stays; a plex must not name it any more."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import hosts
+        from plexctl.workflow.host import verbs as hosts
 
         result = hosts.remove(ctx, name)
     answer(result, json)

@@ -114,8 +114,8 @@ def prepare(
     a second time nothing is left to change. The machine is never rebooted.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import host_ready
-        from plexctl.workflow.host_request import (
+        from plexctl.workflow.host import ready as host_ready
+        from plexctl.workflow.host.request import (
             POOL_SIZE,
             BridgeRequest,
             HostRequest,

@@ -46,7 +46,7 @@ def init(
     """
     if app and not gitops:
         raise UsageError("--app goes with --gitops")
-    from plexctl.workflow import first
+    from plexctl.workflow.lab import init as first
 
     lock = new_passphrase() if passphrase else None
     root = directory(context).resolve()
@@ -56,7 +56,7 @@ def init(
 def list_(context: typer.Context, json: Json = False) -> None:
     """Show the plexes of the lab."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.status import list_plexes
+        from plexctl.workflow.plex.status import list_plexes
 
         result = list_plexes(ctx)
     answer(result, json)
@@ -69,8 +69,8 @@ def use(
 ) -> None:
     """Choose the plex that is meant where none is named."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.context import use_plex
-        from plexctl.workflow.results.lab import UseResult
+        from plexctl.results.lab import UseResult
+        from plexctl.workflow.core.context import use_plex
 
         result = UseResult(use_plex(ctx, plex).name)
     answer(result, json)
@@ -91,8 +91,8 @@ def kubeconfig(
         raise UsageError("--output and --merge: which of them?")
     with lab(context, quiet=True) as ctx:
         from plexctl.render.json import yaml_as_json
-        from plexctl.workflow import access, kubeconfig
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.plex import access, kubeconfig
 
         chosen = find_plex(ctx, plex)
         if merge:
@@ -115,7 +115,7 @@ def inventory(
     """Print Ansible's dynamic inventory of the lab, in JSON."""
     with lab(context, quiet=True) as ctx:
         from plexctl.render.json import document_text
-        from plexctl.workflow import access
+        from plexctl.workflow.plex import access
 
         found = access.ansible_host(ctx, host) if host else access.ansible_inventory(ctx)
     say(document_text(found))
@@ -139,7 +139,7 @@ def render(
     They go to apps/APP/rendered. Charts are fetched once; depot.lock keeps their checksums.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import charts
+        from plexctl.workflow.gitops import charts
 
         result = charts.render(ctx, tuple(apps or ()))
     answer(result, json)

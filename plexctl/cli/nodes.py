@@ -38,8 +38,8 @@ def replace(
 ) -> None:
     """Make nodes anew. The master stands for the whole cluster, which loses all that is in it."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import verbs
-        from plexctl.workflow.names import has_master, plex_of
+        from plexctl.workflow.plex import verbs
+        from plexctl.workflow.plex.lookup import has_master, plex_of
 
         chosen = plex_of(ctx, nodes, plex)
         if has_master(chosen, nodes):
@@ -60,8 +60,8 @@ def ssh(
     """Open a shell on a node, or run a command there. Ends with the code of `ssh`."""
     with lab(context, quiet=True) as ctx:
         from plexctl.clients import process
-        from plexctl.workflow import access
-        from plexctl.workflow.names import find_node
+        from plexctl.workflow.plex import access
+        from plexctl.workflow.plex.lookup import find_node
 
         argv = access.ssh(ctx, *find_node(ctx, node, plex), command or ())
     process.replace(argv)
@@ -84,8 +84,8 @@ def execute(
     Its output is shown when it has ended.
     """
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow import access
-        from plexctl.workflow.names import find_node
+        from plexctl.workflow.plex import access
+        from plexctl.workflow.plex.lookup import find_node
 
         _, found = find_node(ctx, node, plex)
         done = access.execute(ctx, found, command, timeout=timeout)
@@ -122,8 +122,8 @@ def logs(
         )
     with lab(context, quiet=True) as ctx:
         from plexctl.clients import process
-        from plexctl.workflow import access
-        from plexctl.workflow.names import find_node
+        from plexctl.workflow.plex import access
+        from plexctl.workflow.plex.lookup import find_node
 
         chosen, found = find_node(ctx, node, plex)
         if follow:

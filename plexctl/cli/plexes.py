@@ -23,15 +23,15 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Show what `up` would do. Ends with code 3 if there is something to do."""
-    from plexctl.workflow.ahead import messenger
+    from plexctl.workflow.core.prefetch import messenger
 
     with messenger() as messages, lab(context, quiet=quiet) as ctx:
         from plexctl.provision.read import read_hosts
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
 
         chosen = find_plex(ctx, plex)
         hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
-        from plexctl.workflow import planning
+        from plexctl.workflow.plex import plan as planning
 
         result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
     if tofu and result.tofu and not json:
@@ -55,8 +55,8 @@ def up(
     Bakes images that are missing; a second run changes nothing.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import verbs
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.plex import verbs
 
         result = verbs.up(ctx, find_plex(ctx, plex), drain=not no_drain, wait=not no_wait)
     answer_up(result, json)
@@ -80,8 +80,8 @@ def scale(
     In its file first, then in reality.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import verbs
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.plex import verbs
 
         chosen = find_plex(ctx, plex)
         if workers < chosen.workers:
@@ -92,15 +92,15 @@ def scale(
 
 def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
     """Show how a plex is. Ends with code 1 if not all is well."""
-    from plexctl.workflow.ahead import messenger
+    from plexctl.workflow.core.prefetch import messenger
 
     with messenger() as messages, lab(context, quiet=True) as ctx:
         from plexctl.provision.read import read_hosts
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
 
         chosen = find_plex(ctx, plex)
         hosts = messages.ask(read_hosts, dict(ctx.hosts), chosen.hosts)
-        from plexctl.workflow import status as plex_status
+        from plexctl.workflow.plex import status as plex_status
 
         result = plex_status.status(ctx, chosen, hosts, messages)
     answer(result, json)
@@ -118,11 +118,11 @@ def engine(
 ) -> None:
     """Have plexctl itself or OpenTofu make the objects of a plex. No node is made anew."""
     with lab(context, quiet=quiet or key, verbose=verbose) as ctx:
-        from plexctl.workflow import verbs
-        from plexctl.workflow.context import find_plex
+        from plexctl.workflow.core.context import find_plex
+        from plexctl.workflow.plex import verbs
 
         if key:  # OpenTofu asks, which somebody has called by hand
-            from plexctl.workflow.engines import state_key
+            from plexctl.workflow.plex.engines import state_key
 
             say(state_key(ctx, find_plex(ctx, plex).name))
             return
@@ -146,8 +146,8 @@ def destroy(
     Its files stay, and `up` brings it back with the same names, addresses and keys.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow import verbs
-        from plexctl.workflow.names import removable_plex
+        from plexctl.workflow.plex import verbs
+        from plexctl.workflow.plex.lookup import removable_plex
 
         name = removable_plex(ctx, plex)
         confirm(f"all of plex {name} will be removed", yes)

@@ -55,7 +55,7 @@ def import_plexhocs(
     from plexctl.config.plexhocs import parse
     from plexctl.render.errors import shown_path
     from plexctl.render.json import document_text
-    from plexctl.workflow import plexhocs
+    from plexctl.workflow.lab import plexhocs
 
     names = dict(map(_renaming, base or ()))
     try:
@@ -77,7 +77,7 @@ def export_plexhocs(context: typer.Context, json: Json = False) -> None:
     """Print the lab's plexes as the map `plexhocs` of a tfvars file, in HCL."""
     from plexctl.config.load import find_lab
     from plexctl.config.plexhocs import as_hcl, as_json
-    from plexctl.workflow import plexhocs
+    from plexctl.workflow.lab import plexhocs
 
     found = plexhocs.export(find_lab(directory(context)))
     say(as_json(found) if json else as_hcl(found))

@@ -19,7 +19,7 @@ def up(
 ) -> None:
     """Bring the registry to what hosts.yaml says; `up` of a plex does it too."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.registry import registry_up
+        from plexctl.workflow.registry.verbs import registry_up
 
         result = registry_up(ctx)
     answer(result, json)
@@ -29,7 +29,7 @@ def up(
 def status(context: typer.Context, json: Json = False) -> None:
     """Show how the registry is and what was pushed. Ends with code 1 if not all is well."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.registry import registry_status
+        from plexctl.workflow.registry.verbs import registry_status
 
         result = registry_status(ctx)
     answer(result, json)
@@ -42,7 +42,7 @@ def replace(
 ) -> None:
     """Make its node anew. All that is in it stays."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.registry import registry_up
+        from plexctl.workflow.registry.verbs import registry_up
 
         result = registry_up(ctx, replace=True)
     answer(result, json)
@@ -58,7 +58,7 @@ def destroy(
 ) -> None:
     """Remove the registry with all that is in it, cached and pushed."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.registry import destroy_registry, registry_of
+        from plexctl.workflow.registry.verbs import destroy_registry, registry_of
 
         name = registry_of(ctx).name
         confirm(f"the registry {name} and all in it, cached and pushed, will be removed", yes)

@@ -25,7 +25,7 @@ def edit(
     Its plain text is in memory alone; what you save is encrypted before it reaches a disk.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import secrets
+        from plexctl.workflow.gitops import secrets
 
         sops = secrets.keeper(ctx)
     # The terminal is the editor's now: nothing else may draw on it.
@@ -43,7 +43,7 @@ def encrypt(
 ) -> None:
     """Encrypt files in place. Where one has anything but Secrets, none is changed."""
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import secrets
+        from plexctl.workflow.gitops import secrets
 
         result = secrets.encrypt(secrets.keeper(ctx), files)
     answer(result, json)
@@ -67,7 +67,7 @@ def rotate(
     clusters/hosts.yaml beforehand to have a new one.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow import secrets
+        from plexctl.workflow.gitops import secrets
 
         result = secrets.rotate(secrets.keeper(ctx), ctx.lab.root, files or ())
     answer(result, json)

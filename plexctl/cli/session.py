@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from plexctl.model.secret import Secret
-    from plexctl.workflow.context import Context
-    from plexctl.workflow.results.plex import UpResult
+    from plexctl.results.plex import UpResult
+    from plexctl.workflow.core.context import Context
 
 
 def directory(context: typer.Context) -> Path:
@@ -37,7 +37,7 @@ def opened(folder: Path, *, quiet: bool = False, verbose: bool = False) -> Itera
     """The lab around `folder`, its seed and hosts; what it tells is shown until the block ends."""
     from plexctl.config.load import find_lab
     from plexctl.render.progress import progress
-    from plexctl.workflow.context import open_lab
+    from plexctl.workflow.core.context import open_lab
 
     root = find_lab(folder)
     with progress(quiet=quiet, verbose=verbose) as listener:

@@ -58,7 +58,7 @@ def timeline(
     from plexctl.config.load import find_lab
     from plexctl.render.json import json_text
     from plexctl.render.timeline_text import runs_text, timeline_text
-    from plexctl.workflow.timeline import find_run, list_runs, read_run, unasked
+    from plexctl.workflow.plex.timeline import find_run, list_runs, read_run, unasked
 
     state = find_lab(directory(context)) / ".plexctl"
     if all_runs:
@@ -87,8 +87,8 @@ def _asked(context: typer.Context, journal: Path, found: Timeline, *, must: bool
     """With what its nodes tell; unless they `must`, as it was found if they cannot be asked."""
     from plexctl.config.load import find_lab
     from plexctl.errors import PlexError
-    from plexctl.workflow.context import open_lab
-    from plexctl.workflow.timeline import ask_nodes
+    from plexctl.workflow.core.context import open_lab
+    from plexctl.workflow.plex.timeline import ask_nodes
 
     if must:
         with lab(context, quiet=True) as ctx:

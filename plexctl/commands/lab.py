@@ -21,7 +21,7 @@ def files(directory: Path) -> Lab:
 def inventory(directory: Path) -> dict[str, Any]:
     """Ansible's inventory of the lab, as `plexctl inventory` prints it."""
     from plexctl.cli.session import opened
-    from plexctl.workflow.access import ansible_inventory
+    from plexctl.workflow.plex.access import ansible_inventory
 
     with opened(directory, quiet=True) as ctx:
         return ansible_inventory(ctx)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     from plexctl.cli.session import opened
     from plexctl.model.gitops import Engine
     from plexctl.render.text import text
-    from plexctl.workflow.lxdbake import bake_on
+    from plexctl.workflow.images.bake_on import bake_on
 
     with opened(asked.directory, quiet=asked.quiet, verbose=asked.verbose) as ctx:
         engine = Engine(asked.engine) if asked.engine else None

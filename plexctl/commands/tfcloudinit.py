@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 def answer(directory: Path, host: str) -> dict[str, str]:
     """What a node of the lab around `directory` is handed. UsageError if there is no such node."""
     from plexctl.model.nodes import nodes
-    from plexctl.plan.cloudinit import network_config, user_data
+    from plexctl.plan.boot.cloudinit import network_config, user_data
 
     lab = files(directory)
     for plex in lab.plexes.values():

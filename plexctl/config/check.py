@@ -14,12 +14,12 @@ from plexctl.config.check_hosts import (
     declared,
 )
 from plexctl.config.draft import Draft, Drafts
+from plexctl.config.faults import Fault, did_you_mean
 from plexctl.config.fields import PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
 from plexctl.config.shape import T
 from plexctl.config.source import Where
 from plexctl.config.values import NAME, parse_plex_name
-from plexctl.config.words import Fault, did_you_mean
 from plexctl.errors import UsageError
 from plexctl.model.nodes import capacity
 from plexctl.model.plex import Networks

@@ -7,10 +7,10 @@ from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
 from plexctl.config.draft import Draft, Drafts
+from plexctl.config.faults import did_you_mean
 from plexctl.config.fields import BaseFields, PlexFields
 from plexctl.config.host_fields import HostFields
 from plexctl.config.source import Where
-from plexctl.config.words import did_you_mean
 from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.plex import Link, Spread
 from plexctl.model.types import BaseSource, Form

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from plexctl.config import kubernetes, values
+from plexctl.config.faults import Fault
 from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
-from plexctl.config.words import Fault
 from plexctl.model.gitops import Engine, SourceKind
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.plex import JsonText, Link, Spread, Taint

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from plexctl.config import values
+from plexctl.config.faults import Fault
 from plexctl.config.shape import MapOf, Record, Scalar, choice, entry, flag, needed, whole
-from plexctl.config.words import Fault
 from plexctl.model.hosts import HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.registry import UPSTREAMS

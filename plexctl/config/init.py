@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from plexctl.config.faults import Fault
 from plexctl.config.networks import free_networks
 from plexctl.config.schema import FOLDER, file_name
 from plexctl.config.values import parse_plex_name
-from plexctl.config.words import Fault
 from plexctl.errors import UsageError
 from plexctl.model.files import write_atomic, write_new
 from plexctl.model.plex import Networks

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from plexctl.config.faults import Fault
 from plexctl.config.values import MOST_NODES, parse_plex_name
-from plexctl.config.words import Fault
 from plexctl.errors import UsageError
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex

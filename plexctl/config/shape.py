@@ -14,8 +14,8 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any, Generic, Protocol, TypeVar
 
+from plexctl.config.faults import Fault, describe, did_you_mean
 from plexctl.config.source import Source, Where
-from plexctl.config.words import Fault, describe, did_you_mean
 from plexctl.model.plex import JsonText
 
 T = TypeVar("T")

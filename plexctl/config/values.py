@@ -9,8 +9,8 @@ import re
 from fractions import Fraction
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
+from plexctl.config.faults import Fault, describe
 from plexctl.config.shape import Scalar, text
-from plexctl.config.words import Fault, describe
 from plexctl.model.gitops import SourceKind
 from plexctl.model.plex import Role, Taint
 

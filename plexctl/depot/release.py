@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from plexctl.clients.oci import Reference, Registry
+from plexctl.clients.registry.oci import Reference, Registry
 from plexctl.clients.web import Progress, Web, WebError, mismatch
 from plexctl.depot.archive import Blob, blob, write_oci
 from plexctl.depot.components import Component, Download, FilePin, ImagePin

@@ -11,10 +11,10 @@ from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex
+from plexctl.plan.boot.files import BootFile, private, text
 from plexctl.plan.documents import dump
-from plexctl.plan.files import BootFile, private, text
-from plexctl.plan.kubeadm import outer_endpoint
-from plexctl.plan.kubeconfig import kubeconfig
+from plexctl.plan.kubernetes.kubeadm import outer_endpoint
+from plexctl.plan.kubernetes.kubeconfig import kubeconfig
 
 
 def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:

@@ -9,12 +9,12 @@ from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.plan.inputs import Inputs
-from plexctl.plan.kubeadm import API_PORT
-from plexctl.plan.links import sites
-from plexctl.plan.machines import kernel, machine, machine_profile
-from plexctl.plan.profile import shared_disk
-from plexctl.plan.proxmox import proxmox_machine
-from plexctl.plan.resources import Instance, Owner, Resource
+from plexctl.plan.kubernetes.kubeadm import API_PORT
+from plexctl.plan.network.links import sites
+from plexctl.plan.resources.machines import kernel, machine, machine_profile
+from plexctl.plan.resources.profile import shared_disk
+from plexctl.plan.resources.proxmox import proxmox_machine
+from plexctl.plan.resources.types import Instance, Owner, Resource
 
 WORKER_SHARE = 20
 """Percent of a processor that a worker has while others want all: what it leaves is its master's,
@@ -53,7 +53,7 @@ def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None
     }
     if known is None:
         # What makes keys takes long to load, and what only compares has no use for it.
-        from plexctl.plan.node_files import node_files
+        from plexctl.plan.boot.archives import node_files
 
         files = node_files(plex, members, inputs)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from plexctl.errors import PlexError
 from plexctl.model.nodes import natural
 from plexctl.model.observed import RUNNING, HostState, SeenInstance, Tagged
-from plexctl.plan.resources import (
+from plexctl.plan.resources.types import (
     Instance,
     Network,
     Profile,
@@ -15,8 +15,8 @@ from plexctl.plan.resources import (
     Volume,
     resource_hash,
 )
+from plexctl.provision.direct.seeds import lasting, seeds_in_the_way, unwanted_seeds
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.provision.seeds import lasting, seeds_in_the_way, unwanted_seeds
 
 
 def diff(

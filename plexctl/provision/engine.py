@@ -10,7 +10,7 @@ from typing import Protocol
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState, SeenImage
-from plexctl.plan.resources import Instance, Owner, Resource
+from plexctl.plan.resources.types import Instance, Owner, Resource
 
 
 class Action(StrEnum):

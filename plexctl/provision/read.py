@@ -10,8 +10,8 @@ from plexctl.errors import UnreachableHostError
 from plexctl.model.observed import HostState
 
 if TYPE_CHECKING:
-    from plexctl.clients.incus import Incus
-    from plexctl.clients.proxmox import ProxmoxVE
+    from plexctl.clients.incus.host import Incus
+    from plexctl.clients.proxmox.host import ProxmoxVE
 
     Clients = Mapping[str, Incus | ProxmoxVE]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.model.settings import TAG, Settings, settings
-from plexctl.plan.resources import Resource, resource_hash
+from plexctl.plan.resources.types import Resource, resource_hash
 
 
 def tags(resource: Resource, run: str, parent: str | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import assert_never
 from plexctl.model.apps import short
 from plexctl.render.errors import shown_path
 from plexctl.render.tables import count, table
-from plexctl.workflow.results.apps import (
+from plexctl.results.apps import (
     AppRow,
     AppsResult,
     DiffResult,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results.hosts import HostPreparedResult, HostResult, HostsResult
+from plexctl.results.hosts import HostPreparedResult, HostResult, HostsResult
 
 Result = HostPreparedResult | HostResult | HostsResult
 

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from plexctl.render.errors import shown_path
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results.images import BakeResult, DepotResult, PruneResult, VerifyResult
+from plexctl.results.images import BakeResult, DepotResult, PruneResult, VerifyResult
 
 Result = BakeResult | DepotResult | PruneResult | VerifyResult
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from plexctl.render.errors import shown_path
-from plexctl.workflow.results.lab import InitResult, KubeconfigResult, SecretsResult, UseResult
+from plexctl.results.lab import InitResult, KubeconfigResult, SecretsResult, UseResult
 
 Result = InitResult | KubeconfigResult | SecretsResult | UseResult
 

@@ -9,7 +9,7 @@ from typing import assert_never
 from plexctl.provision.engine import Action
 from plexctl.render.apps_text import apps_text
 from plexctl.render.tables import count, table
-from plexctl.workflow.results.plex import (
+from plexctl.results.plex import (
     UNKNOWN,
     Changed,
     DestroyResult,

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from plexctl.render.plex_text import done
 from plexctl.render.tables import count, size, table
-from plexctl.workflow.results.registry import ANSWERS, RegistryResult, RegistryUpResult
+from plexctl.results.registry import ANSWERS, RegistryResult, RegistryUpResult
 
 Result = RegistryResult | RegistryUpResult
 

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DOMAINS = {
-    "plexctl.workflow.results.apps": "plexctl.render.apps_text",
-    "plexctl.workflow.results.hosts": "plexctl.render.host_text",
-    "plexctl.workflow.results.images": "plexctl.render.images_text",
-    "plexctl.workflow.results.lab": "plexctl.render.lab_text",
-    "plexctl.workflow.results.plex": "plexctl.render.plex_text",
-    "plexctl.workflow.results.registry": "plexctl.render.registry_text",
+    "plexctl.results.apps": "plexctl.render.apps_text",
+    "plexctl.results.hosts": "plexctl.render.host_text",
+    "plexctl.results.images": "plexctl.render.images_text",
+    "plexctl.results.lab": "plexctl.render.lab_text",
+    "plexctl.results.plex": "plexctl.render.plex_text",
+    "plexctl.results.registry": "plexctl.render.registry_text",
 }
 """Whose `text` shows the results of which module: a verb loads only the words of its own."""
 

@@ -49,7 +49,7 @@ make_network() {
     ipv6.address=none
 }
 
-# As plexctl/plan/profile.py: what kubelet and containerd need of a container.
+# As plexctl/plan/resources/profile.py: what kubelet and containerd need of a container.
 make_profile() {
   local devices=cgroup
   [[ $(cgroup_version) == 1 ]] || devices=cgroup2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plexctl.clients.process import run
 from plexctl.model.limits import shortages
-from plexctl.workflow.limits import read_limits
+from plexctl.workflow.plex.limits import read_limits
 from tests.bench import machine
 
 MEMORY_PER_NODE = 140.0

@@ -12,7 +12,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.depot.archive import Entry, write_image, write_tar
 from plexctl.depot.pins import machine_architecture
 
@@ -25,10 +25,10 @@ ECHO = "example.test/echo:1"
 # other file is a lane of its own. The longest lanes are here and go first, so that none of them is
 # alone at the end.
 LANES = {
-    "garden": ("flux", "flux_hosts"),
+    "gitops": ("flux", "flux_hosts"),
     "engines": ("engines",),
     "hosts": ("hosts", "host_add"),
-    "tale": ("groups", "mistakes", "plays", "plex", "plex_changes", "wheel"),
+    "lifecycle": ("groups", "mistakes", "plays", "plex", "plex_changes", "wheel"),
     "host": ("host", "host_proxmox"),
     "engines_killed": ("engines_killed",),
     "modules": ("life", "over_https", "state", "written_by_hand"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.provision.tofu_folder import MARK
+from plexctl.provision.tofu.folder import MARK
 
 from ..provider.mirror import install_mirror
 from ..provider.tofu import stored_tofu

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form
-from plexctl.plan.profile import NIC, container_config
+from plexctl.plan.resources.profile import NIC, container_config
 
 from .support import LOCAL, host
 

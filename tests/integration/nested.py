@@ -23,9 +23,9 @@ from filelock import FileLock
 
 from plexctl.config.builtin import builtin
 from plexctl.model.condition import Condition, Seen, wait
-from plexctl.workflow.host_prepare import PrepareResult, prepare
-from plexctl.workflow.host_request import HostRequest, Instance, Ssh
-from tests.silent import Silent
+from plexctl.workflow.host.prepare import PrepareResult, prepare
+from plexctl.workflow.host.request import HostRequest, Instance, Ssh
+from tests.null_reporter import NullReporter
 
 from .machine import GATEWAY, Machine
 from .support import CHECKOUT, PLEXCTL, host
@@ -149,7 +149,7 @@ def _publish(work: Path, base: str, name: str) -> str:
 
 def run(machine: Machine, request: HostRequest) -> PrepareResult:
     """Apply the role."""
-    return prepare(machine.work, machine.work / "cache", request, Silent())
+    return prepare(machine.work, machine.work / "cache", request, NullReporter())
 
 
 def login(machine: Machine) -> Ssh:

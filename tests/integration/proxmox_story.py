@@ -1,4 +1,4 @@
-"""A lab with the plex `tale` on a Proxmox host, which is a fake one over real HTTPS.
+"""A lab with the plex `lifecycle` on a Proxmox host, which is a fake one over real HTTPS.
 
 Its nodes boot nothing, so no API of a cluster answers: nobody waits for it.
 """
@@ -16,9 +16,9 @@ import yaml
 
 from plexctl.model.secret import Secret
 from plexctl.model.types import Form
-from plexctl.workflow.context import Context, open_lab
-from plexctl.workflow.host_tokens import store_host_token
-from plexctl.workflow.images import names_of_images
+from plexctl.workflow.core.context import Context, open_lab
+from plexctl.workflow.host.tokens import store_host_token
+from plexctl.workflow.images.recipes import names_of_images
 from tests.fake_pve import FakePve, Guest
 from tests.proxmox import TOKEN, documented_privileges
 
@@ -26,7 +26,7 @@ from ..provider.mirror import Served, install_mirror
 from ..provider.tofu import stored_tofu
 from .support import Lab
 
-PLEX = "tale"
+PLEX = "lifecycle"
 PROVIDER = Served("proxmox", "bpg/proxmox", "0.78.2")
 
 # What a process is given is seen by all that may look at it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 
 from .support import eventually
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.depot.pins import load_pins
 from plexctl.depot.store import Depot
 from plexctl.model.condition import Condition, Seen, wait

@@ -22,8 +22,8 @@ from plexctl.config.init import write_first
 from plexctl.config.init_gitops import write_gitops
 from plexctl.config.load import load_lab
 from plexctl.model.lab import Lab
-from plexctl.plan import flux_sync
-from plexctl.plan.charts import manifests, release_of
+from plexctl.plan.gitops import flux_sync
+from plexctl.plan.gitops.charts import manifests, release_of
 
 from ..manifests import Schemas, documents
 from .support import CHECKOUT, stored_program, uv

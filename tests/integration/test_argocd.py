@@ -20,9 +20,9 @@ import yaml
 
 from plexctl.config.load import load_lab
 from plexctl.model.secret import Secret
-from plexctl.plan import argocd_install, argocd_sync
-from plexctl.plan.argocd_install import Servers
-from plexctl.plan.flux_sync import SourceKeys
+from plexctl.plan.gitops import argocd_install, argocd_sync
+from plexctl.plan.gitops.argocd_install import Servers
+from plexctl.plan.gitops.flux_sync import SourceKeys
 
 from ..manifests import Schemas, documents
 from .support import CHECKOUT

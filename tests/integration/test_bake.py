@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.bake.prune import unused
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.keys.seed import load
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form

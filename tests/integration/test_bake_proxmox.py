@@ -25,8 +25,8 @@ from plexctl.model.settings import devices, settings
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
 from tests.fake_pve import FakePve, Guest
+from tests.null_reporter import NullReporter
 from tests.proxmox import client_of, documented_privileges
-from tests.silent import Silent
 
 from .nested import base_image
 from .support import host
@@ -180,7 +180,7 @@ def test_a_template_is_made_of_a_cloud_image_and_its_layers(
             find_role=lambda role: folder / role,
             bench=lambda: BENCH,
             seed=SEED,
-            reporter=Silent(),
+            reporter=NullReporter(),
             work=tmp_path / "work",
         )
         return image.name, image.changed
@@ -209,7 +209,7 @@ def test_what_a_bake_that_failed_has_left_is_removed(
             find_role=lambda role: folder / role,
             bench=lambda: BENCH,
             seed=SEED,
-            reporter=Silent(),
+            reporter=NullReporter(),
             work=tmp_path / "work",
         )
 

@@ -56,7 +56,7 @@ def test_containers_are_baked_by_incus_and_their_image_is_carried_there(story: S
     assert all(one.startswith(".") for one in names)
     assert list(story.lab.home.glob("plexctl/bake/pve1/*.gz")) == []
 
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
     assert all(guest.running for guest in story.nodes().values())
-    story.plexctl("destroy", "tale", "-y")
+    story.plexctl("destroy", "lifecycle", "-y")
     assert story.pve.vms == {}

@@ -1,6 +1,6 @@
 """The story of a plex under OpenTofu, and a plex that goes from one engine to the other.
 
-With the engine `direct` the same is told in tale/test_plex.py and tale/test_plex_changes.py.
+With the engine `direct`, test_plex.py and test_plex_changes.py of lifecycle/ tell the same.
 """
 
 from __future__ import annotations

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from .garden import APP, PLEX, REGISTRY, Garden, planted
+from .gitops_lab import APP, PLEX, REGISTRY, GitopsLab, make_gitops_lab
 from .nested import NestedHost
 
 
 @pytest.fixture(scope="module")
-def afar(tmp_path_factory: pytest.TempPathFactory, far: NestedHost) -> Iterator[Garden]:
-    with planted(tmp_path_factory, far) as garden:
-        yield garden
+def afar(tmp_path_factory: pytest.TempPathFactory, far: NestedHost) -> Iterator[GitopsLab]:
+    with make_gitops_lab(tmp_path_factory, far) as gitops_lab:
+        yield gitops_lab
 
 
-def test_up_brings_the_apps_there(afar: Garden) -> None:
+def test_up_brings_the_apps_there(afar: GitopsLab) -> None:
     assert afar.hello().startswith(APP)
     assert afar.secret() == afar.canary
     assert set(afar.states().values()) == {"ready"}
@@ -31,23 +31,23 @@ def test_up_brings_the_apps_there(afar: Garden) -> None:
     assert status["repositories"] == [f"plexes/{PLEX}"]
 
 
-def test_a_second_up_changes_nothing(afar: Garden) -> None:
+def test_a_second_up_changes_nothing(afar: GitopsLab) -> None:
     assert "nothing to do" in afar.lab.run("up", PLEX).out
 
 
-def test_a_push_is_live_there(afar: Garden) -> None:
+def test_a_push_is_live_there(afar: GitopsLab) -> None:
     file = afar.tree / "apps" / APP / "config.yaml"
     file.write_text(file.read_text().replace("hello from", "greetings from"))
     afar.push()
     assert afar.greeting() == f"greetings from {PLEX}"
 
 
-def test_no_request_and_no_password_stays_on_the_node(afar: Garden, far: NestedHost) -> None:
+def test_no_request_and_no_password_stays_on_the_node(afar: GitopsLab, far: NestedHost) -> None:
     assert "plexctl-" not in far.run("incus", "exec", REGISTRY, "--", "ls", "/run")
 
 
 def test_a_host_that_falls_silent_is_told_and_the_next_push_mends_it(
-    afar: Garden, far: NestedHost
+    afar: GitopsLab, far: NestedHost
 ) -> None:
     far.freeze()
     try:

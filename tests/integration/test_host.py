@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.workflow.host_prepare import PrepareResult
-from plexctl.workflow.host_request import BridgeRequest, HostRequest, Instance, PoolRequest, Ssh
+from plexctl.workflow.host.prepare import PrepareResult
+from plexctl.workflow.host.request import BridgeRequest, HostRequest, Instance, PoolRequest, Ssh
 
 from .machine import Machine
 from .nested import base_image, changed, login, prepared_image, run
 
-CLIENT = "plexctl-tale"
+CLIENT = "plexctl-lifecycle"
 SPARE = BridgeRequest("plexbr0", uplink="spare0", address="198.18.78.1/24")
 CARD = "10de:1b80"
 

@@ -11,7 +11,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from plexctl.model.kinds import HostKind
-from plexctl.workflow.host_request import HostRequest, ProxmoxRequest
+from plexctl.workflow.host.request import HostRequest, ProxmoxRequest
 
 from .machine import Machine
 from .nested import changed, login, prepared_image, run
@@ -49,7 +49,7 @@ def test_a_proxmox_node_is_told_what_it_should_be(tmp_path: Path) -> None:
             login(machine),
             HostKind.PROXMOX,
             pci={"card": found[0]} if found else {},
-            client="tale",
+            client="lifecycle",
             proxmox=ProxmoxRequest(disks="fast"),
         )
         result = run(machine, request)
@@ -80,8 +80,8 @@ def test_a_proxmox_node_is_told_what_it_should_be(tmp_path: Path) -> None:
         "fast": "images,rootdir",
     }
     assert result.token
-    assert result.token.reveal_text() == state["tokens"]["tale"]
-    assert result.token_id == "plexctl@pve!tale"
+    assert result.token.reveal_text() == state["tokens"]["lifecycle"]
+    assert result.token_id == "plexctl@pve!lifecycle"
     assert result.url == "https://198.18.77.23:8006"
     der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
     assert result.certificate == hashlib.sha256(der).hexdigest()

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.incus import Incus
-from plexctl.clients.incus_connection import Credentials
+from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.host import Incus
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 

@@ -38,12 +38,12 @@ def story(
 
 
 def test_a_plex_of_vms_comes_up_and_then_nothing_is_left_to_do(story: Story) -> None:
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
     nodes = story.nodes()
-    config = nodes["tale1"].config
-    answer = story.lab.ask("plan", "tale")
+    config = nodes["lifecycle1"].config
+    answer = story.lab.ask("plan", "lifecycle")
 
-    assert set(nodes) == {"tale1", "tale2", "tale3"}
+    assert set(nodes) == {"lifecycle1", "lifecycle2", "lifecycle3"}
     assert all(guest.running for guest in nodes.values())
     assert ",bridge=vmbr0,tag=7" in config["net0"]
     assert "size=20G" in config["scsi0"]
@@ -72,34 +72,34 @@ def test_each_node_finds_its_own_files_on_its_seed(story: Story) -> None:
 def test_programs_run_on_a_node_through_its_agent(story: Story) -> None:
     story.pve.on_exec = lambda guest, argv, given: (7, f"{guest.name} {argv[-1]}\n", "")
 
-    assert "tale2 a b" in story.plexctl("exec", "tale2", "--", "echo", "a b", code=7)
+    assert "lifecycle2 a b" in story.plexctl("exec", "lifecycle2", "--", "echo", "a b", code=7)
 
 
 def test_status_tells_what_is_there_though_no_api_answers(story: Story) -> None:
-    answer = story.lab.run("status", "tale", "--json", code=1)
+    answer = story.lab.run("status", "lifecycle", "--json", code=1)
     rows = {row["name"]: row["instance"] for row in json.loads(answer.out)["nodes"]}
 
-    assert rows == dict.fromkeys(("tale1", "tale2", "tale3"), "Running")
+    assert rows == dict.fromkeys(("lifecycle1", "lifecycle2", "lifecycle3"), "Running")
 
 
 def test_scaling_leaves_the_others_as_they_are(story: Story) -> None:
     before = story.identities()
-    story.plexctl("scale", "tale", "--workers", "3", "--no-wait", "-y")
+    story.plexctl("scale", "lifecycle", "--workers", "3", "--no-wait", "-y")
     more = story.identities()
-    story.plexctl("scale", "tale", "--workers", "2", "--no-wait", "-y")
+    story.plexctl("scale", "lifecycle", "--workers", "2", "--no-wait", "-y")
 
-    assert more == {**before, "tale4": more["tale4"]}
+    assert more == {**before, "lifecycle4": more["lifecycle4"]}
     assert story.identities() == before
 
 
 def test_replacing_makes_what_is_named_anew_and_a_master_its_workers(story: Story) -> None:
     before = story.identities()
-    story.plexctl("replace", "tale2", "--no-wait", "-y")
+    story.plexctl("replace", "lifecycle2", "--no-wait", "-y")
     one = story.identities()
     story.plexctl("replace", "master", "--no-wait", "-y")
     every = story.identities()
 
-    assert {name for name in before if before[name] != one[name]} == {"tale2"}
+    assert {name for name in before if before[name] != one[name]} == {"lifecycle2"}
     assert {name for name in one if one[name] != every[name]} == set(one)
 
 
@@ -107,7 +107,7 @@ def test_a_plex_goes_from_one_engine_to_the_other_and_no_vm_is_made_anew(story: 
     before, since = story.identities(), {n: g.started for n, g in story.nodes().items()}
     other = {"direct": "tofu", "tofu": "direct"}[story.engine]
     for engine in (other, story.engine):
-        story.plexctl("engine", engine, "tale")
+        story.plexctl("engine", engine, "lifecycle")
         answer = story.lab.ask("plan")
         assert answer["changes"] == []
         assert (answer["tofu"] or {"changes": []})["changes"] == []
@@ -119,7 +119,7 @@ def test_a_plex_goes_from_one_engine_to_the_other_and_no_vm_is_made_anew(story: 
 
 def test_the_secret_of_the_token_is_nowhere_to_be_read(story: Story) -> None:
     files = [path for path in story.lab.root.rglob("*") if path.is_file()]
-    story.plexctl("plan", "tale")
+    story.plexctl("plan", "lifecycle")
     given = Path(story.lab.environment["GIVEN"])
     files += [given] if given.exists() else []
     readable = [path for path in files if story.secret.encode() in path.read_bytes()]
@@ -132,7 +132,7 @@ def test_the_secret_of_the_token_is_nowhere_to_be_read(story: Story) -> None:
 
 
 def test_destroying_leaves_neither_vms_nor_seeds(story: Story) -> None:
-    story.plexctl("destroy", "tale", "--images", "-y")
+    story.plexctl("destroy", "lifecycle", "--images", "-y")
 
     assert story.pve.vms == {}
     assert list(story.pve.storages["local"].volumes) == []

@@ -20,7 +20,7 @@ from tests.proxmox import documented_privileges
 from .proxmox_story import Story, told
 
 BOOT = "/var/lib/plexctl/boot.tar"
-NODES = ("tale1", "tale2", "tale3")
+NODES = ("lifecycle1", "lifecycle2", "lifecycle3")
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def test_a_plex_of_containers_comes_up_and_then_nothing_is_left_to_do(
         started[guest.name] = node.file(guest.vmid, BOOT).read_bytes()
 
     story.pve.on_start = look
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
     story.pve.on_start = None
-    config = story.nodes()["tale1"].config
+    config = story.nodes()["lifecycle1"].config
 
     assert set(story.nodes()) == set(NODES) == started.keys()
     assert all(guest.kind == "lxc" and guest.running for guest in story.nodes().values())
@@ -77,31 +77,31 @@ def test_a_plex_of_containers_comes_up_and_then_nothing_is_left_to_do(
 
 
 def test_status_and_programs_see_them(story: Story) -> None:
-    answer = json.loads(story.lab.run("status", "tale", "--json", code=1).out)
+    answer = json.loads(story.lab.run("status", "lifecycle", "--json", code=1).out)
 
     assert {row["name"]: row["instance"] for row in answer["nodes"]} == dict.fromkeys(
         NODES, "Running"
     )
-    assert "echo a b" in story.plexctl("exec", "tale2", "--", "echo", "a b", code=7)
+    assert "echo a b" in story.plexctl("exec", "lifecycle2", "--", "echo", "a b", code=7)
 
 
 def test_scaling_leaves_the_others_as_they_are(story: Story) -> None:
     before = runs(story)
-    story.plexctl("scale", "tale", "--workers", "3", "--no-wait", "-y")
+    story.plexctl("scale", "lifecycle", "--workers", "3", "--no-wait", "-y")
     more = runs(story)
-    story.plexctl("scale", "tale", "--workers", "2", "--no-wait", "-y")
+    story.plexctl("scale", "lifecycle", "--workers", "2", "--no-wait", "-y")
 
-    assert more == {**before, "tale4": more["tale4"]}
+    assert more == {**before, "lifecycle4": more["lifecycle4"]}
     assert runs(story) == before
 
 
 def test_replacing_makes_what_is_named_anew_and_a_master_its_workers(story: Story) -> None:
     before = runs(story)
-    story.plexctl("replace", "tale2", "--no-wait", "-y")
+    story.plexctl("replace", "lifecycle2", "--no-wait", "-y")
     one = runs(story)
     story.plexctl("replace", "master", "--no-wait", "-y")
 
-    assert {name for name in before if before[name] != one[name]} == {"tale2"}
+    assert {name for name in before if before[name] != one[name]} == {"lifecycle2"}
     assert {name for name, run in runs(story).items() if run != one[name]} == set(NODES)
 
 
@@ -115,32 +115,34 @@ def test_a_login_that_is_refused_is_one_message_and_the_next_run_mends_it(
     story: Story, node: Node
 ) -> None:
     node.refuse()
-    said = story.plexctl("replace", "tale3", "--no-wait", "-y", code=1)
+    said = story.plexctl("replace", "lifecycle3", "--no-wait", "-y", code=1)
     node.accept()
     planned = json.loads(story.lab.run("plan", "--json", code=3).out)["changes"]
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
 
     assert "does `ssh root@pve1.test` work without a password" in said
     assert "Traceback" not in said
-    assert [(one["name"], one["reason"]) for one in planned] == [("tale3", "was left half made")]
+    assert [(one["name"], one["reason"]) for one in planned] == [
+        ("lifecycle3", "was left half made")
+    ]
     assert all(guest.running for guest in story.nodes().values())
     assert node.mounted() == []
 
 
 def test_privileged_containers_need_a_privilege_of_their_own(story: Story) -> None:
     story.pve.add_token("plexctl@pve", "lab", documented_privileges())
-    said = story.plexctl("replace", "tale3", "--no-wait", "-y", code=1)
+    said = story.plexctl("replace", "lifecycle3", "--no-wait", "-y", code=1)
     story.pve.add_token("plexctl@pve", "lab", [*documented_privileges(), "Sys.Modify"])
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
 
     assert "the token plexctl@pve!lab lacks Sys.Modify on /" in said
 
 
 def test_opentofu_is_refused_where_it_is_written(story: Story) -> None:
-    file = story.lab.root / "clusters" / "tale" / "plex.yaml"
+    file = story.lab.root / "clusters" / "lifecycle" / "plex.yaml"
     before = file.read_text()
     file.write_text(before.replace("engine: direct", "engine: tofu"))
-    said = story.plexctl("up", "tale", "--no-wait", code=2)
+    said = story.plexctl("up", "lifecycle", "--no-wait", code=2)
     file.write_text(before)
 
     assert "type box is a container, and on pve1 OpenTofu makes VMs only" in said
@@ -148,9 +150,9 @@ def test_opentofu_is_refused_where_it_is_written(story: Story) -> None:
 
 
 def test_destroying_leaves_neither_containers_nor_the_template(story: Story) -> None:
-    story.plexctl("destroy", "tale", "-y")
+    story.plexctl("destroy", "lifecycle", "-y")
     assert list(story.pve.storages["local"].volumes) == [volume(story)]
-    story.plexctl("destroy", "tale", "--images", "-y")
+    story.plexctl("destroy", "lifecycle", "--images", "-y")
 
     assert story.pve.vms == {}
     assert not any(storage.volumes for storage in story.pve.storages.values())

@@ -16,7 +16,7 @@ from tests.proxmox import documented_privileges, with_template
 from .proxmox_story import Story, told, with_tofu
 from .support import eventually
 
-NODES = {"tale1", "tale2", "tale3"}
+NODES = {"lifecycle1", "lifecycle2", "lifecycle3"}
 
 
 @pytest.fixture(scope="module", params=["direct", "tofu"])
@@ -31,7 +31,7 @@ def story(
         told(pve, folder, engine=request.param, environment=environment) as story,
     ):
         with_template(story.ctx.hosts["pve1"], story.image, story.ctx.seed.lab_id)  # type: ignore[arg-type]
-        story.plexctl("up", "tale", "--no-wait")
+        story.plexctl("up", "lifecycle", "--no-wait")
         yield story
 
 
@@ -41,14 +41,14 @@ def test_locks_and_a_node_out_of_reach_for_a_moment_are_no_failures(story: Story
     if story.engine == "direct":  # what the provider does about it is its own affair
         story.pve.fail_next("PUT", r"/config$", 596, "Broken pipe", after=True)
 
-    story.plexctl("replace", "tale3", "--no-wait", "-y")
+    story.plexctl("replace", "lifecycle3", "--no-wait", "-y")
     assert set(story.nodes()) == NODES
 
 
 def test_a_run_that_failed_half_way_is_mended_by_the_next(story: Story) -> None:
     story.pve.fail_task("imgcopy", "no space left on device")
-    said = story.plexctl("replace", "tale3", "--no-wait", "-y", code=1)
-    story.plexctl("up", "tale", "--no-wait")
+    said = story.plexctl("replace", "lifecycle3", "--no-wait", "-y", code=1)
+    story.plexctl("up", "lifecycle", "--no-wait")
 
     assert "no space left on device" in said
     assert set(story.nodes()) == NODES
@@ -57,7 +57,7 @@ def test_a_run_that_failed_half_way_is_mended_by_the_next(story: Story) -> None:
 def test_a_privilege_that_is_missing_is_named(story: Story) -> None:
     rights = {"/": ["VM.Audit", "VM.Allocate", "Datastore.Audit", "Sys.Audit"]}
     story.pve.add_token("plexctl@pve", "lab", rights)
-    said = story.plexctl("replace", "tale3", "--no-wait", "-y", code=1)
+    said = story.plexctl("replace", "lifecycle3", "--no-wait", "-y", code=1)
     story.pve.add_token("plexctl@pve", "lab", documented_privileges())
 
     if story.engine == "direct":
@@ -66,12 +66,12 @@ def test_a_privilege_that_is_missing_is_named(story: Story) -> None:
     else:
         assert "Permission check failed" in said
     assert "Traceback" not in said
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
 
 
 def test_a_host_that_does_not_answer_is_reported_in_bounded_time(story: Story) -> None:
     story.pve.node_down("pve1")
-    said = story.plexctl("up", "tale", "--no-wait", code=1)
+    said = story.plexctl("up", "lifecycle", "--no-wait", code=1)
     story.pve.node_up("pve1")
 
     assert "node pve1 cannot be reached" in said
@@ -85,18 +85,18 @@ def test_a_tofu_that_is_killed_leaves_nothing_that_the_next_run_does_not_mend(
         pytest.skip("there is no OpenTofu")
     story.pve.clone_seconds = 1.0
     before = set(story.pve.vms)
-    process = story.lab.start("scale", "tale", "--workers", "5", "--no-wait", "-y")
+    process = story.lab.start("scale", "lifecycle", "--workers", "5", "--no-wait", "-y")
     eventually("a clone is under way", lambda: set(story.pve.vms) != before)
     for pid in _working_in(story.folder):
         os.kill(pid, signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     story.pve.clone_seconds = 0.3
-    story.plexctl("scale", "tale", "--workers", "5", "--no-wait", "-y")
+    story.plexctl("scale", "lifecycle", "--workers", "5", "--no-wait", "-y")
     names = [guest.name for guest in story.pve.vms.values() if not guest.template]
-    story.plexctl("scale", "tale", "--workers", "2", "--no-wait", "-y")
+    story.plexctl("scale", "lifecycle", "--workers", "2", "--no-wait", "-y")
 
     assert "was killed" in said
-    assert sorted(names) == [f"tale{number}" for number in range(1, 7)]
+    assert sorted(names) == [f"lifecycle{number}" for number in range(1, 7)]
     assert set(story.nodes()) == NODES
 
 
@@ -113,9 +113,9 @@ def _working_in(folder: Path) -> list[int]:
 def test_what_a_killed_provider_has_cloned_goes_with_the_plex(story: Story) -> None:
     """Until it is configured, a clone has the notes of its template."""
     (template,) = [guest for guest in story.pve.vms.values() if guest.template]
-    config = {"name": "tale9", "description": template.config["description"], "vmgenid": "-"}
+    config = {"name": "lifecycle9", "description": template.config["description"], "vmgenid": "-"}
     config["tags"] = template.config["tags"]
     story.pve.vms[12345] = Guest(12345, "pve1", "qemu", config)
-    story.plexctl("up", "tale", "--no-wait")
+    story.plexctl("up", "lifecycle", "--no-wait")
 
     assert set(story.nodes()) == NODES

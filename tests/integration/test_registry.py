@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from plexctl.clients.lab_registry import LabRegistry, Part
-from plexctl.clients.registry_ways import Straight
+from plexctl.clients.registry.lab import LabRegistry, Part
+from plexctl.clients.registry.routes import Straight
 from plexctl.errors import PlexError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.keys.seed import load

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from plexctl.bake.clean import VM_CLEAN
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import HostFacts
 from plexctl.model.nodes import nodes
@@ -33,8 +33,8 @@ from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
-from plexctl.plan.profile import container_config
-from plexctl.plan.resources import Network
+from plexctl.plan.resources.profile import container_config
+from plexctl.plan.resources.types import Network
 
 from .nested import base_image
 from .seed_machine import NAME, Machine

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from plexctl.config.builtin import builtin
-from plexctl.plan.seed import seed_iso
+from plexctl.plan.boot.seed import seed_iso
 from tests.fake_pve import FakePve
 from tests.proxmox import SECRETS, client_of, with_template
 
@@ -19,7 +19,7 @@ from ..provider.mirror import Served, install_mirror
 from ..provider.tofu import Tofu, stored_tofu
 
 PROXMOX = Served("proxmox", "bpg/proxmox", "0.78.2")
-NAMES = ("tale1", "tale2", "tale3")
+NAMES = ("lifecycle1", "lifecycle2", "lifecycle3")
 
 
 @dataclass
@@ -47,11 +47,11 @@ class Estate:
             "bridge": "vmbr0",
             "vlan": 7,
             "pci": [],
-            "description": f'plexctl: {{"plex": "tale", "node": "{name}"}}',
+            "description": f'plexctl: {{"plex": "lifecycle", "node": "{name}"}}',
             "seed": str(seed),
             "seed_name": f"plex-seed-{name}.iso",
             "generation": generation,
-            "parent": None if name == "tale1" else "tale1",
+            "parent": None if name == "lifecycle1" else "lifecycle1",
         }
 
     def vms(self) -> dict[str, str]:
@@ -76,7 +76,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
             "endpoint": pve.url,
             "token": "plexctl@pve!lab",
             "token_file": str(folder / "token"),
-            "plex": "tale",
+            "plex": "lifecycle",
             "hosts": {
                 "pve1": {"node": "pve1", "iso": "local", "pool": "local-lvm", "linked": True}
             },
@@ -93,34 +93,34 @@ def test_it_fits_the_schema_of_the_real_provider(estate: Estate) -> None:
 
 def test_vms_are_made_of_the_template_and_then_nothing_is_left_to_do(estate: Estate) -> None:
     estate.tofu.run("apply", "-auto-approve")
-    config = next(g for g in estate.pve.vms.values() if g.name == "tale2").config
+    config = next(g for g in estate.pve.vms.values() if g.name == "lifecycle2").config
 
     assert set(estate.vms()) == set(NAMES)
     assert "bridge=vmbr0,tag=7" in config["net0"]
-    assert config["ide2"].startswith("local:iso/plex-seed-tale2.iso")
+    assert config["ide2"].startswith("local:iso/plex-seed-lifecycle2.iso")
     assert "size=5G" in config["scsi0"]
     assert estate.tofu.run("plan", "-detailed-exitcode").code == 0
 
 
 def test_a_worker_alone_is_made_anew_and_a_master_with_its_workers(estate: Estate) -> None:
     before = estate.vms()
-    estate.write(tale3="2")
+    estate.write(lifecycle3="2")
     estate.tofu.run("apply", "-auto-approve")
     one = estate.vms()
-    estate.write(tale1="2", tale3="2")
+    estate.write(lifecycle1="2", lifecycle3="2")
     estate.tofu.run("apply", "-auto-approve")
     every = estate.vms()
 
-    assert {name for name in NAMES if before[name] != one[name]} == {"tale3"}
+    assert {name for name in NAMES if before[name] != one[name]} == {"lifecycle3"}
     assert {name for name in NAMES if one[name] != every[name]} == set(NAMES)
 
 
 def test_scaling_takes_one_away(estate: Estate) -> None:
     before = estate.vms()
-    estate.write(("tale1", "tale2"), tale1="2")
+    estate.write(("lifecycle1", "lifecycle2"), lifecycle1="2")
     estate.tofu.run("apply", "-auto-approve")
 
-    assert estate.vms() == {name: before[name] for name in ("tale1", "tale2")}
+    assert estate.vms() == {name: before[name] for name in ("lifecycle1", "lifecycle2")}
 
 
 def test_neither_state_nor_plan_has_a_secret(estate: Estate) -> None:

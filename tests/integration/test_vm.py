@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.bake.vm import packed
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import VM_FACTS
@@ -27,10 +27,10 @@ from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources import Instance, Network, Profile
+from plexctl.plan.resources.types import Instance, Network, Profile
 from plexctl.provision.diff import diff
+from plexctl.provision.direct.seeds import put_seed
 from plexctl.provision.engine import Wishes
-from plexctl.provision.seeds import put_seed
 
 from .support import LOCAL, host
 

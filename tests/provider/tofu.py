@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 from plexctl.config.builtin import builtin
 from plexctl.depot.pins import load_pins
 from plexctl.depot.store import Depot
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .mirror import install_mirror
 
@@ -109,7 +109,7 @@ def stored_tofu(folder: Path) -> Path:
     """The pinned tofu of the user's depot, which is filled with it if it is not there."""
     pins = load_pins()
     depot = Depot(user_cache_path("plexctl") / "depot")
-    (stored,) = depot.fill(pins.release(pins.versions()[0]), ("tofu",), Silent())
+    (stored,) = depot.fill(pins.release(pins.versions()[0]), ("tofu",), NullReporter())
     program = folder / "tofu"
     shutil.copy(stored.artifact("tofu").path, program)
     program.chmod(0o755)

@@ -11,10 +11,10 @@ import pytest
 from plexctl.bake import bake
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.clients import ansible
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.model.observed import SeenInstance, SeenVolume
 from plexctl.plan.recipes import Recipe
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .host import FACTS, LAB, FakeIncus, kube, role_folder, stored
 
@@ -32,7 +32,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
     done: list[str] = []
 
     def root_image(
-        _: Incus, base: object, properties: dict[str, str], work: Path, step: Silent
+        _: Incus, base: object, properties: dict[str, str], work: Path, step: NullReporter
     ) -> str:
         assert work.is_dir()
         return incus.have(properties=properties)
@@ -48,7 +48,7 @@ def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
     role_folder(tmp_path, "kubenode", "runtime", "kube")
     artifacts = stored(tmp_path)
 
-    def make(recipe: Recipe, reporter: Silent | None = None) -> BakedImage:
+    def make(recipe: Recipe, reporter: NullReporter | None = None) -> BakedImage:
         return ensure(
             cast(Incus, incus),
             recipe,
@@ -57,7 +57,7 @@ def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
             facts=FACTS,
             nodes=FACTS,
             lab=LAB,
-            reporter=reporter or Silent(),
+            reporter=reporter or NullReporter(),
             work=tmp_path / "work",
         )
 

@@ -13,7 +13,7 @@ from plexctl.bake import shared
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.prune import prune
 from plexctl.clients import ansible
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.plan.recipes import layers
 

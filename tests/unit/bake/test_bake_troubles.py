@@ -13,7 +13,7 @@ from plexctl.clients import ansible
 from plexctl.errors import PlexError
 from plexctl.model.observed import SeenInstance, SeenNetwork
 from plexctl.plan.recipes import layers
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .conftest import Ensure, have_whole, tagged
 from .host import LAB, FakeIncus, kube
@@ -119,7 +119,7 @@ def test_who_waited_for_a_bake_uses_its_image(
     lock = FileLock(tmp_path / "work" / "local" / "lock")
     lock.acquire()
 
-    class Waiting(Silent):
+    class Waiting(NullReporter):
         def step(self, title: str, *, expect: str = "") -> Any:
             if title.startswith("wait"):
                 have_whole(incus)

@@ -13,11 +13,11 @@ import pytest
 from plexctl.bake import base
 from plexctl.bake.base import install_packages, machine_mirror, root_image
 from plexctl.clients import process
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
 from plexctl.model.types import BaseSource
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .host import BASE, FakeIncus
 
@@ -81,7 +81,7 @@ def test_debootstrap_checks_signatures_and_ends_in_time_or_with_its_parent(
     incus = FakeIncus()
     monkeypatch.setattr(incus, "import_image", lambda archive: archive.name, raising=False)
 
-    archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path, Silent())
+    archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path, NullReporter())
 
     call = argv[0]
     # Each in turn: what is killed does not tell what it has started.
@@ -100,7 +100,7 @@ def test_a_mirror_that_fails_is_named_with_debootstraps_last_words(
     wrong = replace(BASE, release="bokworm", mirror="http://mirror.example/debian")
 
     with pytest.raises(PlexError, match=r"from http://mirror\.example/debian") as raised:
-        root_image(cast(Incus, FakeIncus()), wrong, {}, tmp_path, Silent())
+        root_image(cast(Incus, FakeIncus()), wrong, {}, tmp_path, NullReporter())
 
     assert raised.value.details[0] == "I: Retrieving InRelease"
 
@@ -111,7 +111,7 @@ def test_debootstrap_without_root_is_refused_with_a_way_out(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     with pytest.raises(PlexError, match="needs root") as raised:
-        root_image(cast(Incus, FakeIncus()), BASE, {}, tmp_path, Silent())
+        root_image(cast(Incus, FakeIncus()), BASE, {}, tmp_path, NullReporter())
 
     assert "source: images" in (raised.value.hint or "")
     assert argv == []

@@ -12,12 +12,12 @@ import pytest
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.copy import carried
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import SeenImage
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 NAME = "plex-kube-0123456789ab"
 PIECES = (b"first ", b"second ", b"third")
@@ -65,7 +65,7 @@ class Store:
 
 
 def carry(source: Store, target: Store) -> tuple[BakedImage, list[str]]:
-    reporter = Silent()
+    reporter = NullReporter()
     done = carried(cast(Incus, source), cast(Incus, target), BAKED, reporter)
     return done, reporter.titles
 

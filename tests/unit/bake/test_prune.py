@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from plexctl.bake.prune import prune
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.model.observed import SeenInstance
 
 from .host import FakeIncus

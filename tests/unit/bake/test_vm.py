@@ -16,14 +16,14 @@ from plexctl.bake import bake, vm
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.clients import ansible
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.clients.web import Web
 from plexctl.errors import PlexError
 from plexctl.model.hosts import VM_FACTS
 from plexctl.model.observed import SeenVolume
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.recipes import Recipe, recipe
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .host import BASE, DIGESTS, FACTS, KUBE, LAB, FakeIncus, role_folder, stored
 
@@ -56,7 +56,7 @@ class FakeWeb:
 
 def fetched(web: FakeWeb, folder: Path) -> Path:
     assert CLOUD.checksum is not None
-    return vm.fetched(cast(Web, web), URL, CLOUD.checksum, folder, Silent())
+    return vm.fetched(cast(Web, web), URL, CLOUD.checksum, folder, NullReporter())
 
 
 def of(base: Base) -> Recipe:
@@ -137,7 +137,7 @@ def make(tmp_path: Path, incus: FakeIncus, variables: object) -> Callable[[Recip
             facts=FACTS,
             nodes=VM_FACTS,
             lab=LAB,
-            reporter=Silent(),
+            reporter=NullReporter(),
             work=tmp_path / "work",
         )
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from plexctl.bootstrap import argocd
-from plexctl.clients.kube import Kube
+from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import Sync
 
 SET: dict[str, Any] = {

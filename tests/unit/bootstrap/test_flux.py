@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from plexctl.bootstrap import flux
-from plexctl.clients.kube import Kube
+from plexctl.clients.kube.client import Kube
 from plexctl.errors import PlexError
 from plexctl.model.apps import Apps, Sync
 from plexctl.model.condition import Clock
-from plexctl.plan.flux_sync import NAME
+from plexctl.plan.gitops.flux_sync import NAME
 
 OLD, NEW = "tree@sha256:0ld", "tree@sha256:new"
 KIND = "OCIRepository"

@@ -10,10 +10,10 @@ import pytest
 
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
-from plexctl.workflow import host_ready
-from plexctl.workflow.host_prepare import PreparedItem, PrepareResult
-from plexctl.workflow.host_request import HostRequest, Local, Ssh
-from plexctl.workflow.results.hosts import HostResult
+from plexctl.results.hosts import HostResult
+from plexctl.workflow.host import ready as host_ready
+from plexctl.workflow.host.prepare import PreparedItem, PrepareResult
+from plexctl.workflow.host.request import HostRequest, Local, Ssh
 from tests.fake_pve import FakePve
 from tests.fake_pve.state import Storage
 

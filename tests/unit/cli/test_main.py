@@ -17,7 +17,7 @@ from plexctl import __version__
 from plexctl.cli.main import VERBS
 from plexctl.errors import PlexError
 from plexctl.model.plex import Plex
-from plexctl.workflow.results.plex import UpResult
+from plexctl.results.plex import UpResult
 
 from .conftest import Plexctl
 
@@ -94,7 +94,7 @@ def test_where_a_bug_cannot_be_written_down_it_is_told(
     def full(*_: object) -> None:
         raise PlexError("cannot write: the disk is full")
 
-    monkeypatch.setattr("plexctl.workflow.context.load_lab", lambda *_: 1 / 0)
+    monkeypatch.setattr("plexctl.workflow.core.context.load_lab", lambda *_: 1 / 0)
     monkeypatch.setattr("plexctl.cli.crash.write_private", full)
     ended = plexctl("list")
     assert ended.code == 1
@@ -126,7 +126,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         return call
 
     for verb in ("up", "replace", "scale", "destroy"):
-        monkeypatch.setattr(f"plexctl.workflow.verbs.{verb}", fake(verb))
+        monkeypatch.setattr(f"plexctl.workflow.plex.verbs.{verb}", fake(verb))
     return made
 
 

@@ -15,7 +15,7 @@ PLAIN = "kind: Secret\nmetadata: {name: web}\nstringData: {password: canary}\n"
 
 @pytest.fixture(autouse=True)
 def with_sops(fake_sops: FakeSops, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plexctl.workflow.secrets.found_tool", lambda *_: fake_sops.binary)
+    monkeypatch.setattr("plexctl.workflow.gitops.secrets.found_tool", lambda *_: fake_sops.binary)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients import incus_connection
-from plexctl.clients.incus import Incus
-from plexctl.clients.incus_connection import Credentials
+from plexctl.clients.incus import connection as incus_connection
+from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.hosts import Host, HostFacts
 from plexctl.model.kinds import HostKind

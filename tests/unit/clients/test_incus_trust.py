@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.incus_connection import Credentials
-from plexctl.clients.incus_trust import introduce, known, read_token, shown_fingerprint
+from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.trust import introduce, known, read_token, shown_fingerprint
 from plexctl.clients.pinned import pinned_session
 from plexctl.errors import ExitCode, PlexError, UsageError
 from plexctl.model.secret import Secret

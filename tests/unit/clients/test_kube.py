@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
-from plexctl.clients import kube
-from plexctl.clients.kube import Kube, UnreachableError
+from plexctl.clients.kube import client as kube
+from plexctl.clients.kube.client import Kube, UnreachableError
 
 from .tls_server import deaf
 

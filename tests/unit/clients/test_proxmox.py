@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from plexctl.clients.proxmox import ProxmoxVE
-from plexctl.clients.proxmox_seen import WHOLE, notes, tags
+from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.observed import WHOLE, notes, tags
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Seen, wait
 from plexctl.model.secret import Secret

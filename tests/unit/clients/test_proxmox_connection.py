@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxVE
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve

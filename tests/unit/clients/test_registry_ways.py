@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients import registry_ways
-from plexctl.clients.lab_registry import LabRegistry, Part, Way
 from plexctl.clients.process import Finished
-from plexctl.clients.registry_ways import Straight, Within
+from plexctl.clients.registry import routes as registry_ways
+from plexctl.clients.registry.lab import LabRegistry, Part, Way
+from plexctl.clients.registry.routes import Straight, Within
 from plexctl.errors import PlexError
 from plexctl.model.condition import Clock, Condition, Seen, wait
 from plexctl.model.secret import Secret

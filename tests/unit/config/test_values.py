@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plexctl.config import values
+from plexctl.config.faults import Fault
 from plexctl.config.shape import Scalar
-from plexctl.config.words import Fault
 from plexctl.model.nodes import node_name
 from plexctl.model.plex import Taint
 

@@ -16,10 +16,10 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
-from plexctl.plan import argocd_install, argocd_sync, flux_sync
-from plexctl.plan.argocd_install import Servers
 from plexctl.plan.documents import Document, dump
-from plexctl.plan.flux_sync import SourceKeys
+from plexctl.plan.gitops import argocd_install, argocd_sync, flux_sync
+from plexctl.plan.gitops.argocd_install import Servers
+from plexctl.plan.gitops.flux_sync import SourceKeys
 
 from .test_plan import GOLDEN
 

@@ -9,8 +9,8 @@ import yaml
 
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
-from plexctl.plan.charts import Release, manifests, release_of
 from plexctl.plan.documents import Document
+from plexctl.plan.gitops.charts import Release, manifests, release_of
 
 APPS = Path(__file__).parents[3] / "apps"
 

@@ -8,7 +8,7 @@ import yaml
 
 from plexctl.model.nodes import node, nodes
 from plexctl.model.plex import Plex
-from plexctl.plan.cloudinit import meta_data, network_config, user_data
+from plexctl.plan.boot.cloudinit import meta_data, network_config, user_data
 
 NETWORK = """\
 ethernets:

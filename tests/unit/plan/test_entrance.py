@@ -13,7 +13,7 @@ from plexctl.keys.pki import ClusterKeys
 from plexctl.model.plex import Entrance, Plex
 from plexctl.plan.access import admin_kubeconfig, ssh_config
 from plexctl.plan.inputs import Inputs
-from plexctl.plan.kubeadm import cluster_configuration, endpoint
+from plexctl.plan.kubernetes.kubeadm import cluster_configuration, endpoint
 from plexctl.plan.plan import plan_plex
 
 WAY = Entrance(IPv4Address("192.0.2.7"), 20042)
@@ -50,7 +50,7 @@ def test_the_masters_host_leads_to_the_api(demo: Plex, inputs: Inputs) -> None:
 
 
 def test_the_api_shows_a_certificate_for_that_address(demo: Plex, inputs: Inputs) -> None:
-    from plexctl.plan.boot import _pki_files
+    from plexctl.plan.boot.node import _pki_files
 
     node = plan_plex(demo, inputs).nodes[0]
     keys = ClusterKeys.derive(inputs.seed, demo.name, demo.epoch)

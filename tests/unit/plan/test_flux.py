@@ -14,8 +14,8 @@ from plexctl.model.plex import Plex
 from plexctl.model.registry import UPSTREAMS, Registry
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document, dump
-from plexctl.plan.flux_install import install
-from plexctl.plan.flux_sync import DOCKER_CONFIG, SourceKeys, balanced, sync
+from plexctl.plan.gitops.flux_install import install
+from plexctl.plan.gitops.flux_sync import DOCKER_CONFIG, SourceKeys, balanced, sync
 
 from .test_plan import GOLDEN
 

@@ -12,9 +12,9 @@ from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Group, JsonText, Link, Networks, Plex
 from plexctl.model.types import NodeType, Size
 from plexctl.plan.inputs import Inputs
-from plexctl.plan.links import TUNNEL_MTU, mtu, sites
+from plexctl.plan.network.links import TUNNEL_MTU, mtu, sites
 from plexctl.plan.plan import plan_plex
-from plexctl.plan.resources import Network, Owner
+from plexctl.plan.resources.types import Network, Owner
 
 OWNER = Owner("1a2b3c4d", "demo")
 

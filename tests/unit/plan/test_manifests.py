@@ -15,8 +15,8 @@ import yaml
 
 from plexctl.model.hosts import HostFacts
 from plexctl.model.plex import JsonText, Plex
-from plexctl.plan import kubeadm
-from plexctl.plan.manifests import static_pods
+from plexctl.plan.kubernetes import kubeadm
+from plexctl.plan.kubernetes.static_pods import static_pods
 
 RECORDED = Path(__file__).parent / "kubeadm-1.36.3"
 

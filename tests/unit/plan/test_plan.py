@@ -18,7 +18,7 @@ from plexctl.model.plex import Group, JsonText, Networks, Plex, Taint
 from plexctl.model.types import Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources import Instance, resource_hash
+from plexctl.plan.resources.types import Instance, resource_hash
 
 GOLDEN = Path(__file__).parent / "golden"
 PRIVATE = re.compile(

@@ -13,8 +13,8 @@ from plexctl.model.plex import Link, Plex
 from plexctl.model.types import Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
-from plexctl.plan.proxmox import pci_mappings, seed_name, seed_of
-from plexctl.plan.resources import Instance, resource_hash
+from plexctl.plan.resources.proxmox import pci_mappings, seed_name, seed_of
+from plexctl.plan.resources.types import Instance, resource_hash
 
 PVE = Host(
     "local",

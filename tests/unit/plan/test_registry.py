@@ -17,12 +17,12 @@ from plexctl.keys.lab import LabKeys
 from plexctl.model.plex import Group, Plex
 from plexctl.model.registry import UPSTREAMS, Registry
 from plexctl.model.types import Layer, NodeType, Size
-from plexctl.plan.files import BootFile
+from plexctl.plan.boot.files import BootFile
 from plexctl.plan.inputs import Inputs
-from plexctl.plan.mirrors import mirror_files
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.registry import registry_files, registry_resources
-from plexctl.plan.resources import Instance, Resource, Volume
+from plexctl.plan.registry.mirrors import mirror_files
+from plexctl.plan.registry.node import registry_files, registry_resources
+from plexctl.plan.resources.types import Instance, Resource, Volume
 
 from .test_plan import GOLDEN, describe, tar_as_text
 

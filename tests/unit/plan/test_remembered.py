@@ -14,9 +14,9 @@ from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
-from plexctl.plan.resources import resource_hash
-from plexctl.workflow import remembered
-from plexctl.workflow.remembered import known_digests, remember
+from plexctl.plan.resources.types import resource_hash
+from plexctl.workflow.core import digest_cache as remembered
+from plexctl.workflow.core.digest_cache import known_digests, remember
 
 Changed = Callable[[Plex, Inputs], tuple[Plex, Inputs]]
 

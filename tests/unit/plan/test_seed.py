@@ -8,7 +8,7 @@ import time
 import pycdlib
 import pytest
 
-from plexctl.plan.seed import seed_iso
+from plexctl.plan.boot.seed import seed_iso
 
 WORDS = ("#cloud-config\n", "version: 2\n", "instance-id: demo1\n")
 BOOT = bytes(range(256)) * 1500

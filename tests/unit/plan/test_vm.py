@@ -16,7 +16,7 @@ from plexctl.model.plex import Plex
 from plexctl.model.types import Base, BaseSource, Form, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources import Instance, Profile, resource_hash
+from plexctl.plan.resources.types import Instance, Profile, resource_hash
 
 from .test_plan import tar_as_text
 

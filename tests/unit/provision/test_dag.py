@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.provision.dag import Task, run_tasks
+from plexctl.provision.direct.graph import Task, run_tasks
 
 
 def test_a_task_begins_when_what_it_needs_is_done() -> None:

@@ -16,7 +16,7 @@ from plexctl.model.observed import (
     SeenVolume,
 )
 from plexctl.model.types import Form
-from plexctl.plan.resources import (
+from plexctl.plan.resources.types import (
     Instance,
     Network,
     Owner,

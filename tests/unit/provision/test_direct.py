@@ -8,15 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage
-from plexctl.plan.resources import Instance
-from plexctl.provision.direct import DirectEngine
+from plexctl.plan.resources.types import Instance
+from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Wishes
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
 
@@ -50,7 +50,7 @@ def applied(
     incus = RecordingIncus(losing=list(losing))
     engine = DirectEngine({"local": cast(Incus, incus)})
     changes = engine.diff(wanted, found, wishes)
-    engine.apply((), changes, found, "run9", Silent(), lambda _: None)
+    engine.apply((), changes, found, "run9", NullReporter(), lambda _: None)
     return incus
 
 
@@ -112,7 +112,7 @@ def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None
     def before_start(instance: Instance) -> None:
         assert instance.name == "demo1" or ("start", "demo1") in incus.calls
 
-    engine.apply((), changes, found, "run9", Silent(), before_start)
+    engine.apply((), changes, found, "run9", NullReporter(), before_start)
     assert [name for call, name in incus.calls if call == "start"] == ["demo1", "demo2", "demo3"]
 
 

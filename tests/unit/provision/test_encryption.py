@@ -10,7 +10,7 @@ from pathlib import Path
 
 from plexctl.clients.tofu import KEY
 from plexctl.model.secret import Secret
-from plexctl.provision.encryption import FILE, answer, encrypted
+from plexctl.provision.tofu.encryption import FILE, answer, encrypted
 
 SEALED = Secret(bytes(range(32)))
 ENCODED = base64.b64encode(SEALED.reveal()).decode()

@@ -13,12 +13,12 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.settings import settings
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Owner
-from plexctl.provision.direct import DirectEngine
+from plexctl.plan.resources.types import Instance, Owner
+from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Action, Change, Wishes
 from tests.fake_pve import FakePve
+from tests.null_reporter import NullReporter
 from tests.proxmox import TEMPLATE, client_of, with_template
-from tests.silent import Silent
 
 OWNER = Owner("lab1", "demo")
 
@@ -77,7 +77,7 @@ class Run:
     ) -> list[tuple[Action, str]]:
         changes = self.changes(wanted, replace)
         states = self.engine.read(["pve1"])
-        self.engine.apply(wanted, changes, states, run, Silent(), lambda _: None)
+        self.engine.apply(wanted, changes, states, run, NullReporter(), lambda _: None)
         return [(change.action, change.name) for change in changes]
 
 

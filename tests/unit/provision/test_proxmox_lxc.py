@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.clients.proxmox import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxVE
 from plexctl.errors import PlexError
 from plexctl.model.settings import settings
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Owner
-from plexctl.provision.direct import DirectEngine
+from plexctl.plan.resources.types import Instance, Owner
+from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Action, Wishes
 from tests.fake_node import Node, install
 from tests.fake_pve import FakePve, Guest
+from tests.null_reporter import NullReporter
 from tests.proxmox import client_of, documented_privileges, with_login
-from tests.silent import Silent
 
 OWNER = Owner("lab1", "demo")
 IMAGE = "plex-kube-0123456789ab"
@@ -67,7 +67,7 @@ def apply(server: ProxmoxVE, wanted: tuple[Instance, ...] = WANTED) -> list[tupl
     engine = DirectEngine({"pve1": server})
     states = engine.read(["pve1"])
     changes = engine.diff(wanted, states, Wishes(OWNER))
-    engine.apply(wanted, changes, states, "run1", Silent(), lambda _: None)
+    engine.apply(wanted, changes, states, "run1", NullReporter(), lambda _: None)
     return [(change.action, change.name) for change in changes]
 
 

@@ -9,7 +9,7 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.observed import HostState, SeenNetwork, SeenVolume
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Resource
+from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Wishes
 

@@ -10,17 +10,17 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenImage, silences
-from plexctl.plan.resources import Resource
-from plexctl.provision.dag import Task, run_tasks
+from plexctl.plan.resources.types import Resource
 from plexctl.provision.diff import diff
-from plexctl.provision.direct import DirectEngine
+from plexctl.provision.direct.engine import DirectEngine
+from plexctl.provision.direct.graph import Task, run_tasks
 from plexctl.provision.engine import Wishes
-from tests.silent import Silent
+from tests.null_reporter import NullReporter
 
 from .test_diff import NETWORK, OWNER, PROFILE, WISHES, instance, seen, state
 from .test_direct import RecordingIncus
@@ -112,7 +112,7 @@ def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
     changes = engine.diff(WANTED, states, WISHES)
 
     with pytest.raises(UnreachableHostError) as error:
-        engine.apply(WANTED, changes, states, "run9", Silent(), lambda _: None)
+        engine.apply(WANTED, changes, states, "run9", NullReporter(), lambda _: None)
 
     assert error.value is SILENCE
     assert {name for call, name in local.calls if call == "start"} == {"demo1", "demo3"}

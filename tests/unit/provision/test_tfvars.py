@@ -12,9 +12,9 @@ from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Resource
+from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.engine import Action, Change
-from plexctl.provision.tfvars import (
+from plexctl.provision.tofu.tfvars import (
     addresses,
     boot_file,
     has_seed,

@@ -10,20 +10,20 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.clients.process import Finished
 from plexctl.clients.tofu import PLAN, STATE
 from plexctl.errors import PlexError
 from plexctl.model.observed import HostState, SeenImage
 from plexctl.model.secret import Secret
-from plexctl.plan.resources import Resource
-from plexctl.provision.direct import DirectEngine
+from plexctl.plan.resources.types import Resource
+from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Wishes
-from plexctl.provision.tfvars import addresses
-from plexctl.provision.tofu import TofuEngine
-from plexctl.provision.tofu_folder import IMPORTS, TofuFolder
-from plexctl.provision.tofu_incus import IncusProvider
-from tests.silent import Silent
+from plexctl.provision.tofu.engine import TofuEngine
+from plexctl.provision.tofu.folder import IMPORTS, TofuFolder
+from plexctl.provision.tofu.incus import IncusProvider
+from plexctl.provision.tofu.tfvars import addresses
+from tests.null_reporter import NullReporter
 
 from .test_diff import OWNER, WANTED, WISHES, instance, seen, state, whole
 from .test_direct import RecordingIncus
@@ -90,7 +90,7 @@ class Estate:
     def apply(self, found: dict[str, HostState], wishes: Wishes = WISHES) -> list[str]:
         """What OpenTofu was asked, in short."""
         changes = self.engine.diff(WANTED, found, wishes)
-        self.engine.apply(WANTED, changes, found, "run9", Silent(), lambda _: None)
+        self.engine.apply(WANTED, changes, found, "run9", NullReporter(), lambda _: None)
         return self.asked()
 
     def asked(self) -> list[str]:
@@ -183,7 +183,7 @@ def test_a_plan_says_that_such_a_node_is_imported(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.plans(1, ("replace", WORKER))
 
-    planned, _ = estate.engine.preview(WANTED, (), whole(), Silent(), shown=True)
+    planned, _ = estate.engine.preview(WANTED, (), whole(), NullReporter(), shown=True)
 
     assert [(one.action, one.address) for one in planned] == [("import", WORKER)]
     assert "apply" not in estate.asked()
@@ -216,7 +216,7 @@ def test_without_an_image_nothing_is_begun(estate: Estate) -> None:
 
 def test_nothing_wanted_needs_no_opentofu(estate: Estate) -> None:
     changes = estate.engine.diff((), whole(), WISHES)
-    estate.engine.apply((), changes, whole(), "run9", Silent(), lambda _: None)
+    estate.engine.apply((), changes, whole(), "run9", NullReporter(), lambda _: None)
 
     assert not (estate.folder.path / "asked").exists()
     deleted = {name for call, name in estate.incus.calls if call == "delete_instance"}
@@ -253,7 +253,9 @@ def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> No
     wishes = Wishes(OWNER, frozenset({instance(1).key}))
     changes = estate.engine.diff(wanted, found, wishes)
     held: list[str] = []
-    estate.engine.apply(wanted, changes, found, "run9", Silent(), lambda one: held.append(one.name))
+    estate.engine.apply(
+        wanted, changes, found, "run9", NullReporter(), lambda one: held.append(one.name)
+    )
 
     lines = (estate.folder.path / "asked").read_text().splitlines()
     first, second = (line for line in lines if line.startswith("plan"))

@@ -11,9 +11,9 @@ import pytest
 
 from plexctl.clients.tofu import STATE
 from plexctl.errors import PlexError
-from plexctl.provision import tofu_folder
-from plexctl.provision.tofu_folder import TofuFolder
-from tests.silent import Silent
+from plexctl.provision.tofu import folder as tofu_folder
+from plexctl.provision.tofu.folder import TofuFolder
+from tests.null_reporter import NullReporter
 
 HOLD = """
 import fcntl, sys
@@ -43,7 +43,7 @@ def other(folder: TofuFolder) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_nobody_is_at_work(folder: TofuFolder) -> None:
-    assert not folder.wait_until_free(Silent())
+    assert not folder.wait_until_free(NullReporter())
 
 
 def test_one_that_does_not_end_is_told_with_its_folder(
@@ -51,11 +51,11 @@ def test_one_that_does_not_end_is_told_with_its_folder(
 ) -> None:
     monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 0)
     with pytest.raises(PlexError, match=f"OpenTofu in {folder.root} has ended: not") as error:
-        folder.wait_until_free(Silent())
+        folder.wait_until_free(NullReporter())
     assert error.value.hint == "end it, and run this again"
 
     monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 20)
     assert other.stdin
     other.stdin.close()
-    folder.wait_until_free(Silent())
-    assert not folder.wait_until_free(Silent())
+    folder.wait_until_free(NullReporter())
+    assert not folder.wait_until_free(NullReporter())

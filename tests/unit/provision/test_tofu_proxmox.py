@@ -9,8 +9,8 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.secret import Secret
-from plexctl.provision.direct import DirectEngine
-from plexctl.provision.tofu_proxmox import ProxmoxProvider, Server
+from plexctl.provision.direct.engine import DirectEngine
+from plexctl.provision.tofu.proxmox import ProxmoxProvider, Server
 from tests.fake_pve import FakePve
 from tests.proxmox import client_of
 

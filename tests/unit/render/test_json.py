@@ -8,14 +8,14 @@ from typing import Any
 
 from plexctl.provision.engine import Action
 from plexctl.render.json import json_text, yaml_as_json
-from plexctl.workflow.results.hosts import (
+from plexctl.results.hosts import (
     HostPreparedResult,
     HostResult,
     HostRow,
     HostsResult,
     PreparedRow,
 )
-from plexctl.workflow.results.images import (
+from plexctl.results.images import (
     BakeResult,
     DamagedRow,
     DepotResult,
@@ -24,8 +24,8 @@ from plexctl.workflow.results.images import (
     PruneResult,
     VerifyResult,
 )
-from plexctl.workflow.results.lab import InitResult, KubeconfigResult, UseResult
-from plexctl.workflow.results.plex import (
+from plexctl.results.lab import InitResult, KubeconfigResult, UseResult
+from plexctl.results.plex import (
     Changed,
     DestroyResult,
     ListResult,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from plexctl.provision.engine import Action
 from plexctl.render.text import text
-from plexctl.workflow.results.plex import Changed
-from plexctl.workflow.results.registry import RegistryResult, RegistryRow, RegistryUpResult
+from plexctl.results.plex import Changed
+from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResult
 
 WELL = RegistryResult(
     registry="registry",

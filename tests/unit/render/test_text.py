@@ -13,10 +13,9 @@ import pytest
 from plexctl.provision.engine import Action
 from plexctl.render.tables import size
 from plexctl.render.text import DOMAINS, text
-from plexctl.workflow import results
-from plexctl.workflow.results.apps import AppRow, AppsResult, PushResult
-from plexctl.workflow.results.images import BakeResult, DamagedRow, ImageRow, VerifyResult
-from plexctl.workflow.results.plex import (
+from plexctl.results.apps import AppRow, AppsResult, PushResult
+from plexctl.results.images import BakeResult, DamagedRow, ImageRow, VerifyResult
+from plexctl.results.plex import (
     Changed,
     DestroyResult,
     ListResult,
@@ -26,6 +25,7 @@ from plexctl.workflow.results.plex import (
     StatusResult,
     UpResult,
 )
+from plexctl import results
 
 
 def lines(*rows: str) -> str:

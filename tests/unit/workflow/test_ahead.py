@@ -13,7 +13,7 @@ import pytest
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.observed import HostState
 from plexctl.provision.read import read_hosts
-from plexctl.workflow.ahead import Asked, Messenger, messenger
+from plexctl.workflow.core.prefetch import Asked, Messenger, messenger
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
-from plexctl.workflow.clients import pinned_certificate
+from plexctl.workflow.core.clients import pinned_certificate
 
 from ..clients.tls_server import Server, serving
 

@@ -10,8 +10,8 @@ import yaml
 
 from plexctl.errors import UsageError
 from plexctl.model.gitops import Engine
-from plexctl.workflow.bake import images_to_bake, versions
-from plexctl.workflow.context import Context, open_lab
+from plexctl.workflow.core.context import Context, open_lab
+from plexctl.workflow.images.bake import images_to_bake, versions
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.kube import Kube, Pod
+from plexctl.clients.kube.client import Kube, Pod
 from plexctl.errors import PlexError
-from plexctl.workflow import drain as draining
-from plexctl.workflow.drain import drain
-from tests.silent import Silent
+from plexctl.workflow.plex import drain as draining
+from plexctl.workflow.plex.drain import drain
+from tests.null_reporter import NullReporter
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Cluster:
         return True
 
 
-class Told(Silent):
+class Told(NullReporter):
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []

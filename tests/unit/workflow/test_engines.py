@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
-from plexctl.workflow.context import Context
-from plexctl.workflow.engines import let_end
-from plexctl.workflow.run import start
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import start
+from plexctl.workflow.plex.engines import let_end
 
 HOST = Host("local", HostKind.INCUS, "/nowhere", "default", 4)
 

@@ -11,7 +11,7 @@ from plexctl.config.networks import default_networks
 from plexctl.errors import UsageError
 from plexctl.keys.seed import key_file, load, user_config_dir
 from plexctl.model.secret import Secret
-from plexctl.workflow.first import init
+from plexctl.workflow.lab.init import init
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
-from plexctl.workflow.flux_diff import _Builder
+from plexctl.workflow.gitops.diff import _Builder
 
 from ..conftest import FakeSops
 

@@ -16,8 +16,8 @@ from plexctl.config.builtin import builtin
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind, Repository
 from plexctl.model.limits import SYSCTLS
-from plexctl.workflow.host_prepare import connection, full_address, items, url, variables
-from plexctl.workflow.host_request import BridgeRequest, HostRequest, PoolRequest, Ssh, check
+from plexctl.workflow.host.prepare import connection, full_address, items, url, variables
+from plexctl.workflow.host.request import BridgeRequest, HostRequest, PoolRequest, Ssh, check
 
 ROLE = builtin("roles") / "host"
 PLAIN = HostRequest("alpha")

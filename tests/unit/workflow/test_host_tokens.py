@@ -12,7 +12,7 @@ from plexctl.model.hosts import Host, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
-from plexctl.workflow.host_tokens import read_host_token, store_host_token, token_file
+from plexctl.workflow.host.tokens import read_host_token, store_host_token, token_file
 
 SEED, OTHER = (RootSeed(Secret(bytes([number]) * 32)) for number in (1, 2))
 TOKEN = Secret(b"0f1c3b5a-secret")

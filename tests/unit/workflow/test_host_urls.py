@@ -6,7 +6,7 @@ import pytest
 
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind
-from plexctl.workflow import hosts
+from plexctl.workflow.host import verbs as hosts
 
 
 @pytest.mark.parametrize(

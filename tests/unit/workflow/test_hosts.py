@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus import Incus
-from plexctl.clients.incus_trust import Token
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.trust import Token
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
@@ -21,11 +21,11 @@ from plexctl.model.observed import HostState, SeenInstance
 from plexctl.model.secret import Secret
 from plexctl.provision.engine import Engine
 from plexctl.render.text import text
-from plexctl.workflow import hosts
-from plexctl.workflow.context import Context
-from plexctl.workflow.images import builder
-from plexctl.workflow.silence import answering, tell_silent
-from plexctl.workflow.status import list_plexes
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.unreachable import answering, tell_silent
+from plexctl.workflow.host import verbs as hosts
+from plexctl.workflow.images.recipes import builder
+from plexctl.workflow.plex.status import list_plexes
 
 FILE = """\
 # Mine.

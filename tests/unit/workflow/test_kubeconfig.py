@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from plexctl.errors import PlexError
-from plexctl.workflow.kubeconfig import merged, users_file
+from plexctl.workflow.plex.kubeconfig import merged, users_file
 
 NEW = """\
 apiVersion: v1

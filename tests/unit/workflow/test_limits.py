@@ -11,9 +11,9 @@ from plexctl.model.hosts import Host
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, SeenInstance
 from plexctl.model.types import Form
-from plexctl.plan.resources import Instance, Owner
+from plexctl.plan.resources.types import Instance, Owner
 from plexctl.provision.engine import Action, Change
-from plexctl.workflow.limits import limit_notes, read_limits
+from plexctl.workflow.plex.limits import limit_notes, read_limits
 
 HOST = Host("local", HostKind.INCUS, "/run/incus", "default", 4)
 

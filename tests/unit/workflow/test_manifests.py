@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plexctl.workflow.manifests import faults, is_sealed
+from plexctl.workflow.gitops.manifests import faults, is_sealed
 
 RIGHT = """\
 apiVersion: v1

@@ -8,7 +8,7 @@ import pytest
 
 from plexctl.config.plexhocs import Plexhocs
 from plexctl.errors import ConfigError, UsageError
-from plexctl.workflow.plexhocs import export, import_
+from plexctl.workflow.lab.plexhocs import export, import_
 
 HOSTS = """\
 hosts:

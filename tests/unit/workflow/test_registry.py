@@ -27,15 +27,15 @@ from plexctl.model.observed import (
 )
 from plexctl.model.registry import TYPE
 from plexctl.model.secret import Secret
-from plexctl.plan.resources import Instance, Network, Profile, Resource, Volume, resource_hash
+from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume, resource_hash
 from plexctl.provision.diff import diff
 from plexctl.provision.engine import Action, Change, Wishes
-from plexctl.workflow import registry as verbs
-from plexctl.workflow import registry_plan
-from plexctl.workflow.context import Context
-from plexctl.workflow.names import removable_plex
-from plexctl.workflow.results.registry import RegistryRow
-from plexctl.workflow.run import Run, start
+from plexctl.results.registry import RegistryRow
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import Run, start
+from plexctl.workflow.plex.lookup import removable_plex
+from plexctl.workflow.registry import plan as registry_plan
+from plexctl.workflow.registry import verbs
 
 IMAGE = "plex-registry-0123456789ab"
 

@@ -9,7 +9,7 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.events import Event, Noted, Outcome, StepEnded
-from plexctl.workflow.run import last_unfinished, start
+from plexctl.workflow.core.run import last_unfinished, start
 
 
 def journal(state: Path) -> list[dict[str, object]]:

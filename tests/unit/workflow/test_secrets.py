@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from plexctl.errors import PlexError, UsageError
-from plexctl.workflow import editor
-from plexctl.workflow.secrets import edit, encrypt, encrypted_files, plain_secrets, rotate
+from plexctl.workflow.gitops import editor
+from plexctl.workflow.gitops.secrets import edit, encrypt, encrypted_files, plain_secrets, rotate
 
 from ..conftest import FakeSops
 

@@ -12,8 +12,8 @@ from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
-from plexctl.workflow.apps import TOKEN, read_token, store_token
-from plexctl.workflow.context import Context
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.gitops.delivery import TOKEN, read_token, store_token
 
 WORD = Secret(b"0f1c3b5a-secret")
 

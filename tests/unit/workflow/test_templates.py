@@ -11,8 +11,8 @@ import yaml
 
 from plexctl.config.load import load_lab
 from plexctl.errors import PlexError
-from plexctl.workflow.context import Context
-from plexctl.workflow.templates import bench
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.images.templates import bench
 
 HOST = {
     "kind": "proxmox",

@@ -8,13 +8,13 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus import Incus
+from plexctl.clients.incus.host import Incus
 from plexctl.errors import UsageError
 from plexctl.model.observed import HostState, SeenInstance
 from plexctl.observe.nodes import Inside, to_json
 from plexctl.observe.timeline import timeline
-from plexctl.workflow.run import KEPT, inside_file, start
-from plexctl.workflow.timeline import find_run, list_runs, living, read_run, unasked
+from plexctl.workflow.core.run import KEPT, inside_file, start
+from plexctl.workflow.plex.timeline import find_run, list_runs, living, read_run, unasked
 from tests.journals import journal
 
 UP, SCALE, OTHER = (

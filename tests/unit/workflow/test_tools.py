@@ -13,9 +13,9 @@ from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
-from plexctl.workflow.context import Context, open_lab
-from plexctl.workflow.run import WHOLE_LAB, start
-from plexctl.workflow.tools import found_tool, tool
+from plexctl.workflow.core.context import Context, open_lab
+from plexctl.workflow.core.run import WHOLE_LAB, start
+from plexctl.workflow.images.tools import found_tool, tool
 
 PROGRAM = b"#!/bin/sh\n"
 

@@ -15,9 +15,9 @@ import pytest
 from plexctl.config.load import load_lab
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.lab import Lab
-from plexctl.workflow import tree
-from plexctl.workflow.run import start
-from plexctl.workflow.tree import pack_tree, push_tree
+from plexctl.workflow.core.run import start
+from plexctl.workflow.gitops import tree
+from plexctl.workflow.gitops.tree import pack_tree, push_tree
 
 PATH = "clusters/demo"
 

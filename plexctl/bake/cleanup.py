@@ -1,0 +1,72 @@
+"""What a bake makes on its way, and how it is found again by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.observed import SHARED
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.observed import SeenVolume, Tagged
+from plexctl.model.settings import TAG
+from plexctl.plan.recipes import Recipe
+from plexctl.plan.resources.machines import SEED
+
+PROPERTY = "plexctl."
+"""Prefix of the properties that say what a baked image is."""
+
+BAKE = "plex-bake-"
+"""How the names of instances begin that images are baked in."""
+
+
+def properties(recipe: Recipe, lab: str) -> dict[str, str]:
+    """Of an image: the finished one, and a nameless one on the way to it."""
+    return {
+        f"{PROPERTY}recipe": recipe.name,
+        f"{PROPERTY}layer": recipe.layer.name,
+        f"{PROPERTY}kubernetes": recipe.kubernetes,
+        f"{PROPERTY}lab": lab,
+        **({SHARED: "yes"} if recipe.shared else {}),
+    }
+
+
+def tags(recipe: Recipe, lab: str) -> dict[str, str]:
+    """Incus config keys of an instance or a network that is gone when its bake has ended."""
+    return {f"{TAG}lab": lab, f"{TAG}bake": recipe.name}
+
+
+def sweep(incus: Incus, lab: str) -> None:
+    """Remove what bakes of `lab` have left on a host. No bake of it may be under way."""
+    state = incus.read()
+    instances = _tagged(state.instances, lab)
+    if instances:
+        # The server goes on when its client is gone, and does not guard what it publishes.
+        wait(_published(incus))
+    for name in instances:
+        incus.delete_instance(name)
+    for name in _tagged(state.networks, lab):
+        incus.delete_network(name)
+    for name in (*_tagged(state.volumes, lab), *_untagged_seeds(state.volumes)):
+        incus.delete_volume(name)
+    for image in incus.images():
+        if not image.names and image.properties.get(f"{PROPERTY}lab") == lab:
+            incus.delete_image(image.fingerprint)
+
+
+def _tagged(seen: Mapping[str, Tagged], lab: str) -> list[str]:
+    ours = ((name, one.tags) for name, one in seen.items() if one.tags.get("lab") == lab)
+    return [name for name, tags in ours if "bake" in tags and "image" not in tags]
+
+
+def _untagged_seeds(volumes: Mapping[str, SeenVolume]) -> list[str]:
+    """A seed has its tags a moment after it was made."""
+    found = ((name, one) for name, one in volumes.items() if one.disc and not one.tags)
+    return [name for name, _ in found if name.startswith(BAKE) and name.endswith(SEED)]
+
+
+def _published(incus: Incus) -> Condition:
+    return Condition(
+        f"host {incus.host.name} has published the images that it was asked for",
+        probe=lambda: Seen(not incus.publishing()),
+        deadline=600,
+    )

@@ -1,0 +1,99 @@
+"""How a lab gets to be known to an Incus server: a token that the server's owner made."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+import requests
+
+from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.pinned import (
+    CONNECT,
+    fingerprint,
+    pinned_session,
+    reason,
+    server_certificate,
+)
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.secret import Secret
+
+ANSWER = 30
+"""Seconds."""
+
+HOW = "`incus config trust add plexctl` on the host prints one"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What `incus config trust add` prints."""
+
+    fingerprint: str  # SHA-256 of the server's certificate, hex
+    text: Secret
+
+
+def read_token(text: Secret) -> Token:
+    """UsageError if it is no token."""
+    try:
+        content = json.loads(base64.b64decode(text.reveal().strip(), validate=True))
+        return Token(str(content["fingerprint"]).lower(), Secret(text.reveal().strip()))
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        raise UsageError("this is no trust token of Incus", hint=HOW) from None
+
+
+def shown_fingerprint(url: str) -> str:
+    """SHA-256 of the certificate that the server at `url` shows, whoever it is."""
+    return fingerprint(server_certificate(url))
+
+
+def introduce(url: str, token: Token, credentials: Credentials) -> str:
+    """Have the server at `url` trust the lab's certificate; returns the server's fingerprint.
+
+    PlexError if the server is not the one that made the token, or takes it no more.
+    """
+    shown = shown_fingerprint(url)
+    if shown != token.fingerprint:
+        raise PlexError(
+            f"{url} is not the server that made the token",
+            details=(f"it has the certificate {shown}", f"the token names {token.fingerprint}"),
+            hint="is it the right URL?",
+        )
+    if known(url, shown, credentials):
+        return shown
+    with pinned_session(url, shown) as session:
+        session.cert = (str(credentials.certificate), str(credentials.key))
+        body = {"type": "client", "trust_token": token.text.reveal_text()}
+        try:
+            answer = session.post(f"{url}/1.0/certificates", json=body, timeout=(CONNECT, ANSWER))
+        except requests.RequestException as error:
+            raise PlexError(f"{url} does not answer", details=(reason(error),)) from None
+    if answer.status_code >= 400:
+        raise PlexError(
+            f"{url} refuses the token",
+            details=(_refusal(answer),),
+            hint=f"each token works once and for a time; {HOW}",
+        )
+    return shown
+
+
+def _refusal(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):  # it is not Incus that answers
+        return f"{answer.status_code} {answer.reason}"
+
+
+def known(url: str, certificate: str, credentials: Credentials) -> bool:
+    """Whether the server trusts the lab. PlexError if it does not answer."""
+    with pinned_session(url, certificate) as session:
+        session.cert = (str(credentials.certificate), str(credentials.key))
+        try:
+            answer = session.get(f"{url}/1.0", timeout=(CONNECT, ANSWER))
+        except requests.RequestException as error:
+            raise PlexError(f"{url} does not answer", details=(reason(error),)) from error
+    try:
+        return bool(answer.json()["metadata"]["auth"] == "trusted")
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlexError(f"{url} is no Incus server") from error

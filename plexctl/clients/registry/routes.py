@@ -1,0 +1,84 @@
+"""How the lab's registries are reached: over HTTPS from here, or from their own nodes."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from importlib.resources import files
+from uuid import uuid4
+
+import urllib3
+
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.registry.lab import Reply
+from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Seen, wait
+
+TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
+
+
+class Straight:
+    """To the registry of this machine, at `endpoint`; `ca` (PEM) has signed its certificate."""
+
+    def __init__(self, endpoint: str, ca: bytes) -> None:
+        context = ssl.create_default_context(cadata=ca.decode())
+        self._pool = urllib3.PoolManager(ssl_context=context, timeout=TIMEOUT, retries=False)
+        self._url = f"https://{endpoint}"
+
+    def __call__(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        try:
+            answer = self._pool.request(
+                method, f"{self._url}{path}", headers=dict(headers), body=body
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise PlexError(str(error)) from error
+        return Reply(answer.status, _small(answer.headers), answer.data)
+
+
+class Within:
+    """To the registry of another machine: asked by its own node `name`, through Incus.
+
+    Nothing but that node's host reaches it, as it has the same address on every host.
+    """
+
+    def __init__(self, incus: Incus, name: str, endpoint: str, ca: bytes) -> None:
+        self._incus, self._name, self._ca = incus, name, ca.decode()
+        self._host, _, self._port = endpoint.rpartition(":")
+
+    def __call__(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        request = {
+            "host": self._host,
+            "port": int(self._port),
+            "ca": self._ca,
+            "method": method,
+            "path": path,
+            "headers": dict(headers),
+            "body": b64encode(body).decode() if body is not None else None,
+        }
+        # In memory, for root alone: it has the password.
+        file = f"/run/plexctl-{uuid4().hex}.json"
+        self._put(file, json.dumps(request).encode())
+        program = files("plexctl.clients.registry").joinpath("https_call.py").read_text()
+        done = self._incus.execute(self._name, ("python3", "-c", program, file))
+        if done.code:
+            raise PlexError(done.stderr.strip().rpartition("\n")[2] or f"code {done.code}")
+        status, answered, content = json.loads(done.stdout)
+        return Reply(status, _small(answered), b64decode(content))
+
+    def _put(self, file: str, content: bytes) -> None:
+        def tried() -> Seen:
+            there = self._incus.push(self._name, file, content, mode=0o600)
+            return Seen(there, "" if there else "Incus has lost its way to the node's files")
+
+        # Only after 15 s of rest does the server find its way again.
+        wait(Condition(f"files of {self._name} can be written", tried, deadline=60, every=17))
+
+
+def _small(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

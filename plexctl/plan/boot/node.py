@@ -1,0 +1,174 @@
+"""All files that a node boots with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plexctl.keys.certificates import KeyPair
+from plexctl.keys.pki import ClusterKeys, Master, bootstrap_token
+from plexctl.keys.ssh import SshKey
+from plexctl.model.hosts import HostFacts
+from plexctl.model.plex import Node, Plex, Role
+from plexctl.model.secret import Secret
+from plexctl.plan.boot.files import BootFile, folder, link, private, text
+from plexctl.plan.documents import dump, merge
+from plexctl.plan.kubernetes import coredns, kubeadm
+from plexctl.plan.kubernetes.kubeconfig import kubeconfig, kubelet_kubeconfig
+from plexctl.plan.kubernetes.static_pods import static_pods
+from plexctl.plan.network.files import Neighbour, network_files, pod_network_files
+
+KUBERNETES = "/etc/kubernetes"
+MANIFESTS = f"{KUBERNETES}/manifests"
+HELD_MANIFESTS = "/etc/plexctl/manifests"
+"""Of static pods that the master itself puts in their place once the API has its first roles."""
+
+NEED_NO_API = ("etcd", "kube-apiserver")
+KUBELET = "/var/lib/kubelet"
+KUBELET_PKI = f"{KUBELET}/pki"
+ISSUED = "2026-01-01-00-00-00"
+"""In the names of kubelet's certificate files, as kubelet dates those that it renews."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys that files of nodes are made with."""
+
+    cluster: ClusterKeys
+    client: SshKey
+    hosts: Mapping[str, SshKey]  # by node
+
+
+def boot_files(
+    plex: Plex,
+    node: Node,
+    others: tuple[Neighbour, ...],
+    keys: Keyring,
+    facts: HostFacts,
+    images: Mapping[str, str],
+    mirrors: tuple[BootFile, ...] = (),
+) -> tuple[BootFile, ...]:
+    """The files of `node`.
+
+    `images` has the references of the control plane's images; `mirrors` are the files that lead
+    containerd to the lab's registry.
+    """
+    files = (*network_files(plex, node, others), *ssh_files(keys.hosts[node.name], keys.client))
+    if node.role is Role.PLAIN:
+        return files
+    files += mirrors
+    files += (*pod_network_files(plex, node), *_kubelet_files(plex, node, keys.cluster, facts))
+    if node.role is Role.MASTER:
+        files += _master_files(plex, node, keys.cluster, facts, images)
+    return files
+
+
+def ssh_files(host: SshKey, client: SshKey) -> tuple[BootFile, ...]:
+    """What a machine shows as itself, and who may log in to it."""
+    return (
+        private("/etc/ssh/ssh_host_ed25519_key", host.private.reveal()),
+        text("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.public}\n"),
+        folder("/root/.ssh", 0o700),
+        text("/root/.ssh/authorized_keys", f"{client.public}\n", 0o600),
+    )
+
+
+def _kubelet_files(
+    plex: Plex, node: Node, keys: ClusterKeys, facts: HostFacts
+) -> tuple[BootFile, ...]:
+    """What `kubeadm join` leaves on a node, its certificates issued beforehand."""
+    ca = keys.ca.pair.certificate
+    client = f"{KUBELET_PKI}/kubelet-client-current.pem"
+    cri = {"containerRuntimeEndpoint": kubeadm.CRI_SOCKET}
+    config = merge(merge(kubeadm.kubelet_configuration(plex, facts), cri), json.loads(node.kubelet))
+    return (
+        text(f"{kubeadm.PKI}/ca.crt", ca.decode()),
+        private(
+            f"{KUBERNETES}/kubelet.conf",
+            dump(kubelet_kubeconfig(plex, ca, node.name, client)).encode(),
+        ),
+        folder(MANIFESTS, 0o700),
+        text(f"{KUBELET}/config.yaml", dump(config)),
+        text(f"{KUBELET}/instance-config.yaml", dump(cri)),
+        text(f"{KUBELET}/kubeadm-flags.env", f'KUBELET_KUBEADM_ARGS="{kubelet_flags(node)}"\n'),
+        *_current("kubelet-client", keys.kubelet_client(node.name)),
+        *_current("kubelet-server", keys.kubelet_server(node.name, node.address.ip)),
+    )
+
+
+def kubelet_flags(node: Node) -> str:
+    """What kubeadm hands to kubelet by flags: labels, and taints of a node that joins."""
+    flags = []
+    if node.labels:
+        flags.append("--node-labels=" + ",".join(f"{key}={value}" for key, value in node.labels))
+    if node.taints and node.role is Role.WORKER:
+        taints = (f"{t.key}={t.value}:{t.effect}" for t in node.taints)
+        flags.append("--register-with-taints=" + ",".join(taints))
+    return " ".join(flags)
+
+
+def _current(name: str, pair: KeyPair) -> tuple[BootFile, ...]:
+    """A pair as kubelet keeps it: one file, and a link that says which is in use."""
+    file = f"{KUBELET_PKI}/{name}-{ISSUED}.pem"
+    return (
+        private(file, pair.certificate + pair.key.reveal()),
+        link(f"{KUBELET_PKI}/{name}-current.pem", file),
+    )
+
+
+def _master_files(
+    plex: Plex, node: Node, keys: ClusterKeys, facts: HostFacts, images: Mapping[str, str]
+) -> tuple[BootFile, ...]:
+    """What `kubeadm init` leaves on a master before the API answers."""
+    ca = keys.ca.pair.certificate
+    users = {
+        "admin": ("kubernetes-admin", keys.admin()),
+        "super-admin": ("kubernetes-super-admin", keys.super_admin()),
+        "controller-manager": ("system:kube-controller-manager", keys.controller_manager()),
+        "scheduler": ("system:kube-scheduler", keys.scheduler()),
+    }
+    configuration = dump(
+        *kubeadm.init_configuration(plex, bootstrap_token(keys.seed, plex.name, plex.epoch), facts),
+        kubeadm.kubelet_configuration(plex, facts),
+        kubeadm.proxy_configuration(plex),
+    )
+    return (
+        *_pki_files(plex, node, keys),
+        *(
+            private(f"{KUBERNETES}/{name}.conf", dump(kubeconfig(plex, ca, user, pair)).encode())
+            for name, (user, pair) in users.items()
+        ),
+        *(
+            private(f"{_manifests(name)}/{name}.yaml", dump(pod).encode())
+            for name, pod in static_pods(plex, dict(images)).items()
+        ),
+        folder("/var/lib/etcd", 0o700),
+        text(kubeadm.AUDIT_POLICY, dump(kubeadm.audit_policy())),
+        text(kubeadm.SCHEDULER_CONFIG, dump(kubeadm.scheduler_configuration())),
+        private("/etc/plexctl/kubeadm.yaml", configuration.encode()),
+        text(f"{kubeadm.PATCHES}/corednsdeployment.json", json.dumps(coredns.patch(plex))),
+    )
+
+
+def _manifests(pod: str) -> str:
+    """Its folder. What needs the API would take processors from its start, and waits beside."""
+    return MANIFESTS if pod in NEED_NO_API else HELD_MANIFESTS
+
+
+def _pki_files(plex: Plex, node: Node, keys: ClusterKeys) -> tuple[BootFile, ...]:
+    master = Master(
+        name=node.name,
+        address=node.address.ip,
+        service=plex.networks.api_service,
+        domain=plex.domain,
+        extra_sans=(str(plex.entrance.address),) if plex.entrance else (),
+    )
+    files = keys.pki_files(master)
+    del files["ca.crt"]  # every node has it
+    return tuple(
+        private(f"{kubeadm.PKI}/{name}", content.reveal())
+        if isinstance(content, Secret)
+        else text(f"{kubeadm.PKI}/{name}", content.decode())
+        for name, content in files.items()
+    )

@@ -1,0 +1,50 @@
+"""kubeconfig documents."""
+
+from __future__ import annotations
+
+import base64
+
+from plexctl.keys.certificates import KeyPair
+from plexctl.model.plex import Plex
+from plexctl.plan.documents import Document
+from plexctl.plan.kubernetes.kubeadm import endpoint
+
+
+def kubeconfig(
+    plex: Plex, ca: bytes, user: str, pair: KeyPair, *, server: str | None = None
+) -> Document:
+    """A kubeconfig with the user's key in it, named as kubeadm names its own.
+
+    `server` is where its user reaches the API, if that is not where nodes do.
+    """
+    credentials = {
+        "client-certificate-data": _base64(pair.certificate),
+        "client-key-data": _base64(pair.key.reveal()),
+    }
+    return _config(plex, ca, user, credentials, server or endpoint(plex))
+
+
+def kubelet_kubeconfig(plex: Plex, ca: bytes, node: str, pem: str) -> Document:
+    """A kubelet's: its key is in the file `pem`, which kubelet itself renews."""
+    credentials = {"client-certificate": pem, "client-key": pem}
+    return _config(plex, ca, f"system:node:{node}", credentials, endpoint(plex))
+
+
+def _config(plex: Plex, ca: bytes, user: str, credentials: dict[str, str], server: str) -> Document:
+    cluster = {
+        "certificate-authority-data": _base64(ca),
+        "server": f"https://{server}",
+    }
+    context = f"{user}@{plex.name}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": plex.name, "cluster": cluster}],
+        "contexts": [{"name": context, "context": {"cluster": plex.name, "user": user}}],
+        "current-context": context,
+        "users": [{"name": user, "user": credentials}],
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

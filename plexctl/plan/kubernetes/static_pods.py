@@ -1,0 +1,293 @@
+"""The static pods of a master, as `kubeadm init phase etcd` and `control-plane` write them.
+
+A test compares them with what the real kubeadm prints for the same configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plexctl.model.plex import Plex
+from plexctl.plan.documents import Document
+from plexctl.plan.kubernetes.kubeadm import API_PORT, PKI, cluster_configuration, master
+from plexctl.plan.kubernetes.probes import liveness, readiness, startup
+
+ETCD = f"{PKI}/etcd"
+CONFIG = "/etc/kubernetes"
+CERTIFICATE_FOLDERS = (
+    ("ca-certs", "/etc/ssl/certs"),
+    ("etc-ca-certificates", "/etc/ca-certificates"),
+    ("k8s-certs", PKI),
+    ("usr-local-share-ca-certificates", "/usr/local/share/ca-certificates"),
+    ("usr-share-ca-certificates", "/usr/share/ca-certificates"),
+)
+"""kubeadm mounts those that exist on the node; all do on Debian."""
+
+Volume = tuple[str, str, str, bool]  # name, path, hostPath type, read-only
+
+
+def static_pods(plex: Plex, images: dict[str, str]) -> dict[str, Document]:
+    """Static pods by file name without ".yaml". `images` maps a component to its reference."""
+    cluster = cluster_configuration(plex)
+    return {
+        "etcd": _etcd(plex, cluster, images["etcd"]),
+        "kube-apiserver": _api_server(plex, cluster, images["kube-apiserver"]),
+        "kube-controller-manager": _controller_manager(
+            plex, cluster, images["kube-controller-manager"]
+        ),
+        "kube-scheduler": _scheduler(cluster, images["kube-scheduler"]),
+    }
+
+
+def _etcd(plex: Plex, cluster: Document, image: str) -> Document:
+    first = master(plex)
+    client, peer = (f"https://{first.address.ip}:{port}" for port in (2379, 2380))
+    local = cluster.get("etcd", {}).get("local", {})
+    data = local.get("dataDir", "/var/lib/etcd")
+    arguments = {
+        "name": first.name,
+        "listen-client-urls": f"https://127.0.0.1:2379,{client}",
+        "advertise-client-urls": client,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": f"{first.name}={peer}",
+        "data-dir": data,
+        "cert-file": f"{ETCD}/server.crt",
+        "key-file": f"{ETCD}/server.key",
+        "trusted-ca-file": f"{ETCD}/ca.crt",
+        "client-cert-auth": "true",
+        "peer-cert-file": f"{ETCD}/peer.crt",
+        "peer-key-file": f"{ETCD}/peer.key",
+        "peer-trusted-ca-file": f"{ETCD}/ca.crt",
+        "peer-client-cert-auth": "true",
+        "snapshot-count": "10000",
+        "listen-metrics-urls": "http://127.0.0.1:2381",
+        "feature-gates": "InitialCorruptCheck=true",
+        "watch-progress-notify-interval": "5s",
+    }
+    return _pod(
+        "etcd",
+        image,
+        _command("etcd", arguments, local.get("extraArgs", [])),
+        port=2381,
+        requests={"cpu": "100m", "memory": "100Mi"},
+        probes={
+            "livenessProbe": liveness("127.0.0.1", "/livez", "HTTP"),
+            "readinessProbe": readiness("127.0.0.1", "/readyz", "HTTP"),
+            "startupProbe": startup("127.0.0.1", "/readyz", "HTTP"),
+        },
+        volumes=(
+            ("etcd-certs", ETCD, "DirectoryOrCreate", False),
+            ("etcd-data", data, "DirectoryOrCreate", False),
+        ),
+        mounts_first=("etcd-data", "etcd-certs"),
+        annotations={"kubeadm.kubernetes.io/etcd.advertise-client-urls": client},
+    )
+
+
+def _api_server(plex: Plex, cluster: Document, image: str) -> Document:
+    address = str(master(plex).address.ip)
+    arguments = {
+        "advertise-address": address,
+        "allow-privileged": "true",
+        "authorization-mode": "Node,RBAC",
+        "client-ca-file": f"{PKI}/ca.crt",
+        "enable-admission-plugins": "NodeRestriction",
+        "enable-bootstrap-token-auth": "true",
+        "etcd-cafile": f"{ETCD}/ca.crt",
+        "etcd-certfile": f"{PKI}/apiserver-etcd-client.crt",
+        "etcd-keyfile": f"{PKI}/apiserver-etcd-client.key",
+        "etcd-servers": "https://127.0.0.1:2379",
+        "kubelet-client-certificate": f"{PKI}/apiserver-kubelet-client.crt",
+        "kubelet-client-key": f"{PKI}/apiserver-kubelet-client.key",
+        "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
+        "proxy-client-cert-file": f"{PKI}/front-proxy-client.crt",
+        "proxy-client-key-file": f"{PKI}/front-proxy-client.key",
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-client-ca-file": f"{PKI}/front-proxy-ca.crt",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "secure-port": str(API_PORT),
+        "service-account-issuer": f"https://kubernetes.default.svc.{plex.domain}",
+        "service-account-key-file": f"{PKI}/sa.pub",
+        "service-account-signing-key-file": f"{PKI}/sa.key",
+        "service-cluster-ip-range": str(plex.networks.services),
+        "tls-cert-file": f"{PKI}/apiserver.crt",
+        "tls-private-key-file": f"{PKI}/apiserver.key",
+    }
+    return _control_plane_pod(
+        "kube-apiserver",
+        image,
+        arguments,
+        cluster["apiServer"],
+        port=API_PORT,
+        cpu="250m",
+        probes={
+            "livenessProbe": liveness(address, "/livez"),
+            "readinessProbe": readiness(address, "/readyz"),
+            "startupProbe": startup(address, "/livez"),
+        },
+        volumes=_certificates(),
+        annotations={
+            "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": (
+                f"{address}:{API_PORT}"
+            )
+        },
+    )
+
+
+def _controller_manager(plex: Plex, cluster: Document, image: str) -> Document:
+    kubeconfig = f"{CONFIG}/controller-manager.conf"
+    arguments = {
+        "allocate-node-cidrs": "true",
+        "authentication-kubeconfig": kubeconfig,
+        "authorization-kubeconfig": kubeconfig,
+        "bind-address": "127.0.0.1",
+        "client-ca-file": f"{PKI}/ca.crt",
+        "cluster-cidr": str(plex.networks.pods),
+        "cluster-name": plex.name,
+        "cluster-signing-cert-file": f"{PKI}/ca.crt",
+        "cluster-signing-key-file": f"{PKI}/ca.key",
+        "controllers": "*,bootstrapsigner,tokencleaner",
+        "kubeconfig": kubeconfig,
+        "leader-elect": "true",
+        "requestheader-client-ca-file": f"{PKI}/front-proxy-ca.crt",
+        "root-ca-file": f"{PKI}/ca.crt",
+        "service-account-private-key-file": f"{PKI}/sa.key",
+        "service-cluster-ip-range": str(plex.networks.services),
+        "use-service-account-credentials": "true",
+    }
+    return _control_plane_pod(
+        "kube-controller-manager",
+        image,
+        arguments,
+        cluster["controllerManager"],
+        port=10257,
+        cpu="200m",
+        probes={
+            "livenessProbe": liveness("127.0.0.1", "/healthz"),
+            "startupProbe": startup("127.0.0.1", "/healthz"),
+        },
+        volumes=(*_certificates(), ("kubeconfig", kubeconfig, "FileOrCreate", True)),
+    )
+
+
+def _scheduler(cluster: Document, image: str) -> Document:
+    kubeconfig = f"{CONFIG}/scheduler.conf"
+    arguments = {
+        "authentication-kubeconfig": kubeconfig,
+        "authorization-kubeconfig": kubeconfig,
+        "bind-address": "127.0.0.1",
+        "kubeconfig": kubeconfig,
+        "leader-elect": "true",
+    }
+    return _control_plane_pod(
+        "kube-scheduler",
+        image,
+        arguments,
+        cluster["scheduler"],
+        port=10259,
+        cpu="100m",
+        probes={
+            "livenessProbe": liveness("127.0.0.1", "/livez"),
+            "readinessProbe": readiness("127.0.0.1", "/readyz"),
+            "startupProbe": startup("127.0.0.1", "/livez"),
+        },
+        volumes=(("kubeconfig", kubeconfig, "FileOrCreate", True),),
+    )
+
+
+def _control_plane_pod(
+    name: str,
+    image: str,
+    arguments: dict[str, str],
+    extra: Document,
+    *,
+    port: int,
+    cpu: str,
+    probes: dict[str, Document],
+    volumes: tuple[Volume, ...],
+    annotations: dict[str, str] | None = None,
+) -> Document:
+    more = tuple(
+        (v["name"], v["hostPath"], v.get("pathType", ""), bool(v.get("readOnly")))
+        for v in extra.get("extraVolumes", [])
+    )
+    return _pod(
+        name,
+        image,
+        _command(name, arguments, extra.get("extraArgs", [])),
+        port=port,
+        requests={"cpu": cpu},
+        probes=probes,
+        volumes=tuple(sorted(volumes + more)),
+        annotations=annotations,
+    )
+
+
+def _pod(
+    name: str,
+    image: str,
+    command: list[str],
+    *,
+    port: int,
+    requests: dict[str, str],
+    probes: dict[str, Document],
+    volumes: tuple[Volume, ...],
+    mounts_first: tuple[str, ...] = (),
+    annotations: dict[str, str] | None = None,
+) -> Document:
+    mounted = {v[0]: v for v in volumes}
+    order = mounts_first or tuple(mounted)
+    container: dict[str, Any] = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": command,
+        "ports": [{"containerPort": port, "name": "probe-port", "protocol": "TCP"}],
+        "resources": {"requests": requests},
+        "volumeMounts": [_mount(*mounted[volume]) for volume in order],
+        **probes,
+    }
+    metadata: Document = {
+        "name": name,
+        "namespace": "kube-system",
+        "labels": {"component": name, "tier": "control-plane"},
+    }
+    if annotations:
+        metadata["annotations"] = annotations
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {
+            "containers": [container],
+            "hostNetwork": True,
+            "priority": 2000001000,
+            "priorityClassName": "system-node-critical",
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "volumes": [
+                {"name": v, "hostPath": {"path": path, **({"type": kind} if kind else {})}}
+                for v, path, kind, _ in volumes
+            ],
+        },
+        "status": {},
+    }
+
+
+def _certificates() -> tuple[Volume, ...]:
+    return tuple((name, path, "DirectoryOrCreate", True) for name, path in CERTIFICATE_FOLDERS)
+
+
+def _mount(name: str, path: str, _kind: str, read_only: bool) -> Document:
+    mount: Document = {"name": name, "mountPath": path}
+    return {**mount, "readOnly": True} if read_only else mount
+
+
+def _command(program: str, own: dict[str, str], extra: list[dict[str, str]]) -> list[str]:
+    """In kubeadm's order: its own arguments by name, then the extra ones, which replace those."""
+    taken = {argument["name"] for argument in extra}
+    kept = sorted((name, value) for name, value in own.items() if name not in taken)
+    added = sorted((argument["name"], argument["value"]) for argument in extra)
+    return [program, *(f"--{name}={value}" for name, value in kept + added)]

@@ -1,0 +1,118 @@
+"""The resources that a machine needs, whatever it is: its bridge, its profile, itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.settings import devices, settings
+from plexctl.model.types import Form, NodeType, Size
+from plexctl.plan.network.links import Site, network_name
+from plexctl.plan.resources.profile import NIC, node_config, node_devices
+from plexctl.plan.resources.proxmox import CORES, MEMORY
+from plexctl.plan.resources.types import Instance, Owner, Profile
+
+SEED = "seed"
+"""The device of a VM that it finds its files on, a volume of the same life."""
+
+
+def seed_volume(instance: str) -> str:
+    """Name of the volume that the VM `instance` finds its files on; it holds keys."""
+    return f"{instance}-{SEED}"
+
+
+def kernel(node_type: NodeType, host: HostFacts) -> HostFacts:
+    """What the kernel of such a node lets it do: its host's, or its own."""
+    return VM_FACTS if node_type.base.form is Form.VM else host
+
+
+def machine_profile(owner: Owner, site: Site, node_type: NodeType, facts: HostFacts) -> Profile:
+    base, privileged = node_type.base, node_type.privileged
+    config = node_config(base.form, privileged=privileged, facts=facts)
+    device = node_devices(base, nic=site.nic, pool=site.host.pool, privileged=privileged)
+    return Profile(
+        f"{network_name(owner.plex)}-{node_type.name}",
+        site.host.name,
+        owner,
+        settings(config),
+        devices(device),
+        needs=(site.network.key,) if site.network else (),
+    )
+
+
+def machine(
+    name: str,
+    profile: Profile,
+    node_type: NodeType,
+    *,
+    size: Size,
+    share: int = 100,
+    mac: str,
+    image: str,
+    pool: str,
+    facts: HostFacts,
+    boot: bytes,
+    parent: str | None = None,
+    disks: Mapping[str, Mapping[str, str]] | None = None,
+    pci: Mapping[str, str] | None = None,
+    needs: tuple[str, ...] = (),
+) -> Instance:
+    """The instance `name` on the profile's host, for its owner.
+
+    `share` is percent of a processor that a container has while others want all of it; `boot` is
+    its tar, or of a VM its seed. `disks` are further ones, and `needs` what they need; `pci` are
+    addresses of devices by name.
+    """
+    vm = node_type.base.form is Form.VM
+    config = _vm_limits(size) if vm else _container_limits(size, share, facts)
+    device = {NIC: {**dict(dict(profile.devices)[NIC]), "hwaddr": mac}, **(disks or {})}
+    device |= _pci_devices(pci or {}, vm=vm)
+    if vm:
+        device[SEED] = {"type": "disk", "pool": pool, "source": seed_volume(name)}
+    if size.disk is not None:
+        device["root"] = {"type": "disk", "path": "/", "pool": pool, "size": str(size.disk)}
+    return Instance(
+        name,
+        profile.host,
+        profile.owner,
+        node_type.base.form,
+        image,
+        profile.name,
+        settings(config),
+        devices(device),
+        boot,
+        needs=(profile.key, *needs),
+        parent=parent,
+    )
+
+
+def _container_limits(size: Size, share: int, facts: HostFacts) -> dict[str, str]:
+    config: dict[str, str] = {}
+    if size.cpu is not None and facts.cgroup == 1:
+        # A set of processors, which `limits.cpu` is, kubelet could not hand on to its pods there.
+        config["limits.cpu.allowance"] = f"{size.cpu * 100}ms/100ms"
+    elif size.cpu is not None:
+        config["limits.cpu"] = str(size.cpu)
+    else:
+        # Of a processor that others want too; with all to itself it may have all of it.
+        config["limits.cpu.allowance"] = f"{share}%"
+    if size.memory is not None:
+        config["limits.memory"] = str(size.memory)
+    return config
+
+
+def _vm_limits(size: Size) -> dict[str, str]:
+    """A VM has no more than it is given, and Incus would give it one processor and 1 GiB."""
+    return {
+        "limits.cpu": str(size.cpu or CORES),
+        "limits.memory": str(size.memory or MEMORY),
+    }
+
+
+def _pci_devices(addresses: Mapping[str, str], *, vm: bool) -> dict[str, dict[str, str]]:
+    """A VM may have any device, its driver with it; a container only a GPU, which it shares."""
+    found = {}
+    for name, address in addresses.items():
+        handed = {"type": "pci", "address": address} if vm else {"type": "gpu", "pci": address}
+        found[f"pci-{name}"] = handed
+    return found

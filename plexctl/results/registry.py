@@ -1,0 +1,38 @@
+"""What verbs about the lab's registry answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plexctl.results.plex import Changed
+
+ANSWERS = "answers"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRow:
+    """The lab's registry on one host."""
+
+    host: str
+    instance: str  # "Running", "Stopped", "missing", "unknown"
+    api: str  # ANSWERS, or why not
+    used: int | None  # bytes; None: it does not run
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryResult:
+    registry: str
+    endpoint: str  # address:port
+    well: bool  # on all hosts
+    upstreams: Mapping[str, str]  # name in image references -> URL
+    hosts: tuple[RegistryRow, ...]
+    repositories: tuple[str, ...]  # what was pushed
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryUpResult:
+    registry: str
+    endpoint: str
+    changes: tuple[Changed, ...]
+    run: str

@@ -1,0 +1,84 @@
+"""A client for each host of a lab."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import cast
+
+from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.errors import PlexError
+from plexctl.keys.seed import RootSeed
+from plexctl.model.files import write_atomic, write_changed
+from plexctl.model.hosts import Host
+from plexctl.model.kinds import HostKind
+from plexctl.model.lab import Lab
+
+FOLDER = "hosts"
+"""In the lab's state: what plexctl shows to servers over HTTPS, laid out as `incus` has it."""
+
+
+def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Incus]:
+    """By host. None of them is connected yet."""
+    remote = any(not host.local for host in lab.hosts.values())
+    shown = credentials(lab, seed) if remote else None
+    return {name: _client(lab, seed, host, shown) for name, host in lab.hosts.items()}
+
+
+def _client(lab: Lab, seed: RootSeed, host: Host, shown: Credentials | None) -> Incus:
+    if host.kind is HostKind.PROXMOX:
+        from plexctl.workflow.host.tokens import read_host_token
+
+        return cast(Incus, ProxmoxVE(host, lambda: read_host_token(lab, seed, host)))
+    return Incus(host, shown)
+
+
+def servers_folder(lab: Lab, seed: RootSeed) -> Path:
+    """The lab's credentials and its servers' certificates, as the command `incus` has them.
+
+    PlexError if a server that is not known yet does not answer, or is another one.
+    """
+    folder = credentials(lab, seed).key.parent
+    for host in lab.hosts.values():
+        if host.local or host.kind is not HostKind.INCUS:
+            continue
+        certificates = folder / "servercerts"
+        certificates.mkdir(exist_ok=True)
+        pinned_certificate(host, certificates / f"{host.name}.crt")
+    return folder
+
+
+def pinned_certificate(host: Host, file: Path) -> None:
+    """Have the certificate of a host's server in `file`; it is fetched once.
+
+    PlexError if the server does not answer, or shows another one.
+    """
+    from plexctl.clients.pinned import fingerprint, server_certificate
+
+    known = ssl.PEM_cert_to_DER_cert(file.read_text()) if file.exists() else b""
+    if fingerprint(known) == host.certificate:
+        return
+    assert host.url is not None, host.name
+    shown = server_certificate(host.url)
+    if fingerprint(shown) != host.certificate:
+        raise PlexError(
+            f"host {host.name}: {host.url} has another certificate than the one that is known",
+            hint=f"if it was made anew: `plexctl host add {host.name} {host.url} --token`",
+        )
+    write_atomic(file, ssl.DER_cert_to_PEM_cert(shown).encode())
+
+
+def credentials(lab: Lab, seed: RootSeed) -> Credentials:
+    """The lab's client certificate and its key as files; the library wants them so."""
+    # What makes keys takes long to load, and a lab of this machine alone needs none here.
+    from plexctl.keys.lab import LabKeys
+
+    folder = lab.state / FOLDER
+    found = Credentials(folder / "client.crt", folder / "client.key")
+    pair = LabKeys.derive(seed).client()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_changed(found.key, pair.key.reveal(), 0o600)
+    write_changed(found.certificate, pair.certificate)
+    return found

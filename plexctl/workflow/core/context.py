@@ -1,0 +1,91 @@
+"""What every verb works with: passed on, small, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plexctl.clients.incus.host import Incus
+from plexctl.config.load import load_lab
+from plexctl.depot.components import Pins
+from plexctl.depot.pins import load_pins
+from plexctl.errors import UsageError
+from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
+from plexctl.model.events import Listener
+from plexctl.model.files import write_atomic
+from plexctl.model.lab import CURRENT, Lab
+from plexctl.model.plex import Plex
+from plexctl.model.secret import Secret
+from plexctl.provision.direct.engine import DirectEngine
+from plexctl.provision.engine import Engine
+from plexctl.workflow.core.clients import host_clients
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A lab, its seed, the hosts it runs on, and who is told what happens."""
+
+    lab: Lab
+    seed: RootSeed
+    pins: Pins
+    hosts: Mapping[str, Incus]
+    engine: Engine
+    cache: Path  # the user's folder for the depot and for bakes
+    listener: Listener
+
+    def access(self, plex: str) -> Path:
+        """The folder of a plex' kubeconfig and SSH files."""
+        return self.lab.state / "plexes" / plex
+
+
+def open_lab(
+    root: Path,
+    *,
+    cache: Path,
+    listener: Listener,
+    ask: Callable[[], Secret] | None = None,
+) -> Context:
+    """Read a lab. ConfigError with all its problems; its seed is made if it has none yet.
+
+    `ask` is called for the seed's passphrase where it has one.
+    """
+    pins = load_pins(root / "pins")
+    lab = load_lab(root, pins.versions())
+    seed = load_or_create(root, user_config_dir(), ask)
+    hosts = host_clients(lab, seed)
+    return Context(lab, seed, pins, hosts, DirectEngine(hosts), cache, listener)
+
+
+def find_plex(ctx: Context, name: str | None) -> Plex:
+    """The plex called `name`; without a name the current one, or the only one."""
+    plexes = ctx.lab.plexes
+    chosen = name or current_plex(ctx) or (next(iter(plexes)) if len(plexes) == 1 else None)
+    if chosen is None:
+        raise UsageError(
+            f"which plex? there are {', '.join(plexes) or 'none'}",
+            hint="name one, or choose one for good: `plexctl use PLEX`"
+            if plexes
+            else "`plexctl init` writes a first one",
+        )
+    if chosen not in plexes:
+        raise UsageError(
+            f"there is no plex {chosen} in {ctx.lab.root / 'clusters'}",
+            hint=f"there are: {', '.join(plexes) or 'none'}",
+        )
+    return plexes[chosen]
+
+
+def current_plex(ctx: Context) -> str | None:
+    """What `plexctl use` has chosen, if that plex is still there."""
+    file = ctx.lab.state / CURRENT
+    name = file.read_text().strip() if file.exists() else ""
+    return name if name in ctx.lab.plexes else None
+
+
+def use_plex(ctx: Context, name: str) -> Plex:
+    """Make `name` what verbs mean that name no plex."""
+    plex = find_plex(ctx, name)
+    ctx.lab.state.mkdir(exist_ok=True)
+    write_atomic(ctx.lab.state / CURRENT, f"{name}\n".encode())
+    return plex

@@ -1,0 +1,136 @@
+"""Calls to hosts and clusters, made while what needs their answers is still being computed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, TypeVar
+
+from plexctl.errors import PlexError
+
+_Answer = TypeVar("_Answer")
+_Given_co = TypeVar("_Given_co", covariant=True)
+
+
+class Asked(Protocol[_Given_co]):
+    def result(self) -> _Given_co:
+        """What the call gives, or raises."""
+
+
+class Messenger(Protocol):
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+        """Have `call` made with what is given: a function of a module, and values."""
+
+
+class Here:
+    """Makes a call when its answer is wanted."""
+
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+        return _Later(lambda: call(*given))
+
+
+class _Later:
+    def __init__(self, result: Callable[[], Any]) -> None:
+        self.result = result
+
+
+@contextmanager
+def messenger() -> Iterator[Messenger]:
+    """Who makes calls meanwhile. Only for what looks: what changes anything must own its plex.
+
+    A copy of this process, on a processor of its own: loading what speaks to hosts takes as long
+    as all else, and begins before the lab is read. Where there are threads already, nothing is
+    gained.
+    """
+    if threading.active_count() > 1:
+        yield Here()
+        return
+    child = _Child()
+    try:
+        yield child
+    finally:
+        child.end()
+
+
+class _Child:
+    """A copy of this process that does nothing but make calls, all that it has at once."""
+
+    def __init__(self) -> None:
+        hear, ask = os.pipe()
+        answered, answer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(ask)
+            os.close(answered)
+            _serve(hear, answer)
+        os.close(hear)
+        os.close(answer)
+        self._questions, self._answers = os.fdopen(ask, "wb"), os.fdopen(answered, "rb")
+        self._asked = 0
+        self._heard: dict[int, object] = {}
+
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+        number = self._asked
+        try:
+            question = pickle.dumps((number, call, given))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            # A client with more than a copy may have: a Proxmox host's, which finds its token.
+            return Here().ask(call, *given)
+        self._asked += 1
+        with suppress(BrokenPipeError):  # that it is gone is told with the answer
+            self._questions.write(question)
+            self._questions.flush()
+        return _Later(lambda: self._answer(number))
+
+    def _answer(self, number: int) -> Any:
+        while number not in self._heard:
+            try:
+                answered, content = pickle.load(self._answers)  # noqa: S301 - a copy of this process
+            except EOFError:
+                raise PlexError("a host or the cluster was asked, and no answer came") from None
+            self._heard[answered] = content
+        answer = self._heard[number]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def end(self) -> None:
+        """It is of no use any more."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._answers.close()
+        with suppress(BrokenPipeError):
+            self._questions.close()
+
+
+def _serve(question: int, answer: int) -> None:
+    """Load, make the calls that are heard, write down what they give; end without a word."""
+    try:
+        from plexctl.clients.incus.host import load
+
+        load()
+        telling = threading.Lock()
+        with os.fdopen(question, "rb") as questions, os.fdopen(answer, "wb") as answers:
+
+            def make(number: int, call: Callable[..., object], given: tuple[object, ...]) -> None:
+                try:
+                    content = pickle.dumps((number, call(*given)))
+                except PlexError as error:
+                    content = pickle.dumps((number, error))
+                except Exception:  # noqa: BLE001 - a bug, which may hold what no pipe takes
+                    content = pickle.dumps((number, RuntimeError(traceback.format_exc())))
+                with telling:
+                    answers.write(content)
+                    answers.flush()
+
+            with ThreadPoolExecutor() as pool:
+                while True:
+                    pool.submit(make, *pickle.load(questions))  # noqa: S301 - what this is a copy of
+    finally:
+        os._exit(0)

@@ -1,0 +1,116 @@
+"""The verb `render`: apps from charts as plain manifests, for where no helm-controller is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from plexctl.clients import helm
+from plexctl.depot.charts import Charts
+from plexctl.depot.lock import Lock
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.events import Outcome
+from plexctl.model.files import write_changed
+from plexctl.plan.documents import dump
+from plexctl.plan.gitops.charts import Release, manifests, release_of
+from plexctl.results.apps import RenderResult, RenderRow
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import WHOLE_LAB, Run, start
+from plexctl.workflow.images.tools import tool
+
+_KIND = re.compile(rb"^kind: *HelmRelease\b", re.MULTILINE)
+FOLDER, ALL, KUSTOMIZATION = "rendered", "all.yaml", "kustomization.yaml"
+HEAD = """\
+# {chart}, as `plexctl render` made it: a change here is lost when it is made anew.
+"""
+LISTED = f"""\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - {ALL}
+"""
+
+
+def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
+    """Write what the charts of `apps` make to apps/<app>/rendered.
+
+    Without any, of all apps, and what cannot be rendered is noted and left out. Helm and charts
+    are fetched where they are missing; the lab's depot.lock keeps what they were.
+    """
+    files = app_files(ctx.lab.root)
+    if not files:
+        raise UsageError("no app of this lab is from a chart", hint="`plexctl init --gitops --app`")
+    for app in apps:
+        if app not in files:
+            raise UsageError(
+                f"no file of apps/{app} has a HelmRelease",
+                hint=f"these apps have one: {', '.join(files)}",
+            )
+    versions = [plex.kubernetes for plex in ctx.lab.plexes.values()] or list(ctx.pins.versions())
+    # What the oldest cluster takes, the others take too.
+    kubernetes = min(versions, key=lambda version: tuple(map(int, version.split("."))))
+    with start(ctx.lab.state, "render", WHOLE_LAB, ctx.listener) as run:
+        asked: dict[Path, Release] = {}
+        for app in apps or files:
+            try:
+                asked[files[app]] = _release(files[app])
+            except PlexError as error:
+                if apps:
+                    raise
+                run.note(error.summary)
+        if not asked:
+            return RenderResult(())
+        program = tool(ctx, run, "helm", "helm", kubernetes)
+        charts = Charts(ctx.cache / "charts", program, Lock(ctx.lab.root / "depot.lock"))
+        rows = [_render(file, asked[file], charts, kubernetes, run) for file in asked]
+    return RenderResult(tuple(rows))
+
+
+def app_files(root: Path) -> dict[str, Path]:
+    """By app, its file with a HelmRelease."""
+    found = sorted((root / "apps").glob("*/*.y*ml"))
+    return {file.parent.name: file for file in found if _KIND.search(file.read_bytes())}
+
+
+def _release(file: Path) -> Release:
+    """What a file asks Helm for; PlexError if that cannot be read or known."""
+    where = _shown(file)
+    try:
+        loaded = yaml.load_all(file.read_bytes(), yaml.CSafeLoader)
+        return release_of([one for one in loaded if one], where)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise PlexError(f"{where}:{line}: is not valid YAML: {error.problem}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PlexError(f"{where}: an object in it lacks {error}") from error
+
+
+def _shown(file: Path) -> str:
+    return f"apps/{file.parent.name}/{file.name}"
+
+
+def _render(file: Path, release: Release, charts: Charts, kubernetes: str, run: Run) -> RenderRow:
+    app = file.parent.name
+    packed = charts.fetch(release.chart, run)
+    target = file.parent / FOLDER / ALL
+    with run.step(f"render {app}") as step:
+        made = helm.template(
+            charts.helm,
+            packed,
+            release.name,
+            release.namespace,
+            release.values,
+            kubernetes=kubernetes,
+        )
+        documents = manifests(release, made, _shown(file))
+        text = HEAD.format(chart=release.chart) + dump(*documents)
+        before = target.read_text() if target.exists() else None
+        target.parent.mkdir(exist_ok=True)
+        write_changed(target, text.encode())
+        write_changed(target.with_name(KUSTOMIZATION), LISTED.encode())
+        changed = before != text
+        step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, f"{len(documents)} objects")
+    return RenderRow(app, release.chart.name, release.chart.version, target, changed)

@@ -1,0 +1,213 @@
+"""What brings up the apps of a plex: put there by `up`, and asked by `flux`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import yaml
+
+from plexctl.bootstrap import argocd, flux, gitops
+from plexctl.clients.kube.client import Kube
+from plexctl.depot.index import Stored
+from plexctl.errors import PlexError
+from plexctl.keys.age import identity_file, opened, sealed
+from plexctl.keys.lab import LabKeys, deploy_key
+from plexctl.keys.pki import argocd_redis_password
+from plexctl.model.apps import Apps
+from plexctl.model.events import Outcome
+from plexctl.model.files import write_private
+from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.plex import Plex
+from plexctl.model.secret import Secret
+from plexctl.plan.documents import Document
+from plexctl.plan.gitops import argocd_install, argocd_sync, flux_install, flux_sync
+from plexctl.plan.gitops.flux_sync import SourceKeys
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import Run
+from plexctl.workflow.gitops.tree import push_tree
+from plexctl.workflow.images.recipes import stored_components
+
+TOKEN = "source-token.age"  # noqa: S105 - the name of a file
+
+
+class Delivery(Protocol):
+    """What is applied to a plex once its API answers, made before there is one."""
+
+    def put(self, kube: Kube, run: Run) -> None: ...
+
+    def wait(self, kube: Kube, run: Run) -> Apps: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FluxDelivery:
+    plex: str
+    install: tuple[Document, ...]
+    crds: tuple[Document, ...]
+    sync: tuple[Document, ...]
+    kind: str  # of the source
+    digest: str | None  # of what was pushed; None: the source is somebody else's
+
+    def put(self, kube: Kube, run: Run) -> None:
+        with run.step("Flux") as step:
+            changed = gitops.install(kube, self.install, self.crds, self.sync)
+            # A source that has failed for a while is otherwise looked at again only much later.
+            flux.request(kube, self.kind)
+            step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
+
+    def wait(self, kube: Kube, run: Run) -> Apps:
+        return flux.watch(kube, self.plex, self.kind, run, self.digest).wait()
+
+
+@dataclass(frozen=True, slots=True)
+class ArgocdDelivery:
+    plex: str
+    install: tuple[Document, ...]
+    crds: tuple[Document, ...]
+    sync: tuple[Document, ...]
+
+    def put(self, kube: Kube, run: Run) -> None:
+        with run.step("Argo CD") as step:
+            changed = gitops.install(kube, self.install, self.crds, self.sync)
+            step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
+
+    def wait(self, kube: Kube, run: Run) -> Apps:
+        return argocd.watch(kube, self.plex, run).wait()
+
+
+def prepare(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> Delivery:
+    """Push the lab's tree if that is the source, and compute all that is applied.
+
+    The depot must have the engine: the node's image was made of it.
+    """
+    match wanted.engine:
+        case Engine.FLUX:
+            return _flux(ctx, plex, wanted, run)
+        case Engine.ARGOCD:
+            return _argocd(ctx, plex, wanted)
+
+
+def _flux(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> FluxDelivery:
+    digest = None
+    if wanted.source.kind is SourceKind.REGISTRY:
+        digest, _ = push_tree(ctx, plex, run)
+    stored = _stored(ctx, plex, "flux")
+    return FluxDelivery(
+        plex.name,
+        flux_install.install(plex, _images(ctx, plex, stored)),
+        _crds(stored),
+        flux_sync.sync(plex, wanted, ctx.lab.registry, source_keys(ctx, plex, wanted)),
+        flux_sync.KINDS[wanted.source.kind],
+        digest,
+    )
+
+
+def _argocd(ctx: Context, plex: Plex, wanted: Gitops) -> ArgocdDelivery:
+    stored = _stored(ctx, plex, "argocd")
+    keys = source_keys(ctx, plex, wanted)
+    password = argocd_redis_password(ctx.seed, plex.name, plex.epoch)
+    servers = argocd_sync.servers(wanted, keys)
+    return ArgocdDelivery(
+        plex.name,
+        argocd_install.install(plex, wanted, _images(ctx, plex, stored), password, servers),
+        _crds(stored),
+        argocd_sync.sync(plex, wanted, ctx.lab.registry, keys),
+    )
+
+
+def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
+    """What an engine reaches and checks its source with, and decrypts what it finds there."""
+    source = wanted.source
+    access: dict[str, Secret | bytes] = {}
+    ca = source.ca.read_bytes() if source.ca else b""
+    match source.kind:
+        case SourceKind.REGISTRY:
+            ca = LabKeys.derive(ctx.seed).ca.pair.certificate
+        case SourceKind.SSH:
+            key = deploy_key(ctx.seed, plex.name)
+            assert source.known_hosts is not None, plex.name  # the configuration is checked for it
+            access = {
+                "identity": key.private,
+                "identity.pub": f"{key.public}\n".encode(),
+                "known_hosts": source.known_hosts.read_bytes(),
+            }
+        case SourceKind.HTTPS:
+            if token := read_token(ctx, plex):
+                access = {"username": source.user.encode(), "password": token}
+        case SourceKind.OCI:
+            if token := read_token(ctx, plex):
+                access = {flux_sync.DOCKER_CONFIG: _docker_config(source, token)}
+    verify = {source.verify.name: source.verify.read_bytes()} if source.verify else {}
+    return SourceKeys(identity_file(ctx.seed, ctx.lab.secrets_epoch), access, ca, verify)
+
+
+def _docker_config(source: AppSource, token: Secret) -> Secret:
+    login = {"username": source.user, "password": token.reveal_text()}
+    return Secret(json.dumps({"auths": {source.url.split("/")[2]: login}}).encode())
+
+
+def store_token(ctx: Context, plex: Plex, token: Secret) -> bool:
+    """Keep what a source is read with, encrypted for the lab; whether it is another one."""
+    file, epoch = plex.file.parent / TOKEN, ctx.lab.secrets_epoch
+    if file.exists() and opened(ctx.seed, epoch, file.read_bytes()) == token:
+        return False
+    write_private(file, sealed(ctx.seed, epoch, token))
+    return True
+
+
+def read_token(ctx: Context, plex: Plex) -> Secret | None:
+    file = plex.file.parent / TOKEN
+    if not file.exists():
+        return None
+    found = opened(ctx.seed, ctx.lab.secrets_epoch, file.read_bytes())
+    if found is None:
+        raise PlexError(f"{file} cannot be decrypted", hint="`plexctl flux token` stores it anew")
+    return found
+
+
+def _stored(ctx: Context, plex: Plex, component: str) -> Stored:
+    found = stored_components(ctx, ctx.pins.release(plex.kubernetes), (component,))
+    if found is None:
+        raise PlexError(f"the depot has no {component}", hint="`plexctl depot fill`")
+    return found[component]
+
+
+def _images(ctx: Context, plex: Plex, stored: Stored) -> Mapping[str, str]:
+    """References of the images of a component that the depot has."""
+    component = ctx.pins.release(plex.kubernetes).component(stored.component)
+    there = {artifact.name for artifact in stored.artifacts}
+    return {
+        name: image.reference for name, image in component.images.items() if f"{name}.tar" in there
+    }
+
+
+def _crds(stored: Stored) -> tuple[Document, ...]:
+    documents: list[Document] = []
+    for artifact in stored.artifacts:
+        if artifact.name.endswith(".crds.yaml"):
+            loaded = yaml.load_all(artifact.path.read_bytes(), yaml.CSafeLoader)
+            documents += [_terse(document) for document in loaded if document]
+    return tuple(documents)
+
+
+def _terse(crd: Document) -> Document:
+    """A CRD without its prose, two thirds of it: the API reads all of it at each change of one."""
+    for version in crd["spec"]["versions"]:
+        _drop_descriptions(version.get("schema", {}).get("openAPIV3Schema", {}))
+    return crd
+
+
+def _drop_descriptions(schema: Document) -> None:
+    """From a JSON schema in place; a property that is called description stays."""
+    schema.pop("description", None)
+    for group in ("properties", "patternProperties"):
+        for part in schema.get(group, {}).values():
+            _drop_descriptions(part)
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(key), dict):
+            _drop_descriptions(schema[key])
+    for key in ("allOf", "anyOf", "oneOf"):
+        for part in schema.get(key, ()):
+            _drop_descriptions(part)

@@ -1,0 +1,106 @@
+"""The verb `bake`: images of nodes, before there is any node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from plexctl.errors import UnreachableHostError, UsageError
+from plexctl.model.gitops import Engine
+from plexctl.model.observed import HostState
+from plexctl.model.types import NodeType
+from plexctl.results.images import BakeResult, ImageRow
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.prefetch import Asked
+from plexctl.workflow.images.recipes import known_recipe, under_way, wanted_types
+from plexctl.workflow.registry.plan import registry_release, registry_types
+
+Wanted = dict[tuple[str, str], NodeType]
+"""(host, type name) -> type."""
+
+
+def bake(
+    ctx: Context, types: Sequence[str], hosts: Asked[dict[str, HostState]], *, prune: bool = False
+) -> BakeResult:
+    """Bake the images of `types`, or of all types that the lab's plexes have.
+
+    `hosts` answer while it is found out which those are. With `prune`, images that no instance and
+    no plex uses are removed once the new ones are there.
+    """
+    wanted = images_to_bake(ctx, types)
+    if not prune and (there := _baked(ctx, wanted, hosts)):
+        return BakeResult(there, ())
+    # Not needed where all is there: Ansible's door, and what fills the depot.
+    from plexctl.workflow.core.run import WHOLE_LAB, start
+    from plexctl.workflow.images.ensure import bake_types, prune_images
+
+    rows = []
+    with start(ctx.lab.state, "bake", WHOLE_LAB, ctx.listener) as run:
+        for (version, _), those in wanted.items():
+            for (host, name), image in bake_types(ctx, those, version, run).items():
+                rows.append(ImageRow(name, host, version, image.name, image.changed))
+        for silence in (ctx.hosts[host].silence for those in wanted.values() for host, _ in those):
+            if silence:
+                raise UnreachableHostError(
+                    silence.summary, details=("all else is baked",), hint=silence.hint
+                )
+        pruned = prune_images(ctx, run) if prune else ()
+    return BakeResult(tuple(rows), pruned)
+
+
+def _baked(
+    ctx: Context,
+    wanted: Mapping[tuple[str, Engine | None], Wanted],
+    hosts: Asked[dict[str, HostState]],
+) -> tuple[ImageRow, ...]:
+    """The images that are wanted, if all are there and no bake was interrupted; else none."""
+    rows = []
+    for (version, _), those in wanted.items():
+        for (host, name), node_type in those.items():
+            found = known_recipe(ctx, node_type, version, host)
+            if found is None or under_way(ctx, host):
+                return ()
+            rows.append(ImageRow(name, host, version, found.name, False))
+    states = hosts.result()
+    there = all(states[row.host].image(row.name) for row in rows)
+    return tuple(rows) if there else ()
+
+
+def images_to_bake(ctx: Context, types: Sequence[str]) -> dict[tuple[str, Engine | None], Wanted]:
+    """By version of Kubernetes and engine of apps: what plexes want of `types`; empty means all.
+
+    A type that no plex has is baked on the first host, for the newest version. UsageError for an
+    unknown type, and if there is nothing to bake.
+    """
+    unknown = [name for name in types if name not in ctx.lab.types]
+    if unknown:
+        raise UsageError(
+            f"there is no type {', '.join(unknown)}", hint=f"there are: {', '.join(ctx.lab.types)}"
+        )
+    wanted: dict[tuple[str, Engine | None], Wanted] = {}
+    for plex in ctx.lab.plexes.values():
+        batch = (plex.kubernetes, plex.gitops.engine if plex.gitops else None)
+        for (host, name), node_type in wanted_types(plex).items():
+            if not types or name in types:
+                wanted.setdefault(batch, {})[host, name] = node_type
+    for (host, name), node_type in registry_types(ctx).items():
+        if not types or name in types:
+            wanted.setdefault((registry_release(ctx), None), {})[host, name] = node_type
+    had = {name for those in wanted.values() for _, name in those}
+    for name in types:
+        if name not in had:
+            host = next(iter(ctx.lab.hosts))
+            plain = ctx.lab.types[name].with_engine(None)
+            wanted.setdefault((versions(ctx)[0], None), {})[host, name] = plain
+    if not wanted:
+        raise UsageError(
+            "the lab has no plex, and no type is named",
+            hint=f"name some of {', '.join(ctx.lab.types)}",
+        )
+    return wanted
+
+
+def versions(ctx: Context) -> tuple[str, ...]:
+    """Versions of Kubernetes that plexes of the lab have; the newest where there is no plex."""
+    used = {plex.kubernetes for plex in ctx.lab.plexes.values()}
+    supported = ctx.pins.versions()
+    return tuple(version for version in supported if version in used) or supported[:1]

@@ -1,0 +1,63 @@
+"""Programs of the depot that plexctl itself runs on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from plexctl.depot.blobs import sha256_of
+from plexctl.depot.components import KubernetesRelease
+from plexctl.depot.index import Artifact
+from plexctl.errors import PlexError
+from plexctl.model.events import Reporter
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.images.store import depot
+
+
+def tool(
+    ctx: Context, run: Reporter, component: str, artifact: str, kubernetes: str | None = None
+) -> Path:
+    """An executable of the depot, which is filled with `component` if that is missing.
+
+    `kubernetes` is the version it goes with; without it, the newest.
+    """
+    found = found_tool(ctx, component, artifact, kubernetes)
+    if found is not None:
+        return found
+    stored = depot(ctx).fill(_release(ctx, kubernetes), (component,), run)
+    return _executable(ctx, stored[0].artifact(artifact))
+
+
+def found_tool(
+    ctx: Context, component: str, artifact: str, kubernetes: str | None = None
+) -> Path | None:
+    """The same without any work: None if the depot has it not yet."""
+    stored = depot(ctx).find(component, _release(ctx, kubernetes))
+    return _executable(ctx, stored.artifact(artifact)) if stored else None
+
+
+def _release(ctx: Context, kubernetes: str | None) -> KubernetesRelease:
+    return ctx.pins.release(kubernetes or ctx.pins.versions()[0])
+
+
+def _executable(ctx: Context, artifact: Artifact) -> Path:
+    """A copy that can be run, verified as it is made: no file in the depot is executable."""
+    target = ctx.cache / "tools" / artifact.digest / artifact.name
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            copy = Path(folder) / artifact.name
+            shutil.copyfile(artifact.path, copy)
+            if sha256_of(copy) != artifact.digest:
+                raise PlexError(
+                    f"{artifact.name} of {artifact.component} in the depot is damaged",
+                    hint="`plexctl depot verify` removes it; the next use gets it anew",
+                )
+            copy.chmod(artifact.mode)
+            copy.replace(target)
+    except OSError as error:
+        raise PlexError(f"cannot write {target}: {error.strerror}") from error
+    return target

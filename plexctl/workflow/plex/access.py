@@ -1,0 +1,85 @@
+"""How a user reaches a plex: kubeconfig, SSH, programs and logs on nodes, Ansible's inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plexctl.clients.process import Finished
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.files import write_changed
+from plexctl.model.plex import Node, Plex
+from plexctl.plan.access import access_files, admin_kubeconfig, inventory
+from plexctl.plan.documents import Document
+from plexctl.results.plex import LogResult
+from plexctl.workflow.core.context import Context
+
+CONNECT = 10
+"""Seconds that `ssh` waits for a node to answer."""
+
+
+def write_access_files(ctx: Context, plex: Plex) -> None:
+    """kubeconfig and SSH files in the lab's state folder; the same as long as the epoch is."""
+    folder = ctx.access(plex.name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in access_files(plex, ctx.seed, folder):
+        target = folder / file.path.rsplit("/", 1)[1]
+        write_changed(target, file.content, file.mode)
+
+
+def kubeconfig(ctx: Context, plex: Plex) -> str:
+    return admin_kubeconfig(plex, ctx.seed)
+
+
+def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tuple[str, ...]:
+    """The `ssh` command that reaches a node; what it reads is written if it is missing."""
+    if plex.entrance and not plex.entrance.ssh:
+        raise PlexError(
+            f"this machine has no way to the nodes of {plex.name}: they are on another one",
+            hint=f"give host {plex.hosts[0]} its `ssh` in clusters/hosts.yaml, as in "
+            f"root@{plex.entrance.address}; `plexctl exec` works without",
+        )
+    write_access_files(ctx, plex)
+    config = str(ctx.access(plex.name) / "ssh_config")
+    # An address that nobody has would else be tried for minutes.
+    options = ("-F", config, "-o", f"ConnectTimeout={CONNECT}")
+    return ("ssh", *options, node.name, *(("--", *command) if command else ()))
+
+
+def execute(ctx: Context, node: Node, argv: Sequence[str], *, timeout: float) -> Finished:
+    """Run a program on a node through its host, to its end; `timeout` in seconds."""
+    return ctx.hosts[node.host].execute(node.name, tuple(argv), timeout=timeout)
+
+
+def journalctl(unit: str | None, lines: int, *, follow: bool = False) -> tuple[str, ...]:
+    """The command that shows a node's log."""
+    return (
+        "journalctl",
+        "--no-pager",
+        f"--lines={lines}",
+        *((f"--unit={unit}",) if unit else ()),
+        *(("--follow",) if follow else ()),
+    )
+
+
+def logs(ctx: Context, node: Node, unit: str | None, lines: int) -> LogResult:
+    """The last `lines` of a node's log, of one systemd unit or of all."""
+    done = execute(ctx, node, journalctl(unit, lines), timeout=60)
+    if done.code:
+        raise PlexError(f"the log of {node.name} cannot be read", details=done.stderr.splitlines())
+    return LogResult(node.name, unit, tuple(done.stdout.splitlines()))
+
+
+def ansible_inventory(ctx: Context) -> Document:
+    """Ansible's dynamic inventory of the whole lab; the files that it names are there."""
+    plexes = tuple(ctx.lab.plexes.values())
+    for plex in plexes:
+        write_access_files(ctx, plex)
+    return inventory(ctx.lab.root, tuple((plex, ctx.access(plex.name)) for plex in plexes))
+
+
+def ansible_host(ctx: Context, name: str) -> Document:
+    """Ansible's variables of one node. UsageError if the lab has no such node."""
+    variables: dict[str, Document] = ansible_inventory(ctx)["_meta"]["hostvars"]
+    if name not in variables:
+        raise UsageError(f"the lab has no node {name}", hint="`plexctl inventory` lists them all")
+    return variables[name]

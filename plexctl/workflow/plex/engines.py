@@ -1,0 +1,140 @@
+"""Which engine makes the objects of a plex."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.config.builtin import builtin
+from plexctl.errors import UnreachableHostError
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.kinds import HostKind, ProvisionEngine
+from plexctl.model.secret import Secret
+from plexctl.provision.direct.engine import DirectEngine
+from plexctl.provision.engine import Engine
+from plexctl.provision.tofu.encryption import answer
+from plexctl.provision.tofu.engine import TofuEngine
+from plexctl.provision.tofu.folder import ROOT as INCUS
+from plexctl.provision.tofu.folder import TofuFolder
+from plexctl.provision.tofu.incus import IncusProvider
+from plexctl.provision.tofu.provider import Provider
+from plexctl.provision.tofu.tfvars_proxmox import ROOT as PROXMOX
+from plexctl.workflow.core.clients import servers_folder
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import Run
+from plexctl.workflow.images.tools import tool
+from plexctl.workflow.plex.tofu_proxmox import on_proxmox, proxmox_provider
+
+PROGRAMS = ("tofu", "terraform")
+
+PATIENCE = 120.0
+"""Seconds that a host has for what it has begun."""
+
+
+def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
+    """The one that the plex's file names.
+
+    What OpenTofu knows of a plex that is `direct` now is forgotten: the objects have all that is
+    needed on themselves.
+    """
+    if ctx.lab.plexes[plex].engine is ProvisionEngine.TOFU:
+        return tofu_engine(ctx, plex, run)
+    folder = tofu_folder(ctx, plex)
+    if folder.exists():
+        shutil.rmtree(folder)
+        run.note("what OpenTofu knew of it is forgotten")
+    return ctx.engine
+
+
+def let_end(ctx: Context, plex: str, run: Run) -> bool:
+    """Let end what has outlived the plexctl that asked for it.
+
+    That is OpenTofu, what a Proxmox host goes on with when that was killed, and what an Incus
+    server does to nodes of the plex. Returns whether hosts must be read (again) after it.
+    """
+    ended = _tofu_ended(ctx, plex, run)
+    if run.resumes:
+        for host in ctx.hosts.values():
+            if isinstance(host, Incus):
+                with suppress(UnreachableHostError):
+                    wait(_nodes_rest(host, plex))
+    return ended or run.resumes
+
+
+def _nodes_rest(host: Incus, plex: str) -> Condition:
+    """Nobody makes, starts, stops or deletes a node of the plex."""
+
+    def look() -> Seen:
+        found = sorted(one for one in host.changing() if one.removeprefix(plex).isdigit())
+        return Seen(not found, f"at work on {', '.join(found)}")
+
+    name = host.host.name
+    what = f"host {name} has ended what a plexctl that was killed has asked for"
+    return Condition(what, look, PATIENCE, every=0.05)
+
+
+def _tofu_ended(ctx: Context, plex: str, run: Run) -> bool:
+    """Whether it had to be waited for."""
+    folder = tofu_folder(ctx, plex)
+    waited = any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
+    if (folder / PROXMOX).exists():
+        for host in ctx.hosts.values():
+            with suppress(UnreachableHostError):
+                waited |= isinstance(host, ProxmoxVE) and host.end_clones()
+    return waited
+
+
+def state_key(ctx: Context, plex: str) -> str:
+    """What opens the state of a plex, for OpenTofu that is called by hand. It is a secret."""
+    return answer(_key(ctx, plex)).decode()
+
+
+def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
+    """Of one plex. OpenTofu or Terraform as this machine has it, else the depot's.
+
+    PlexError if the plex is on hosts of two kinds, or of two Proxmox clusters.
+    """
+    plexctl = str(Path(sys.argv[0]).absolute())
+    by_hand = (plexctl, "-C", str(ctx.lab.root.absolute()), "engine", "tofu", plex, "--key")
+    assert isinstance(ctx.engine, DirectEngine)
+    proxmox = on_proxmox(ctx, plex)
+    root = PROXMOX if proxmox else INCUS
+    folder = TofuFolder(tofu_folder(ctx, plex), root, locks=ctx.lab.root)
+    provider: Provider = (
+        proxmox_provider(ctx, plex, folder) if proxmox else _incus_provider(ctx, plex)
+    )
+    return TofuEngine(
+        program=_program(ctx, run),
+        modules=builtin("terraform"),
+        folder=folder,
+        key=_key(ctx, plex),
+        by_hand=by_hand,
+        provider=provider,
+        direct=ctx.engine,
+    )
+
+
+def _incus_provider(ctx: Context, plex: str) -> IncusProvider:
+    hosts = {name: host for name, host in ctx.lab.hosts.items() if host.kind is HostKind.INCUS}
+    remote = any(not host.local for host in hosts.values())
+    assert isinstance(ctx.engine, DirectEngine)
+    folder = servers_folder(ctx.lab, ctx.seed) if remote else None
+    return IncusProvider(plex, hosts, folder, ctx.engine)
+
+
+def tofu_folder(ctx: Context, plex: str) -> Path:
+    """Modules, variables, boot files and state of a plex: for nobody else to read."""
+    return ctx.access(plex) / "tofu"
+
+
+def _key(ctx: Context, plex: str) -> Secret:
+    return Secret(ctx.seed.derive("tofu", "state", plex))
+
+
+def _program(ctx: Context, run: Run) -> Path:
+    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    return Path(found) if found else tool(ctx, run, "tofu", "tofu")

@@ -1,0 +1,63 @@
+"""What a user's words mean: plexes and nodes by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plexctl.config.faults import Fault
+from plexctl.config.values import parse_plex_name
+from plexctl.errors import UsageError
+from plexctl.model.nodes import nodes
+from plexctl.model.plex import Node, Plex, Role
+from plexctl.workflow.core.context import Context, find_plex
+
+MASTER = "master"
+
+
+def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of nodes as a user gives them; "master" is the first. UsageError for unknown ones."""
+    known = {node.name for node in nodes(plex)}
+    first = next(node.name for node in nodes(plex) if node.role is Role.MASTER)
+    chosen = tuple(dict.fromkeys(first if name == MASTER else name for name in names))
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise UsageError(
+            f"plex {plex.name} has no node {', '.join(unknown)}",
+            hint=f"its nodes are {first} … {plex.name}{plex.size}; `{MASTER}` is {first}",
+        )
+    return chosen
+
+
+def removable_plex(ctx: Context, name: str | None) -> str:
+    """The name of a plex to remove, which may have lost its file. UsageError if none can be it."""
+    registry = ctx.lab.registry
+    if registry is not None and name == registry.name:
+        raise UsageError(f"{name} is the lab's registry", hint="`plexctl registry destroy`")
+    if name is None or name in ctx.lab.plexes:
+        return find_plex(ctx, name).name
+    try:
+        return parse_plex_name(name)
+    except Fault as fault:
+        raise UsageError(str(fault), hint=fault.hint) from fault
+
+
+def plex_of(ctx: Context, names: Sequence[str], plex: str | None) -> Plex:
+    """The plex that nodes are of: `plex`, else the one with the first name, else the default."""
+    if plex is None:
+        for name in names:
+            for candidate in ctx.lab.plexes.values():
+                if name in {node.name for node in nodes(candidate)}:
+                    return candidate
+    return find_plex(ctx, plex)
+
+
+def find_node(ctx: Context, name: str, plex: str | None) -> tuple[Plex, Node]:
+    """One node by its name, or "master". UsageError for an unknown one."""
+    chosen = plex_of(ctx, (name,), plex)
+    (full,) = node_names(chosen, (name,))
+    return chosen, next(node for node in nodes(chosen) if node.name == full)
+
+
+def has_master(plex: Plex, names: Sequence[str]) -> bool:
+    """Whether the master is among `names`, so that the whole cluster is meant."""
+    return set(node_names(plex, (MASTER,))) <= set(node_names(plex, names))

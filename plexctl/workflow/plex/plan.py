@@ -1,0 +1,104 @@
+"""What would be done: the verb `plan`, and what the others begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.observed import HostState, silences
+from plexctl.model.plex import Plex
+from plexctl.plan.inputs import Inputs
+from plexctl.plan.plan import Plan, plan_plex
+from plexctl.plan.resources.types import Owner
+from plexctl.provision.engine import Change, Wishes
+from plexctl.results.plex import Changed, PlanResult, TofuPlan
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.digest_cache import known_digests, remember
+from plexctl.workflow.core.prefetch import Asked
+from plexctl.workflow.images.recipes import missing_images, names_of_images
+from plexctl.workflow.registry.plan import registry_changes, registry_images
+
+
+def plan(
+    ctx: Context, plex: Plex, hosts: Asked[dict[str, HostState]], *, shown: bool = False
+) -> PlanResult:
+    """What `up` would do; changes nothing. `hosts` answer while the plan is computed.
+
+    With `shown`, the answer has what OpenTofu itself prints, too.
+    """
+    names = names_of_images(ctx, plex)
+    own = registry_images(ctx)
+    wanted = _to_compare(ctx, plex, names)
+    states = hosts.result()
+    changes = difference(ctx, wanted, states)
+    if ctx.lab.registry:
+        before = registry_changes(ctx, ctx.lab.registry, own, states)
+        names |= own if before else {}
+        changes = (*before, *changes)
+    tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _by_tofu(plex) else None
+    silent = silences(states[name] for name in plex.hosts)
+    return PlanResult(plex.name, missing_images(names, states), told(changes), tofu, silent)
+
+
+def _to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:
+    """The plan, without the files of nodes where their digests are known from before."""
+    made_of, folder = inputs(ctx, plex, names), ctx.access(plex.name)
+    if _by_tofu(plex):  # which wants the files
+        return plan_plex(plex, made_of)
+    known = known_digests(folder, plex, made_of)
+    wanted = plan_plex(plex, made_of, known)
+    if known is None:
+        remember(folder, wanted, made_of)
+    return wanted
+
+
+def _by_tofu(plex: Plex) -> bool:
+    return plex.engine is ProvisionEngine.TOFU
+
+
+def _tofu_plan(
+    ctx: Context,
+    plex: Plex,
+    wanted: Plan,
+    changes: Sequence[Change],
+    states: dict[str, HostState],
+    shown: bool,
+) -> TofuPlan:
+    """What OpenTofu says. Its folder is written for that: no other run may be at work."""
+    from plexctl.workflow.core.run import start
+    from plexctl.workflow.plex.engines import let_end, tofu_engine
+
+    with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
+        if let_end(ctx, plex.name, run):
+            states = ctx.engine.read(plex.hosts)
+            changes = difference(ctx, wanted, states)
+        engine = tofu_engine(ctx, plex.name, run)
+        planned, text = engine.preview(wanted.resources, changes, states, run, shown=shown)
+    return TofuPlan(tuple(f"{one.action} {one.address}" for one in planned), text)
+
+
+def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Inputs:
+    return Inputs(
+        ctx.seed,
+        ctx.lab.hosts,
+        {name: ctx.hosts[name].facts() for name in plex.hosts},
+        ctx.pins.release(plex.kubernetes).images,
+        baked,
+        ctx.lab.registry,
+    )
+
+
+def difference(
+    ctx: Context,
+    plan: Plan,
+    states: dict[str, HostState],
+    replace: frozenset[str] = frozenset(),
+) -> tuple[Change, ...]:
+    """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""
+    keys = frozenset(i.key for i in plan.instances if i.name in replace)
+    wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
+    return ctx.engine.diff(plan.resources, states, wishes)
+
+
+def told(changes: Sequence[Change]) -> tuple[Changed, ...]:
+    return tuple(Changed(c.action, c.kind, c.name, c.host, c.reason) for c in changes)

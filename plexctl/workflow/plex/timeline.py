@@ -1,0 +1,166 @@
+"""The verb `timeline`: finds a run, and asks its nodes what its journal cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.files import write_atomic
+from plexctl.model.lab import CURRENT
+from plexctl.model.observed import RUNNING, HostState
+from plexctl.observe.nodes import Inside, from_json, read, to_json, with_inside
+from plexctl.observe.timeline import Ending, Timeline, parts, timeline
+from plexctl.workflow.core.run import inside_file
+
+if TYPE_CHECKING:  # what speaks to hosts takes longer to load than all else here
+    from plexctl.clients.incus.host import Incus
+    from plexctl.workflow.core.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run, in short."""
+
+    run: str
+    began: str  # date and time in UTC, ISO 8601
+    verb: str
+    plex: str
+    ending: str  # "done", "failed", "not ended"
+    seconds: float
+    nodes: int  # that it made, started or removed
+
+
+@dataclass(frozen=True, slots=True)
+class RunsResult:
+    runs: tuple[RunRow, ...]  # the oldest first
+
+
+def list_runs(state: Path, plex: str | None = None) -> RunsResult:
+    """The runs that a lab knows of, or those on one plex. `state` is the lab's `.plexctl`."""
+    rows = []
+    for journal in _journals(state, plex):
+        line = timeline(journal.stem, _lines(journal))
+        touched = len(line.touched)
+        rows.append(
+            RunRow(line.run, line.began, line.verb, line.plex, line.ending, line.seconds, touched)
+        )
+    return RunsResult(tuple(rows))
+
+
+def find_run(state: Path, run: str | None = None, plex: str | None = None) -> Path:
+    """The journal of a run: by its identifier or a unique part of it, or else the last one.
+
+    The last of `plex`, or of the current plex where there is one. UsageError if there is none, or
+    more than one has that part.
+    """
+    if run is None:
+        chosen = plex or _current(state)
+        journals = _journals(state, chosen)
+        if not journals:
+            of = f" on {chosen}" if chosen else ""
+            raise UsageError(f"no run{of} is recorded", hint="`plexctl timeline --list`")
+        return journals[-1]
+    found = [journal for journal in _journals(state, plex) if run in journal.stem]
+    exact = [journal for journal in found if journal.stem == run]
+    if len(exact or found) != 1:
+        raise UsageError(
+            f"{len(found) or 'no'} runs have {run!r} in their name",
+            details=tuple(journal.stem for journal in found[-5:]),
+            hint="`plexctl timeline --list` shows them",
+        )
+    return (exact or found)[0]
+
+
+def read_run(journal: Path) -> Timeline:
+    """What is recorded of a run: its journal, and what its nodes told if they were asked."""
+    line = timeline(journal.stem, _lines(journal))
+    try:
+        return with_inside(line, from_json(inside_file(journal).read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return line
+
+
+def unasked(journal: Path, line: Timeline) -> bool:
+    """Whether the nodes of a run may know more and were never asked.
+
+    A run without an end may still go on: asking its nodes would take time from it.
+    """
+    started = any(node.at("started") is not None for node in line.touched)
+    return started and line.ending is not Ending.OPEN and not inside_file(journal).exists()
+
+
+def ask_nodes(ctx: Context, journal: Path) -> Timeline:
+    """The timeline with what its nodes tell now, which is kept for later calls.
+
+    Nodes that no longer run, or that another run has made since, are left out with a note.
+    PlexError if none is left.
+    """
+    line = timeline(journal.stem, _lines(journal))
+    hosts = _hosts_of(line, ctx.hosts)
+    states = ctx.engine.read(hosts)
+    mine = living(line, hosts, states)
+    told, notes = read(line, mine)
+    if not told:
+        if not mine and not any(state.silence for state in states.values()):
+            _keep(journal, told)  # they will not come back
+        raise PlexError(
+            f"no node of {line.run} can be asked",
+            details=notes or (f"of its {len(line.touched)} nodes none is there any more",),
+            hint="`plexctl timeline --recorded` shows what the run itself has recorded",
+        )
+    _keep(journal, told)
+    gone = [node.name for node in line.touched if node.name not in mine]
+    if gone:
+        notes = (f"{len(gone)} of {len(line.touched)} nodes are no longer those of it", *notes)
+    return replace(with_inside(line, told), notes=(*line.notes, *notes))
+
+
+def living(
+    line: Timeline, hosts: Mapping[str, Incus], states: Mapping[str, HostState]
+) -> dict[str, Incus]:
+    """By node, the host of each that the run made or started and that runs."""
+    found = {}
+    actions = {node.name: node.action for node in line.touched}
+    for host, state in states.items():
+        for seen in state.instances.values():
+            # One that was only started keeps the name of the run that made it.
+            its = seen.tags.get("run") == line.run or actions.get(seen.name) == "start"
+            if seen.name in actions and seen.status == RUNNING and its:
+                found[seen.name] = hosts[host]
+    return found
+
+
+def _hosts_of(line: Timeline, hosts: Mapping[str, Incus]) -> Mapping[str, Incus]:
+    """Those that the journal names; all, where its engine names none."""
+    named = {node.host for node in line.touched}
+    return {name: host for name, host in hosts.items() if name in named or "" in named}
+
+
+def _keep(journal: Path, told: Mapping[str, Inside]) -> None:
+    write_atomic(inside_file(journal), to_json(told).encode(), 0o600)
+
+
+def _journals(state: Path, plex: str | None) -> list[Path]:
+    found = []
+    for journal in sorted((state / "runs").glob("*.jsonl")):
+        try:
+            _, _, its = parts(journal.stem)
+        except ValueError:
+            continue
+        if plex in (None, its):
+            found.append(journal)
+    return found
+
+
+def _lines(journal: Path) -> list[str]:
+    return journal.read_text(errors="replace").splitlines()
+
+
+def _current(state: Path) -> str | None:
+    try:
+        return (state / CURRENT).read_text().strip() or None
+    except OSError:
+        return None

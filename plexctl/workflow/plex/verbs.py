@@ -1,0 +1,125 @@
+"""The verbs on a plex, each as its steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace as replace_field
+
+from plexctl.config.edit import set_field, set_workers, with_workers
+from plexctl.config.load import load_lab
+from plexctl.errors import ConfigError
+from plexctl.model.events import Outcome
+from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.observed import HostState
+from plexctl.model.plex import Plex
+from plexctl.plan.resources.types import Owner
+from plexctl.provision.engine import Wishes
+from plexctl.results.apps import apps_result
+from plexctl.results.plex import DestroyResult, EngineResult, UpResult
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import Run, start
+from plexctl.workflow.core.unreachable import still_there, tell_left
+from plexctl.workflow.images.ensure import prune_images
+from plexctl.workflow.plex.converge import converge, take_over
+from plexctl.workflow.plex.engines import let_end
+from plexctl.workflow.plex.lookup import node_names
+from plexctl.workflow.plex.plan import told
+from plexctl.workflow.plex.status import node_rows
+from plexctl.workflow.registry.verbs import ensure_registry
+
+
+def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> UpResult:
+    """Bring `plex` to what its files say."""
+    with start(ctx.lab.state, "up", plex.name, ctx.listener) as run:
+        return _converged(ctx, plex, run, (), drain=drain, wait=wait)
+
+
+def replace(
+    ctx: Context, plex: Plex, names: Sequence[str], *, drain: bool = True, wait: bool = True
+) -> UpResult:
+    """Make nodes anew. The master stands for the whole cluster: its workers follow it."""
+    chosen = node_names(plex, names)
+    with start(ctx.lab.state, "replace", plex.name, ctx.listener) as run:
+        return _converged(ctx, plex, run, chosen, drain=drain, wait=wait)
+
+
+def scale(
+    ctx: Context, plex: Plex, workers: int, *, drain: bool = True, wait: bool = True
+) -> UpResult:
+    """Write the number of workers into the plex file, and bring the plex to it."""
+    wanted = with_workers(plex, workers)
+    with start(ctx.lab.state, "scale", plex.name, ctx.listener) as run:
+        with run.step(f"workers in {plex.file.relative_to(ctx.lab.root)}") as step:
+            if wanted.workers == plex.workers:
+                step.end(Outcome.UNCHANGED, str(workers))
+            else:
+                set_workers(plex.file, workers)
+                step.end(Outcome.CHANGED, f"{plex.workers} to {workers}")
+        return _converged(ctx, wanted, run, (), drain=drain, wait=wait)
+
+
+def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
+    """Have another engine make `plex` from now on; no node is made anew for that.
+
+    What is there is taken over at once; a plex that is not up is taken over when it is.
+    """
+    with start(ctx.lab.state, "engine", plex.name, ctx.listener) as run:
+        with run.step(f"engine in {plex.file.relative_to(ctx.lab.root)}") as step:
+            changed = set_field(plex.file, "engine", chosen)
+            try:
+                load_lab(ctx.lab.root, ctx.pins.versions())
+            except ConfigError:
+                set_field(plex.file, "engine", plex.engine)
+                raise
+            step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, chosen)
+        moved = replace_field(plex, engine=chosen)
+        lab = replace_field(ctx.lab, plexes={**ctx.lab.plexes, plex.name: moved})
+        ctx = replace_field(ctx, lab=lab)
+        let_end(ctx, plex.name, run)
+        states = ctx.engine.read(ctx.hosts)
+        owner = Owner(ctx.seed.lab_id, plex.name)
+        there = any(_has(state, owner) for state in states.values())
+        if there:
+            take_over(ctx, moved, run, states)
+    return EngineResult(plex.name, chosen, changed)
+
+
+def _has(state: HostState, owner: Owner) -> bool:
+    tags = (seen.tags for seen in state.instances.values())
+    return any((one.get("lab"), one.get("plex")) == (owner.lab, owner.plex) for one in tags)
+
+
+def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
+    """Remove all that plexctl made for a plex, also where its file is gone already.
+
+    With `images`, baked images that no instance and no plex of the lab uses go too.
+    """
+    with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
+        with run.step(f"all of {name}") as step:
+            let_end(ctx, name, run)
+            states = ctx.engine.read(ctx.hosts)
+            changes = ctx.engine.diff((), states, Wishes(Owner(ctx.seed.lab_id, name)))
+            run.intend({change.key: change.action for change in changes})
+            # Whatever made it: the objects say whose they are, and no other program is needed.
+            ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+            tell_left(ctx, states, still_there(name), f"plexctl destroy {name}")
+            shutil.rmtree(ctx.access(name), ignore_errors=True)
+            step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
+        pruned = prune_images(ctx, run, without=name) if images else ()
+    return DestroyResult(name, told(changes), pruned)
+
+
+def _converged(
+    ctx: Context, plex: Plex, run: Run, replaced: Sequence[str], *, drain: bool, wait: bool
+) -> UpResult:
+    registry = ctx.lab.registry if plex.type.kubernetes else None
+    states = ensure_registry(ctx, registry, run) if registry else None
+    done = converge(
+        ctx, plex, run, states=states, replace=frozenset(replaced), drained=drain, waiting=wait
+    )
+    rows = node_rows(ctx, plex) if wait else ()
+    seconds = {**done.seconds, "all": run.seconds()}
+    kubeconfig = ctx.access(plex.name) / "kubeconfig"
+    apps = apps_result(plex.name, done.apps) if done.apps else None
+    return UpResult(plex.name, done.changes, rows, seconds, run.id, kubeconfig, apps)

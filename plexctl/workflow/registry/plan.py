@@ -1,0 +1,68 @@
+"""What the lab's registry is to be, and what the hosts lack of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plexctl.model.kinds import HostKind
+from plexctl.model.observed import HostState
+from plexctl.model.registry import TYPE, Registry
+from plexctl.model.types import NodeType
+from plexctl.plan.resources.types import Instance, Owner
+from plexctl.provision.engine import Change, Wishes
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.images.recipes import UNBAKED, known_recipe
+
+Names = Mapping[tuple[str, str], str]
+"""(host, type) -> name of an image."""
+
+
+def registry_types(ctx: Context) -> dict[tuple[str, str], NodeType]:
+    """(host, type name) -> type of its nodes: one on each Incus host. Empty without a registry."""
+    if ctx.lab.registry is None:
+        return {}
+    hosts = (name for name, host in ctx.lab.hosts.items() if host.kind is HostKind.INCUS)
+    return {(host, TYPE): ctx.lab.types[TYPE] for host in hosts}
+
+
+def registry_release(ctx: Context) -> str:
+    """The version of Kubernetes whose depot it is baked from; nothing of it is in the image."""
+    return ctx.pins.versions()[0]
+
+
+def registry_images(ctx: Context) -> dict[tuple[str, str], str]:
+    """Names of the images that it wants, as far as the depot is filled."""
+    recipes = {
+        key: known_recipe(ctx, node_type, registry_release(ctx), key[0])
+        for key, node_type in registry_types(ctx).items()
+    }
+    return {key: found.name if found else UNBAKED for key, found in recipes.items()}
+
+
+def registry_changes(
+    ctx: Context,
+    registry: Registry,
+    names: Names,
+    states: dict[str, HostState],
+    *,
+    replace: bool = False,
+) -> tuple[Change, ...]:
+    """What the hosts lack; with `replace`, its nodes are made anew in any case."""
+    # What makes keys takes long to load, and not every lab has a registry.
+    from plexctl.plan.registry.node import registry_resources
+
+    wanted = [
+        resource
+        for (host, _), node_type in registry_types(ctx).items()
+        for resource in registry_resources(
+            registry,
+            node_type,
+            ctx.seed,
+            ctx.lab.hosts[host],
+            ctx.hosts[host].facts(),
+            names[host, TYPE],
+        )
+    ]
+    instances = frozenset(one.key for one in wanted if isinstance(one, Instance))
+    wishes = Wishes(Owner(ctx.seed.lab_id, registry.name), instances if replace else frozenset())
+    return ctx.engine.diff(wanted, states, wishes)

@@ -1,0 +1,220 @@
+"""The lab's registry: made for the first plex that needs it, and outliving all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
+
+from plexctl.clients.incus.host import Incus
+from plexctl.clients.registry.lab import LabRegistry
+from plexctl.clients.registry.routes import Straight, Within
+from plexctl.errors import PlexError, UnreachableHostError, UsageError
+from plexctl.keys.lab import PUSHER, LabKeys
+from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.events import Outcome
+from plexctl.model.observed import RUNNING, HostState
+from plexctl.model.registry import Registry
+from plexctl.plan.registry.node import DATA
+from plexctl.plan.resources.types import Owner
+from plexctl.provision.engine import Change, Wishes
+from plexctl.results.plex import UNKNOWN, DestroyResult
+from plexctl.results.registry import ANSWERS, RegistryResult, RegistryRow, RegistryUpResult
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import Run, start
+from plexctl.workflow.core.unreachable import still_there, tell_left
+from plexctl.workflow.images.ensure import bake_types
+from plexctl.workflow.plex.plan import told
+from plexctl.workflow.registry.plan import (
+    registry_changes,
+    registry_images,
+    registry_release,
+    registry_types,
+)
+
+DEADLINE = 60.0
+LOCK_SECONDS = 1800.0
+UNIT = "plex-registry"
+AS_IT_WAS = "its registry is as it was; all else is done"
+
+
+def ensure_registry(ctx: Context, registry: Registry, run: Run) -> dict[str, HostState]:
+    """Have the registry as a step of a run on a plex; returns what the hosts have.
+
+    Where nothing is to be done, it costs the comparison with what the run has to read anyway.
+    """
+    states = ctx.engine.read(ctx.hosts)
+    if not registry_changes(ctx, registry, registry_images(ctx), states):
+        return states
+    with _alone(ctx, registry, run):
+        _converge(ctx, registry, run)
+    return ctx.engine.read(ctx.hosts)
+
+
+def registry_up(ctx: Context, *, replace: bool = False) -> RegistryUpResult:
+    """Bring the registry to what hosts.yaml says; with `replace`, make its nodes anew.
+
+    What is in it stays: it is on a disk of its own.
+    """
+    registry = registry_of(ctx)
+    verb = "replace" if replace else "up"
+    with start(ctx.lab.state, verb, registry.name, ctx.listener) as run:
+        changes = _converge(ctx, registry, run, replace=replace)
+        tell_left(ctx, ctx.hosts, AS_IT_WAS, "plexctl registry up")
+    return RegistryUpResult(registry.name, registry.endpoint, told(changes), run.id)
+
+
+def registry_status(ctx: Context) -> RegistryResult:
+    """Ask the hosts, and the registry itself."""
+    registry = registry_of(ctx)
+    states = ctx.engine.read(ctx.hosts)
+    rows, pushed = [], set[str]()
+    for name, _ in registry_types(ctx):
+        state = states[name]
+        seen = state.instances.get(registry.name)
+        status = UNKNOWN if state.silence else seen.status if seen else "missing"
+        used, api = None, state.why_silent or "does not run"
+        if status == RUNNING:
+            used, api = _used(ctx.hosts[name], registry), ANSWERS
+            try:
+                pushed |= set(_pushed(registry, door(ctx, registry, name).repositories()))
+            except PlexError as error:
+                api = " ".join((error.summary, *error.details))
+        rows.append(RegistryRow(name, status, api, used))
+    return RegistryResult(
+        registry.name,
+        registry.endpoint,
+        well=all(row.api == ANSWERS for row in rows),
+        upstreams=dict(registry.upstreams),
+        hosts=tuple(rows),
+        repositories=tuple(sorted(pushed)),
+    )
+
+
+def destroy_registry(ctx: Context) -> DestroyResult:
+    """Remove the registry with all that is in it, cached and pushed."""
+    registry = registry_of(ctx)
+    with (
+        start(ctx.lab.state, "destroy", registry.name, ctx.listener) as run,
+        run.step(f"all of the registry {registry.name}") as step,
+    ):
+        states = ctx.engine.read(ctx.hosts)
+        wishes = Wishes(Owner(ctx.seed.lab_id, registry.name), volumes=True)
+        changes = ctx.engine.diff((), states, wishes)
+        run.intend({change.key: change.action for change in changes})
+        ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+        tell_left(ctx, ctx.hosts, still_there(registry.name), "plexctl registry destroy")
+        step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
+    return DestroyResult(registry.name, told(changes), ())
+
+
+def registry_of(ctx: Context) -> Registry:
+    """UsageError if the lab has none."""
+    if ctx.lab.registry is None:
+        raise UsageError(
+            "the lab has no registry", hint="write `registry: {}` in clusters/hosts.yaml"
+        )
+    return ctx.lab.registry
+
+
+def door(ctx: Context, registry: Registry, host: str) -> LabRegistry:
+    """To the registry of `host`; that of another machine is asked from within."""
+    keys, incus = LabKeys.derive(ctx.seed), ctx.hosts[host]
+    authority, address = keys.ca.pair.certificate, f"https://{registry.endpoint}"
+    if incus.host.local:
+        straight = Straight(registry.endpoint, authority)
+        return LabRegistry(address, straight, PUSHER, keys.push_password())
+    within = Within(incus, registry.name, registry.endpoint, authority)
+    return LabRegistry(f"{address} of host {host}", within, PUSHER, keys.push_password())
+
+
+def _converge(
+    ctx: Context, registry: Registry, run: Run, *, replace: bool = False
+) -> tuple[Change, ...]:
+    bake_types(ctx, registry_types(ctx), registry_release(ctx), run)
+    states = ctx.engine.read(ctx.hosts)
+    changes = registry_changes(ctx, registry, registry_images(ctx), states, replace=replace)
+    with run.step(f"the registry {registry.name}") as step:
+        run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
+        ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+        step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
+    if changes:
+        with run.step(f"the registry answers at https://{registry.endpoint}") as step:
+            for host in dict.fromkeys(change.host for change in changes):
+                # One that has fallen silent is told of at the end.
+                with suppress(UnreachableHostError):
+                    wait(_Answers(ctx, registry, host).condition())
+            step.end(Outcome.UNCHANGED)
+    return changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Whether the registry of a host answers over HTTPS, with a certificate of the lab's CA."""
+
+    ctx: Context
+    registry: Registry
+    host: str
+
+    def condition(self) -> Condition:
+        return Condition(
+            f"the registry of host {self.host} answers",
+            probe=self._probe,
+            deadline=DEADLINE,
+            explain=self._explain,
+            hint="`plexctl registry replace` makes it anew; what is in it stays",
+        )
+
+    def _probe(self) -> Seen:
+        try:
+            door(self.ctx, self.registry, self.host).ping()
+        except UnreachableHostError:
+            raise
+        except PlexError as error:
+            return Seen(False, " ".join((error.summary, *error.details)))
+        return Seen(True)
+
+    def _explain(self) -> tuple[str, ...]:
+        """The last lines of its log."""
+        words = ("journalctl", "--no-pager", "--lines=5", "--output=cat", f"--unit={UNIT}")
+        try:
+            shown = self.ctx.hosts[self.host].execute(self.registry.name, words).stdout
+        except PlexError as error:
+            shown = error.summary
+        return tuple(f"{self.host}: {line}" for line in shown.splitlines())
+
+
+def _used(incus: Incus, registry: Registry) -> int | None:
+    """Bytes on its disk. Few pools count them, but there are not many files."""
+    words = ("du", "--summarize", "--block-size=1", DATA)
+    try:
+        done = incus.execute(registry.name, words, timeout=60)
+    except PlexError:
+        return None
+    return int(done.stdout.split()[0]) if done.code == 0 else None
+
+
+def _pushed(registry: Registry, repositories: tuple[str, ...]) -> tuple[str, ...]:
+    """Zot names what it has cached too."""
+    caches = tuple(f"{name}/" for name, _ in registry.upstreams)
+    return tuple(name for name in repositories if not name.startswith(caches))
+
+
+@contextmanager
+def _alone(ctx: Context, registry: Registry, run: Run) -> Iterator[None]:
+    """Plexes that come up at the same time have one registry, which one of them makes."""
+    lock = FileLock(ctx.lab.state / "locks" / f"{registry.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        with run.step("wait for the plexctl that works on the registry"):
+            try:
+                lock.acquire(timeout=LOCK_SECONDS)
+            except Timeout as error:
+                raise PlexError("another plexctl works on the registry without an end") from error
+    try:
+        yield
+    finally:
+        lock.release()

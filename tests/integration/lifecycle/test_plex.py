@@ -1,0 +1,283 @@
+"""What one plex is after its first `up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+from plexctl.model.types import Form
+
+from ..conftest import ECHO
+from ..support import PLEXCTL, Cluster, Lab, eventually, host, host_state, uptime
+
+NODES = {"lifecycle1", "lifecycle2", "lifecycle3"}
+
+
+def test_up_brings_three_ready_nodes_and_dns(lifecycle: Lab, cluster: Cluster) -> None:
+    status = lifecycle.ask("status", "lifecycle")
+
+    assert cluster.ready() == NODES
+    assert status["well"] is True
+    assert status["dns"] == "answers"
+    assert {node["name"] for node in status["nodes"]} == NODES
+
+
+def test_a_second_up_changes_nothing(lifecycle: Lab) -> None:
+    before = {name: uptime(name) for name in NODES}
+
+    again = lifecycle.ask("up", "lifecycle")
+
+    assert again["changes"] == []
+    assert {name: uptime(name) for name in NODES} == before
+    assert "nothing to do" in lifecycle.run("plan", "lifecycle").out
+
+
+def test_the_timeline_of_up_has_every_step_of_every_node_in_order(lifecycle: Lab) -> None:
+    line = lifecycle.ask("timeline", first_up(lifecycle))
+
+    assert (line["verb"], line["ending"], line["inside"]) == ("up", "done", True)
+    assert line["notes"] == []
+    assert {node["name"] for node in line["nodes"]} == NODES
+    for node in line["nodes"]:
+        at = {one["what"]: one["at"] for one in node["instants"]}
+        made = [at[what] for what in ("creating", "created", "pushed", "starting", "started")]
+        inside = [at[what] for what in ("starting", "init", "booted", "containerd", "kubelet")]
+        seen = [at[what] for what in ("kubelet", "registered", "ready")]
+        for life in (made, inside, seen):
+            assert life == sorted(life), node
+        assert "kube-proxy" in {one["name"] for one in node["containers"]}
+        assert 0 < at["creating"] < at["ready"] <= line["seconds"]
+    master = {one["what"]: one["at"] for one in line["nodes"][0]["instants"]}
+    assert master["rbac"] < master["kubeadm"]
+    assert master["rbac"] < master["dns"] <= line["seconds"]
+    assert master["kubelet"] < master["api"] < master["dns"]
+    for step in line["steps"]:
+        assert 0 <= step["began"] <= step["ended"] <= line["seconds"]
+
+
+def test_the_timeline_is_drawn_and_written(lifecycle: Lab) -> None:
+    run, svg, html = first_up(lifecycle), lifecycle.root / "up.svg", lifecycle.root / "up.html"
+
+    assert lifecycle.run("timeline", run, "--svg", str(svg), "--html", str(html)).out == ""
+
+    told = " ".join(one.text or "" for one in ET.parse(svg).iter() if one.tag.endswith("title"))
+    assert all(f"{node} boots" in told for node in NODES)
+    assert "</html>" in html.read_text()
+    text = lifecycle.run("timeline", run).out
+    assert "BOOTED CONTAINERD KUBELET REGISTERED READY" in text
+    assert "DNS answers" in text
+
+
+def test_pods_on_two_nodes_answer_a_third_by_name(
+    lifecycle: Lab, cluster: Cluster, echo: Callable[[str], None]
+) -> None:
+    for node in NODES:
+        echo(node)
+    cluster.run("apply", "-f", "-", stdin=json.dumps(web()))
+    cluster.run("rollout", "status", "deployment/web", "--timeout=90s")
+    pods = cluster.get("pods", "-l", "app=web")["items"]
+    assert {pod["spec"]["nodeName"] for pod in pods} == {"lifecycle2", "lifecycle3"}
+
+    cluster.run("apply", "-f", "-", stdin=json.dumps(asking("lifecycle1")))
+    eventually("the asking pod has ended", lambda: phase(cluster, "asking") == "Succeeded")
+
+    answers = set(cluster.run("logs", "asking").split())
+    assert answers == {pod["metadata"]["name"] for pod in pods}
+
+
+def test_nodes_are_true_kubeadm_nodes(lifecycle: Lab, cluster: Cluster) -> None:
+    incus = host()
+
+    certificates = incus.execute("lifecycle1", ("kubeadm", "certs", "check-expiration"))
+    assert certificates.code == 0, certificates
+    assert "MISSING" not in certificates.stdout
+    assert "super-admin.conf" in certificates.stdout
+
+    upgrade = ["kubeadm", "upgrade", "node"]
+    if host().facts().cgroup == 1:  # which kubeadm wants to be told twice
+        upgrade.append("--ignore-preflight-errors=SystemVerification")
+    for node in ("lifecycle1", "lifecycle2"):
+        upgraded = incus.execute(node, tuple(upgrade), timeout=300)
+        assert upgraded.code == 0, upgraded
+    eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
+    labels = cluster.get("node", "lifecycle1")["metadata"]["labels"]
+    assert "node-role.kubernetes.io/control-plane" in labels
+    assert cluster.get("cm", "-n", "kube-system", "kubeadm-config")["data"]["ClusterConfiguration"]
+
+
+def test_kubelets_show_certificates_of_the_cluster(lifecycle: Lab, cluster: Cluster) -> None:
+    """The API server asks a kubelet for logs only where it can check whom it talks to."""
+    pods = cluster.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-proxy")["items"]
+
+    for pod in pods:
+        assert cluster.run("logs", "-n", "kube-system", pod["metadata"]["name"])
+    arguments = cluster.get("pod", "-n", "kube-system", "kube-apiserver-lifecycle1")
+    command = arguments["spec"]["containers"][0]["command"]
+    assert "--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt" in command
+
+
+def test_the_audit_log_has_no_bodies(lifecycle: Lab, cluster: Cluster) -> None:
+    cluster.run("create", "secret", "generic", "canary", "--from-literal=word=sesame-4711")
+
+    eventually("the audit log tells of the secret", lambda: "canary" in audit_log())
+    assert "sesame-4711" not in audit_log()
+    assert "c2VzYW1lLTQ3MTE" not in audit_log()  # base64 of it
+
+
+def test_a_foreign_machine_joins_with_kubeadm(lifecycle: Lab, cluster: Cluster) -> None:
+    """A machine that plexctl knows nothing of, made from the same image by hand."""
+    incus = host()
+    image = host_state().instances["lifecycle2"].image
+    token = incus.execute(
+        "lifecycle1", ("kubeadm", "token", "create", "--print-join-command")
+    ).stdout
+    devices = (("eth0", (("name", "eth0"), ("network", "plex-lifecycle"), ("type", "nic"))),)
+    try:
+        incus.create(
+            "foreign",
+            image=image,
+            form=Form.CONTAINER,
+            profiles=("plex-lifecycle-kube",),
+            config=(),
+            devices=devices,
+        )
+        incus.start("foreign")
+        eventually(
+            "containerd runs",
+            lambda: (
+                incus.execute("foreign", ("test", "-S", "/run/containerd/containerd.sock")).code
+                == 0
+            ),
+        )
+        gateway = address_of("lifecycle1").rsplit(".", 1)[0]
+        script = (
+            f"ip link set eth0 up; ip address add {gateway}.250/24 dev eth0;"
+            f"ip route add default via {gateway}.1;"
+            f"{token.strip()} --ignore-preflight-errors=all"
+        )
+        joined = incus.execute("foreign", ("sh", "-c", script), timeout=180)
+        assert joined.code == 0, joined
+        eventually("it is registered", lambda: "foreign" in cluster.run("get", "nodes"))
+        assert "joined by itself" in lifecycle.run("status", "lifecycle", code=None).out
+    finally:
+        incus.delete_instance("foreign")
+        cluster.run("delete", "node", "foreign", "--ignore-not-found")
+
+
+def test_ssh_knows_every_node(lifecycle: Lab) -> None:
+    config = lifecycle.root / ".plexctl" / "plexes" / "lifecycle" / "ssh_config"
+
+    for node in NODES:
+        words = ["ssh", "-F", str(config), "-o", "BatchMode=yes", node, "hostname"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        assert done.stdout.strip() == node, done.stderr
+    assert lifecycle.run("ssh", "lifecycle2", "--", "hostname").out.strip() == "lifecycle2"
+    assert lifecycle.run("exec", "lifecycle3", "--", "hostname").out.strip() == "lifecycle3"
+    assert lifecycle.run("exec", "lifecycle3", "--", "sh", "-c", "exit 7", code=7).out == ""
+    assert "kubelet" in lifecycle.run("logs", "lifecycle2", "--unit", "kubelet").out
+
+
+def test_ansible_reaches_every_node(lifecycle: Lab) -> None:
+    script = lifecycle.root / "inventory"
+    script.write_text(f'#!/bin/sh\nexec {PLEXCTL} -C {lifecycle.root} inventory "$@"\n')
+    script.chmod(0o755)
+    ansible = Path(sys.executable).parent / "ansible"
+    done = subprocess.run(
+        [ansible, "-i", str(script), "lifecycle", "-m", "ansible.builtin.ping"],
+        env={**os.environ, "XDG_CONFIG_HOME": str(lifecycle.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.stdout.count("SUCCESS") == len(NODES), done.stdout + done.stderr
+
+
+def test_no_secret_is_where_others_can_see_it(lifecycle: Lab) -> None:
+    kubeconfig = lifecycle.root / ".plexctl" / "plexes" / "lifecycle" / "kubeconfig"
+    key = next(
+        line.split()[1] for line in kubeconfig.read_text().splitlines() if "client-key-data" in line
+    )
+    assert kubeconfig.stat().st_mode & 0o077 == 0
+    words = ["incus", "query", "/1.0/instances?recursion=2"]
+    instances = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
+    journals = "".join(
+        path.read_text() for path in (lifecycle.root / ".plexctl/runs").glob("*.jsonl")
+    )
+
+    assert "lifecycle1" in instances
+    assert "lifecycle1" in journals
+    for place in (instances, journals):
+        assert key[:40] not in place
+        assert "PRIVATE KEY" not in place
+
+
+def first_up(lab: Lab) -> str:
+    """The run that made `lifecycle`."""
+    rows = lab.ask("timeline", "--list", "--plex", "lifecycle")["runs"]
+    return next(str(row["run"]) for row in rows if row["verb"] == "up")
+
+
+def web() -> dict[str, object]:
+    labels = {"app": "web"}
+    spread = {
+        "topologyKey": "kubernetes.io/hostname",
+        "maxSkew": 1,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": labels},
+    }
+    pod = {
+        "containers": [{"name": "web", "image": ECHO, "imagePullPolicy": "Never"}],
+        "topologySpreadConstraints": [spread],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    return {"apiVersion": "v1", "kind": "List", "items": [deployment, service]}
+
+
+def asking(node: str) -> dict[str, object]:
+    container = {
+        "name": "asking",
+        "image": ECHO,
+        "imagePullPolicy": "Never",
+        "args": ["get", "http://web.default.svc.cluster.local/"],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "asking"},
+        "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]},
+    }
+
+
+def phase(cluster: Cluster, pod: str) -> str:
+    return str(cluster.get("pod", pod)["status"]["phase"])
+
+
+def audit_log() -> str:
+    return host().pull("lifecycle1", "/var/log/kubernetes/audit/audit.log").decode()
+
+
+def address_of(node: str) -> str:
+    shown = host().execute(node, ("ip", "-4", "-o", "address", "show", "eth0")).stdout
+    return shown.split("inet ")[1].split("/")[0]

@@ -1,0 +1,166 @@
+"""What one plex goes through until its end, in the order in which it happens."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..support import Cluster, Lab, eventually, host, host_state, of_plex, uptime
+
+NODES = {"lifecycle1", "lifecycle2", "lifecycle3"}
+
+
+def test_replace_of_a_worker_leaves_the_others_alone(lifecycle: Lab, cluster: Cluster) -> None:
+    before = {name: uptime(name) for name in NODES}
+
+    answer = lifecycle.ask("replace", "lifecycle2", "--plex", "lifecycle")
+
+    after = {name: uptime(name) for name in NODES}
+    assert [change["name"] for change in answer["changes"]] == ["lifecycle2"]
+    assert after["lifecycle2"] > before["lifecycle2"]
+    assert {n: after[n] for n in ("lifecycle1", "lifecycle3")} == {
+        n: before[n] for n in ("lifecycle1", "lifecycle3")
+    }
+    assert cluster.ready() == NODES
+
+
+def test_a_node_whose_files_the_server_loses_is_made_again(
+    lifecycle: Lab, cluster: Cluster
+) -> None:
+    """Incus takes a socket away when another instance starts just then; here somebody does."""
+    with robbed(Path("/run/incus/lifecycle2/forkfile.sock")) as robberies:
+        lifecycle.run("replace", "lifecycle2", "--plex", "lifecycle")
+
+    assert robberies
+    assert cluster.ready() == NODES
+
+
+def test_scale_up_and_down(lifecycle: Lab, cluster: Cluster) -> None:
+    before = uptime("lifecycle1")
+    lifecycle.run("scale", "lifecycle", "--workers", "4")
+    assert cluster.ready() == NODES | {"lifecycle4", "lifecycle5"}
+    assert "workers: 4" in (lifecycle.root / "clusters/lifecycle/plex.yaml").read_text()
+
+    lifecycle.run("scale", "lifecycle", "--workers", "1", "-y")
+    assert {node["metadata"]["name"] for node in cluster.get("nodes")["items"]} == {
+        "lifecycle1",
+        "lifecycle2",
+    }
+    assert {n for n in host_state().instances if n.startswith("lifecycle")} == {
+        "lifecycle1",
+        "lifecycle2",
+    }
+
+    lifecycle.run("scale", "lifecycle", "--workers", "2")
+    assert cluster.ready() == NODES
+    assert uptime("lifecycle1") == before
+
+
+def test_the_old_kubeconfig_survives_replace_master(lifecycle: Lab, cluster: Cluster) -> None:
+    cluster.run("create", "configmap", "from-before")
+
+    answer = lifecycle.ask("replace", "master", "--plex", "lifecycle", "-y")
+
+    assert {change["name"] for change in answer["changes"]} == NODES
+    assert cluster.ready() == NODES
+    assert "from-before" not in cluster.run("get", "configmaps")
+    assert lifecycle.run("ssh", "lifecycle3", "--", "hostname").out.strip() == "lifecycle3"
+
+
+def test_a_killed_run_is_finished_by_the_next(lifecycle: Lab, cluster: Cluster) -> None:
+    """kill -9 between the new master and its workers."""
+    old = host_state().instances["lifecycle1"].uuid
+    process = lifecycle.start("replace", "master", "--plex", "lifecycle", "-y")
+
+    def new_master() -> bool:
+        seen = host_state().instances.get("lifecycle1")
+        return seen is not None and seen.uuid != old
+
+    eventually("the new master is there", new_master)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+
+    answer = lifecycle.run("up", "lifecycle")
+
+    assert "did not end" in answer.err
+    assert cluster.ready() == NODES
+    assert lifecycle.ask("up", "lifecycle")["changes"] == []
+
+
+def test_what_a_killed_run_has_asked_for_is_waited_for(lifecycle: Lab, cluster: Cluster) -> None:
+    """kill -9 while Incus stops the master, which it goes on with; and `up` at once."""
+    process = lifecycle.start("replace", "master", "--plex", "lifecycle", "-y")
+    eventually("the master goes", lambda: "lifecycle1" in host().changing(), every=0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+
+    lifecycle.run("up", "lifecycle")
+
+    assert cluster.ready() == NODES
+    assert lifecycle.ask("up", "lifecycle")["changes"] == []
+
+
+def test_a_lost_node_is_made_again(lifecycle: Lab, cluster: Cluster) -> None:
+    """Somebody removed a worker and stopped another one behind plexctl's back."""
+    host().delete_instance("lifecycle3")
+    host().stop("lifecycle2")
+    status = lifecycle.run("status", "lifecycle", code=1).out
+    assert "missing" in status
+
+    answer = lifecycle.ask("up", "lifecycle")
+
+    changes = {change["name"]: change["action"] for change in answer["changes"]}
+    assert changes == {"lifecycle2": "start", "lifecycle3": "create"}
+    eventually("all nodes are Ready", lambda: cluster.ready() == NODES)
+
+
+def test_a_node_that_the_cluster_has_forgotten_registers_again(
+    lifecycle: Lab, cluster: Cluster
+) -> None:
+    """As a plexctl leaves it that is killed before it makes the machine anew."""
+    before = uptime("lifecycle3")
+    cluster.run("delete", "node", "lifecycle3")
+
+    answer = lifecycle.run("up", "lifecycle")
+
+    assert "does not know lifecycle3" in answer.err
+    assert cluster.ready() == NODES
+    assert uptime("lifecycle3") == before
+
+
+def test_destroy_leaves_nothing(lifecycle: Lab) -> None:
+    lifecycle.run("destroy", "lifecycle", "-y")
+
+    assert of_plex(host_state(), "lifecycle") == set()
+    assert "plex-lifecycle" not in host_state().networks
+    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
+    assert "plex-lifecycle" not in links.stdout
+    mounts = subprocess.run(["cat", "/proc/mounts"], capture_output=True, text=True, check=True)
+    assert "lifecycle" not in mounts.stdout
+    assert not (lifecycle.root / ".plexctl" / "plexes" / "lifecycle").exists()
+    assert lifecycle.run("destroy", "lifecycle", "-y").code == 0
+
+
+@contextmanager
+def robbed(socket: Path) -> Iterator[list[Path]]:
+    """Take `socket` away as soon as it is there, once."""
+    robberies: list[Path] = []
+    over = threading.Event()
+
+    def rob() -> None:
+        while not robberies and not over.wait(0.0005):
+            if socket.exists():
+                socket.unlink()
+                robberies.append(socket)
+
+    robber = threading.Thread(target=rob)
+    robber.start()
+    try:
+        yield robberies
+    finally:
+        over.set()
+        robber.join()
