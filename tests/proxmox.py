@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.proxmox.host import ProxmoxVE
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.clients.proxmox.host import ProxmoxHost
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve
@@ -25,8 +25,8 @@ def documented_privileges() -> list[str]:
     return str(told).split()
 
 
-def host_of(pve: FakePve, *, parallel: int = 4, **more: Any) -> Host:
-    return Host(
+def host_of(pve: FakePve, *, parallel: int = 4, **more: Any) -> HostSpec:
+    return HostSpec(
         "pve1",
         HostKind.PROXMOX,
         socket="",
@@ -46,24 +46,24 @@ def client_of(
     patience: float = 30,
     reach: float = 5,
     **more: Any,
-) -> ProxmoxVE:
+) -> ProxmoxHost:
     """A client with a token of its own. Its secret is in `secrets_of`."""
     secret = pve.add_token("plexctl@pve", "lab", privileges)
     SECRETS[pve.port] = secret
     host = host_of(pve, **more)
-    return ProxmoxVE(host, Secret(secret.encode()), patience=patience, reach=reach)
+    return ProxmoxHost(host, Secret(secret.encode()), patience=patience, reach=reach)
 
 
 SECRETS: dict[int, str] = {}
 
 
-def with_login(server: ProxmoxVE, ssh: str) -> ProxmoxVE:
+def with_login(server: ProxmoxHost, ssh: str) -> ProxmoxHost:
     """The same client, but one that is told how to log in to the node."""
     secret = SECRETS[int(str(server.host.url).rpartition(":")[2])]
-    return ProxmoxVE(replace(server.host, ssh=ssh), Secret(secret.encode()), patience=30, reach=5)
+    return ProxmoxHost(replace(server.host, ssh=ssh), Secret(secret.encode()), patience=30, reach=5)
 
 
-def with_template(server: ProxmoxVE, name: str = TEMPLATE, lab: str = "lab1") -> str:
+def with_template(server: ProxmoxHost, name: str = TEMPLATE, lab: str = "lab1") -> str:
     """Make a template as a bake does; its identifier."""
     tags: Mapping[str, str] = {"plexctl.recipe": name, "plexctl.lab": lab}
     options = {"scsi0": "local-lvm:2", "agent": "enabled=1", "memory": 512}

@@ -12,11 +12,11 @@ from plexctl.bake.base import install_packages, make_bridge, needs_network, root
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.bake.cleanup import BAKE, properties, sweep, tags
 from plexctl.bake.layer import apply_layer
-from plexctl.bake.lock import Turns
+from plexctl.bake.lock import BakeLock
 from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter, Step
@@ -47,7 +47,7 @@ class BakedImage:
 
 
 def ensure(
-    incus: Incus,
+    incus: IncusHost,
     recipe: Recipe,
     *,
     artifacts: Mapping[str, Stored],
@@ -80,7 +80,7 @@ def ensure(
 class _Bake:
     """What all layers of one bake share. `folder` is of one host."""
 
-    incus: Incus
+    incus: IncusHost
     artifacts: Mapping[str, Stored]
     find_role: FindRole
     facts: HostFacts
@@ -90,8 +90,8 @@ class _Bake:
     folder: Path
 
     @property
-    def turns(self) -> Turns:
-        return Turns(self.folder, lambda: sweep(self.incus, self.lab), self.reporter)
+    def turns(self) -> BakeLock:
+        return BakeLock(self.folder, lambda: sweep(self.incus, self.lab), self.reporter)
 
     @property
     def _temporary(self) -> Path:

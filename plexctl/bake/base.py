@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients import process
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Step
 from plexctl.model.settings import settings
@@ -33,7 +33,9 @@ CREATED = 1767225600
 """2026-01-01T00:00:00Z; Incus wants a date in an image's metadata."""
 
 
-def root_image(incus: Incus, base: Base, properties: dict[str, str], work: Path, step: Step) -> str:
+def root_image(
+    incus: IncusHost, base: Base, properties: dict[str, str], work: Path, step: Step
+) -> str:
     """Bring the root file system of `base` onto the host; returns the image's fingerprint.
 
     `work` is an empty folder on a disk. PlexError if it cannot be made.
@@ -73,7 +75,7 @@ def needs_network(base: Base) -> bool:
     return base.source is not BaseSource.DEBOOTSTRAP
 
 
-def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
+def make_bridge(incus: IncusHost, name: str, tags: dict[str, str]) -> None:
     """Make a network that leads to the package mirrors."""
     config = {
         "ipv4.address": str(GATEWAY),
@@ -85,7 +87,7 @@ def make_bridge(incus: Incus, name: str, tags: dict[str, str]) -> None:
     incus.put_network(name, settings(config), exists=False)
 
 
-def install_packages(incus: Incus, instance: str, base: Base) -> None:
+def install_packages(incus: IncusHost, instance: str, base: Base) -> None:
     """Bring a base of an image server to what debootstrap would have made of it.
 
     A VM has cloud-init besides, which brings it its files.

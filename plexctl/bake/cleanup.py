@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.observed import SHARED
-from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.observed import SeenVolume, Tagged
+from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.observed import ObservedVolume, Tagged
 from plexctl.model.settings import TAG
 from plexctl.plan.recipes import Recipe
 from plexctl.plan.resources.machines import SEED
@@ -35,7 +35,7 @@ def tags(recipe: Recipe, lab: str) -> dict[str, str]:
     return {f"{TAG}lab": lab, f"{TAG}bake": recipe.name}
 
 
-def sweep(incus: Incus, lab: str) -> None:
+def sweep(incus: IncusHost, lab: str) -> None:
     """Remove what bakes of `lab` have left on a host. No bake of it may be under way."""
     state = incus.read()
     instances = _tagged(state.instances, lab)
@@ -58,15 +58,15 @@ def _tagged(seen: Mapping[str, Tagged], lab: str) -> list[str]:
     return [name for name, tags in ours if "bake" in tags and "image" not in tags]
 
 
-def _untagged_seeds(volumes: Mapping[str, SeenVolume]) -> list[str]:
+def _untagged_seeds(volumes: Mapping[str, ObservedVolume]) -> list[str]:
     """A seed has its tags a moment after it was made."""
     found = ((name, one) for name, one in volumes.items() if one.disc and not one.tags)
     return [name for name, _ in found if name.startswith(BAKE) and name.endswith(SEED)]
 
 
-def _published(incus: Incus) -> Condition:
+def _published(incus: IncusHost) -> Condition:
     return Condition(
         f"host {incus.host.name} has published the images that it was asked for",
-        probe=lambda: Seen(not incus.publishing()),
+        probe=lambda: Observation(not incus.publishing()),
         deadline=600,
     )

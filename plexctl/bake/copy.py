@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from plexctl.bake.bake import BakedImage
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.model.events import Reporter
 
 
-def carried(source: Incus, target: Incus, image: BakedImage, reporter: Reporter) -> BakedImage:
+def carried(
+    source: IncusHost, target: IncusHost, image: BakedImage, reporter: Reporter
+) -> BakedImage:
     """Have `image` of the host of `source` on the host of `target` too.
 
     It goes through this machine, piece by piece: the hosts need not reach each other. The target

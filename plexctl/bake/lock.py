@@ -17,7 +17,7 @@ LOCK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class BakeLock:
     """Recipes share layers, and a bake uses all of the machine: bakes of a host take turns.
 
     `folder` is of one host; `sweep` removes from the host what bakes have made on their way.

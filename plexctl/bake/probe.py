@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plexctl.clients.host_facts import CAP_SYS_RESOURCE
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import TAG, devices, settings
@@ -14,7 +14,7 @@ from plexctl.model.types import Form
 LOOK = "stat --file-system --format=%T /sys/fs/cgroup; sed -n 's/^CapBnd:\\s*//p' /proc/1/status"
 
 
-def probe(incus: Incus, image: str, lab: str) -> HostFacts:
+def probe(incus: IncusHost, image: str, lab: str) -> HostFacts:
     """Look in a transient privileged container of `image` (a fingerprint) of Debian."""
     name = f"plex-bake-probe-{os.getpid()}"
     raw = ("lxc.init.cmd=/bin/sleep infinity", "lxc.mount.auto=cgroup:rw:force", "lxc.cap.drop=")

@@ -16,12 +16,12 @@ from plexctl.bake.bake import BakedImage
 from plexctl.bake.clean import VM_CLEAN
 from plexctl.bake.cleanup import properties
 from plexctl.bake.layer import apply_layer
-from plexctl.bake.lock import Turns
+from plexctl.bake.lock import BakeLock
 from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
 from plexctl.clients import ansible
-from plexctl.clients.proxmox.host import ProxmoxVE
-from plexctl.clients.ssh import Ssh
+from plexctl.clients.proxmox.host import ProxmoxHost
+from plexctl.clients.ssh import SshClient
 from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
@@ -57,7 +57,7 @@ MACHINE: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BakeAddress:
     """Where a VM is while it is baked: an address that no node has, on a bridge of the host."""
 
     address: IPv4Interface
@@ -67,12 +67,12 @@ class Bench:
 
 
 def ensure_template(
-    server: ProxmoxVE,
+    server: ProxmoxHost,
     recipe: Recipe,
     *,
     artifacts: Mapping[str, Stored],
     find_role: FindRole,
-    bench: Callable[[], Bench],
+    bench: Callable[[], BakeAddress],
     seed: RootSeed,
     reporter: Reporter,
     work: Path,
@@ -83,9 +83,9 @@ def ensure_template(
     disk image. A template that is there is never touched; what `bench` says is asked for only to
     bake one. PlexError if it cannot be baked.
     """
-    bake = _Bake(server, artifacts, find_role, seed, reporter)
+    bake = _TemplateBake(server, artifacts, find_role, seed, reporter)
     folder = work / server.host.name
-    turns = Turns(folder, lambda: bake.sweep(), reporter)
+    turns = BakeLock(folder, lambda: bake.sweep(), reporter)
     if found := bake.find(recipe):
         turns.mend()
         return found
@@ -98,8 +98,8 @@ def ensure_template(
 
 
 @dataclass(frozen=True, slots=True)
-class _Bake:
-    server: ProxmoxVE
+class _TemplateBake:
+    server: ProxmoxHost
     artifacts: Mapping[str, Stored]
     find_role: FindRole
     seed: RootSeed
@@ -121,7 +121,7 @@ class _Bake:
                 self.server.delete_volume(volume)
 
     def template(
-        self, recipe: Recipe, bench: Bench, work: Path, logs: Path, step: Step
+        self, recipe: Recipe, bench: BakeAddress, work: Path, logs: Path, step: Step
     ) -> BakedImage:
         name = f"plex-bake-{recipe.layer.name}-{recipe.digest[:8]}-{os.getpid()}"
         tags = {"lab": self.seed.lab_id, "bake": recipe.name}
@@ -166,10 +166,10 @@ class _Bake:
         vmid: int,
         name: str,
         tags: Mapping[str, str],
-        bench: Bench,
+        bench: BakeAddress,
         work: Path,
         step: Step,
-    ) -> Iterator[tuple[Ssh, Path]]:
+    ) -> Iterator[tuple[SshClient, Path]]:
         """Start a VM with keys of this bake alone, and stop it when it is done."""
         host_key, client_key = self._keys(name)
         key, known_hosts = work / "key", work / "known_hosts"
@@ -188,7 +188,7 @@ class _Bake:
         self.server.configure(vmid, tags, options)
         self.server.start(name)
         step.progress(f"wait for {name}")
-        ssh = Ssh(address, "root", key, known_hosts)
+        ssh = SshClient(address, "root", key, known_hosts)
         wait(
             ssh.answers(
                 f"{name} takes SSH at {address}",
@@ -206,7 +206,14 @@ class _Bake:
         return derived_key(self.seed, host, name), derived_key(self.seed, client, "plexctl-bake")
 
     def _layer(
-        self, layer: Recipe, ssh: Ssh, key: Path, name: str, work: Path, logs: Path, step: Step
+        self,
+        layer: Recipe,
+        ssh: SshClient,
+        key: Path,
+        name: str,
+        work: Path,
+        logs: Path,
+        step: Step,
     ) -> None:
         role = self.find_role(layer.role)
         if layer.parent is None:
@@ -255,7 +262,7 @@ def _user_data(host: SshKey, client: SshKey) -> str:
     return "#cloud-config\n" + yaml.safe_dump(config)
 
 
-def _network(bench: Bench, mac: str) -> str:
+def _network(bench: BakeAddress, mac: str) -> str:
     router = str(bench.router)
     link = {
         "match": {"macaddress": mac},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from plexctl.bake.cleanup import PROPERTY
-from plexctl.clients.incus.host import Incus
-from plexctl.model.observed import HostState, SeenImage
+from plexctl.clients.incus.host import IncusHost
+from plexctl.model.observed import HostState, ObservedImage
 
 
-def unused(state: HostState, used: set[str]) -> tuple[SeenImage, ...]:
+def unused(state: HostState, used: set[str]) -> tuple[ObservedImage, ...]:
     """Images that plexctl baked, which no instance of the host has and which are not `used`.
 
     One without a name belongs to a bake that is under way, or is removed by the next one.
@@ -23,7 +23,7 @@ def unused(state: HostState, used: set[str]) -> tuple[SeenImage, ...]:
     )
 
 
-def prune(incus: Incus, used: set[str]) -> tuple[str, ...]:
+def prune(incus: IncusHost, used: set[str]) -> tuple[str, ...]:
     """Remove them; their names. `used` are names of images that a plex would need next."""
     state = incus.read()
     gone = unused(state, used)

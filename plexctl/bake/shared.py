@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from plexctl.bake.cleanup import BAKE, tags
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import TAG, devices, settings
@@ -26,7 +26,7 @@ SLEEP = "lxc.init.cmd=/bin/sleep infinity"
 """Process 1 of a container in which nothing of its system is to run."""
 
 
-def is_whole(incus: Incus, recipe: Recipe) -> bool:
+def is_whole(incus: IncusHost, recipe: Recipe) -> bool:
     """Whether nodes of `recipe` find on the host what they share, if they do."""
     if not recipe.shared:
         return True
@@ -34,7 +34,7 @@ def is_whole(incus: Incus, recipe: Recipe) -> bool:
     return volume is not None and volume.whole
 
 
-def fill(incus: Incus, recipe: Recipe, fingerprint: str, facts: HostFacts, lab: str) -> None:
+def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, facts: HostFacts, lab: str) -> None:
     """Make the volume of a recipe's image that is on the host. The caller has a turn to bake.
 
     What an interrupted one has left is used. The last tag says that all is there. PlexError with

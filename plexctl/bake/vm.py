@@ -10,10 +10,10 @@ import yaml
 
 from plexctl.bake.base import ADDRESS, CREATED, GATEWAY
 from plexctl.clients import process
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.web import Web
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
 from plexctl.model.types import Base, BaseSource
 from plexctl.plan.boot.seed import seed_iso
@@ -40,7 +40,7 @@ systemctl start incus-agent.service
 
 
 def cloud_image(
-    incus: Incus, base: Base, properties: dict[str, str], work: Path, disks: Path, step: Step
+    incus: IncusHost, base: Base, properties: dict[str, str], work: Path, disks: Path, step: Step
 ) -> str:
     """Bring the disk of a cloud image onto the host; returns the image's fingerprint.
 
@@ -130,20 +130,20 @@ def bake_seed(mac: str) -> bytes:
     )
 
 
-def await_agent(incus: Incus, name: str) -> None:
+def await_agent(incus: IncusHost, name: str) -> None:
     """Returns once programs can be run in a VM that was started, and its disks are there."""
 
-    def answers() -> Seen:
+    def answers() -> Observation:
         try:
             done = incus.execute(name, ("test", "-d", "/run/systemd/system"), timeout=10)
         except PlexError as error:
-            return Seen(False, error.summary)
-        return Seen(done.code == 0, done.stderr)
+            return Observation(False, error.summary)
+        return Observation(done.code == 0, done.stderr)
 
     wait(Condition(f"the agent of {name} answers", answers, deadline=BOOT, every=1))
 
 
-def await_boot(incus: Incus, name: str) -> None:
+def await_boot(incus: IncusHost, name: str) -> None:
     """Returns once all that a VM starts has been started: cloud-init changes its files until then.
 
     A unit that has failed is none of a bake's business.

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plexctl.bake.bake import BakedImage
-from plexctl.clients.incus.host import Incus
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import archive_name
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
@@ -24,7 +24,12 @@ QUICKLY = 1
 
 
 def carried_archive(
-    source: Incus, target: ProxmoxVE, image: BakedImage, lab: str, reporter: Reporter, work: Path
+    source: IncusHost,
+    target: ProxmoxHost,
+    image: BakedImage,
+    lab: str,
+    reporter: Reporter,
+    work: Path,
 ) -> BakedImage:
     """Have `image` of the host of `source` as a container's template on the host of `target`.
 

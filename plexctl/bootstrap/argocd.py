@@ -112,11 +112,11 @@ def _state(status: Mapping[str, Any]) -> tuple[Sync, str]:
     if operation.get("phase") == "Running":
         return Sync.PROGRESSING, operation.get("message", "")
     state = HEALTH.get(health.get("status", ""), Sync.PROGRESSING)
-    unwell = "; ".join(_unwell(status)) if state is Sync.FAILED else ""
+    unwell = "; ".join(_unhealthy(status)) if state is Sync.FAILED else ""
     return state, unwell or health.get("message") or f"{synced}, {health.get('status', 'unknown')}"
 
 
-def _unwell(status: Mapping[str, Any]) -> Iterator[str]:
+def _unhealthy(status: Mapping[str, Any]) -> Iterator[str]:
     for one in status.get("resources", ()):
         health = one.get("health", {})
         if health.get("status") == "Degraded":

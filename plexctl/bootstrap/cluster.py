@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from plexctl.clients.kube.client import Door, Kube, connect
+from plexctl.clients.kube.client import ApiAccess, Kube, connect
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.plex import Plex
-from plexctl.plan.kubernetes.kubeadm import outer_endpoint
+from plexctl.plan.kubernetes.kubeadm import forwarded_endpoint
 
 
-def door(plex: Plex, seed: RootSeed) -> Door:
+def api_access(plex: Plex, seed: RootSeed) -> ApiAccess:
     """For a client with every right, which needs no binding to exist yet."""
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
     pair = keys.super_admin()
-    url = f"https://{outer_endpoint(plex)}"
-    return Door(url, keys.ca.pair.certificate, pair.certificate, pair.key)
+    url = f"https://{forwarded_endpoint(plex)}"
+    return ApiAccess(url, keys.ca.pair.certificate, pair.certificate, pair.key)
 
 
 @contextmanager
 def cluster(plex: Plex, seed: RootSeed) -> Iterator[Kube]:
     """A client of `plex` with every right."""
-    with connect(door(plex, seed)) as kube:
+    with connect(api_access(plex, seed)) as kube:
         yield kube

@@ -49,7 +49,7 @@ def watch(
 ) -> SyncWatch:
     """Waits until Flux has applied `revision`, or the newest, and all of that runs."""
 
-    nudge = Nudge(kube)
+    nudge = ReconcileRequest(kube)
 
     def look() -> Apps:
         found = apps(kube, kind, revision=revision)
@@ -61,7 +61,7 @@ def watch(
 
 
 @dataclass(slots=True)
-class Nudge:
+class ReconcileRequest:
     """Tells Kustomizations of an artifact that they have not heard of, once for each artifact.
 
     Where a tree has a circle of dependencies, Flux tells none of them of the next artifact, which

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from plexctl.clients.kube.client import Kube, UnreachableError
 from plexctl.model.apps import Apps, Sync
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Outcome, Reporter, Step
 from plexctl.plan.documents import Document
 
@@ -37,16 +37,16 @@ def _applied(kube: Kube, document: Document) -> bool:
     metadata = document["metadata"]
     what = f"{document['kind']} {metadata['name']} is applied"
 
-    def probe() -> Seen:
+    def probe() -> Observation:
         try:
             path = kube.path(document)
             before = kube.read(path)
             after = kube.apply(document)
         except UnreachableError as error:
-            return Seen(False, error.summary)
+            return Observation(False, error.summary)
         versions = [one["metadata"]["resourceVersion"] if one else "" for one in (before, after)]
         result.append(versions[0] != versions[1])
-        return Seen(True)
+        return Observation(True)
 
     wait(Condition(what, probe, INSTALLED))
     return result[-1]
@@ -75,13 +75,13 @@ class SyncWatch:
         """
         with self.reporter.step(f"the apps of {self.plex} are there") as step:
 
-            def probe() -> Seen:
+            def probe() -> Observation:
                 try:
                     self.last = self.look().after(self.last)
                 except UnreachableError as error:
-                    return Seen(False, error.summary)
+                    return Observation(False, error.summary)
                 self._tell(step)
-                return Seen(self.last.synced or self._lost(), self.last.summary)
+                return Observation(self.last.synced or self._lost(), self.last.summary)
 
             what = f"the apps of {self.plex} are there"
             wait(Condition(what, probe, SYNCED, hint=self.hint))

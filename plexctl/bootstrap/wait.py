@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.kube.client import Kube, NodeStatus, UnreachableError
 from plexctl.clients.kube.look import COREDNS
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen
+from plexctl.model.condition import Condition, Observation
 from plexctl.model.events import Reporter
 from plexctl.model.plex import Node, Plex, Role
 
@@ -38,7 +38,7 @@ class Watch:
     plex: Plex
     nodes: tuple[Node, ...]
     kube: Kube
-    hosts: Mapping[str, Incus]
+    hosts: Mapping[str, IncusHost]
     reporter: Reporter
     _marked: set[str] = field(default_factory=set)
 
@@ -74,13 +74,13 @@ class Watch:
             " -n kube-system describe pods -l k8s-app=kube-dns",
         )
 
-    def _api(self) -> Seen:
+    def _api(self) -> Observation:
         # Asked for what comes next; /readyz waits for much that no node needs.
         self.kube.nodes()
         self._mark(self.nodes[0].name, "api")
-        return Seen(True)
+        return Observation(True)
 
-    def _nodes(self, members: Sequence[Node]) -> Seen:
+    def _nodes(self, members: Sequence[Node]) -> Observation:
         found = {node.name: node for node in self.kube.nodes()}
         for name, status in found.items():
             self._mark(name, "registered")
@@ -88,15 +88,19 @@ class Watch:
                 self._mark(name, "ready")
         missing = [_state(node.name, found.get(node.name)) for node in members]
         waiting = [text for text in missing if text]
-        return Seen(not waiting, "; ".join(waiting[:4]))
+        return Observation(not waiting, "; ".join(waiting[:4]))
 
-    def _dns(self) -> Seen:
+    def _dns(self) -> Observation:
         available, wanted = self.kube.available(*COREDNS)
         if not 0 < wanted <= available:
-            return Seen(False, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods")
+            return Observation(
+                False, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods"
+            )
         self._mark(self.nodes[0].name, "dns")
         # What joins by itself, or is upgraded, needs what kubeadm leaves after the addons.
-        return Seen(self.kube.read(KUBEADM_LAST) is not None, "kubeadm is not done on the master")
+        return Observation(
+            self.kube.read(KUBEADM_LAST) is not None, "kubeadm is not done on the master"
+        )
 
     def _mark(self, node: str, what: str) -> None:
         if f"{node}/{what}" not in self._marked:
@@ -125,7 +129,7 @@ class Watch:
         return tuple(f"{p.name} on {p.node or 'no node'}: {p.phase}" for p in pods)
 
 
-def node_report(incus: Incus, node: Node) -> tuple[str, ...]:
+def node_report(incus: IncusHost, node: Node) -> tuple[str, ...]:
     """What a node's units do, and the last lines of the log of those that are not well."""
     report = (
         f"for unit in {' '.join(UNITS)}; do "
@@ -139,14 +143,14 @@ def node_report(incus: Incus, node: Node) -> tuple[str, ...]:
         return (error.summary,)
 
 
-def _told(probe: Callable[[], Seen]) -> Callable[[], Seen]:
+def _told(probe: Callable[[], Observation]) -> Callable[[], Observation]:
     """What cannot be asked yet does not hold yet."""
 
-    def look() -> Seen:
+    def look() -> Observation:
         try:
             return probe()
         except UnreachableError as error:
-            return Seen(False, " ".join((error.summary, *error.details)))
+            return Observation(False, " ".join((error.summary, *error.details)))
 
     return look
 

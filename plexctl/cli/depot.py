@@ -108,9 +108,9 @@ def bake(
 
     What is baked already costs a look. Fills the depot as needed.
     """
-    from plexctl.workflow.core.prefetch import messenger
+    from plexctl.workflow.core.prefetch import prefetcher
 
-    with messenger() as messages, lab(context, quiet=quiet, verbose=verbose) as ctx:
+    with prefetcher() as messages, lab(context, quiet=quiet, verbose=verbose) as ctx:
         from plexctl.provision.read import read_hosts
 
         hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))

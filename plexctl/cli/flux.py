@@ -27,7 +27,7 @@ def status(context: typer.Context, plex: PlexArgument = None, json: Json = False
 
         result = flux.status(ctx, find_plex(ctx, plex))
     answer(result, json)
-    end(ExitCode.DONE if result.well else ExitCode.FAILED)
+    end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
 
 
 @flux.command()

@@ -23,7 +23,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
         result = list_hosts(ctx)
     answer(result, json)
-    end(ExitCode.DONE if result.well else ExitCode.FAILED)
+    end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
 
 
 @host.command()

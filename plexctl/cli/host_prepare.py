@@ -119,7 +119,7 @@ def prepare(
             POOL_SIZE,
             BridgeRequest,
             HostRequest,
-            Local,
+            LocalTarget,
             PoolRequest,
             ProxmoxRequest,
         )
@@ -131,7 +131,7 @@ def prepare(
         reach = host_ready.reach(
             ctx, name, ssh, key=key, known_hosts=known_hosts, accept_new=accept_new
         )
-        ours = isinstance(reach, Local) and kind is HostKind.INCUS  # a socket needs no token
+        ours = isinstance(reach, LocalTarget) and kind is HostKind.INCUS  # a socket needs no token
         request = HostRequest(
             name,
             reach,

@@ -23,9 +23,9 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Show what `up` would do. Ends with code 3 if there is something to do."""
-    from plexctl.workflow.core.prefetch import messenger
+    from plexctl.workflow.core.prefetch import prefetcher
 
-    with messenger() as messages, lab(context, quiet=quiet) as ctx:
+    with prefetcher() as messages, lab(context, quiet=quiet) as ctx:
         from plexctl.provision.read import read_hosts
         from plexctl.workflow.core.context import find_plex
 
@@ -92,9 +92,9 @@ def scale(
 
 def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
     """Show how a plex is. Ends with code 1 if not all is well."""
-    from plexctl.workflow.core.prefetch import messenger
+    from plexctl.workflow.core.prefetch import prefetcher
 
-    with messenger() as messages, lab(context, quiet=True) as ctx:
+    with prefetcher() as messages, lab(context, quiet=True) as ctx:
         from plexctl.provision.read import read_hosts
         from plexctl.workflow.core.context import find_plex
 
@@ -104,7 +104,7 @@ def status(context: typer.Context, plex: PlexArgument = None, json: Json = False
 
         result = plex_status.status(ctx, chosen, hosts, messages)
     answer(result, json)
-    end(ExitCode.DONE if result.well else ExitCode.FAILED)
+    end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
 
 
 def engine(

@@ -33,7 +33,7 @@ def status(context: typer.Context, json: Json = False) -> None:
 
         result = registry_status(ctx)
     answer(result, json)
-    end(ExitCode.DONE if result.well else ExitCode.FAILED)
+    end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
 
 
 @registry.command()

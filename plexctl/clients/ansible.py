@@ -41,7 +41,7 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PlayTask:
     """A task that was done. `part` is its file in the role, without the ending: "packages"."""
 
     part: str
@@ -53,7 +53,7 @@ class Task:
 class Applied:
     """What a play did. `answers` is what its tasks handed over with `set_stats`."""
 
-    tasks: tuple[Task, ...]  # in their order; those that were skipped are left out
+    tasks: tuple[PlayTask, ...]  # in their order; those that were skipped are left out
     answers: Mapping[str, Any]
 
 
@@ -154,7 +154,7 @@ class _Watch:
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._failures: list[tuple[str, str, Mapping[str, Any]]] = []
         self._unreachable: tuple[str, str] | None = None
-        self.tasks: list[Task] = []
+        self.tasks: list[PlayTask] = []
         self.answers: Mapping[str, Any] = {}
         self.output: Any = None
 
@@ -168,7 +168,7 @@ class _Watch:
                 # "/where/the/role/is/tasks/packages.yml:12"
                 part = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
                 changed = bool(data["res"].get("changed"))
-                self.tasks.append(Task(part, str(data["task"]), changed))
+                self.tasks.append(PlayTask(part, str(data["task"]), changed))
             case "runner_on_unreachable":
                 self._unreachable = str(data["host"]), str(data["res"].get("msg", ""))
             case "runner_on_failed" if not data.get("ignore_errors"):

@@ -14,6 +14,7 @@ import yaml
 from plexctl.clients import process
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
+from plexctl.model.command import CommandResult
 from plexctl.plan.documents import Document
 
 TIMEOUT = 120.0
@@ -75,7 +76,7 @@ def _run(
     *,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
-) -> process.Finished:
+) -> CommandResult:
     """With no setting, plugin or cache of the user, and nothing of the environment but `env`."""
     with tempfile.TemporaryDirectory(prefix="plexctl-helm-") as folder:
         homes = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HOME")

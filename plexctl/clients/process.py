@@ -10,24 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 
 LAST_LINES = 12
 GRACE = 5.0
 """Seconds that an interactive program has to end when it is asked to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A program that has ended."""
-
-    argv: tuple[str, ...]
-    code: int
-    stdout: str
-    stderr: str
 
 
 def run(
@@ -42,7 +32,7 @@ def run(
     bare: bool = False,
     private: bool = False,
     pass_fds: Sequence[int] = (),
-) -> Finished:
+) -> CommandResult:
     """Run a program to its end.
 
     `env` is added to this process' environment (with `bare`, to none) and must hold no secret: one
@@ -72,7 +62,7 @@ def run(
             details=() if private else _tail(error.stderr or error.stdout or b""),
             hint=hint,
         ) from error
-    finished = Finished(
+    finished = CommandResult(
         words,
         done.returncode,
         done.stdout.decode(errors="replace"),

@@ -12,6 +12,7 @@ import yaml
 
 from plexctl.clients import process
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 from plexctl.model.secret import Secret
 
 TIMEOUT = 60.0
@@ -79,7 +80,7 @@ class Sops:
         stdin: bytes | None,
         environment: dict[str, str] | None = None,
         pass_fds: Sequence[int] = (),
-    ) -> process.Finished:
+    ) -> CommandResult:
         # An empty file of settings keeps it from looking for one in all folders upward.
         settings = ("--config", os.devnull, "--disable-version-check")
         return process.run(
@@ -118,7 +119,7 @@ def recipients(content: bytes) -> tuple[str, ...]:
     return tuple(one for one in found if isinstance(one, str))
 
 
-def _answer(done: process.Finished, name: str, content: bytes) -> str:
+def _answer(done: CommandResult, name: str, content: bytes) -> str:
     """What sops has printed. `name` and `content` are of what it was to read."""
     if done.code == 0:
         return done.stdout

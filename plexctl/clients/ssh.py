@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients import process
-from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen
+from plexctl.model.command import CommandResult
+from plexctl.model.condition import Condition, Observation
 
 CONNECT = 5
 """Seconds in which a machine must take a connection."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ssh:
+class SshClient:
     """A machine that is known by its host key.
 
     With a key and known hosts of its own, nothing of the user's SSH has a say; without, all of it.
@@ -27,7 +27,7 @@ class Ssh:
     known_hosts: Path | None = None
     port: int | None = None
 
-    def run(self, script: str, *, timeout: float, check: bool = True) -> Finished:
+    def run(self, script: str, *, timeout: float, check: bool = True) -> CommandResult:
         """Run a shell script there, handed over on its standard input; no secret may be in it."""
         argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", "/bin/sh -s")
         return process.run(argv, stdin=script.encode(), timeout=timeout, check=check)
@@ -45,13 +45,13 @@ class Ssh:
     def answers(self, what: str, *, deadline: float, hint: str) -> Condition:
         """That it lets us in."""
 
-        def probe() -> Seen:
+        def probe() -> Observation:
             try:
                 done = self.run("true", timeout=CONNECT + 10, check=False)
             except PlexError as error:
-                return Seen(False, error.summary)
+                return Observation(False, error.summary)
             last = done.stderr.strip().splitlines()[-1:]
-            return Seen(done.code == 0, "".join(last))
+            return Observation(done.code == 0, "".join(last))
 
         return Condition(what, probe, deadline, every=1.0, hint=hint)
 

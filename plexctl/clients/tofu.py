@@ -14,6 +14,7 @@ from typing import Any
 
 from plexctl.clients import process
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 from plexctl.model.files import write_atomic
 
 PLAN = "plexctl.tfplan"
@@ -122,7 +123,7 @@ class Tofu:
         if addresses:
             self._run("state rm", *addresses, lock_timeout=LOCK)
 
-    def _run(self, *words: str, check: bool = True, **options: Any) -> process.Finished:
+    def _run(self, *words: str, check: bool = True, **options: Any) -> CommandResult:
         return process.run(
             self._argv(*words, **options),
             timeout=120,

@@ -33,12 +33,12 @@ def main(argv: Sequence[str]) -> int:
     asked = parser.parse_args(argv)
     host, node = where(asked.where)
     from plexctl.cli.session import opened
-    from plexctl.model.gitops import Engine
+    from plexctl.model.gitops import GitopsEngine
     from plexctl.render.text import text
     from plexctl.workflow.images.bake_on import bake_on
 
     with opened(asked.directory, quiet=asked.quiet, verbose=asked.verbose) as ctx:
-        engine = Engine(asked.engine) if asked.engine else None
+        engine = GitopsEngine(asked.engine) if asked.engine else None
         result = bake_on(
             ctx, host, asked.type, asked.base, kubernetes=asked.kubernetes, engine=engine
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plexctl.commands import changes, tofu
 from plexctl.commands.entry import arguments, run
-from plexctl.commands.tofu import Message, Tofu
+from plexctl.commands.tofu import Message, TofuCommand
 from plexctl.errors import ExitCode, PlexError, UsageError
 
 ABOUT = """\
@@ -97,7 +97,7 @@ def parse(argv: Sequence[str]) -> Asked:
     return Asked(known.yes, known.chdir, tuple(known.replace), tuple(rest), tuple(both))
 
 
-def _validate(program: Tofu) -> None:
+def _validate(program: TofuCommand) -> None:
     done = program.ask("validate", "-json", check=False)
     try:
         # What it thinks of the user's own settings comes before.
@@ -115,7 +115,7 @@ def _validate(program: Tofu) -> None:
         )
 
 
-def _addresses(program: Tofu, nodes: Sequence[str]) -> tuple[str, ...]:
+def _addresses(program: TofuCommand, nodes: Sequence[str]) -> tuple[str, ...]:
     if all("." in node for node in nodes):
         return tuple(nodes)
     known = program.ask("state", "list").stdout.splitlines()
@@ -123,7 +123,7 @@ def _addresses(program: Tofu, nodes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _told(
-    program: Tofu, shown: Callable[[Message], str | None], verb: str, words: Sequence[str]
+    program: TofuCommand, shown: Callable[[Message], str | None], verb: str, words: Sequence[str]
 ) -> int:
     """Run `plan` or `apply` and print what it is about; its exit code, 0 or 2. PlexError else."""
     problems: list[Message] = []

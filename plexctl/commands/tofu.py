@@ -13,6 +13,7 @@ from typing import Any
 
 from plexctl.clients import process
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 
 PROGRAMS = ("tofu", "terraform")
 ORIGIN = "terraform"
@@ -25,7 +26,7 @@ QUICK = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tofu:
+class TofuCommand:
     """A program, and the folder that it works in (None: the current one)."""
 
     program: str
@@ -38,7 +39,7 @@ class Tofu:
     def argv(self, *words: str) -> tuple[str, ...]:
         return (self.program, *((f"-chdir={self.folder}",) if self.folder else ()), *words)
 
-    def ask(self, *words: str, check: bool = True) -> process.Finished:
+    def ask(self, *words: str, check: bool = True) -> CommandResult:
         hint = f"`{self.name} init` makes a folder ready for it"
         argv = self.argv(*words, "-no-color")
         return process.run(argv, timeout=QUICK, check=check, hint=hint)
@@ -60,13 +61,13 @@ class Tofu:
             return process.stream(self.argv(*words), line)
 
 
-def find(folder: str | None = None) -> Tofu:
+def find(folder: str | None = None) -> TofuCommand:
     """The first of `tofu` and `terraform` on the PATH. PlexError if there is neither."""
     if folder is None and Path.cwd() == Path.home() and Path(ORIGIN).is_dir():
         folder = ORIGIN
     for name in PROGRAMS:
         if program := shutil.which(name):
-            return Tofu(program, folder)
+            return TofuCommand(program, folder)
     raise PlexError(
         "neither tofu nor terraform is on the PATH", hint="https://opentofu.org/docs/intro/install"
     )

@@ -18,10 +18,10 @@ from plexctl.config.fields import (
 from plexctl.config.host_fields import HostFields, RegistryFields
 from plexctl.config.shape import T
 from plexctl.model.gitops import AppSource, Gitops
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.lab import Lab
 from plexctl.model.placement import by_capacity
-from plexctl.model.plex import Entrance, Group, Link, Networks, Plex, Spread
+from plexctl.model.plex import ApiForward, Group, Link, Networks, Plex, Spread
 from plexctl.model.registry import Registry
 from plexctl.model.types import Base, BaseSource, Layer, NodeType
 
@@ -56,13 +56,13 @@ def _fields(draft: Draft[T]) -> T:
     return draft.fields
 
 
-def _host(name: str, fields: HostFields) -> Host:
+def _host(name: str, fields: HostFields) -> HostSpec:
     given = fields.proxmox
     proxmox = None
     if given is not None:
         linked = given.clone == "linked"
         proxmox = Proxmox(given.node or name, given.token, given.iso, linked, given.first_id)
-    return Host(
+    return HostSpec(
         name,
         fields.kind,
         fields.socket,
@@ -79,7 +79,7 @@ def _host(name: str, fields: HostFields) -> Host:
     )
 
 
-def _rota(fields: PlexFields, hosts: Mapping[str, Host]) -> tuple[str, ...]:
+def _host_order(fields: PlexFields, hosts: Mapping[str, HostSpec]) -> tuple[str, ...]:
     """The hosts that nodes are given to in turn."""
     if fields.spread is Spread.CAPACITY and fields.hosts:
         memory = {name: facts.memory for name in fields.hosts if (facts := hosts[name].facts)}
@@ -87,17 +87,19 @@ def _rota(fields: PlexFields, hosts: Mapping[str, Host]) -> tuple[str, ...]:
     return fields.hosts or (fields.host or next(iter(hosts)),)
 
 
-def _entrance(fields: PlexFields, hosts: Mapping[str, Host], networks: Networks) -> Entrance | None:
+def _api_forward(
+    fields: PlexFields, hosts: Mapping[str, HostSpec], networks: Networks
+) -> ApiForward | None:
     """A bridge of the plex's own that is on other machines only leads nowhere from here."""
     used = [hosts[name] for name in hosts_of(fields, hosts)]
     own = next((g.host for g in reversed(fields.groups) if 1 in g.nodes and g.host), None)
-    first = hosts[own or _rota(fields, hosts)[0]]
+    first = hosts[own or _host_order(fields, hosts)[0]]
     if networks.link is Link.BRIDGE or any(host.local for host in used):
         return None
     address = first.address
     assert address is not None  # `check` has seen to it
     port = fields.api_port or FIRST_PORT + (int(networks.nodes.network_address) >> 8) % PORTS
-    return Entrance(address, port, first.ssh)
+    return ApiForward(address, port, first.ssh)
 
 
 def _base(name: str, fields: BaseFields) -> Base:
@@ -132,7 +134,7 @@ def _type(name: str, fields: TypeFields, bases: Mapping[str, Base]) -> NodeType:
 def _plex(
     name: str,
     draft: Draft[PlexFields],
-    hosts: Mapping[str, Host],
+    hosts: Mapping[str, HostSpec],
     types: Mapping[str, NodeType],
     kubernetes_versions: Sequence[str],
 ) -> Plex:
@@ -145,7 +147,7 @@ def _plex(
         name=name,
         file=draft.source.file,
         kubernetes=version,
-        rota=_rota(fields, hosts),
+        host_order=_host_order(fields, hosts),
         type=types[fields.type],
         workers=fields.workers,
         networks=networks_of(name, fields),
@@ -157,7 +159,7 @@ def _plex(
         proxy=fields.kubeadm.proxy,
         durable=fields.durable,
         engine=fields.engine,
-        entrance=_entrance(fields, hosts, networks_of(name, fields)),
+        api_forward=_api_forward(fields, hosts, networks_of(name, fields)),
         gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
 

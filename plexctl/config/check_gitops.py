@@ -8,7 +8,7 @@ from pathlib import Path
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import GitopsFields, PlexFields
 from plexctl.config.host_fields import HostsFields
-from plexctl.model.gitops import Engine, SourceKind
+from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.plex import Link
 
 GIT = (SourceKind.SSH, SourceKind.HTTPS)
@@ -50,7 +50,7 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
         )
     elif kind is SourceKind.REGISTRY and hosts is not None:
         _check_reached(draft, hosts)
-    if fields.engine is Engine.ARGOCD:
+    if fields.engine is GitopsEngine.ARGOCD:
         _check_argocd(draft, fields)
     for name, fitting in FITTING.items():
         if getattr(fields, name) is not None and kind not in fitting:

@@ -18,7 +18,7 @@ from plexctl.config.fields import (
 )
 from plexctl.config.host_fields import HOSTS, HostsFields
 from plexctl.config.shape import Shape, T, Unreadable
-from plexctl.config.source import Source, read
+from plexctl.config.source import YamlFile, read
 
 BASES_FILE = "bases.yaml"
 
@@ -30,7 +30,7 @@ class Draft(Generic[T]):
     A field that had a fault has its default here; `source.sound` tells.
     """
 
-    source: Source
+    source: YamlFile
     fields: T | None
 
 
@@ -44,7 +44,7 @@ class Drafts:
     types: Mapping[str, Draft[TypeFields]]
     plexes: Mapping[str, Draft[PlexFields]]
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[YamlFile]:
         yield self.hosts.source
         for group in (self.bases, self.types.values(), self.plexes.values()):
             for draft in group:

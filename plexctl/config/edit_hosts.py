@@ -10,12 +10,12 @@ import yaml
 
 from plexctl.errors import PlexError
 from plexctl.model.files import write_atomic
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts, HostSpec
 
 MIB = 1 << 20
 
 
-def host_fields(host: Host) -> dict[str, Any]:
+def host_fields(host: HostSpec) -> dict[str, Any]:
     """What hosts.yaml says of a host that is another machine."""
     fields: dict[str, Any] = {
         "kind": str(host.kind),

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from plexctl.config import kubernetes, values
 from plexctl.config.faults import Fault
 from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
-from plexctl.model.gitops import Engine, SourceKind
+from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.plex import JsonText, Link, Spread, Taint
 from plexctl.model.types import BaseSource, Form, Size
@@ -115,7 +115,7 @@ class KubeadmFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitopsFields:
-    engine: Engine = entry(choice(Engine), "What applies the apps.", Engine.FLUX)
+    engine: GitopsEngine = entry(choice(GitopsEngine), "What applies the apps.", GitopsEngine.FLUX)
     source: tuple[SourceKind, str] = entry(
         values.APP_SOURCE,
         "Where the apps come from: `registry` (what `plexctl flux push` packs), `ssh://…` or "
@@ -232,8 +232,10 @@ class LayerFields:
     artifacts: tuple[str, ...] = entry(
         ListOf(values.NAME), "What it installs from the depot, as in containerd.", ()
     )
-    engine: Engine | None = entry(
-        choice(Engine), "Only plexes with this `gitops.engine` have it. Without it, all.", None
+    engine: GitopsEngine | None = entry(
+        choice(GitopsEngine),
+        "Only plexes with this `gitops.engine` have it. Without it, all.",
+        None,
     )
 
 

@@ -36,13 +36,13 @@ def _argument_value(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Argument:
+class KubeadmArgument:
     name: str = needed(TEXT, "Name of the flag, without dashes.", "")
     value: str = needed(Scalar(_argument_value, {"type": "string"}), "Its value.", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
+class KubeadmVolume:
     name: str = needed(TEXT, "Name of the volume.", "")
     hostPath: str = needed(PATH, "Path on the master.", "")
     mountPath: str = needed(PATH, "Path in the pod.", "")
@@ -54,10 +54,10 @@ def _anything(names: str) -> dict[str, Shape[object] | None]:
     return dict.fromkeys(names.split())
 
 
-_ARGUMENTS: Shape[object] = ListOf(Record(Argument))
+_ARGUMENTS: Shape[object] = ListOf(Record(KubeadmArgument))
 _COMPONENT: dict[str, Shape[object] | None] = {
     "extraArgs": _ARGUMENTS,
-    "extraVolumes": ListOf(Record(Volume)),
+    "extraVolumes": ListOf(Record(KubeadmVolume)),
 }
 _NO_ENVIRONMENT = {"extraEnvs": "not supported; use `extraArgs`"}
 

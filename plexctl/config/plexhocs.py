@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class PlexShape:
     """A plex as plexhocs has it: its nodes from 1 on, without gaps."""
 
     name: str
@@ -105,7 +105,7 @@ def _numbers(value: object, where: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def shapes(found: Plexhocs, *, renumber: bool = False) -> tuple[Shape, ...]:
+def shapes(found: Plexhocs, *, renumber: bool = False) -> tuple[PlexShape, ...]:
     """The plexes that a map stands for. UsageError where no plex can be as it says.
 
     With `renumber`, gaps between the numbers are closed; the order stays.
@@ -135,7 +135,7 @@ def plex_of_host(host: str) -> str:
     return re.sub("us$", "plex", host)
 
 
-def _shape(name: str, places: list[Place], renumber: bool) -> Shape:
+def _shape(name: str, places: list[Place], renumber: bool) -> PlexShape:
     places = sorted(places, key=lambda place: place.number)
     numbers = [place.number for place in places]
     if doubled := {number for number in numbers if numbers.count(number) > 1}:
@@ -149,7 +149,7 @@ def _shape(name: str, places: list[Place], renumber: bool) -> Shape:
             f"{VARIABLE}: {name} has no node {ranges(missing)}: a plex has its nodes without gaps",
             hint="--renumber closes them",
         )
-    return Shape(name, tuple(places))
+    return PlexShape(name, tuple(places))
 
 
 def of_plexes(plexes: Iterable[Plex]) -> Plexhocs:

@@ -15,7 +15,7 @@ from ipaddress import IPv4Network
 from typing import Any, Generic, Protocol, TypeVar
 
 from plexctl.config.faults import Fault, describe, did_you_mean
-from plexctl.config.source import Source, Where
+from plexctl.config.source import Where, YamlFile
 from plexctl.model.plex import JsonText
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Unreadable(Exception):  # noqa: N818 - not an error for anyone but the sha
 class Shape(Protocol[T_co]):
     """A kind of value."""
 
-    def read(self, value: object, source: Source, where: Where) -> T_co:
+    def read(self, value: object, source: YamlFile, where: Where) -> T_co:
         """The value of the model; Unreadable once its faults are reported to `source`."""
 
     def schema(self) -> Schema:
@@ -45,7 +45,7 @@ class Scalar(Generic[T]):
     parse: Callable[[object], T]
     json: Schema
 
-    def read(self, value: object, source: Source, where: Where) -> T:
+    def read(self, value: object, source: YamlFile, where: Where) -> T:
         try:
             return self.parse(value)
         except Fault as fault:
@@ -61,7 +61,7 @@ class ListOf(Generic[T]):
     item: Shape[T]
     least: int = 0
 
-    def read(self, value: object, source: Source, where: Where) -> tuple[T, ...]:
+    def read(self, value: object, source: YamlFile, where: Where) -> tuple[T, ...]:
         if not isinstance(value, list):
             source.report(where, f"must be a list, not {describe(value)}")
             raise Unreadable
@@ -91,7 +91,7 @@ class MapOf(Generic[T]):
     item: Shape[T]
     least: int = 0
 
-    def read(self, value: object, source: Source, where: Where) -> dict[str, T]:
+    def read(self, value: object, source: YamlFile, where: Where) -> dict[str, T]:
         given = _mapping(value, source, where)
         if len(given) < self.least:
             source.report(where, "must not be empty")
@@ -122,7 +122,7 @@ class Record(Generic[T]):
 
     of: type[T]
 
-    def read(self, value: object, source: Source, where: Where) -> T:
+    def read(self, value: object, source: YamlFile, where: Where) -> T:
         given = _mapping(value, source, where)
         fields = {field.name: field for field in dataclasses.fields(self.of)}  # type: ignore[arg-type]
         check_names(given, fields, {}, source, where)
@@ -169,7 +169,7 @@ class Settings:
     known: Mapping[str, Shape[object] | None]
     owned: Mapping[str, str]
 
-    def read(self, value: object, source: Source, where: Where) -> JsonText:
+    def read(self, value: object, source: YamlFile, where: Where) -> JsonText:
         given = _mapping(value, source, where)
         check_names(given, self.known, self.owned, source, where)
         sound = True
@@ -265,7 +265,7 @@ def check_names(
     given: Iterable[str],
     known: Collection[str],
     owned: Mapping[str, str],
-    source: Source,
+    source: YamlFile,
     where: Where,
 ) -> None:
     """Report each name that is not known."""
@@ -276,7 +276,7 @@ def check_names(
             source.report((*where, name), "unknown field", did_you_mean(name, known))
 
 
-def _mapping(value: object, source: Source, where: Where) -> dict[str, object]:
+def _mapping(value: object, source: YamlFile, where: Where) -> dict[str, object]:
     """A mapping; nothing at all counts as an empty one, as in `dns:` with comments below."""
     if value is None:
         return {}

@@ -22,7 +22,7 @@ class Decimal(float):
 
 
 @dataclass(slots=True)
-class Source:
+class YamlFile:
     """A file being read. `value` is None where the file is empty or could not be parsed."""
 
     file: Path
@@ -56,9 +56,9 @@ def dotted(where: Where) -> str:
     return text
 
 
-def read(file: Path) -> Source:
+def read(file: Path) -> YamlFile:
     """Read `file`. What keeps it from being parsed is a problem of the source, not an exception."""
-    source = Source(file)
+    source = YamlFile(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def read(file: Path) -> Source:
 class _Reader:
     """Walks the nodes of one file once: plain values out, lines and doubled keys noted."""
 
-    def __init__(self, loader: yaml.CSafeLoader, source: Source) -> None:
+    def __init__(self, loader: yaml.CSafeLoader, source: YamlFile) -> None:
         self._loader = loader
         self._source = source
         self._open: list[yaml.Node] = []

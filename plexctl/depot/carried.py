@@ -22,7 +22,7 @@ SUMS = "SHA256SUMS"
 VERSION = "VERSION"
 
 
-class Carried:
+class FolderSource:
     name = SourceName.DIR
 
     def __init__(self, folder: Path | None) -> None:

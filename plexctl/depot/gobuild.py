@@ -20,7 +20,7 @@ MEMORY_PER_BUILD = 3 << 30
 """What linking the largest programs takes, in bytes."""
 
 
-class GoBuild:
+class GoBuildSource:
     """Builds the modules of all wanted components, as many at once as the machine carries."""
 
     name = SourceName.GOBUILD

@@ -31,7 +31,7 @@ _NO_SIGNATURE = b"#!/bin/sh\n# There is no gpg here: no commit counts as signed.
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ContainerSpec:
     """What is in an image and how it is run."""
 
     programs: Mapping[str, str]  # program -> path in the image
@@ -42,18 +42,20 @@ class Recipe:
     xattrs: tuple[tuple[str, str], ...] = ()
 
 
-def _server(name: str, *packages: str) -> Recipe:
+def _server(name: str, *packages: str) -> ContainerSpec:
     path = f"usr/local/bin/{name}"
-    return Recipe({name: path}, (f"/{path}",), packages=packages)
+    return ContainerSpec({name: path}, (f"/{path}",), packages=packages)
 
 
-def _controller(name: str) -> Recipe:
+def _controller(name: str) -> ContainerSpec:
     """Of Flux."""
     path = f"usr/local/bin/{name}"
-    return Recipe({name: path}, (f"/{path}",), user="65534:65534", base=(*_BASE, _AUTHORITIES))
+    return ContainerSpec(
+        {name: path}, (f"/{path}",), user="65534:65534", base=(*_BASE, _AUTHORITIES)
+    )
 
 
-def _argocd() -> Recipe:
+def _argocd() -> ContainerSpec:
     """One program that is all of Argo CD's, by the name it is called; it calls git and ssh.
 
     Upstream's has helm and gpg too, and the pages of the web server.
@@ -61,7 +63,7 @@ def _argocd() -> Recipe:
     folder = "usr/local/bin"
     roles = ("application-controller", "applicationset-controller", "repo-server", "server")
     user = b"argocd:x:999:999:argocd:/home/argocd:/sbin/nologin\n"  # ssh looks itself up
-    return Recipe(
+    return ContainerSpec(
         {name: f"{folder}/{name}" for name in ("argocd", "kustomize")},
         ("/usr/bin/tini", "--"),
         user="999",
@@ -80,25 +82,25 @@ def _argocd() -> Recipe:
 
 
 _etcd = {name: f"usr/local/bin/{name}" for name in ("etcd", "etcdctl")}
-RECIPES: Mapping[str, Recipe] = {
+RECIPES: Mapping[str, ContainerSpec] = {
     "kube-apiserver": _server("kube-apiserver"),
     "kube-controller-manager": _server("kube-controller-manager"),
     "kube-scheduler": _server("kube-scheduler"),
     # In nftables mode it calls nft; connections are read over netlink, without conntrack.
     "kube-proxy": _server("kube-proxy", "nftables"),
-    "etcd": Recipe(_etcd, ()),
-    "coredns": Recipe(
+    "etcd": ContainerSpec(_etcd, ()),
+    "coredns": ContainerSpec(
         {"coredns": "coredns"},
         ("/coredns",),
         user="65532:65532",
         xattrs=(("security.capability", _BIND_SERVICE),),
     ),
-    "agnhost": Recipe({"agnhost": "agnhost"}, ("/agnhost",), user="65532:65532"),
+    "agnhost": ContainerSpec({"agnhost": "agnhost"}, ("/agnhost",), user="65532:65532"),
     "source-controller": _controller("source-controller"),
     "kustomize-controller": _controller("kustomize-controller"),
     "argocd": _argocd(),
-    "redis": Recipe({}, ("/usr/bin/redis-server",), user="999", packages=("redis-server",)),
-    "pause": Recipe({"pause": "pause"}, ("/pause",), user="65535:65535", base=()),
+    "redis": ContainerSpec({}, ("/usr/bin/redis-server",), user="999", packages=("redis-server",)),
+    "pause": ContainerSpec({"pause": "pause"}, ("/pause",), user="65535:65535", base=()),
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from plexctl.clients.registry.oci import Reference, Registry
+from plexctl.clients.registry.oci import OciRegistry, Reference
 from plexctl.clients.web import Progress, Web, WebError, mismatch
 from plexctl.depot.archive import Blob, blob, write_oci
 from plexctl.depot.components import Component, Download, FilePin, ImagePin
@@ -29,16 +29,16 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class Release:
+class ReleaseSource:
     """Downloads programs and pulls images. What no pin knows is checked against `lock`."""
 
     name = SourceName.RELEASE
 
     def __init__(self, web: Web, lock: Lock) -> None:
         self._web = web
-        self._registry = Registry(web)
+        self._registry = OciRegistry(web)
         self._lock = lock
-        self._silent: dict[str, str | None] = {}  # by host: why it does not answer
+        self._not_answering: dict[str, str | None] = {}  # by host: why it does not answer
 
     def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         for component in wanted:
@@ -59,9 +59,9 @@ class Release:
 
     def _unreachable(self, url: str) -> str | None:
         host = urlsplit(url).netloc
-        if host not in self._silent:
-            self._silent[host] = self._web.unreachable(url)
-        return self._silent[host]
+        if host not in self._not_answering:
+            self._not_answering[host] = self._web.unreachable(url)
+        return self._not_answering[host]
 
     def _programs(self, component: Component, work: Path, reporter: Reporter) -> Offer:
         pin = component.release

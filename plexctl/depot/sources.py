@@ -72,7 +72,7 @@ class Refusal:
 Answers = Generator[Offer | Refusal, None, None]
 
 
-class Source(Protocol):
+class ArtifactSource(Protocol):
     """One of the three. It raises only when bytes are wrong; what it cannot do, it refuses."""
 
     name: SourceName

@@ -13,14 +13,14 @@ from filelock import FileLock, Timeout
 
 from plexctl.clients.web import Web, mismatch
 from plexctl.depot.blobs import sha256_of
-from plexctl.depot.carried import Carried
+from plexctl.depot.carried import FolderSource
 from plexctl.depot.components import Component, KubernetesRelease, Pins
-from plexctl.depot.gobuild import GoBuild
+from plexctl.depot.gobuild import GoBuildSource
 from plexctl.depot.golang import cores
 from plexctl.depot.index import Artifact, Index, Stored
 from plexctl.depot.lock import Lock
-from plexctl.depot.release import Release
-from plexctl.depot.sources import Offer, Refusal, Source, SourceName, Sources
+from plexctl.depot.release import ReleaseSource
+from plexctl.depot.sources import ArtifactSource, Offer, Refusal, SourceName, Sources
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
@@ -159,17 +159,17 @@ class Depot:
         if missing:
             raise _unserved({one.name: refusals[one.name] for one in missing})
 
-    def _sources(self) -> Iterator[Source]:
+    def _sources(self) -> Iterator[ArtifactSource]:
         for name in self.sources.allowed:
             match name:
                 case SourceName.DIR if self.sources.carried or len(self.sources.allowed) == 1:
-                    yield Carried(self.sources.carried)
+                    yield FolderSource(self.sources.carried)
                 case SourceName.DIR:
                     pass  # nobody carried a folder in, nor asked for one
                 case SourceName.RELEASE:
-                    yield Release(Web(self.sources.rewrites, self.sources.ca), self._lock)
+                    yield ReleaseSource(Web(self.sources.rewrites, self.sources.ca), self._lock)
                 case SourceName.GOBUILD:
-                    yield GoBuild()
+                    yield GoBuildSource()
 
     def _stored(
         self, offer: Offer, source: SourceName, why: Sequence[str], reporter: Reporter

@@ -10,7 +10,7 @@ from plexctl.errors import PlexError
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What one look at a condition found: whether it holds, and in words what was there."""
 
     holds: bool
@@ -26,7 +26,7 @@ class Condition:
     """
 
     what: str  # "the API of demo answers"
-    probe: Callable[[], Seen]
+    probe: Callable[[], Observation]
     deadline: float
     every: float = 0.1
     explain: Callable[[], tuple[str, ...]] = tuple
@@ -41,7 +41,7 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-def wait(condition: Condition, clock: Clock | None = None) -> Seen:
+def wait(condition: Condition, clock: Clock | None = None) -> Observation:
     """Wait until `condition` holds; PlexError with what was last seen when its time is over."""
     clock = clock or Clock()
     end = clock.now() + condition.deadline

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class Engine(StrEnum):
+class GitopsEngine(StrEnum):
     FLUX = "flux"
     ARGOCD = "argocd"
 
@@ -38,7 +38,7 @@ class AppSource:
 class Gitops:
     """The `gitops` of a plex file."""
 
-    engine: Engine
+    engine: GitopsEngine
     source: AppSource
     path: str  # folder in the source that is applied first: "clusters/demo"
     interval: int  # seconds between looks at the source, and between applications

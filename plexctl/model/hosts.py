@@ -35,7 +35,7 @@ class Proxmox:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostSpec:
     """A machine that runs nodes, as `clusters/hosts.yaml` declares it."""
 
     name: str

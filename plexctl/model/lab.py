@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.plex import Plex
 from plexctl.model.registry import Registry
 from plexctl.model.types import NodeType
@@ -20,7 +20,7 @@ class Lab:
     """All that the files of a lab say. Mappings are by name and never changed."""
 
     root: Path
-    hosts: Mapping[str, Host]
+    hosts: Mapping[str, HostSpec]
     types: Mapping[str, NodeType]
     plexes: Mapping[str, Plex]
     registry: Registry | None = None

@@ -65,7 +65,7 @@ def node(plex: Plex, index: int) -> Node:
     """Node `index` of `plex`, whether or not the plex has that many."""
     groups = _groups_of(plex, index)
     node_type = next((group.type for group in reversed(groups) if group.type), plex.type)
-    host, size = plex.rota[(index - 1) % len(plex.rota)], node_type.size
+    host, size = plex.host_order[(index - 1) % len(plex.host_order)], node_type.size
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = (MASTER_TAINT,) if index == 1 else ()
     kubelet: dict[str, object] = {}

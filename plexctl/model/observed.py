@@ -11,7 +11,7 @@ RUNNING = "Running"
 
 
 @dataclass(frozen=True, slots=True)
-class SeenInstance:
+class ObservedInstance:
     """An instance that exists. `tags` are its `user.plex.*` keys without the prefix."""
 
     name: str
@@ -23,19 +23,19 @@ class SeenInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenNetwork:
+class ObservedNetwork:
     name: str
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class SeenProfile:
+class ObservedProfile:
     name: str
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class SeenVolume:
+class ObservedVolume:
     """A custom volume of the pool that the host's instances are in."""
 
     name: str
@@ -49,7 +49,7 @@ class SeenVolume:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenImage:
+class ObservedImage:
     """A baked image, or a half of one. `properties` has what plexctl wrote on it."""
 
     fingerprint: str
@@ -59,7 +59,7 @@ class SeenImage:
     shared: bool = False  # whether its nodes have what is alike in all of them from a volume
 
 
-Tagged = SeenInstance | SeenNetwork | SeenProfile | SeenVolume
+Tagged = ObservedInstance | ObservedNetwork | ObservedProfile | ObservedVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +67,25 @@ class HostState:
     """All that plexctl made on one host, and the names that are taken by others."""
 
     host: str
-    instances: Mapping[str, SeenInstance]
-    networks: Mapping[str, SeenNetwork]
-    profiles: Mapping[str, SeenProfile]
-    images: tuple[SeenImage, ...]
-    volumes: Mapping[str, SeenVolume] = field(default_factory=dict)
-    silence: PlexError | None = None  # why it was not read: it does not answer
+    instances: Mapping[str, ObservedInstance]
+    networks: Mapping[str, ObservedNetwork]
+    profiles: Mapping[str, ObservedProfile]
+    images: tuple[ObservedImage, ...]
+    volumes: Mapping[str, ObservedVolume] = field(default_factory=dict)
+    unreachable: PlexError | None = None  # why it was not read: it does not answer
 
     @classmethod
-    def silent(cls, host: str, silence: PlexError) -> HostState:
+    def of_unreachable(cls, host: str, unreachable: PlexError) -> HostState:
         """Of a host that does not answer: nothing is known of it."""
-        return cls(host, {}, {}, {}, (), {}, silence)
+        return cls(host, {}, {}, {}, (), {}, unreachable)
 
     @property
-    def why_silent(self) -> str | None:
+    def unreachable_reason(self) -> str | None:
         """One sentence; None if it was read."""
-        silence = self.silence
-        return ": ".join((silence.summary, *silence.details)) if silence else None
+        unreachable = self.unreachable
+        return ": ".join((unreachable.summary, *unreachable.details)) if unreachable else None
 
-    def image(self, name: str) -> SeenImage | None:
+    def image(self, name: str) -> ObservedImage | None:
         """The image with the alias `name`, and the volume of that name where its nodes share one.
 
         None if anything of that is missing.
@@ -97,6 +97,6 @@ class HostState:
         return found
 
 
-def silences(states: Iterable[HostState]) -> tuple[str, ...]:
+def unreachable_reasons(states: Iterable[HostState]) -> tuple[str, ...]:
     """Of each host that was not read, why."""
-    return tuple(why for state in states if (why := state.why_silent))
+    return tuple(why for state in states if (why := state.unreachable_reason))

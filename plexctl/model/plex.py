@@ -102,7 +102,7 @@ class Spread(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class ApiForward:
     """Where the API of a plex is reached whose hosts are all other machines: at its master's."""
 
     address: IPv4Address
@@ -117,7 +117,9 @@ class Plex:
     name: str
     file: Path
     kubernetes: str  # "1.36.3"
-    rota: tuple[str, ...]  # hosts in the order in which nodes are given to them, again and again
+    host_order: tuple[
+        str, ...
+    ]  # hosts in the order in which nodes are given to them, again and again
     type: NodeType
     workers: int
     networks: Networks
@@ -130,14 +132,14 @@ class Plex:
     gitops: Gitops | None = None
     durable: bool = False  # whether etcd waits for the disk at each write
     engine: ProvisionEngine = ProvisionEngine.DIRECT
-    entrance: Entrance | None = None  # None: this machine reaches its nodes
+    api_forward: ApiForward | None = None  # None: this machine reaches its nodes
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """All hosts that it can have nodes on, the master's first; whatever its size."""
         named = (group.host for group in self.groups if group.host)
         first = next((g.host for g in reversed(self.groups) if 1 in g.nodes and g.host), None)
-        return tuple(dict.fromkeys((first or self.rota[0], *self.rota, *named)))
+        return tuple(dict.fromkeys((first or self.host_order[0], *self.host_order, *named)))
 
     @property
     def size(self) -> int:

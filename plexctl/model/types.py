@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from plexctl.model.gitops import Engine
+from plexctl.model.gitops import GitopsEngine
 
 
 class Form(StrEnum):
@@ -41,7 +41,7 @@ class Layer:
 
     name: str  # "runtime"
     artifacts: tuple[str, ...]  # names of depot components it installs: "containerd"
-    engine: Engine | None = None  # only plexes whose apps this engine brings up have it
+    engine: GitopsEngine | None = None  # only plexes whose apps this engine brings up have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class NodeType:
         container = self.base.form is Form.CONTAINER
         return self.kubernetes and self.privileged and container
 
-    def with_engine(self, engine: Engine | None) -> NodeType:
+    def with_engine(self, engine: GitopsEngine | None) -> NodeType:
         """As nodes of a plex with that engine have it."""
         fitting = tuple(layer for layer in self.layers if layer.engine in (None, engine))
         return replace(self, layers=fitting)

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 from plexctl.observe.timeline import Container, NodeLine, Timeline, in_order
 
 PARALLEL = 8
@@ -50,7 +50,7 @@ _LOG = re.compile(r"/var/log/pods/([^/_]+)_([^/_]+)_[^/]+/([^/]+)/")
 class Executor(Protocol):
     """A host that can run a program in one of its nodes."""
 
-    def execute(self, name: str, argv: tuple[str, ...]) -> Finished: ...
+    def execute(self, name: str, argv: tuple[str, ...]) -> CommandResult: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex
 from plexctl.plan.boot.files import BootFile, private, text
 from plexctl.plan.documents import dump
-from plexctl.plan.kubernetes.kubeadm import outer_endpoint
+from plexctl.plan.kubernetes.kubeadm import forwarded_endpoint
 from plexctl.plan.kubernetes.kubeconfig import kubeconfig
 
 
@@ -25,7 +25,9 @@ def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
     user = f"{plex.name}-admin"
     return dump(
-        kubeconfig(plex, keys.ca.pair.certificate, user, keys.admin(), server=outer_endpoint(plex))
+        kubeconfig(
+            plex, keys.ca.pair.certificate, user, keys.admin(), server=forwarded_endpoint(plex)
+        )
     )
 
 
@@ -61,9 +63,9 @@ def ssh_config(plex: Plex, folder: Path) -> str:
         f'  UserKnownHostsFile "{folder / "known_hosts"}"\n'
         "  StrictHostKeyChecking yes\n"
     )
-    if plex.entrance and plex.entrance.ssh:
+    if plex.api_forward and plex.api_forward.ssh:
         # With the user's own configuration and keys for the host that leads there.
-        user, _, place = plex.entrance.ssh.partition("@")
+        user, _, place = plex.api_forward.ssh.partition("@")
         host, _, port = place.partition(":")
         common += f"  ProxyCommand ssh -p {port or 22} -W %h:%p {user}@{host}\n"
     return "\n".join((*blocks, common))

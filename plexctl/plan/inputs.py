@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.registry import Registry
 
 
@@ -15,7 +15,7 @@ class Inputs:
     """The seed, and what hosts and depot have."""
 
     seed: RootSeed
-    hosts: Mapping[str, Host]
+    hosts: Mapping[str, HostSpec]
     facts: Mapping[str, HostFacts]  # by host
     control_plane_images: Mapping[str, str]  # component -> reference
     baked: Mapping[tuple[str, str], str]  # (host, type) -> name of the image

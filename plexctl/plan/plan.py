@@ -80,19 +80,19 @@ def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None
                 facts=facts,
                 boot=boot,
                 parent=parent,
-                disks={**_entrance(plex, node), **_shared(node, image, place.host.pool)},
+                disks={**_api_forward(plex, node), **_shared(node, image, place.host.pool)},
                 pci={name: place.host.pci[name] for name in node.type.pci},
             )
         instances.append(replace(made, known=known[node.name]) if known is not None else made)
     return Plan(plex, members, (*networks, *profiles.values(), *instances))
 
 
-def _entrance(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
+def _api_forward(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
     """What leads from the master's host to its API, where nobody outside reaches its network."""
-    if plex.entrance is None or node.role is not Role.MASTER:
+    if plex.api_forward is None or node.role is not Role.MASTER:
         return {}
     way = {
-        "listen": f"tcp:0.0.0.0:{plex.entrance.port}",
+        "listen": f"tcp:0.0.0.0:{plex.api_forward.port}",
         "connect": f"tcp:127.0.0.1:{API_PORT}",
     }
     return {"api": {"type": "proxy", **way}}

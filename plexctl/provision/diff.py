@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from plexctl.errors import PlexError
 from plexctl.model.nodes import natural
-from plexctl.model.observed import RUNNING, HostState, SeenInstance, Tagged
+from plexctl.model.observed import RUNNING, HostState, ObservedInstance, Tagged
 from plexctl.plan.resources.types import (
     Instance,
     Network,
@@ -16,36 +16,36 @@ from plexctl.plan.resources.types import (
     resource_hash,
 )
 from plexctl.provision.direct.seeds import lasting, seeds_in_the_way, unwanted_seeds
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.engine import Action, Change, DiffOptions
 
 
 def diff(
-    resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
+    resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
 ) -> tuple[Change, ...]:
     """Changes in the order of the resources, then what is not wanted any more.
 
     Nothing is said of hosts that do not answer. PlexError names every object that is in the way
     and belongs to somebody else.
     """
-    answering = [r for r in resources if states[r.host].silence is None]
-    _refuse_foreign(answering, states, wishes)
+    on_reachable_hosts = [r for r in resources if states[r.host].unreachable is None]
+    _refuse_foreign(on_reachable_hosts, states, options)
     changes: dict[str, Change] = {}
-    for resource in answering:
-        change = _change(resource, states, wishes, changes)
+    for resource in on_reachable_hosts:
+        change = _change(resource, states, options, changes)
         if change:
             changes[resource.key] = change
-    unwanted = _unwanted(resources, states, wishes)
-    return (*changes.values(), *unwanted, *unwanted_seeds(resources, states, wishes.owner))
+    unwanted = _unwanted(resources, states, options)
+    return (*changes.values(), *unwanted, *unwanted_seeds(resources, states, options.owner))
 
 
 def _change(
     resource: Resource,
     states: Mapping[str, HostState],
-    wishes: Wishes,
+    options: DiffOptions,
     before: Mapping[str, Change],
 ) -> Change | None:
     if isinstance(resource, Instance):
-        return _instance(resource, states, wishes, before)
+        return _instance(resource, states, options, before)
     state = states[resource.host]
     kind, seen = kind_of(resource), find(resource, state)
     if seen is None:
@@ -58,7 +58,7 @@ def _change(
 def _instance(
     instance: Instance,
     states: Mapping[str, HostState],
-    wishes: Wishes,
+    options: DiffOptions,
     before: Mapping[str, Change],
 ) -> Change | None:
     state = states[instance.host]
@@ -72,7 +72,7 @@ def _instance(
 
     if seen is None:
         return change(Action.CREATE, "missing")
-    reason = _why_replace(instance, seen, wishes, parent_is_new, parent_run)
+    reason = _why_replace(instance, seen, options, parent_is_new, parent_run)
     if reason:
         return change(Action.REPLACE, reason)
     if seen.status != RUNNING:
@@ -82,12 +82,12 @@ def _instance(
 
 def _why_replace(
     instance: Instance,
-    seen: SeenInstance,
-    wishes: Wishes,
+    seen: ObservedInstance,
+    options: DiffOptions,
     parent_is_new: bool,
     parent_run: str | None,
 ) -> str | None:
-    if instance.key in wishes.replace:
+    if instance.key in options.replace:
         return "asked for"
     if not seen.started:
         return "was left half made"
@@ -110,7 +110,7 @@ def _parent_run(instance: Instance, states: Mapping[str, HostState]) -> str | No
 
 
 def _unwanted(
-    resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
+    resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
 ) -> Iterable[Change]:
     """What is tagged as this plex' and is in no plan: instances first, as they use the others.
 
@@ -122,28 +122,28 @@ def _unwanted(
             ("instance", state.instances),
             ("profile", state.profiles),
             ("network", state.networks),
-            ("volume", lasting(state.volumes) if wishes.volumes else {}),
+            ("volume", lasting(state.volumes) if options.volumes else {}),
         )
         for kind, found in kinds:
             for name, seen in sorted(found.items(), key=lambda one: natural(one[0])):
-                ours = _owned(seen.tags, wishes)
+                ours = _owned(seen.tags, options)
                 if ours and f"{kind}/{host}/{name}" not in wanted:
                     yield Change(Action.DELETE, host, kind, name, "not wanted any more", None)
 
 
 def _refuse_foreign(
-    resources: Sequence[Resource], states: Mapping[str, HostState], wishes: Wishes
+    resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
 ) -> None:
     taken = []
     for resource in resources:
         state = states[resource.host]
         kind = kind_of(resource)
         seen = find(resource, state)
-        if seen is not None and not _owned(seen.tags, wishes):
+        if seen is not None and not _owned(seen.tags, options):
             lab, plex = seen.tags.get("lab"), seen.tags.get("plex")
             whose = f"plex {plex} of lab {lab}" if lab else "nothing that plexctl made"
             taken.append(f"{kind} {resource.name} on host {resource.host} belongs to {whose}")
-    taken += seeds_in_the_way(resources, states, wishes.owner)
+    taken += seeds_in_the_way(resources, states, options.owner)
     if taken:
         raise PlexError(
             "names of this plex are taken by somebody else",
@@ -152,8 +152,8 @@ def _refuse_foreign(
         )
 
 
-def _owned(tags: Mapping[str, str], wishes: Wishes) -> bool:
-    return tags.get("lab") == wishes.owner.lab and tags.get("plex") == wishes.owner.plex
+def _owned(tags: Mapping[str, str], options: DiffOptions) -> bool:
+    return tags.get("lab") == options.owner.lab and tags.get("plex") == options.owner.plex
 
 
 def find(resource: Resource, state: HostState) -> Tagged | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
-from plexctl.model.observed import HostState, SeenImage
+from plexctl.model.observed import HostState, ObservedImage
 from plexctl.plan.resources.types import Instance, Owner, Resource
 
 
@@ -52,7 +52,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DiffOptions:
     """What is asked for beyond the resources themselves."""
 
     owner: Owner
@@ -60,7 +60,7 @@ class Wishes:
     volumes: bool = False  # remove volumes too that are not wanted, with all that is on them
 
 
-def require_image(state: HostState, name: str, word: str = "image") -> SeenImage:
+def require_image(state: HostState, name: str, word: str = "image") -> ObservedImage:
     """The image called `name`, a `word` of a host. PlexError if the host has none."""
     found = state.image(name)
     if found is None:
@@ -75,7 +75,7 @@ class Engine(Protocol):
         """What the hosts have now. PlexError if none of them answers, not if only some do."""
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
         """What would have to be done. PlexError if a name is taken by somebody else."""
 

@@ -10,10 +10,10 @@ from plexctl.errors import UnreachableHostError
 from plexctl.model.observed import HostState
 
 if TYPE_CHECKING:
-    from plexctl.clients.incus.host import Incus
-    from plexctl.clients.proxmox.host import ProxmoxVE
+    from plexctl.clients.incus.host import IncusHost
+    from plexctl.clients.proxmox.host import ProxmoxHost
 
-    Clients = Mapping[str, Incus | ProxmoxVE]
+    Clients = Mapping[str, IncusHost | ProxmoxHost]
 
 
 def read_hosts(clients: Clients, hosts: Iterable[str]) -> dict[str, HostState]:
@@ -22,7 +22,7 @@ def read_hosts(clients: Clients, hosts: Iterable[str]) -> dict[str, HostState]:
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
         found = pool.map(lambda name: _read(clients, name), names)
         states = dict(zip(names, found, strict=True))
-    silent = [state.silence for state in states.values() if state.silence]
+    silent = [state.unreachable for state in states.values() if state.unreachable]
     if silent and len(silent) == len(states):
         raise silent[0]
     return states
@@ -32,4 +32,4 @@ def _read(clients: Clients, name: str) -> HostState:
     try:
         return clients[name].read()
     except UnreachableHostError as error:
-        return HostState.silent(name, error)
+        return HostState.of_unreachable(name, error)

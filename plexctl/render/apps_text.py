@@ -73,7 +73,7 @@ def _told(row: AppRow) -> str:
 def _push(result: PushResult) -> str:
     did = "pushed" if result.changed else "unchanged"
     applied = f"applied after {result.seconds:.1f} s"
-    last = applied if result.apps.well else "not all of it is applied yet"
+    last = applied if result.apps.healthy else "not all of it is applied yet"
     return f"{apps_text(result.apps)}\n\n{result.plex}: {did} {short(result.digest)}; {last}"
 
 

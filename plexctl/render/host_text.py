@@ -35,10 +35,10 @@ def _hosts(result: HostsResult) -> str:
         for row in result.hosts
     ]
     lines = [table(("HOST", "KIND", "AT", "CPUS", "MEMORY", "INSTANCES"), rows), ""]
-    silent = [row for row in result.hosts if row.answer != "answers"]
-    if not silent:
+    unreachable = [row for row in result.hosts if row.answer != "answers"]
+    if not unreachable:
         return "\n".join((*lines, f"{count(len(rows), 'host')}: all answer"))
-    return "\n".join((*lines, *(row.answer for row in silent)))
+    return "\n".join((*lines, *(row.answer for row in unreachable)))
 
 
 def _prepared(result: HostPreparedResult) -> str:

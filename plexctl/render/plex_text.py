@@ -11,7 +11,7 @@ from plexctl.render.apps_text import apps_text
 from plexctl.render.tables import count, table
 from plexctl.results.plex import (
     UNKNOWN,
-    Changed,
+    ChangeRow,
     DestroyResult,
     EngineResult,
     ListResult,
@@ -58,10 +58,10 @@ def text(result: Result) -> str:
 
 
 def _plan(result: PlanResult) -> str:
-    silent = [f"{why}; nothing is said of it" for why in result.silent]
+    unreachable = [f"{why}; nothing is said of it" for why in result.unreachable]
     if result.nothing:
         also = "; OpenTofu has no changes" if result.tofu else ""
-        return "\n".join([f"{result.plex}: nothing to do{also}", *silent])
+        return "\n".join([f"{result.plex}: nothing to do{also}", *unreachable])
     lines = [f"bake: {', '.join(result.bake)} first"] if result.bake else []
     width = max((len(SIGNS[change.action]) for change in result.changes), default=0)
     lines += [_change(change, width, _hosts(result.changes)) for change in result.changes]
@@ -70,10 +70,10 @@ def _plan(result: PlanResult) -> str:
     lines.append(f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}")
     if result.tofu:
         lines += ["", "as OpenTofu has it:", *(f"  {one}" for one in result.tofu.changes)]
-    return "\n".join([*lines, *silent])
+    return "\n".join([*lines, *unreachable])
 
 
-def _change(change: Changed, width: int, hosts: int) -> str:
+def _change(change: ChangeRow, width: int, hosts: int) -> str:
     line = f"{SIGNS[change.action]:{width}} {change.action} {change.kind} {change.name}"
     if hosts > 1:
         line += f" on {change.host}"
@@ -89,7 +89,7 @@ def _up(result: UpResult) -> str:
     times = [f"{count(len(members), 'node')} Ready after {result.seconds['nodes']:.1f} s"]
     if "dns" in result.seconds:
         times.append(f"DNS after {result.seconds['dns']:.1f} s")
-    if result.apps and result.apps.well:
+    if result.apps and result.apps.healthy:
         times.append(f"apps after {result.seconds['apps']:.1f} s")
     lines = [nodes_table(result.nodes), "", f"{result.plex}: {did}; {', '.join(times)}"]
     if result.apps:
@@ -107,12 +107,12 @@ def _up(result: UpResult) -> str:
 
 def _status(result: StatusResult) -> str:
     lines = [nodes_table(result.nodes), ""]
-    if result.well:
+    if result.healthy:
         return "\n".join([*lines, f"{result.plex}: all is well; the API and DNS answer"])
     if all(row.instance == "missing" for row in result.nodes):
         up = f"{result.plex}: it is not there; `plexctl up {result.plex}` makes it"
         return "\n".join([*lines, up])
-    facts = [f"API: {result.api}", f"DNS: {result.dns}", *result.silent]
+    facts = [f"API: {result.api}", f"DNS: {result.dns}", *result.unreachable]
     fine = ("Running", UNKNOWN, "")
     late = [row.name for row in result.nodes if row.instance not in fine]
     unready = [row.name for row in result.nodes if row.ready is False and row.name not in late]
@@ -170,15 +170,15 @@ def _list(result: ListResult) -> str:
         for row in result.plexes
     ]
     shown = table(("", "PLEX", "KUBERNETES", "RUNNING", "NETWORK"), rows)
-    return "\n".join([shown, *(["", *result.silent] if result.silent else [])])
+    return "\n".join([shown, *(["", *result.unreachable] if result.unreachable else [])])
 
 
-def done(changes: Sequence[Changed]) -> str:
+def done(changes: Sequence[ChangeRow]) -> str:
     """ "3 created, 1 deleted": of instances; of other objects only where no instance changed."""
     instances = [change for change in changes if change.kind == "instance"]
     sums = Counter(change.action for change in instances or changes)
     return ", ".join(f"{n} {action.past}" for action, n in sums.items()) or "nothing to do"
 
 
-def _hosts(changes: Sequence[Changed]) -> int:
+def _hosts(changes: Sequence[ChangeRow]) -> int:
     return len({change.host for change in changes})

@@ -36,7 +36,7 @@ def _registry(result: RegistryResult) -> str:
     if result.repositories:
         lines.append(f"pushed: {', '.join(result.repositories)}")
     address = f"https://{result.endpoint}"
-    if result.well:
+    if result.healthy:
         pushed = count(len(result.repositories), "pushed artifact")
         return "\n".join([*lines, f"{result.registry}: all is well; {pushed} at {address}"])
     if all(row.instance == "missing" for row in result.hosts):

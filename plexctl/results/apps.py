@@ -22,7 +22,7 @@ class AppRow:
 @dataclass(frozen=True, slots=True)
 class AppsResult:
     plex: str
-    well: bool
+    healthy: bool
     rows: tuple[AppRow, ...]
     failures: tuple[str, ...]
 

@@ -23,7 +23,7 @@ class HostsResult:
     hosts: tuple[HostRow, ...]
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         return all(row.answer == "answers" for row in self.hosts)
 
 

@@ -14,7 +14,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangeRow:
     """One object that a run would change, or has changed."""
 
     action: Action
@@ -45,9 +45,11 @@ class EngineResult:
 class PlanResult:
     plex: str
     bake: tuple[str, ...]  # types whose image would be baked first
-    changes: tuple[Changed, ...]
+    changes: tuple[ChangeRow, ...]
     tofu: TofuPlan | None = None  # of a plex that OpenTofu makes
-    silent: tuple[str, ...] = ()  # of each host that does not answer, why: nothing is said of it
+    unreachable: tuple[
+        str, ...
+    ] = ()  # of each host that does not answer, why: nothing is said of it
 
     @property
     def nothing(self) -> bool:
@@ -73,7 +75,7 @@ class NodeRow:
 @dataclass(frozen=True, slots=True)
 class UpResult:
     plex: str
-    changes: tuple[Changed, ...]
+    changes: tuple[ChangeRow, ...]
     nodes: tuple[NodeRow, ...]
     seconds: Mapping[str, float]  # "api", "nodes", "dns", "all": since the command began
     run: str
@@ -84,11 +86,11 @@ class UpResult:
 @dataclass(frozen=True, slots=True)
 class StatusResult:
     plex: str
-    well: bool
+    healthy: bool
     api: str
     dns: str
     nodes: tuple[NodeRow, ...]
-    silent: tuple[str, ...] = ()  # of each host that does not answer, why
+    unreachable: tuple[str, ...] = ()  # of each host that does not answer, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class LogResult:
 @dataclass(frozen=True, slots=True)
 class DestroyResult:
     plex: str
-    removed: tuple[Changed, ...]
+    removed: tuple[ChangeRow, ...]
     images: tuple[str, ...]
 
 
@@ -120,4 +122,4 @@ class ListRow:
 @dataclass(frozen=True, slots=True)
 class ListResult:
     plexes: tuple[ListRow, ...]
-    silent: tuple[str, ...] = ()  # of each host that does not answer, why
+    unreachable: tuple[str, ...] = ()  # of each host that does not answer, why

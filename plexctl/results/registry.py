@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from plexctl.results.plex import Changed
+from plexctl.results.plex import ChangeRow
 
 ANSWERS = "answers"
 
@@ -24,7 +24,7 @@ class RegistryRow:
 class RegistryResult:
     registry: str
     endpoint: str  # address:port
-    well: bool  # on all hosts
+    healthy: bool  # on all hosts
     upstreams: Mapping[str, str]  # name in image references -> URL
     hosts: tuple[RegistryRow, ...]
     repositories: tuple[str, ...]  # what was pushed
@@ -34,5 +34,5 @@ class RegistryResult:
 class RegistryUpResult:
     registry: str
     endpoint: str
-    changes: tuple[Changed, ...]
+    changes: tuple[ChangeRow, ...]
     run: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from tests.bench.api import Api, NoAnswerError
 
 APP = "hello-world"
@@ -58,16 +58,16 @@ class Tree:
             )
             try:
 
-                def look() -> Seen:
+                def look() -> Observation:
                     if process.poll():
                         last = self.log.read_text().splitlines()[-4:]
                         raise PlexError(
                             f"plexctl failed with code {process.returncode}", details=tuple(last)
                         )
                     try:
-                        return Seen(there())
+                        return Observation(there())
                     except (NoAnswerError, KeyError) as error:
-                        return Seen(False, str(error))
+                        return Observation(False, str(error))
 
                 wait(Condition("what was waited for is there", look, DEADLINE, every=LOOK))
                 seconds = time.monotonic() - began

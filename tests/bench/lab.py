@@ -13,7 +13,7 @@ from pathlib import Path
 
 from plexctl.clients.process import run
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from tests.bench import engine
 from tests.bench.observe import Cluster
 from tests.bench.results import tell
@@ -160,12 +160,12 @@ def _prepare(lab: Lab, engine_name: str) -> None:
 def destroyed(side: Side) -> Iterator[None]:
     """Nothing of `side` is left afterwards, also where a command of its was interrupted."""
 
-    def gone() -> Seen:
+    def gone() -> Observation:
         try:
             run(side.destroy, timeout=WORKING, env=side.environment)
         except PlexError as error:
-            return Seen(False, " ".join((error.summary, *error.details)))
-        return Seen(True)
+            return Observation(False, " ".join((error.summary, *error.details)))
+        return Observation(True)
 
     try:
         yield

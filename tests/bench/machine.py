@@ -10,7 +10,7 @@ from pathlib import Path
 
 from plexctl.clients.process import run
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 
 MIB = 1024**2
 REST = 0.25
@@ -82,12 +82,12 @@ def rest(patience: float = PATIENCE) -> None:
     """Wait until what was done before has ended to cost; at most `patience` seconds."""
     last = (time.monotonic(), processor_seconds())
 
-    def look() -> Seen:
+    def look() -> Observation:
         nonlocal last
         now = (time.monotonic(), processor_seconds())
         seconds, spent = now[0] - last[0], now[1] - last[1]
         last = now
-        return Seen(seconds > 0.5 and spent / seconds < REST * (os.cpu_count() or 1))
+        return Observation(seconds > 0.5 and spent / seconds < REST * (os.cpu_count() or 1))
 
     try:
         wait(Condition("the machine rests", look, patience, every=1.0))

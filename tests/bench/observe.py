@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from tests.bench.api import Api, NoAnswerError
 from tests.bench.machine import Usage, usage
 
@@ -106,21 +106,21 @@ class DnsFromPod:
         self._uid = ""
         self._asking: subprocess.Popen[bytes] | None = None
 
-    def answered(self) -> Seen:
+    def answered(self) -> Observation:
         """Go as far as the cluster is; PlexError if DNS never answered."""
         if self._asking is not None:
             code = self._asking.poll()
             if code:
                 said = self._asking.communicate()[1].decode().strip()
                 raise PlexError(f"DNS does not answer from a pod: {said}")
-            return Seen(code == 0, "DNS does not answer the pod yet")
+            return Observation(code == 0, "DNS does not answer the pod yet")
         api = self._cluster.api
         if not self._uid:
             self._uid = api.create(PODS, POD)["metadata"]["uid"]
         node = api.get(f"{PODS}/bench")["spec"].get("nodeName")
         if node:
             self._asking = self._ask(node)
-        return Seen(False, f"the pod is on {node}" if node else "the pod has no node yet")
+        return Observation(False, f"the pod is on {node}" if node else "the pod has no node yet")
 
     def _ask(self, node: str) -> subprocess.Popen[bytes]:
         server = self._cluster.service("kube-system", "kube-dns")
@@ -183,16 +183,16 @@ def observe(
             start_new_session=True,  # an interrupt from the keyboard is for the bench
         )
 
-        def ready() -> Seen:
+        def ready() -> Observation:
             found = cluster.ready()
             if found.keys() != nodes or old & set(found.values()):
-                return Seen(False, f"Ready: {_few(found) or 'none'}")
+                return Observation(False, f"Ready: {_few(found) or 'none'}")
             observed.used = usage().since(before)
-            return Seen(True)
+            return Observation(True)
 
         goals = {"ready": ready} | ({"dns": from_pod.answered} if from_pod else {})
 
-        def look() -> Seen:
+        def look() -> Observation:
             if process.poll():
                 raise _failed(command, process.returncode, log)
             open_goals = [name for name in goals if name not in observed.instants]
@@ -201,12 +201,12 @@ def observe(
                 try:
                     found = goals[name]()
                 except NoAnswerError as error:
-                    found = Seen(False, str(error))
+                    found = Observation(False, str(error))
                 if found.holds:
                     observed.instants[name] = time.monotonic() - began
                 else:
                     seen.append(found.what)
-            return Seen(not seen, "; ".join(seen))
+            return Observation(not seen, "; ".join(seen))
 
         try:
             wait(Condition(_shown(command), look, cluster.deadline, every=cluster.look))

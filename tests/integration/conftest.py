@@ -12,7 +12,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.depot.archive import Entry, write_image, write_tar
 from plexctl.depot.pins import machine_architecture
 
@@ -81,7 +81,7 @@ def echo(echo_archive: Path) -> Callable[[str], None]:
     return lambda node: load_echo(host(), node, echo_archive)
 
 
-def load_echo(incus: Incus, node: str, archive: Path) -> None:
+def load_echo(incus: IncusHost, node: str, archive: Path) -> None:
     incus.push(node, "/root/echo.tar", archive.read_bytes(), mode=0o600)
     words = ("ctr", "-n", "k8s.io", "images", "import", "/root/echo.tar")
     done = incus.execute(node, words, timeout=60)

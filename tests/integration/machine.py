@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form
@@ -44,7 +44,7 @@ class Machine:
     files: Mapping[str, str] = field(default_factory=dict)  # more of its files, by path
 
     @property
-    def incus(self) -> Incus:
+    def incus(self) -> IncusHost:
         """The server that it runs on."""
         return host()
 
@@ -137,7 +137,7 @@ def _bridge_lock() -> FileLock:
 
 
 def make_bridge(
-    incus: Incus, name: str = BRIDGE, gateway: IPv4Interface = GATEWAY, *, nat: bool = True
+    incus: IncusHost, name: str = BRIDGE, gateway: IPv4Interface = GATEWAY, *, nat: bool = True
 ) -> None:
     """A network of such machines; with `nat` it leads to the package mirrors."""
     if name in incus.read().networks:

@@ -22,9 +22,9 @@ from types import TracebackType
 from filelock import FileLock
 
 from plexctl.config.builtin import builtin
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.workflow.host.prepare import PrepareResult, prepare
-from plexctl.workflow.host.request import HostRequest, Instance, Ssh
+from plexctl.workflow.host.request import HostRequest, InstanceTarget, SshTarget
 from tests.null_reporter import NullReporter
 
 from .machine import GATEWAY, Machine
@@ -90,7 +90,7 @@ class NestedHost(Machine):
         return unit.strip()
 
     def _wait(self, what: str, look: Callable[[], bool]) -> None:
-        wait(Condition(f"{self.name}: {what}", lambda: Seen(look()), 60, every=0.2))
+        wait(Condition(f"{self.name}: {what}", lambda: Observation(look()), 60, every=0.2))
 
 
 def base_image() -> str:
@@ -132,7 +132,7 @@ def _publish(work: Path, base: str, name: str) -> str:
     machine.create(base)
     try:
         # All but the storage pool: a folder that is one does not survive in an image.
-        run(machine, HostRequest(machine.name, Instance(machine.name), pool=None))
+        run(machine, HostRequest(machine.name, InstanceTarget(machine.name), pool=None))
         # What must not be the same on two hosts; and nothing of it is to be under way.
         machine.run("systemctl", "stop", "incus.service", "incus.socket")
         machine.run("sh", "-c", "rm -f /var/lib/incus/server.* /etc/machine-id")
@@ -152,9 +152,9 @@ def run(machine: Machine, request: HostRequest) -> PrepareResult:
     return prepare(machine.work, machine.work / "cache", request, NullReporter())
 
 
-def login(machine: Machine) -> Ssh:
+def login(machine: Machine) -> SshTarget:
     """How users reach it."""
-    return Ssh(str(machine.address.ip), key=machine.key, known_hosts=machine.known_hosts)
+    return SshTarget(str(machine.address.ip), key=machine.key, known_hosts=machine.known_hosts)
 
 
 def changed(result: PrepareResult) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 
 from .support import eventually
 
@@ -37,7 +37,7 @@ rm -f /etc/hostname /etc/hosts /etc/resolv.conf
 class Machine:
     """The container, and what its node is to have."""
 
-    incus: Incus
+    incus: IncusHost
     boot: bytes
     node: str
     address: str

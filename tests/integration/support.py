@@ -13,18 +13,18 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.depot.pins import load_pins
 from plexctl.depot.store import Depot
-from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.hosts import Host
+from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from tests.unit.depot.support import Told
 
 CHECKOUT = Path(__file__).parents[2]
 PLEXCTL = CHECKOUT / "bin" / "plexctl"
-LOCAL = Host("local", HostKind.INCUS, "/var/lib/incus/unix.socket", "default", 4)
+LOCAL = HostSpec("local", HostKind.INCUS, "/var/lib/incus/unix.socket", "default", 4)
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ def eventually(
     what: str, look: Callable[[], bool], *, seconds: float = 90, every: float = 0.5
 ) -> None:
     """Fail unless `look` is true within the time."""
-    wait(Condition(what, lambda: Seen(look()), seconds, every=every))
+    wait(Condition(what, lambda: Observation(look()), seconds, every=every))
 
 
-def host() -> Incus:
-    return Incus(LOCAL)
+def host() -> IncusHost:
+    return IncusHost(LOCAL)
 
 
 def host_state() -> HostState:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.bake.prune import unused
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.keys.seed import load
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form
@@ -146,7 +146,7 @@ def test_a_full_pool_is_told_and_nothing_stays_in_it(own: Lab, pool: str) -> Non
     assert under_way(own) == set()
 
     tasks.write_text(before)
-    small = Incus(replace(LOCAL, pool=pool))
+    small = IncusHost(replace(LOCAL, pool=pool))
     # What is deleted is given back a little later by btrfs.
     eventually("there is room again", lambda: small.pool_free() > 4 << 30, seconds=60)
     image = own.ask("bake", "adm")["images"][0]

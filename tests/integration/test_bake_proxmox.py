@@ -15,7 +15,7 @@ import pycdlib
 import pytest
 import yaml
 
-from plexctl.bake.proxmox import Bench, ensure_template
+from plexctl.bake.proxmox import BakeAddress, ensure_template
 from plexctl.bake.roles import role_digests
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
@@ -33,7 +33,7 @@ from .support import host
 
 NAME = "pvebake"
 GATEWAY = "198.18.75.1/24"
-BENCH = Bench(IPv4Interface("198.18.75.254/24"), IPv4Address("198.18.75.1"), "vmbr0")
+BENCH = BakeAddress(IPv4Interface("198.18.75.254/24"), IPv4Address("198.18.75.1"), "vmbr0")
 SEED = RootSeed(Secret(bytes(range(32))))
 DISK = b"QFI\xfb" + bytes(20) + (2 << 30).to_bytes(8) + bytes(100)
 

@@ -18,7 +18,13 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.workflow.host.prepare import PrepareResult
-from plexctl.workflow.host.request import BridgeRequest, HostRequest, Instance, PoolRequest, Ssh
+from plexctl.workflow.host.request import (
+    BridgeRequest,
+    HostRequest,
+    InstanceTarget,
+    PoolRequest,
+    SshTarget,
+)
 
 from .machine import Machine
 from .nested import base_image, changed, login, prepared_image, run
@@ -104,7 +110,7 @@ def test_a_machine_becomes_a_host(
     assert not [path for path in left if token in path.read_text(errors="replace")]
 
     # A second time, as who has not logged in there before.
-    assert isinstance(request_.reach, Ssh)
+    assert isinstance(request_.reach, SshTarget)
     seen = work / "first-seen"
     reach = replace(request_.reach, known_hosts=seen, accept_new=True)
     again = run(fresh, replace(request_, reach=reach))
@@ -150,7 +156,7 @@ def test_a_pool_of_another_driver_is_refused(
 
 
 def test_an_unknown_host_key_is_refused(fresh: Machine, request_: HostRequest, work: Path) -> None:
-    assert isinstance(request_.reach, Ssh)
+    assert isinstance(request_.reach, SshTarget)
     none = work / "no-known-hosts"
     none.write_text("")
     stranger = replace(request_, reach=replace(request_.reach, known_hosts=none))
@@ -216,7 +222,9 @@ def test_incus_is_started_where_there_is_no_systemd(work: Path) -> None:
     try:
         machine.create(prepared_image(work), init="/bin/sleep infinity")
         machine.run("/usr/local/lib/plexctl/boot")
-        request = HostRequest(machine.name, Instance(machine.name), pool=PoolRequest(driver="dir"))
+        request = HostRequest(
+            machine.name, InstanceTarget(machine.name), pool=PoolRequest(driver="dir")
+        )
         result = run(machine, request)
         assert {"daemon", "pool"} <= changed(result)
         assert any("no systemd" in note for note in result.notes)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from plexctl.clients.incus.connection import Credentials
-from plexctl.clients.incus.host import Incus
-from plexctl.model.hosts import Host
+from plexctl.clients.incus.host import IncusHost
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 
 from .conftest import ECHO, load_echo
@@ -60,13 +60,13 @@ def wide(tmp_path_factory: pytest.TempPathFactory, far: NestedHost) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def second(wide: Lab, far: NestedHost) -> Incus:
+def second(wide: Lab, far: NestedHost) -> IncusHost:
     """The other machine's Incus, as the lab reaches it."""
     shown = wide.root / ".plexctl" / "hosts"
-    there = Host(
+    there = HostSpec(
         "second", HostKind.INCUS, "", "default", 4, url=far.url, certificate=far.certificate
     )
-    return Incus(there, Credentials(shown / "client.crt", shown / "client.key"))
+    return IncusHost(there, Credentials(shown / "client.crt", shown / "client.key"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def cluster(wide: Lab, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     return Cluster(stored_kubectl(folder), folder / "config")
 
 
-def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: Incus) -> None:
+def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: IncusHost) -> None:
     status = wide.ask("up", PLEX)["nodes"]
 
     assert {node["name"]: node["host"] for node in status} == {
@@ -92,7 +92,7 @@ def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: Incu
 
 
 def test_pods_reach_each_other_and_dns_over_hosts(
-    wide: Lab, cluster: Cluster, second: Incus, echo_archive: Path
+    wide: Lab, cluster: Cluster, second: IncusHost, echo_archive: Path
 ) -> None:
     for node in ("wide1", "wide3"):
         load_echo(host(), node, echo_archive)
@@ -119,7 +119,7 @@ def test_pods_reach_each_other_and_dns_over_hosts(
             assert answer.read().decode().strip() == name
 
 
-def test_scale_up_and_back(wide: Lab, cluster: Cluster, second: Incus) -> None:
+def test_scale_up_and_back(wide: Lab, cluster: Cluster, second: IncusHost) -> None:
     before = uptime("wide1")
 
     wide.run("scale", PLEX, "--workers", "6")
@@ -164,17 +164,17 @@ def test_a_host_falls_silent_in_the_middle(wide: Lab, far: NestedHost, cluster: 
 
 
 def test_verbs_go_on_without_the_silent_host(wide: Lab, far: NestedHost, cluster: Cluster) -> None:
-    silence = SILENT.format(far.url)
+    unreachable = SILENT.format(far.url)
     looks = (("plan", PLEX), ("status", PLEX), ("list",), ("host", "list"))
     with ThreadPoolExecutor() as at_once:
         scaled = at_once.submit(lambda: wide.run("scale", PLEX, "--workers", "6", code=1).err)
         plan, status, plexes, hosts = at_once.map(lambda words: wide.run(*words, code=None), looks)
 
-    assert f"error: {silence}\n" in scaled.result()
+    assert f"error: {unreachable}\n" in scaled.result()
     assert "  as they were: wide2, wide4, wide6\n  all else is done\n" in scaled.result()
     assert cluster.ready() >= HERE | {"wide7"}
     for shown in (plan, status, plexes, hosts):
-        assert silence in shown.out, shown
+        assert unreachable in shown.out, shown
         assert "Traceback" not in shown.err
     assert plan.code in (0, 3)  # the other host is asked, and may have had its node by then
     assert status.code == hosts.code == 1
@@ -185,7 +185,9 @@ def test_verbs_go_on_without_the_silent_host(wide: Lab, far: NestedHost, cluster
     assert row["instance"] == "unknown"
 
 
-def test_the_next_up_mends_it(wide: Lab, far: NestedHost, cluster: Cluster, second: Incus) -> None:
+def test_the_next_up_mends_it(
+    wide: Lab, far: NestedHost, cluster: Cluster, second: IncusHost
+) -> None:
     before = {name: uptime(name) for name in (*HERE, "wide7")}
     far.thaw()
 
@@ -198,7 +200,7 @@ def test_the_next_up_mends_it(wide: Lab, far: NestedHost, cluster: Cluster, seco
     assert wide.ask("up", PLEX)["changes"] == []
 
 
-def test_destroy_leaves_nothing_on_either(wide: Lab, far: NestedHost, second: Incus) -> None:
+def test_destroy_leaves_nothing_on_either(wide: Lab, far: NestedHost, second: IncusHost) -> None:
     far.freeze()
     half = wide.run("destroy", PLEX, "-y", code=1).err
     assert f"error: {SILENT.format(far.url)}\n" in half

@@ -16,7 +16,7 @@ import pytest
 import urllib3
 
 from plexctl.clients.registry.lab import LabRegistry, Part
-from plexctl.clients.registry.routes import Straight
+from plexctl.clients.registry.routes import HttpsRoute
 from plexctl.errors import PlexError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.keys.seed import load
@@ -54,7 +54,7 @@ class Registered:
         return LabKeys.derive(load(self.lab.root, self.lab.home / "plexctl"))
 
     def door(self, password: Secret | None = None) -> LabRegistry:
-        way = Straight(ENDPOINT, self.keys.ca.pair.certificate)
+        way = HttpsRoute(ENDPOINT, self.keys.ca.pair.certificate)
         return LabRegistry(ENDPOINT, way, PUSHER, password or self.keys.push_password())
 
     def pull(self, image: Image) -> None:
@@ -114,7 +114,7 @@ def test_up_makes_it_and_a_second_one_changes_nothing(registered: Registered) ->
     status = registered.lab.ask("registry", "status")
 
     assert again["changes"] == []
-    assert (status["well"], status["endpoint"]) == (True, ENDPOINT)
+    assert (status["healthy"], status["endpoint"]) == (True, ENDPOINT)
     assert status["repositories"] == []
     assert [row["instance"] for row in status["hosts"]] == ["Running"]
 

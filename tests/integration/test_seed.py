@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from plexctl.bake.clean import VM_CLEAN
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import HostFacts
 from plexctl.model.nodes import nodes
@@ -54,7 +54,7 @@ def plex() -> Plex:
         name=PLEX,
         file=Path("clusters/seedt/plex.yaml"),
         kubernetes="1.36.3",
-        rota=("local",),
+        host_order=("local",),
         type=NodeType("kube", "kubenode", base, (), True, True, Size()),
         workers=2,
         networks=Networks(
@@ -132,7 +132,7 @@ def _of_the_role() -> dict[str, str]:
     return files
 
 
-def _create(incus: Incus, devices: dict[str, dict[str, str]]) -> None:
+def _create(incus: IncusHost, devices: dict[str, dict[str, str]]) -> None:
     facts = incus.facts()
     incus.create(
         NAME,
@@ -144,7 +144,7 @@ def _create(incus: Incus, devices: dict[str, dict[str, str]]) -> None:
     )
 
 
-def _remove(incus: Incus, network: str) -> None:
+def _remove(incus: IncusHost, network: str) -> None:
     state = incus.read()
     if NAME in state.instances:
         incus.delete_instance(NAME)

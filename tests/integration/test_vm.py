@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from plexctl.bake.vm import packed
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import VM_FACTS
-from plexctl.model.observed import SeenVolume
+from plexctl.model.observed import ObservedVolume
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
 from plexctl.model.settings import settings
@@ -30,7 +30,7 @@ from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Instance, Network, Profile
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.seeds import put_seed
-from plexctl.provision.engine import Wishes
+from plexctl.provision.engine import DiffOptions
 
 from .support import LOCAL, host
 
@@ -50,7 +50,7 @@ def plan() -> Plan:
         name=NAME,
         file=Path("clusters/plexvmt/plex.yaml"),
         kubernetes="1.36.3",
-        rota=("local",),
+        host_order=("local",),
         type=NodeType("kube", "kubenode", base, (), True, True, size, pci=("card",)),
         workers=0,
         networks=networks,
@@ -73,7 +73,7 @@ def plan() -> Plan:
 
 
 @pytest.fixture
-def incus(plan: Plan) -> Iterator[Incus]:
+def incus(plan: Plan) -> Iterator[IncusHost]:
     incus = host()
     _sweep(incus)
     network = next(r for r in plan.resources if isinstance(r, Network))
@@ -82,7 +82,7 @@ def incus(plan: Plan) -> Iterator[Incus]:
     _sweep(incus)
 
 
-def _sweep(incus: Incus) -> None:
+def _sweep(incus: IncusHost) -> None:
     state = incus.read()
     for name in (n for n in state.instances if n.startswith(NAME)):
         incus.delete_instance(name)
@@ -98,7 +98,7 @@ def _profile(plan: Plan) -> Profile:
     return next(r for r in plan.resources if isinstance(r, Profile))
 
 
-def test_the_server_takes_what_a_vm_is_defined_by(incus: Incus, plan: Plan) -> None:
+def test_the_server_takes_what_a_vm_is_defined_by(incus: IncusHost, plan: Plan) -> None:
     vm, profile = plan.instances[0], _profile(plan)
     put_seed(incus, incus.read(), vm, "run1")
     both = {**dict(profile.config), **dict(vm.config)}
@@ -111,7 +111,9 @@ def test_the_server_takes_what_a_vm_is_defined_by(incus: Incus, plan: Plan) -> N
         incus.put_profile(profile.name, settings(both), tuple(sorted(wrong.items())), exists=True)
 
 
-def test_a_vm_is_made_where_the_server_runs_vms(incus: Incus, plan: Plan, tmp_path: Path) -> None:
+def test_a_vm_is_made_where_the_server_runs_vms(
+    incus: IncusHost, plan: Plan, tmp_path: Path
+) -> None:
     vm, profile = plan.instances[0], _profile(plan)
     without_card = tuple((name, one) for name, one in vm.devices if name != "pci-card")
     put_seed(incus, incus.read(), vm, "run1")
@@ -145,7 +147,7 @@ def _empty_qcow2() -> bytes:
     return b"".join(part.ljust(cluster, b"\0") for part in (header, table, references, b""))
 
 
-def _create(incus: Incus, vm: Instance, image: str, profile: str) -> None:
+def _create(incus: IncusHost, vm: Instance, image: str, profile: str) -> None:
     incus.create(
         vm.name,
         image=image,
@@ -156,7 +158,7 @@ def _create(incus: Incus, vm: Instance, image: str, profile: str) -> None:
     )
 
 
-def test_a_seed_is_a_tagged_disc_that_is_replaced_and_removed(incus: Incus, plan: Plan) -> None:
+def test_a_seed_is_a_tagged_disc_that_is_replaced_and_removed(incus: IncusHost, plan: Plan) -> None:
     vm = plan.instances[0]
     name = f"{vm.name}-seed"
 
@@ -166,20 +168,20 @@ def test_a_seed_is_a_tagged_disc_that_is_replaced_and_removed(incus: Incus, plan
     second = incus.read().volumes[name]
 
     owner = {"lab": vm.owner.lab, "plex": NAME, "seed": vm.name}
-    assert first == SeenVolume(name, {**owner, "run": "run1"}, disc=True)
-    assert second == SeenVolume(name, {**owner, "run": "run2"}, disc=True)
+    assert first == ObservedVolume(name, {**owner, "run": "run1"}, disc=True)
+    assert second == ObservedVolume(name, {**owner, "run": "run2"}, disc=True)
     # A destroy, which keeps volumes, takes it away.
-    changes = diff((), {"local": incus.read()}, Wishes(vm.owner))
+    changes = diff((), {"local": incus.read()}, DiffOptions(vm.owner))
     assert name in [change.name for change in changes]
     incus.delete_volume(name)
     assert name not in incus.read().volumes
 
 
-def test_a_seed_that_a_crash_left_untagged_is_found(incus: Incus, plan: Plan) -> None:
+def test_a_seed_that_a_crash_left_untagged_is_found(incus: IncusHost, plan: Plan) -> None:
     vm = plan.instances[0]
     incus.put_disk(f"{vm.name}-seed", HOST.pool, vm.boot, ())
 
     state = {"local": incus.read()}
-    assert [c.name for c in diff((), state, Wishes(vm.owner))] == [f"{vm.name}-seed"]
+    assert [c.name for c in diff((), state, DiffOptions(vm.owner))] == [f"{vm.name}-seed"]
     put_seed(incus, incus.read(), vm, "run1")
     assert incus.read().volumes[f"{vm.name}-seed"].tags["run"] == "run1"

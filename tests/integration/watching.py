@@ -14,7 +14,7 @@ from .support import Lab, files_below, host
 
 
 @dataclass
-class Seen:
+class Observation:
     """All files of a folder and all that processes showed, as they were at some time."""
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -22,9 +22,9 @@ class Seen:
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Seen]:
+def watched(folder: Path) -> Iterator[Observation]:
     """Look again and again until the block ends; no process but OpenTofu's and ours counts."""
-    seen, over = Seen(), threading.Event()
+    seen, over = Observation(), threading.Event()
 
     def look() -> None:
         while not over.wait(0.05):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 
 CONNECT = 10
 """Seconds in which a server must take a connection and show its certificate."""
@@ -47,13 +47,13 @@ class Connection:
     a host that hangs holds nobody up for longer than one answer may take.
     """
 
-    def __init__(self, host: Host, credentials: Credentials | None = None) -> None:
+    def __init__(self, host: HostSpec, credentials: Credentials | None = None) -> None:
         self.host = host
         self._credentials = credentials
         self._silence: UnreachableHostError | None = None
 
     @property
-    def silence(self) -> UnreachableHostError | None:
+    def unreachable(self) -> UnreachableHostError | None:
         """Why the server is not asked any more; None while it answers."""
         return self._silence
 
@@ -112,17 +112,17 @@ class Connection:
 
         name, where = self.host.name, self.host.url or self.host.socket
         if "Fingerprints did not match" in str(error):
-            silence = UnreachableHostError(
+            unreachable = UnreachableHostError(
                 f"host {name}: {where} has another certificate than the one that is known",
                 hint=f"if it was made anew: `plexctl host add {name} {where} --token`",
             )
         else:
-            silence = UnreachableHostError(
+            unreachable = UnreachableHostError(
                 f"host {name}: Incus at {where} does not answer",
                 details=(reason(error),),
                 hint=ASK_ALL if self.host.url else START_IT,
             )
-        self._silence = self._silence or silence
+        self._silence = self._silence or unreachable
         return self._silence
 
     def _list(self, *path: str) -> list[dict[str, Any]]:

@@ -12,17 +12,17 @@ from plexctl.clients.host_facts import local_facts
 from plexctl.clients.incus import observed as seen
 from plexctl.clients.incus.images import instance_type
 from plexctl.clients.incus.volumes import Volumes
-from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.command import CommandResult
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.hosts import HostFacts
 from plexctl.model.observed import (
     HostState,
-    SeenImage,
-    SeenInstance,
-    SeenNetwork,
-    SeenProfile,
-    SeenVolume,
+    ObservedImage,
+    ObservedInstance,
+    ObservedNetwork,
+    ObservedProfile,
+    ObservedVolume,
     Tagged,
 )
 from plexctl.model.settings import Devices, Settings
@@ -48,7 +48,7 @@ def load() -> None:
     importlib.import_module("pylxd")
 
 
-class Incus(Volumes):
+class IncusHost(Volumes):
     """An Incus server. Safe to use from several threads; every call is bounded in time (seconds).
 
     PlexError when the server cannot be reached or refuses.
@@ -78,7 +78,7 @@ class Incus(Volumes):
                 self.volumes(),
             )
 
-    def instances(self) -> Mapping[str, SeenInstance]:
+    def instances(self) -> Mapping[str, ObservedInstance]:
         return _by_name(map(seen.instance, self._list("instances")))
 
     def changing(self) -> frozenset[str]:
@@ -93,16 +93,16 @@ class Incus(Volumes):
             for resource in (one["resources"] or {}).get("instances", ())
         )
 
-    def networks(self) -> Mapping[str, SeenNetwork]:
+    def networks(self) -> Mapping[str, ObservedNetwork]:
         return _by_name(map(seen.network, self._list("networks")))
 
-    def profiles(self) -> Mapping[str, SeenProfile]:
+    def profiles(self) -> Mapping[str, ObservedProfile]:
         return _by_name(map(seen.profile, self._list("profiles")))
 
-    def images(self) -> tuple[SeenImage, ...]:
+    def images(self) -> tuple[ObservedImage, ...]:
         return tuple(map(seen.image, self._list("images")))
 
-    def volumes(self) -> Mapping[str, SeenVolume]:
+    def volumes(self) -> Mapping[str, ObservedVolume]:
         """Custom volumes of the pool that the host's instances are in."""
         found = self._list("storage-pools", self.host.pool, "volumes", "custom")
         return _by_name(map(seen.volume, found))
@@ -234,14 +234,14 @@ class Incus(Volumes):
         """What a call gives, made again and again while it is refused for a reason that passes."""
         answers: list[_Answer] = []
 
-        def tried() -> Seen:
+        def tried() -> Observation:
             try:
                 answers.append(call())
             except PlexError as error:
                 if not any(reason in str(error) for reason in PASSING):
                     raise
-                return Seen(False, error.summary)
-            return Seen(True)
+                return Observation(False, error.summary)
+            return Observation(True)
 
         wait(Condition(what, tried, deadline, every=0.5))
         return answers[-1]
@@ -254,7 +254,7 @@ class Incus(Volumes):
             )
         return content
 
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
         """Run a program in an instance to its end, its output recorded by the server.
 
         Recorded output is complete where pylxd's websockets lose some; no secret may be in `argv`.
@@ -262,7 +262,7 @@ class Incus(Volumes):
         what = f"{argv[0]} can be run on {name}"
         return self._patiently(what, lambda: self._execute(name, argv, timeout), deadline=3)
 
-    def _execute(self, name: str, argv: tuple[str, ...], timeout: float) -> Finished:
+    def _execute(self, name: str, argv: tuple[str, ...], timeout: float) -> CommandResult:
         body = {
             "command": list(argv),
             "record-output": True,
@@ -277,7 +277,7 @@ class Incus(Volumes):
                 log = instance.logs["exec-output"][Path(done["output"][number]).name]
                 streams.append(log.get(is_api=False).content.decode(errors="replace"))
                 log.delete()
-        return Finished(argv, int(done["return"]), *streams)
+        return CommandResult(argv, int(done["return"]), *streams)
 
 
 def _plain(devices: Devices) -> dict[str, dict[str, str]]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from plexctl.model.observed import (
-    SeenImage,
-    SeenInstance,
-    SeenNetwork,
-    SeenProfile,
-    SeenVolume,
+    ObservedImage,
+    ObservedInstance,
+    ObservedNetwork,
+    ObservedProfile,
+    ObservedVolume,
 )
 from plexctl.model.settings import TAG
 
@@ -23,9 +23,9 @@ NEVER = "1970-01-01"
 Answer = Mapping[str, Any]
 
 
-def instance(found: Answer) -> SeenInstance:
+def instance(found: Answer) -> ObservedInstance:
     config = found["config"]
-    return SeenInstance(
+    return ObservedInstance(
         name=found["name"],
         status=found["status"],
         tags=_tags(config),
@@ -35,18 +35,18 @@ def instance(found: Answer) -> SeenInstance:
     )
 
 
-def network(found: Answer) -> SeenNetwork:
-    return SeenNetwork(str(found["name"]), _tags(found["config"]))
+def network(found: Answer) -> ObservedNetwork:
+    return ObservedNetwork(str(found["name"]), _tags(found["config"]))
 
 
-def profile(found: Answer) -> SeenProfile:
-    return SeenProfile(str(found["name"]), _tags(found["config"]))
+def profile(found: Answer) -> ObservedProfile:
+    return ObservedProfile(str(found["name"]), _tags(found["config"]))
 
 
-def volume(found: Answer) -> SeenVolume:
+def volume(found: Answer) -> ObservedVolume:
     disc = found.get("content_type") == "iso"
     config = _described(found) if disc else found["config"]
-    return SeenVolume(str(found["name"]), _tags(config), disc)
+    return ObservedVolume(str(found["name"]), _tags(config), disc)
 
 
 def _described(found: Answer) -> dict[str, str]:
@@ -55,8 +55,8 @@ def _described(found: Answer) -> dict[str, str]:
     return {key: value for key, _, value in words}
 
 
-def image(found: Answer) -> SeenImage:
-    return SeenImage(
+def image(found: Answer) -> ObservedImage:
+    return ObservedImage(
         fingerprint=found["fingerprint"],
         names=tuple(alias["name"] for alias in found.get("aliases") or ()),
         properties=dict(found["properties"] or {}),

@@ -29,7 +29,7 @@ MANAGER = "plexctl"
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ApiAccess:
     """Where the API of a plex is, and what opens it. Certificates and keys are PEM."""
 
     server: str  # https://10.64.0.11:6443
@@ -206,7 +206,7 @@ class Kube:
 
 
 @contextmanager
-def connect(door: Door) -> Iterator[Kube]:
+def connect(door: ApiAccess) -> Iterator[Kube]:
     """A client that trusts the certificate authority of `door` only.
 
     The TLS library reads keys from files: they are on disk, for this user only, while it connects.

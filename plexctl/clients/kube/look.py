@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plexctl.clients.kube.client import Door, NodeStatus, connect
+from plexctl.clients.kube.client import ApiAccess, NodeStatus, connect
 
 COREDNS = ("kube-system", "coredns")
 
@@ -17,7 +17,7 @@ class ClusterState:
     dns: tuple[int, int]  # pods of CoreDNS that are available, and wanted
 
 
-def look(door: Door) -> ClusterState:
+def look(door: ApiAccess) -> ClusterState:
     """Ask a cluster once. UnreachableError if it does not answer."""
     with connect(door) as kube:
         return ClusterState(kube.nodes(), kube.available(*COREDNS))

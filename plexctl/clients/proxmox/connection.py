@@ -20,8 +20,8 @@ from plexctl.clients.proxmox.refusals import (
     refusal,
 )
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.condition import Condition, Seen, wait
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.secret import Secret
 
 CONNECT, ANSWER = 10, 30
@@ -49,7 +49,7 @@ class ProxmoxConnection:
 
     def __init__(
         self,
-        host: Host,
+        host: HostSpec,
         secret: Secret | Callable[[], Secret],
         *,
         patience: float = PATIENCE,
@@ -63,7 +63,7 @@ class ProxmoxConnection:
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     @property
-    def silence(self) -> UnreachableHostError | None:
+    def unreachable(self) -> UnreachableHostError | None:
         """Why the server is not asked any more; None while it answers."""
         return self._silence
 
@@ -98,13 +98,13 @@ class ProxmoxConnection:
         """Try again while somebody holds a lock."""
         answer: Any = None
 
-        def probe() -> Seen:
+        def probe() -> Observation:
             nonlocal answer
             try:
                 answer = attempt()
             except PassingError as reason:
-                return Seen(False, str(reason))
-            return Seen(True)
+                return Observation(False, str(reason))
+            return Observation(True)
 
         wait(Condition(self._cannot(what), probe, deadline=self._patience, every=0.5))
         return answer
@@ -113,15 +113,15 @@ class ProxmoxConnection:
         """Try again while the node cannot be reached from the server that is asked."""
         answer: Any = None
 
-        def probe() -> Seen:
+        def probe() -> Observation:
             nonlocal answer
             if self._silence is not None:
                 raise self._silence
             try:
                 answer = self._once(what, method, path, parameters)
             except NotReachedError as reason:
-                return Seen(False, str(reason))
-            return Seen(True)
+                return Observation(False, str(reason))
+            return Observation(True)
 
         name = self.settings.node
         condition = Condition(f"node {name} is reached", probe, deadline=self._reach, every=0.5)
@@ -132,7 +132,7 @@ class ProxmoxConnection:
         except PlexError as error:
             if not error.summary.startswith(condition.what):
                 raise
-            raise self._silent(
+            raise self._not_answering(
                 f"node {name} cannot be reached from {self.host.url}",
                 error.details,
                 hint=f"is {name} up? `node` of {self.host.name} in clusters/hosts.yaml names it",
@@ -168,10 +168,10 @@ class ProxmoxConnection:
         place = ("nodes", upid.split(":")[1], "tasks", upid)
         status: Mapping[str, Any] = {}
 
-        def probe() -> Seen:
+        def probe() -> Observation:
             nonlocal status
             status = self._reached(what, "get", (*place, "status"), {})
-            return Seen(status["status"] == "stopped", f"task {upid} is {status['status']}")
+            return Observation(status["status"] == "stopped", f"task {upid} is {status['status']}")
 
         wait(
             Condition(
@@ -246,24 +246,24 @@ class ProxmoxConnection:
 
         name, where = self.host.name, self.host.url
         if "Fingerprints did not match" in str(error):
-            return self._silent(
+            return self._not_answering(
                 f"{where} has another certificate than the one that is known",
                 hint=f"if it was made anew: `plexctl host add {name} {where} --token`",
             )
-        return self._silent(
+        return self._not_answering(
             f"Proxmox VE at {where} does not answer",
             (reason(error),),
             hint="is the machine up? `plexctl host list` asks all hosts",
         )
 
-    def _silent(
+    def _not_answering(
         self, summary: str, details: tuple[str, ...] = (), *, hint: str
     ) -> UnreachableHostError:
         """From now on nobody waits for the server again."""
-        silence = UnreachableHostError(
+        unreachable = UnreachableHostError(
             f"host {self.host.name}: {summary}", details=details, hint=hint
         )
-        self._silence = self._silence or silence
+        self._silence = self._silence or unreachable
         return self._silence
 
     def _cannot(self, what: str) -> str:

@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from plexctl.clients.process import Finished
 from plexctl.clients.proxmox import observed as seen
 from plexctl.clients.proxmox.guests import MOVE, ProxmoxGuests
-from plexctl.clients.ssh import Ssh
+from plexctl.clients.ssh import SshClient
 from plexctl.errors import PlexError
-from plexctl.model.observed import SeenImage
+from plexctl.model.command import CommandResult
+from plexctl.model.observed import ObservedImage
 
 LOGIN = re.compile(r"(?P<user>[^@]+)@(?P<address>[^:]+)(:(?P<port>\d+))?")
 
@@ -47,7 +47,7 @@ class ProxmoxContainers(ProxmoxGuests):
     """What is different of containers. Calls are bounded in time (seconds)."""
 
     @property
-    def login(self) -> Ssh:
+    def login(self) -> SshClient:
         """To the node itself, as the user's own SSH has it. PlexError if nobody says how."""
         found = LOGIN.fullmatch(self.host.ssh or "")
         if found is None:
@@ -56,9 +56,9 @@ class ProxmoxContainers(ProxmoxGuests):
                 hint=f"give {self.host.name} `ssh` in clusters/hosts.yaml, as in root@10.0.0.7",
             )
         port = int(found["port"]) if found["port"] else None
-        return Ssh(found["address"], found["user"], port=port)
+        return SshClient(found["address"], found["user"], port=port)
 
-    def archives(self) -> tuple[SeenImage, ...]:
+    def archives(self) -> tuple[ObservedImage, ...]:
         """plexctl's templates of containers: archives on the storage for them."""
         if self.host.ssh is None:
             return ()
@@ -118,14 +118,14 @@ class ProxmoxContainers(ProxmoxGuests):
         script = GIVE.format(vmid=vmid, root=root, folder=folder, file=shlex.quote(file))
         self._feed(script, content)
 
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
         """Run a program on a node; no secret may be in `argv`."""
         guest = self.find(name)
         if guest.kind != "lxc":
             return super().execute(name, argv, timeout=timeout)
         script = f"exec pct exec {guest.vmid} -- {shlex.join(argv)} </dev/null\n"
         done = self.login.run(script, timeout=timeout, check=False)
-        return Finished(argv, done.code, done.stdout, done.stderr)
+        return CommandResult(argv, done.code, done.stdout, done.stderr)
 
     def _feed(self, script: str, content: bytes) -> None:
         host = self.host

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from plexctl.clients.process import Finished
 from plexctl.clients.proxmox import observed as seen
 from plexctl.clients.proxmox.connection import ProxmoxConnection
 from plexctl.clients.proxmox.observed import Guest
 from plexctl.clients.proxmox.refusals import GoneError
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.command import CommandResult
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.hosts import HostFacts
-from plexctl.model.observed import HostState, SeenImage
+from plexctl.model.observed import HostState, ObservedImage
 
 DISK = "scsi0"
 
@@ -87,7 +87,7 @@ class ProxmoxGuests(ProxmoxConnection):
             return seen.guest(kind, found, config)
         return None  # it went while it was looked at
 
-    def archives(self) -> tuple[SeenImage, ...]:
+    def archives(self) -> tuple[ObservedImage, ...]:
         """plexctl's templates of containers."""
         return ()
 
@@ -115,7 +115,7 @@ class ProxmoxGuests(ProxmoxConnection):
         """That the guest agent of a VM that was started answers."""
         place = (*self.node, "qemu", self.find(name).vmid, "agent", "ping")
 
-        def probe() -> Seen:
+        def probe() -> Observation:
             try:
                 self._call(f"reach the guest agent of {name}", "post", *place)
             except UnreachableHostError:
@@ -123,8 +123,8 @@ class ProxmoxGuests(ProxmoxConnection):
             except PlexError as error:
                 if "agent" not in error.summary.rpartition(": ")[2]:
                     raise
-                return Seen(False, error.summary.rpartition(": ")[2])
-            return Seen(True)
+                return Observation(False, error.summary.rpartition(": ")[2])
+            return Observation(True)
 
         return Condition(
             f"the guest agent of {name} answers",
@@ -134,21 +134,23 @@ class ProxmoxGuests(ProxmoxConnection):
             hint=f"look at the console of {name}; its image needs qemu-guest-agent",
         )
 
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
         """Run a program in a VM through its guest agent; no secret may be in `argv`."""
         what, guest = f"run {argv[0]} on {name}", self.find(name)
         place = (*self.node, "qemu", guest.vmid, "agent")
         begun = self._call(what, "post", *place, "exec", command=list(argv))
         done: Mapping[str, Any] = {}
 
-        def probe() -> Seen:
+        def probe() -> Observation:
             nonlocal done
             done = self._call(what, "get", *place, "exec-status", pid=begun["pid"])
-            return Seen(bool(done.get("exited")), "it still runs")
+            return Observation(bool(done.get("exited")), "it still runs")
 
         wait(Condition(f"{argv[0]} ends on {name}", probe, deadline=timeout, every=0.25))
         code = int(done["exitcode"]) if "exitcode" in done else 128 + int(done.get("signal", 0))
-        return Finished(argv, code, str(done.get("out-data", "")), str(done.get("err-data", "")))
+        return CommandResult(
+            argv, code, str(done.get("out-data", "")), str(done.get("err-data", ""))
+        )
 
     def delete_instance(self, name: str, *, running: bool = True) -> None:
         """Remove plexctl's guests of that name with their disks and their seeds.

@@ -11,13 +11,13 @@ from typing import Any
 from plexctl.clients.proxmox import observed as seen
 from plexctl.clients.proxmox.containers import ProxmoxContainers
 from plexctl.clients.proxmox.guests import COPY, DISK, MOVE, QUICK
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 
 CLONE = 600.0
 """Seconds that a clone may take."""
 
 
-class ProxmoxVE(ProxmoxContainers):
+class ProxmoxHost(ProxmoxContainers):
     """A node of a Proxmox cluster. Every call is bounded in time (seconds)."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -146,14 +146,14 @@ class ProxmoxVE(ProxmoxContainers):
         wait(Condition(what, self._cloning_ended, deadline=CLONE, every=0.5))
         return True
 
-    def _cloning_ended(self, **of: str) -> Seen:
+    def _cloning_ended(self, **of: str) -> Observation:
         """Holds while there are none; `of` may name the template."""
         place = (*self.node, "tasks")
         options = {"source": "active", "typefilter": "qmclone", **of}
         tasks = self._call("list its tasks", "get", *place, **options)
         # Those that ended a moment ago are in the list too.
         active = [one for one in tasks if _runs(one)]
-        return Seen(not active, f"{active[0]['upid']} goes on" if active else "")
+        return Observation(not active, f"{active[0]['upid']} goes on" if active else "")
 
 
 def _runs(task: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plexctl.model.observed import RUNNING, SeenImage, SeenInstance
+from plexctl.model.observed import RUNNING, ObservedImage, ObservedInstance
 
 MARK = "plexctl: "
 TAG = "plexctl"
@@ -92,9 +92,9 @@ def words(values: Mapping[str, str]) -> str:
     return ";".join((TAG, f"plex-{plex}")) if plex else TAG
 
 
-def instance(seen: Guest, images: Mapping[str, str]) -> SeenInstance:
+def instance(seen: Guest, images: Mapping[str, str]) -> ObservedInstance:
     """`images` are the identifiers of templates by their names."""
-    return SeenInstance(
+    return ObservedInstance(
         name=seen.name,
         status=STATES.get(seen.status, seen.status.capitalize()),
         tags=dict(seen.tags),
@@ -104,17 +104,17 @@ def instance(seen: Guest, images: Mapping[str, str]) -> SeenInstance:
     )
 
 
-def image(seen: Guest) -> SeenImage:
-    return SeenImage(str(seen.vmid), (seen.name,), dict(seen.tags), seen.size)
+def image(seen: Guest) -> ObservedImage:
+    return ObservedImage(str(seen.vmid), (seen.name,), dict(seen.tags), seen.size)
 
 
-def archive(volume: str, size: int) -> SeenImage | None:
+def archive(volume: str, size: int) -> ObservedImage | None:
     """A container's template, which has nothing to say of itself but its name; None: not ours."""
     found = ARCHIVE.fullmatch(volume.partition("/")[2])
     if found is None:
         return None
     properties = {"plexctl.recipe": found["name"], "plexctl.lab": found["lab"]}
-    return SeenImage(volume, (found["name"],), properties, size)
+    return ObservedImage(volume, (found["name"],), properties, size)
 
 
 def archive_name(lab: str, image: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 
 NOT_REACHED, LOST = 595, 596
 """What the server says when it cannot reach the node, and when the node's answer got lost."""
@@ -28,7 +28,7 @@ class NotReachedError(Exception):
     """The server that is asked does not reach the node."""
 
 
-def refusal(host: Host, what: str, method: str, error: Any) -> Exception:
+def refusal(host: HostSpec, what: str, method: str, error: Any) -> Exception:
     """What `error`, a ResourceException of the library, means for who asked `host` to do `what`."""
     status, reason = int(error.status_code), str(error.content).partition(" - {")[0].strip()
     if status == NOT_REACHED or (status == LOST and method != "post"):
@@ -51,18 +51,18 @@ def refusal(host: Host, what: str, method: str, error: Any) -> Exception:
     return kind(f"{cannot(host, what)}: {reason}", details=details)
 
 
-def lost(host: Host, what: str) -> PlexError:
+def lost(host: HostSpec, what: str) -> PlexError:
     return PlexError(
         f"{cannot(host, what)}: the answer got lost",
         hint="run it again: what was done all the same is found",
     )
 
 
-def cannot(host: Host, what: str) -> str:
+def cannot(host: HostSpec, what: str) -> str:
     return f"host {host.name} cannot {what}"
 
 
-def _denied(host: Host, what: str, reason: str) -> PlexError:
+def _denied(host: HostSpec, what: str, reason: str) -> PlexError:
     token, found = _token(host), DENIED.search(reason)
     if found is None:
         return PlexError(
@@ -79,5 +79,5 @@ def _denied(host: Host, what: str, reason: str) -> PlexError:
     )
 
 
-def _token(host: Host) -> str:
+def _token(host: HostSpec) -> str:
     return host.proxmox.token if host.proxmox else ""

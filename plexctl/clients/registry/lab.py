@@ -25,7 +25,7 @@ class Reply:
     content: bytes
 
 
-class Way(Protocol):
+class Route(Protocol):
     """How a registry is reached. It trusts the lab's CA alone."""
 
     def __call__(
@@ -56,7 +56,7 @@ class LabRegistry:
     PlexError where it does not answer or refuses; UnreachableHostError where its host does.
     """
 
-    def __init__(self, name: str, way: Way, user: str, password: Secret) -> None:
+    def __init__(self, name: str, way: Route, user: str, password: Secret) -> None:
         self._name, self._way = name, way
         login = b64encode(f"{user}:{password.reveal_text()}".encode()).decode()
         self._login = {"Authorization": f"Basic {login}"}

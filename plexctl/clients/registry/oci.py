@@ -78,7 +78,7 @@ class _Document:
         return hashlib.sha256(self.content).hexdigest()
 
 
-class Registry:
+class OciRegistry:
     """Pulls images over HTTPS, without credentials of a user."""
 
     def __init__(self, web: Web) -> None:

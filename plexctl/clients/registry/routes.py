@@ -11,15 +11,15 @@ from uuid import uuid4
 
 import urllib3
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.registry.lab import Reply
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 
 TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
 
 
-class Straight:
+class HttpsRoute:
     """To the registry of this machine, at `endpoint`; `ca` (PEM) has signed its certificate."""
 
     def __init__(self, endpoint: str, ca: bytes) -> None:
@@ -39,13 +39,13 @@ class Straight:
         return Reply(answer.status, _small(answer.headers), answer.data)
 
 
-class Within:
+class NodeRoute:
     """To the registry of another machine: asked by its own node `name`, through Incus.
 
     Nothing but that node's host reaches it, as it has the same address on every host.
     """
 
-    def __init__(self, incus: Incus, name: str, endpoint: str, ca: bytes) -> None:
+    def __init__(self, incus: IncusHost, name: str, endpoint: str, ca: bytes) -> None:
         self._incus, self._name, self._ca = incus, name, ca.decode()
         self._host, _, self._port = endpoint.rpartition(":")
 
@@ -72,9 +72,9 @@ class Within:
         return Reply(status, _small(answered), b64decode(content))
 
     def _put(self, file: str, content: bytes) -> None:
-        def tried() -> Seen:
+        def tried() -> Observation:
             there = self._incus.push(self._name, file, content, mode=0o600)
-            return Seen(there, "" if there else "Incus has lost its way to the node's files")
+            return Observation(there, "" if there else "Incus has lost its way to the node's files")
 
         # Only after 15 s of rest does the server find its way again.
         wait(Condition(f"files of {self._name} can be written", tried, deadline=60, every=17))

@@ -12,7 +12,7 @@ MTIME = 1767225600
 """2026-01-01T00:00:00Z for every member: same files, same bytes, whenever they are packed."""
 
 
-class Kind(Enum):
+class FileKind(Enum):
     FILE = tarfile.REGTYPE
     FOLDER = tarfile.DIRTYPE
     LINK = tarfile.SYMTYPE
@@ -23,33 +23,33 @@ class BootFile:
     """A file, folder or symbolic link of a node, owned by root. `path` is absolute."""
 
     path: str
-    kind: Kind
+    kind: FileKind
     mode: int
     content: bytes = field(default=b"", repr=False)  # may hold a key
     target: str = ""  # of a link
 
 
 def text(path: str, content: str, mode: int = 0o644) -> BootFile:
-    return BootFile(path, Kind.FILE, mode, content.encode())
+    return BootFile(path, FileKind.FILE, mode, content.encode())
 
 
 def private(path: str, content: bytes) -> BootFile:
     """A file that only root may read."""
-    return BootFile(path, Kind.FILE, 0o600, content)
+    return BootFile(path, FileKind.FILE, 0o600, content)
 
 
 def folder(path: str, mode: int) -> BootFile:
-    return BootFile(path, Kind.FOLDER, mode)
+    return BootFile(path, FileKind.FOLDER, mode)
 
 
 def link(path: str, target: str) -> BootFile:
-    return BootFile(path, Kind.LINK, 0o777, target=target)
+    return BootFile(path, FileKind.LINK, 0o777, target=target)
 
 
 BOOT_TAR = "/var/lib/plexctl/boot.tar"
 """Where a node finds its tar when it first boots."""
 
-LAST = BootFile("/var/lib/plexctl/booted", Kind.FILE, 0o600)
+LAST = BootFile("/var/lib/plexctl/booted", FileKind.FILE, 0o600)
 """A node on which it is has unpacked all of its tar, not only what had come of it."""
 
 

@@ -162,7 +162,7 @@ def _pki_files(plex: Plex, node: Node, keys: ClusterKeys) -> tuple[BootFile, ...
         address=node.address.ip,
         service=plex.networks.api_service,
         domain=plex.domain,
-        extra_sans=(str(plex.entrance.address),) if plex.entrance else (),
+        extra_sans=(str(plex.api_forward.address),) if plex.api_forward else (),
     )
     files = keys.pki_files(master)
     del files["ca.crt"]  # every node has it

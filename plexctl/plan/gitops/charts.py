@@ -29,7 +29,7 @@ CLUSTER_WIDE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class HelmRelease:
     """What one HelmRelease asks for. `beside` are the other objects in its file."""
 
     name: str
@@ -39,7 +39,7 @@ class Release:
     beside: tuple[Document, ...]
 
 
-def release_of(documents: Sequence[Document], where: str) -> Release:
+def release_of(documents: Sequence[Document], where: str) -> HelmRelease:
     """The only HelmRelease of a file.
 
     PlexError, which names `where`, if there is not one, or if it asks for something that cannot be
@@ -58,7 +58,7 @@ def release_of(documents: Sequence[Document], where: str) -> Release:
                 hint="write what it stands for into `values`, or leave the app to helm-controller",
             )
     beside = [one for one in documents if one["apiVersion"].partition("/")[0] not in FLUX]
-    return Release(
+    return HelmRelease(
         spec.get("releaseName", metadata["name"]),
         spec.get("targetNamespace", metadata["namespace"]),
         _chart(spec, documents, where),
@@ -94,7 +94,7 @@ def _chart(spec: Document, documents: Sequence[Document], where: str) -> Chart:
     return chart
 
 
-def manifests(release: Release, made: Iterable[Document], where: str) -> tuple[Document, ...]:
+def manifests(release: HelmRelease, made: Iterable[Document], where: str) -> tuple[Document, ...]:
     """What is applied instead of the HelmRelease: what Helm made, in the release's namespace.
 
     PlexError if there is a Secret in it, which would be plain in the lab's files.

@@ -28,14 +28,14 @@ PATCHES = "/etc/plexctl/patches"
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class ControlPlaneComponent:
     """Extra settings of one control plane program, as kubeadm and its manifest both need them."""
 
     args: tuple[tuple[str, str], ...]
     volumes: tuple[tuple[str, str, str, bool], ...] = ()  # name, path, hostPath type, read-only
 
 
-API_SERVER = Component(
+API_SERVER = ControlPlaneComponent(
     (
         ("audit-log-maxage", "7"),
         ("audit-log-maxbackup", "2"),
@@ -56,7 +56,7 @@ API_SERVER = Component(
 # controller, as it asks for one token per controller; 1 s with these. It is the only one and needs
 # no lease: it would have that a moment before the API calls itself healthy, look at that once, and
 # then again only after a second.
-CONTROLLER_MANAGER = Component(
+CONTROLLER_MANAGER = ControlPlaneComponent(
     (
         # Pod networks belong to nodes by their number, not in the order of their registration.
         ("allocate-node-cidrs", "false"),
@@ -68,7 +68,7 @@ CONTROLLER_MANAGER = Component(
 # A scheduler that fills its caches while it waits for its lease asks before it has the rights, and
 # then again only after seconds. There is no flag for it. Its lease is what it waits for until it
 # has them; it asks for one, and renews it, as often as this says, and by default after 2 s.
-SCHEDULER = Component(
+SCHEDULER = ControlPlaneComponent(
     (("config", SCHEDULER_CONFIG), ("leader-elect-retry-period", "500ms")),
     (("config", SCHEDULER_CONFIG, "File", True),),
 )
@@ -101,11 +101,11 @@ def endpoint(plex: Plex) -> str:
     return f"{master(plex).address.ip}:{API_PORT}"
 
 
-def outer_endpoint(plex: Plex) -> str:
+def forwarded_endpoint(plex: Plex) -> str:
     """`address:port` at which the machine that plexctl runs on reaches the API."""
-    if plex.entrance is None:
+    if plex.api_forward is None:
         return endpoint(plex)
-    return f"{plex.entrance.address}:{plex.entrance.port}"
+    return f"{plex.api_forward.address}:{plex.api_forward.port}"
 
 
 def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Document, ...]:
@@ -154,8 +154,8 @@ def cluster_configuration(plex: Plex) -> Document:
     }
     if not plex.durable:
         own["etcd"]["local"]["extraArgs"].append({"name": "unsafe-no-fsync", "value": "true"})
-    if plex.entrance:
-        own["apiServer"]["certSANs"] = [str(plex.entrance.address)]
+    if plex.api_forward:
+        own["apiServer"]["certSANs"] = [str(plex.api_forward.address)]
     user = json.loads(plex.cluster)
     merged = merge(own, user)
     # Lists of arguments and volumes add up; an argument of the user's wins by its name.
@@ -249,7 +249,7 @@ def _arguments(pairs: Iterable[tuple[str, str]]) -> list[Document]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _component(component: Component) -> Document:
+def _component(component: ControlPlaneComponent) -> Document:
     document: Document = {"extraArgs": _arguments(component.args)}
     if component.volumes:
         document["extraVolumes"] = [

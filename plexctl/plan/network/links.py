@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.model.settings import settings
@@ -31,7 +31,7 @@ TUNNEL_TTL = 64
 class Site:
     """A host of a plex, and how a node gets onto the plex's network there."""
 
-    host: Host
+    host: HostSpec
     gateway: IPv4Interface  # of the nodes on it
     network: Network | None  # the bridge that is made there; None: one that the host has
     nic: Mapping[str, str]  # the device of a node, without its address
@@ -47,7 +47,7 @@ def mtu(plex: Plex) -> int | None:
     return TUNNEL_MTU if plex.networks.link is Link.OWN and len(plex.hosts) > 1 else None
 
 
-def sites(plex: Plex, owner: Owner, hosts: Mapping[str, Host]) -> dict[str, Site]:
+def sites(plex: Plex, owner: Owner, hosts: Mapping[str, HostSpec]) -> dict[str, Site]:
     """All hosts that `plex` can have nodes on. The first is the middle of a star of tunnels."""
     members = tuple(hosts[name] for name in plex.hosts)
     found = {}
@@ -93,7 +93,7 @@ def _own(network: Network) -> dict[str, str]:
     return {"type": "nic", "network": network.name, "name": NIC}
 
 
-def _existing(plex: Plex, host: Host) -> dict[str, str]:
+def _existing(plex: Plex, host: HostSpec) -> dict[str, str]:
     assert host.bridge is not None, host.name  # `check` has seen to it
     vlan = {"vlan": str(plex.networks.vlan)} if plex.networks.vlan else {}
     if host.kind is HostKind.PROXMOX:
@@ -101,7 +101,7 @@ def _existing(plex: Plex, host: Host) -> dict[str, str]:
     return {"type": "nic", "nictype": "bridged", "parent": host.bridge, "name": NIC, **vlan}
 
 
-def _tunnels(plex: Plex, owner: Owner, members: tuple[Host, ...], place: int) -> dict[str, str]:
+def _tunnels(plex: Plex, owner: Owner, members: tuple[HostSpec, ...], place: int) -> dict[str, str]:
     """Config of a bridge that leads to those of the other hosts.
 
     A star: bridges that are all joined to one another would send a packet round for ever.

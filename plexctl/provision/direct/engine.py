@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from plexctl.clients.incus.host import Incus
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
@@ -19,7 +19,7 @@ from plexctl.provision.diff import diff
 from plexctl.provision.direct.graph import Task, run_tasks
 from plexctl.provision.direct.proxmox import ProxmoxMaker, claimed
 from plexctl.provision.direct.seeds import put_seed
-from plexctl.provision.engine import LEAVING, Action, Change, Wishes, require_image
+from plexctl.provision.engine import LEAVING, Action, Change, DiffOptions, require_image
 from plexctl.provision.read import read_hosts
 from plexctl.provision.tags import tagged, tags
 
@@ -31,15 +31,15 @@ ATTEMPTS = 5
 class DirectEngine:
     """One client per host; as many instances are made at once as each host allows."""
 
-    hosts: Mapping[str, Incus | ProxmoxVE]
+    hosts: Mapping[str, IncusHost | ProxmoxHost]
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
         return read_hosts(self.hosts, hosts)
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
-        return diff(resources, claimed(states, wishes.owner), wishes)
+        return diff(resources, claimed(states, options.owner), options)
 
     def apply(
         self,
@@ -100,13 +100,13 @@ def _before_leaving(change: Change, changes: Sequence[Change]) -> tuple[str, ...
 
 
 def _maker(
-    client: Incus | ProxmoxVE,
+    client: IncusHost | ProxmoxHost,
     state: HostState,
     run: str,
     reporter: Reporter,
     before_start: Callable[[Instance], None],
 ) -> _Maker | ProxmoxMaker:
-    if isinstance(client, ProxmoxVE):
+    if isinstance(client, ProxmoxHost):
         return ProxmoxMaker(client, state, run, reporter, before_start)
     return _Maker(client, state, run, reporter, before_start)
 
@@ -115,7 +115,7 @@ def _maker(
 class _Maker:
     """Makes the changes of one host."""
 
-    incus: Incus
+    incus: IncusHost
     state: HostState
     run: str
     reporter: Reporter

@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import IMAGE, WHOLE
 from plexctl.model.condition import wait
 from plexctl.model.events import Reporter
-from plexctl.model.observed import HostState, SeenImage
+from plexctl.model.observed import HostState, ObservedImage
 from plexctl.model.types import Form
 from plexctl.plan.resources.proxmox import pci_mappings, seed_name, seed_of
 from plexctl.plan.resources.types import Instance, Owner, Resource
-from plexctl.provision.direct.proxmox_lxc import container_options, furnish
+from plexctl.provision.direct.proxmox_lxc import container_options, write_files
 from plexctl.provision.engine import Action, Change, require_image
 from plexctl.provision.tags import tags
 
@@ -23,7 +23,7 @@ from plexctl.provision.tags import tags
 class ProxmoxMaker:
     """Makes the changes of one host. All that a plan has for it are instances."""
 
-    server: ProxmoxVE
+    server: ProxmoxHost
     state: HostState
     run: str
     reporter: Reporter
@@ -59,11 +59,13 @@ class ProxmoxMaker:
         self.server.configure(vmid, {**given, WHOLE: "yes"}, options(vm, seed))
         self.reporter.mark(vm.name, "pushed")
 
-    def _create_container(self, node: Instance, image: SeenImage, given: dict[str, str]) -> None:
+    def _create_container(
+        self, node: Instance, image: ObservedImage, given: dict[str, str]
+    ) -> None:
         options = container_options(node, self.server.host.pool)
         vmid = self.server.create_container(node.name, image.fingerprint, given, options)
         self.reporter.mark(node.name, "created")
-        furnish(self.server, vmid, node)
+        write_files(self.server, vmid, node)
         self.server.configure(vmid, {**given, WHOLE: "yes"}, {}, "lxc")
         self.reporter.mark(node.name, "pushed")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.plan.boot.files import BOOT_TAR
 from plexctl.plan.resources.types import Instance
 
@@ -20,7 +20,7 @@ NODE = (
 )
 
 
-def furnish(server: ProxmoxVE, vmid: int, node: Instance) -> None:
+def write_files(server: ProxmoxHost, vmid: int, node: Instance) -> None:
     """Give a stopped container what the API does not take: leave to be a node, and its files."""
     if dict(node.config)["privileged"] == "yes":
         server.set_raw(vmid, NODE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from plexctl.clients.incus.host import Incus
-from plexctl.model.observed import HostState, SeenVolume
+from plexctl.clients.incus.host import IncusHost
+from plexctl.model.observed import HostState, ObservedVolume
 from plexctl.model.settings import TAG, settings
 from plexctl.model.types import Form
 from plexctl.plan.resources.machines import SEED, seed_volume
@@ -14,7 +14,7 @@ from plexctl.plan.resources.types import Instance, Owner, Resource
 from plexctl.provision.engine import Action, Change
 
 
-def lasting(volumes: Mapping[str, SeenVolume]) -> dict[str, SeenVolume]:
+def lasting(volumes: Mapping[str, ObservedVolume]) -> dict[str, ObservedVolume]:
     """Those that outlive the instances that have them."""
     return {name: seen for name, seen in volumes.items() if SEED not in seen.tags}
 
@@ -41,7 +41,7 @@ def seeds_in_the_way(
             yield f"volume {seed} on host {one.host} is no seed of this plex"
 
 
-def put_seed(incus: Incus, state: HostState, instance: Instance, run: str) -> None:
+def put_seed(incus: IncusHost, state: HostState, instance: Instance, run: str) -> None:
     """Have the seed of a VM on its host, right before the VM itself. The one before it goes."""
     name, owner = seed_volume(instance.name), instance.owner
     if name in state.volumes:
@@ -59,7 +59,7 @@ def _seed_of(resource: Resource) -> str | None:
     return None
 
 
-def _ours(name: str, seen: SeenVolume, owner: Owner) -> bool:
+def _ours(name: str, seen: ObservedVolume, owner: Owner) -> bool:
     """A seed of the owner's, or one that was left before it had its tags."""
     if seen.tags:
         same = (seen.tags.get("lab"), seen.tags.get("plex")) == (owner.lab, owner.plex)

@@ -11,13 +11,13 @@ from plexctl.model.observed import HostState
 from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.diff import find
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import LEAVING, Action, Change, Wishes, require_image
-from plexctl.provision.tofu.provider import Kind, Provider
+from plexctl.provision.engine import LEAVING, Action, Change, DiffOptions, require_image
+from plexctl.provision.tofu.provider import Provider, ProviderTraits
 
 TOGETHER = 4
 """So many workers may start beside a master that boots."""
 
-Seen = TypeVar("Seen")
+Observation = TypeVar("Observation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Clearing:
     ) -> tuple[tuple[Change, ...], dict[str, HostState]]:
         """What is left to do then, and what is there then."""
         asked = frozenset(c.key for c in changes if c.action is Action.REPLACE)
-        wishes = Wishes(wanted[0].owner, asked)
+        options = DiffOptions(wanted[0].owner, asked)
         gone = [change for change in changes if change.resource is None]
         while gone := [*gone, *self._in_the_way(wanted, changes, states)]:
             self.direct.apply((), gone, states, self.run, self.reporter, lambda _: None)
             states = _without(states, gone)
-            found = self.direct.diff(wanted, states, wishes)
+            found = self.direct.diff(wanted, states, options)
             changes, gone = [one for one in found if one.resource is not None], []
         return tuple(changes), states
 
@@ -95,7 +95,9 @@ def making_keys(changes: Sequence[Change]) -> frozenset[str]:
     return frozenset(c.key for c in changes if c.action in (Action.CREATE, *LEAVING))
 
 
-def require_images(kind: Kind, changes: Sequence[Change], states: Mapping[str, HostState]) -> None:
+def require_images(
+    kind: ProviderTraits, changes: Sequence[Change], states: Mapping[str, HostState]
+) -> None:
     """PlexError if a node is to be made of an image that its host has not."""
     making = making_keys(changes)
     for change in changes:
@@ -120,5 +122,5 @@ def _without(states: Mapping[str, HostState], gone: Sequence[Change]) -> dict[st
     return left
 
 
-def _but(found: Mapping[str, Seen], change: Change, kind: str) -> dict[str, Seen]:
+def _but(found: Mapping[str, Observation], change: Change, kind: str) -> dict[str, Observation]:
     return {name: one for name, one in found.items() if (kind, name) != (change.kind, change.name)}

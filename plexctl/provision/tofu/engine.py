@@ -20,11 +20,11 @@ from plexctl.model.observed import HostState
 from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.diff import find
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Change, Wishes
+from plexctl.provision.engine import Change, DiffOptions
 from plexctl.provision.tofu.clearing import Clearing, held, making_keys, require_images
 from plexctl.provision.tofu.encryption import Key, encrypted
 from plexctl.provision.tofu.folder import TofuFolder
-from plexctl.provision.tofu.provider import Provider, Told
+from plexctl.provision.tofu.provider import ApplyProgress, Provider
 from plexctl.provision.tofu.tfvars import tags_of, whole
 
 
@@ -44,9 +44,9 @@ class TofuEngine:
         return self.direct.read(hosts)
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
-        return self.direct.diff(resources, states, wishes)
+        return self.direct.diff(resources, states, options)
 
     def preview(
         self,
@@ -61,7 +61,7 @@ class TofuEngine:
 
         Only its folder, and the lab's lock of providers, are changed.
         """
-        wanted = _answering(wanted, states)
+        wanted = _on_reachable_hosts(wanted, states)
         if not wanted:
             return (), ""
         with self._tofu(wanted) as tofu:
@@ -96,7 +96,7 @@ class TofuEngine:
 
         What is not wanted is deleted as `direct` does it: with nothing wanted, that is all.
         """
-        wanted = _answering(wanted, states)
+        wanted = _on_reachable_hosts(wanted, states)
         if not wanted:
             self.direct.apply((), changes, states, run, reporter, before_start)
             return
@@ -114,7 +114,7 @@ class TofuEngine:
         except UnreachableHostError:
             raise
         except PlexError as error:
-            self._tell_silent(wanted, error)
+            self._raise_if_unreachable(wanted, error)
             raise
 
     @contextmanager
@@ -210,7 +210,7 @@ class TofuEngine:
         before_start: Callable[[Instance], None],
     ) -> None:
         """All that OpenTofu finds to do; masters first where many workers come with them."""
-        told = Told(self.provider.kind, reporter)
+        told = ApplyProgress(self.provider.kind, reporter)
         if last := held(changes):
             masters = [r for r in wanted if isinstance(r, Instance) and r.parent is None]
             targets = sorted(self.provider.addresses(masters))
@@ -252,17 +252,19 @@ class TofuEngine:
         nodes = (one for one in wanted if isinstance(one, Instance) and one.key not in making)
         return [one for one in nodes if self.provider.address(one) in anew]
 
-    def _tell_silent(self, wanted: Sequence[Resource], error: PlexError) -> None:
+    def _raise_if_unreachable(self, wanted: Sequence[Resource], error: PlexError) -> None:
         """UnreachableHostError if a host fell silent meanwhile: OpenTofu says it in many words."""
         for state in self.read({one.host for one in wanted}).values():
-            if state.silence:
+            if state.unreachable:
                 raise UnreachableHostError(
-                    state.silence.summary, details=(error.summary,), hint=state.silence.hint
+                    state.unreachable.summary, details=(error.summary,), hint=state.unreachable.hint
                 ) from error
 
 
-def _answering(wanted: Sequence[Resource], states: Mapping[str, HostState]) -> tuple[Resource, ...]:
-    return tuple(one for one in wanted if states[one.host].silence is None)
+def _on_reachable_hosts(
+    wanted: Sequence[Resource], states: Mapping[str, HostState]
+) -> tuple[Resource, ...]:
+    return tuple(one for one in wanted if states[one.host].unreachable is None)
 
 
 def _leaving(known: frozenset[str], changes: Sequence[Change]) -> frozenset[str]:

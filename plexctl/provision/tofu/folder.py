@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.clients.tofu import STATE, Tofu
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Reporter
 from plexctl.model.files import write_changed, write_private
 
@@ -109,7 +109,7 @@ class TofuFolder:
             wait(
                 Condition(
                     f"OpenTofu in {self.root} has ended",
-                    lambda: Seen(not self._held()),
+                    lambda: Observation(not self._held()),
                     STEPS_ASIDE,
                     every=LOOK,
                     hint="end it, and run this again",

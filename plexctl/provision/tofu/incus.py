@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from plexctl.clients.tofu import Tofu
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.observed import HostState
 from plexctl.plan.boot.files import LAST
 from plexctl.plan.resources.machines import seed_volume
@@ -19,7 +19,7 @@ from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Action, Change
 from plexctl.provision.tofu import tfvars
-from plexctl.provision.tofu.provider import Kind, Tags
+from plexctl.provision.tofu.provider import ProviderTraits, Tags
 
 BOOTED = ("test", "-f", LAST.path)
 """Ends well on a node that has all its files."""
@@ -29,12 +29,12 @@ BOOTED = ("test", "-f", LAST.path)
 class IncusProvider:
     """Of one plex."""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ProviderTraits] = ProviderTraits(
         "incus_instance", "image", ("created", "started", "pushed"), keeps_boot=False
     )
 
     plex: str
-    hosts: Mapping[str, Host]
+    hosts: Mapping[str, HostSpec]
     config_dir: Path | None  # what is shown to servers over HTTPS; None: no host needs it
     direct: DirectEngine = field(repr=False)
 
@@ -66,7 +66,9 @@ class IncusProvider:
         suspects = [one for one in instances if not tfvars.has_seed(one)]
         with ThreadPoolExecutor(max_workers=8) as pool:
             booted = pool.map(self._booted, suspects)
-            return frozenset(o.key for o, well in zip(suspects, booted, strict=True) if not well)
+            return frozenset(
+                o.key for o, healthy in zip(suspects, booted, strict=True) if not healthy
+            )
 
     def _booted(self, instance: Instance) -> bool:
         incus = self.direct.hosts[instance.host]

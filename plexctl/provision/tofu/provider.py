@@ -19,7 +19,7 @@ Tags = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProviderTraits:
     """Of the objects that a provider makes."""
 
     instance: str  # the type of resource that nodes are
@@ -31,7 +31,7 @@ class Kind:
 class Provider(Protocol):
     """One provider and its module, for the objects of one plex."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[ProviderTraits]
 
     def addresses(self, resources: Iterable[Resource]) -> frozenset[str]:
         """All that OpenTofu keeps for them."""
@@ -75,10 +75,10 @@ class Provider(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ApplyProgress:
     """What OpenTofu tells, as this run's own progress."""
 
-    kind: Kind
+    kind: ProviderTraits
     reporter: Reporter
 
     def hear(self, event: Event) -> None:

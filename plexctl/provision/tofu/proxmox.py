@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.tofu import Tofu
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.observed import HostState
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.proxmox import seed_of
@@ -20,7 +20,7 @@ from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Action, Change
 from plexctl.provision.tofu import tfvars_proxmox as tfvars
-from plexctl.provision.tofu.provider import Kind, Tags
+from plexctl.provision.tofu.provider import ProviderTraits, Tags
 
 NOWHERE = "/nonexistent"
 
@@ -37,12 +37,12 @@ class Server:
 class ProxmoxProvider:
     """Of one plex. All that is wanted of Proxmox hosts are instances: VMs, each with its seed."""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ProviderTraits] = ProviderTraits(
         tfvars.KIND, "template", ("created", "pushed", "started", "agent"), keeps_boot=True
     )
 
     plex: str
-    hosts: Mapping[str, Host]
+    hosts: Mapping[str, HostSpec]
     server: Server
     direct: DirectEngine = field(repr=False)
 
@@ -75,7 +75,7 @@ class ProxmoxProvider:
         found: list[dict[str, str]] = []
         for name in sorted({vm.host for vm in strange}):
             server, host = self.direct.hosts[name], self.hosts[name]
-            assert isinstance(server, ProxmoxVE), name
+            assert isinstance(server, ProxmoxHost), name
             numbers = {guest.name: guest.vmid for guest in server.guests() if guest.ours}
             volumes = server.volumes(tfvars.settings(host).iso)
             for vm in strange:

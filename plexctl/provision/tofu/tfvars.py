@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plexctl.model.hosts import Host
-from plexctl.model.observed import HostState, SeenInstance, Tagged
+from plexctl.model.hosts import HostSpec
+from plexctl.model.observed import HostState, ObservedInstance, Tagged
 from plexctl.model.settings import Devices
 from plexctl.model.types import Form
 from plexctl.plan.resources.machines import SEED, seed_volume
@@ -36,7 +36,7 @@ WAIT = {"environment.PLEX_BOOT": "wait"}
 def tfvars(
     plex: str,
     resources: Sequence[Resource],
-    hosts: Mapping[str, Host],
+    hosts: Mapping[str, HostSpec],
     given: Mapping[str, Mapping[str, str]],
     *,
     boot: Path,
@@ -211,7 +211,7 @@ def _seed_pool(instance: Instance) -> str:
 
 def whole(seen: Tagged | None) -> bool:
     """Whether an object can be taken over: an instance that never ran is half made."""
-    return seen is not None and not (isinstance(seen, SeenInstance) and not seen.started)
+    return seen is not None and not (isinstance(seen, ObservedInstance) and not seen.started)
 
 
 def _instance(
@@ -250,5 +250,5 @@ def _key_of(needs: Sequence[str], kind: str) -> str | None:
     return next((n.removeprefix(f"{kind}/") for n in needs if n.startswith(f"{kind}/")), None)
 
 
-def _address(host: Host) -> str:
+def _address(host: HostSpec) -> str:
     return host.url or f"unix://{host.socket}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.clients.proxmox.observed import IMAGE, WHOLE, notes
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.observed import HostState
 from plexctl.plan.resources.proxmox import pci_mappings, seed_name
 from plexctl.plan.resources.types import Instance
@@ -23,7 +23,7 @@ SEEDS = f"{MODULE}.proxmox_virtual_environment_file.seed"
 def proxmox_tfvars(
     plex: str,
     vms: Sequence[Instance],
-    hosts: Mapping[str, Host],
+    hosts: Mapping[str, HostSpec],
     given: Mapping[str, Mapping[str, str]],
     states: Mapping[str, HostState],
     *,
@@ -48,7 +48,7 @@ def proxmox_tfvars(
     }
 
 
-def settings(host: Host) -> Proxmox:
+def settings(host: HostSpec) -> Proxmox:
     assert host.proxmox is not None, host.name  # the configuration is checked for it
     return host.proxmox
 
@@ -79,13 +79,13 @@ def seed_file(vm: Instance, seeds: Path) -> Path:
     return seeds / f"{vm.name}.iso"
 
 
-def seed_volume(vm: Instance, host: Host) -> str:
+def seed_volume(vm: Instance, host: HostSpec) -> str:
     """The volume that a VM's seed is on its host."""
     return f"{settings(host).iso}:iso/{seed_name(vm)}"
 
 
 def imports(
-    vm: Instance, host: Host, known: frozenset[str], vmid: int, volumes: Sequence[str]
+    vm: Instance, host: HostSpec, known: frozenset[str], vmid: int, volumes: Sequence[str]
 ) -> Iterator[dict[str, str]]:
     """Import blocks of a VM that exists, as far as its addresses are not `known`.
 
@@ -98,13 +98,13 @@ def imports(
         yield {"to": seed_address(vm), "id": f"{node}/{seed}"}
 
 
-def _host(host: Host) -> dict[str, Any]:
+def _host(host: HostSpec) -> dict[str, Any]:
     found = settings(host)
     return {"node": found.node, "iso": found.iso, "pool": host.pool, "linked": found.linked}
 
 
 def _instance(
-    vm: Instance, host: Host, given: Mapping[str, str], state: HostState, seeds: Path
+    vm: Instance, host: HostSpec, given: Mapping[str, str], state: HostState, seeds: Path
 ) -> dict[str, Any]:
     config, image = dict(vm.config), state.image(vm.image)
     return {

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import cast
 
 from plexctl.clients.incus.connection import Credentials
-from plexctl.clients.incus.host import Incus
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_atomic, write_changed
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 
@@ -20,19 +20,19 @@ FOLDER = "hosts"
 """In the lab's state: what plexctl shows to servers over HTTPS, laid out as `incus` has it."""
 
 
-def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Incus]:
+def host_clients(lab: Lab, seed: RootSeed) -> dict[str, IncusHost]:
     """By host. None of them is connected yet."""
     remote = any(not host.local for host in lab.hosts.values())
     shown = credentials(lab, seed) if remote else None
     return {name: _client(lab, seed, host, shown) for name, host in lab.hosts.items()}
 
 
-def _client(lab: Lab, seed: RootSeed, host: Host, shown: Credentials | None) -> Incus:
+def _client(lab: Lab, seed: RootSeed, host: HostSpec, shown: Credentials | None) -> IncusHost:
     if host.kind is HostKind.PROXMOX:
         from plexctl.workflow.host.tokens import read_host_token
 
-        return cast(Incus, ProxmoxVE(host, lambda: read_host_token(lab, seed, host)))
-    return Incus(host, shown)
+        return cast(IncusHost, ProxmoxHost(host, lambda: read_host_token(lab, seed, host)))
+    return IncusHost(host, shown)
 
 
 def servers_folder(lab: Lab, seed: RootSeed) -> Path:
@@ -50,7 +50,7 @@ def servers_folder(lab: Lab, seed: RootSeed) -> Path:
     return folder
 
 
-def pinned_certificate(host: Host, file: Path) -> None:
+def pinned_certificate(host: HostSpec, file: Path) -> None:
     """Have the certificate of a host's server in `file`; it is fetched once.
 
     PlexError if the server does not answer, or shows another one.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.config.load import load_lab
 from plexctl.depot.components import Pins
 from plexctl.depot.pins import load_pins
@@ -29,7 +29,7 @@ class Context:
     lab: Lab
     seed: RootSeed
     pins: Pins
-    hosts: Mapping[str, Incus]
+    hosts: Mapping[str, IncusHost]
     engine: Engine
     cache: Path  # the user's folder for the depot and for bakes
     listener: Listener

@@ -34,7 +34,7 @@ def known_digests(folder: Path, plex: Plex, inputs: Inputs) -> Mapping[str, str]
     return nodes if made_of == _digest(plex, inputs) else None
 
 
-def remember(folder: Path, plan: Plan, inputs: Inputs) -> None:
+def store_digests(folder: Path, plan: Plan, inputs: Inputs) -> None:
     nodes = {instance.name: boot_digest(instance) for instance in plan.instances}
     folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"inputs": _digest(plan.plex, inputs), "nodes": nodes})

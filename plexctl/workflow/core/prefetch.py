@@ -18,20 +18,20 @@ _Answer = TypeVar("_Answer")
 _Given_co = TypeVar("_Given_co", covariant=True)
 
 
-class Asked(Protocol[_Given_co]):
+class Pending(Protocol[_Given_co]):
     def result(self) -> _Given_co:
         """What the call gives, or raises."""
 
 
-class Messenger(Protocol):
-    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+class Prefetcher(Protocol):
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Pending[_Answer]:
         """Have `call` made with what is given: a function of a module, and values."""
 
 
 class Here:
     """Makes a call when its answer is wanted."""
 
-    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Pending[_Answer]:
         return _Later(lambda: call(*given))
 
 
@@ -41,7 +41,7 @@ class _Later:
 
 
 @contextmanager
-def messenger() -> Iterator[Messenger]:
+def prefetcher() -> Iterator[Prefetcher]:
     """Who makes calls meanwhile. Only for what looks: what changes anything must own its plex.
 
     A copy of this process, on a processor of its own: loading what speaks to hosts takes as long
@@ -75,7 +75,7 @@ class _Child:
         self._asked = 0
         self._heard: dict[int, object] = {}
 
-    def ask(self, call: Callable[..., _Answer], *given: object) -> Asked[_Answer]:
+    def ask(self, call: Callable[..., _Answer], *given: object) -> Pending[_Answer]:
         number = self._asked
         try:
             question = pickle.dumps((number, call, given))

@@ -9,34 +9,36 @@ from plexctl.model.plex import Node
 from plexctl.workflow.core.context import Context
 
 
-def answering(ctx: Context, members: tuple[Node, ...]) -> tuple[Node, ...]:
+def on_reachable_hosts(ctx: Context, members: tuple[Node, ...]) -> tuple[Node, ...]:
     """Those whose hosts answer, as far as they have been asked."""
-    return tuple(node for node in members if ctx.hosts[node.host].silence is None)
+    return tuple(node for node in members if ctx.hosts[node.host].unreachable is None)
 
 
-def tell_silent(ctx: Context, members: tuple[Node, ...]) -> None:
+def raise_if_unreachable(ctx: Context, members: tuple[Node, ...]) -> None:
     """UnreachableHostError if a host of `members` does not answer."""
-    left = [node for node in members if ctx.hosts[node.host].silence]
+    left = [node for node in members if ctx.hosts[node.host].unreachable]
     if not left:
         return
-    silences = dict.fromkeys(s for node in left if (s := ctx.hosts[node.host].silence))
+    unreachable_reasons = dict.fromkeys(
+        s for node in left if (s := ctx.hosts[node.host].unreachable)
+    )
     names = ", ".join(node.name for node in left)
     raise UnreachableHostError(
-        "; ".join(silence.summary for silence in silences),
+        "; ".join(unreachable.summary for unreachable in unreachable_reasons),
         details=(f"as they were: {names}", "all else is done"),
         hint="once it answers, `plexctl up` does the rest",
     )
 
 
-def tell_left(ctx: Context, hosts: Iterable[str], left: str, command: str) -> None:
+def raise_if_left_behind(ctx: Context, hosts: Iterable[str], left: str, command: str) -> None:
     """UnreachableHostError if one of `hosts` does not answer: what is `left` of it, in words.
 
     `command` does the rest.
     """
     for name in hosts:
-        if silence := ctx.hosts[name].silence:
+        if unreachable := ctx.hosts[name].unreachable:
             raise UnreachableHostError(
-                silence.summary, details=(left,), hint=f"once it answers: `{command}`"
+                unreachable.summary, details=(left,), hint=f"once it answers: `{command}`"
             )
 
 

@@ -15,7 +15,7 @@ from plexctl.errors import PlexError, UsageError
 from plexctl.model.events import Outcome
 from plexctl.model.files import write_changed
 from plexctl.plan.documents import dump
-from plexctl.plan.gitops.charts import Release, manifests, release_of
+from plexctl.plan.gitops.charts import HelmRelease, manifests, release_of
 from plexctl.results.apps import RenderResult, RenderRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, Run, start
@@ -53,7 +53,7 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
     # What the oldest cluster takes, the others take too.
     kubernetes = min(versions, key=lambda version: tuple(map(int, version.split("."))))
     with start(ctx.lab.state, "render", WHOLE_LAB, ctx.listener) as run:
-        asked: dict[Path, Release] = {}
+        asked: dict[Path, HelmRelease] = {}
         for app in apps or files:
             try:
                 asked[files[app]] = _release(files[app])
@@ -75,7 +75,7 @@ def app_files(root: Path) -> dict[str, Path]:
     return {file.parent.name: file for file in found if _KIND.search(file.read_bytes())}
 
 
-def _release(file: Path) -> Release:
+def _release(file: Path) -> HelmRelease:
     """What a file asks Helm for; PlexError if that cannot be read or known."""
     where = _shown(file)
     try:
@@ -92,7 +92,9 @@ def _shown(file: Path) -> str:
     return f"apps/{file.parent.name}/{file.name}"
 
 
-def _render(file: Path, release: Release, charts: Charts, kubernetes: str, run: Run) -> RenderRow:
+def _render(
+    file: Path, release: HelmRelease, charts: Charts, kubernetes: str, run: Run
+) -> RenderRow:
     app = file.parent.name
     packed = charts.fetch(release.chart, run)
     target = file.parent / FOLDER / ALL

@@ -19,7 +19,7 @@ from plexctl.keys.pki import argocd_redis_password
 from plexctl.model.apps import Apps
 from plexctl.model.events import Outcome
 from plexctl.model.files import write_private
-from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document
@@ -83,9 +83,9 @@ def prepare(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> Delivery:
     The depot must have the engine: the node's image was made of it.
     """
     match wanted.engine:
-        case Engine.FLUX:
+        case GitopsEngine.FLUX:
             return _flux(ctx, plex, wanted, run)
-        case Engine.ARGOCD:
+        case GitopsEngine.ARGOCD:
             return _argocd(ctx, plex, wanted)
 
 

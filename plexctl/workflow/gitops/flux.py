@@ -12,7 +12,7 @@ from plexctl.errors import PlexError, UsageError
 from plexctl.keys.lab import deploy_key
 from plexctl.model.apps import Apps
 from plexctl.model.events import Outcome
-from plexctl.model.gitops import Engine, Gitops, SourceKind
+from plexctl.model.gitops import Gitops, GitopsEngine, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.gitops.flux_sync import KINDS
@@ -25,7 +25,7 @@ from plexctl.results.apps import (
 )
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
-from plexctl.workflow.core.unreachable import tell_left
+from plexctl.workflow.core.unreachable import raise_if_left_behind
 from plexctl.workflow.gitops.delivery import TOKEN, store_token
 from plexctl.workflow.gitops.tree import push_tree
 
@@ -63,7 +63,9 @@ def push(ctx: Context, plex: Plex, *, waiting: bool = True) -> PushResult:
         digest, new = push_tree(ctx, plex, run)
         flux.request(kube, KINDS[gitops.source.kind])
         result = _waited(kube, plex, gitops, run, digest, waiting=waiting)
-        tell_left(ctx, plex.hosts, "its registry has what was pushed before", "plexctl flux push")
+        raise_if_left_behind(
+            ctx, plex.hosts, "its registry has what was pushed before", "plexctl flux push"
+        )
         return PushResult(plex.name, digest, new, run.seconds(), result)
 
 
@@ -102,7 +104,7 @@ def token(ctx: Context, plex: Plex, secret: Secret) -> TokenResult:
 def flux_of(plex: Plex) -> Gitops:
     """The gitops of a plex that has Flux; UsageError for any other."""
     gitops = _gitops_of(plex)
-    if gitops.engine is not Engine.FLUX:
+    if gitops.engine is not GitopsEngine.FLUX:
         raise UsageError(f"the apps of {plex.name} are brought up by {gitops.engine}")
     return gitops
 

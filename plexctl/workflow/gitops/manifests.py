@@ -18,7 +18,7 @@ ENCRYPTED = "ENC["
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ManifestFault:
     """What keeps a file from being a manifest of Secrets."""
 
     line: int  # 1-based
@@ -68,7 +68,7 @@ class Manifest:
 class UnreadableError(Exception):
     """A document that is no YAML; those before it were handed out."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: ManifestFault) -> None:
         super().__init__(fault.message)
         self.fault = fault
 
@@ -90,11 +90,11 @@ def manifests(content: bytes) -> Iterator[Manifest]:
         mark = error.problem_mark or error.context_mark
         problem = re.sub(r"(['\"]).*\w.*\1", "…", error.problem or "")
         raise UnreadableError(
-            Fault(mark.line + 1 if mark else line, f"is not valid YAML: {problem}")
+            ManifestFault(mark.line + 1 if mark else line, f"is not valid YAML: {problem}")
         ) from None
     except (yaml.YAMLError, RecursionError):
         raise UnreadableError(
-            Fault(line, "is no text, or holds itself through an anchor")
+            ManifestFault(line, "is no text, or holds itself through an anchor")
         ) from None
 
 
@@ -120,9 +120,9 @@ def is_sealed(content: bytes) -> bool:
         return False
 
 
-def faults(content: bytes) -> list[Fault]:
+def faults(content: bytes) -> list[ManifestFault]:
     """What is wrong with a manifest that should have nothing but Secrets, not yet encrypted."""
-    found: list[Fault] = []
+    found: list[ManifestFault] = []
     empty = True
     try:
         for manifest in manifests(content):
@@ -130,21 +130,21 @@ def faults(content: bytes) -> list[Fault]:
             found += _faults(manifest)
     except UnreadableError as unreadable:
         return [*found, unreadable.fault]
-    return [Fault(1, "is empty", "it must have a Secret")] if empty else found
+    return [ManifestFault(1, "is empty", "it must have a Secret")] if empty else found
 
 
-def _faults(manifest: Manifest) -> Iterator[Fault]:
+def _faults(manifest: Manifest) -> Iterator[ManifestFault]:
     if not manifest.fields:
         hint = "each between `---` and the next must be a Secret"
-        yield Fault(manifest.line, "has a document that is empty or no mapping", hint)
+        yield ManifestFault(manifest.line, "has a document that is empty or no mapping", hint)
         return
     if manifest.kind != "Secret":
         what = f"`kind: {manifest.kind}`" if manifest.kind else "no kind"
         hint = "put what is no Secret into a file of its own, and Secrets one after another"
-        yield Fault(manifest.line, f"has {what}: only `kind: Secret` is encrypted", hint)
+        yield ManifestFault(manifest.line, f"has {what}: only `kind: Secret` is encrypted", hint)
         return
     if manifest.sealed:
-        yield Fault(
+        yield ManifestFault(
             manifest.line,
             "is encrypted in part",
             "bring back the version that plexctl wrote, and change that: `plexctl secret edit`",
@@ -153,29 +153,33 @@ def _faults(manifest: Manifest) -> Iterator[Fault]:
     notes = _fields(_fields(manifest.fields.get("metadata")).get("annotations"))
     if _COPY in notes:
         line = notes[_COPY].start_mark.line + 1
-        yield Fault(line, f"repeats its data in the annotation {_COPY}", "remove the annotation")
+        yield ManifestFault(
+            line, f"repeats its data in the annotation {_COPY}", "remove the annotation"
+        )
     given = [name for name in VALUES if name in manifest.fields]
     for name in given or VALUES[1:]:
         node = manifest.fields.get(name)
         if not (isinstance(node, yaml.MappingNode) and node.value):
             # SOPS would leave comments in there as they are.
             line = node.start_mark.line + 1 if node else manifest.line
-            yield Fault(line, f"has nothing in {name}", f"give it `name: value`, or no {name}")
+            yield ManifestFault(
+                line, f"has nothing in {name}", f"give it `name: value`, or no {name}"
+            )
         else:
             yield from _doubled(name, node)
     for path, node in manifest.secrets:
         if "." in path and node.tag not in (_TEXT, _NULL):
             # SOPS keeps numbers and dates as such: 0123 would become 83.
             line = node.start_mark.line + 1
-            yield Fault(line, f"has a value that is no text: {path}", "put it in quotes")
+            yield ManifestFault(line, f"has a value that is no text: {path}", "put it in quotes")
 
 
-def _doubled(name: str, node: yaml.MappingNode) -> Iterator[Fault]:
+def _doubled(name: str, node: yaml.MappingNode) -> Iterator[ManifestFault]:
     seen = set[str]()
     for key, _ in node.value:
         text = _text(key)
         if text in seen:
-            yield Fault(key.start_mark.line + 1, f"gives {name}.{text} twice")
+            yield ManifestFault(key.start_mark.line + 1, f"gives {name}.{text} twice")
         seen.add(text)
 
 

@@ -16,8 +16,8 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, start
 from plexctl.workflow.gitops.editor import edited
 from plexctl.workflow.gitops.manifests import (
-    Fault,
     Manifest,
+    ManifestFault,
     UnreadableError,
     faults,
     is_sealed,
@@ -155,7 +155,7 @@ def _refuse_names(files: Sequence[Path]) -> None:
             raise UsageError(f"{file}: the name of a file of Secrets ends with .yaml or .yml")
 
 
-def _refuse(found: Mapping[Path, Sequence[Fault]]) -> None:
+def _refuse(found: Mapping[Path, Sequence[ManifestFault]]) -> None:
     """PlexError if there are faults in any file, with all of them."""
     those = [(file, fault) for file, faults in found.items() for fault in faults]
     if those:

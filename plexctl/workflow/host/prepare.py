@@ -13,7 +13,14 @@ from plexctl.config.builtin import overlay
 from plexctl.model.events import Outcome, Reporter
 from plexctl.model.limits import SYSCTLS
 from plexctl.model.secret import Secret
-from plexctl.workflow.host.request import HostRequest, Instance, Local, Reach, Ssh, check
+from plexctl.workflow.host.request import (
+    HostRequest,
+    InstanceTarget,
+    LocalTarget,
+    Reach,
+    SshTarget,
+    check,
+)
 
 ROLE = "host"
 
@@ -86,11 +93,11 @@ def prepare(root: Path, cache: Path, request: HostRequest, run: Reporter) -> Pre
 
 def connection(reach: Reach) -> ansible.Variables:
     match reach:
-        case Local():
+        case LocalTarget():
             return ansible.local()
-        case Instance(name):
+        case InstanceTarget(name):
             return ansible.incus(name)
-        case Ssh():
+        case SshTarget():
             return ansible.ssh(
                 reach.address,
                 user=reach.user,
@@ -158,7 +165,7 @@ def _result(request: HostRequest, applied: ansible.Applied, token: Path) -> Prep
     )
 
 
-def items(tasks: Iterable[ansible.Task]) -> Iterable[PreparedItem]:
+def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedItem]:
     """One for each task file of the role, in their order."""
     parts: dict[str, list[str]] = {}
     for task in tasks:
@@ -176,7 +183,7 @@ def url(request: HostRequest, answers: Mapping[str, Any]) -> str | None:
     if not said:
         return None
     port = said[0].rpartition(":")[2]
-    if isinstance(request.reach, Ssh):
+    if isinstance(request.reach, SshTarget):
         reached = request.reach.address
         reached = f"[{reached}]" if ":" in reached else reached
         # Where it listens on one address only, no other will do.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.config.edit_hosts import host_fields, set_host
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.results.hosts import HostResult
@@ -50,7 +50,7 @@ def add_proxmox(
     known = there.proxmox if there else None
     node = node or (known.node if known else name)
     iso = iso or (known.iso if known else ISO)
-    host = Host(
+    host = HostSpec(
         name,
         HostKind.PROXMOX,
         "",
@@ -67,7 +67,7 @@ def add_proxmox(
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
         token = secret or read_host_token(ctx.lab, ctx.seed, host)
         with run.step(f"get to know {host.url}"):
-            client = ProxmoxVE(host, token)
+            client = ProxmoxHost(host, token)
             host = replace(host, facts=client.facts())
             client.read()
             client.pool_free()

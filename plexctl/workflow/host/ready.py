@@ -16,7 +16,7 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, start
 from plexctl.workflow.host.prepare import PrepareResult, prepare
 from plexctl.workflow.host.proxmox import add_proxmox
-from plexctl.workflow.host.request import HostRequest, Local, Reach, Ssh, check
+from plexctl.workflow.host.request import HostRequest, LocalTarget, Reach, SshTarget, check
 from plexctl.workflow.host.verbs import add_host, check_words, hosts_file, taken
 
 LOGIN = re.compile(
@@ -44,7 +44,7 @@ def reach(
         if found is None:
             raise UsageError(f"'{login}' is no login", hint="as in root@10.0.0.7, or …:2222")
         port = int(found["port"]) if found["port"] else None
-        return Ssh(found["address"], found["user"], port, key, known_hosts, accept_new)
+        return SshTarget(found["address"], found["user"], port, key, known_hosts, accept_new)
     if there and not there.local:
         raise UsageError(f"how does one log in to {name}?", hint="--ssh root@10.0.0.7")
     here = [h.name for h in ctx.lab.hosts.values() if h.local and h.name != name]
@@ -52,12 +52,12 @@ def reach(
         raise UsageError(
             f"this machine is host {here[0]} already", hint="another one: --ssh root@10.0.0.7"
         )
-    return Local()
+    return LocalTarget()
 
 
 def intention(request: HostRequest) -> str:
     """What is going to be done to which machine, as a sentence to agree to."""
-    where = f"{request.reach.address}" if isinstance(request.reach, Ssh) else "this machine"
+    where = f"{request.reach.address}" if isinstance(request.reach, SshTarget) else "this machine"
     things = ["kernel settings and modules", "packages"]
     if request.kind is HostKind.PROXMOX:
         things += [f"user {request.proxmox.user} with role {request.proxmox.role}", "storages"]
@@ -83,7 +83,7 @@ def prepare_host(
     there = ctx.lab.hosts.get(request.name)
     if there and there.kind != request.kind:
         raise taken(there)
-    if there and there.local and isinstance(request.reach, Ssh):
+    if there and there.local and isinstance(request.reach, SshTarget):
         raise taken(there)
     joins = request.client is not None
     if joins and not request.new_token and _trusts(ctx, request):
@@ -121,7 +121,7 @@ def _added(
     ctx: Context, request: HostRequest, done: PrepareResult, node: str | None, *, joins: bool
 ) -> HostResult:
     name, bridge = request.name, request.bridge.name if request.bridge else None
-    if isinstance(request.reach, Local) and request.kind is HostKind.INCUS:
+    if isinstance(request.reach, LocalTarget) and request.kind is HostKind.INCUS:
         fields: dict[str, object] = {"kind": str(request.kind)}
         fields |= {"pool": request.pool.name} if request.pool else {}
         fields |= {"bridge": bridge} if bridge else {}
@@ -163,6 +163,6 @@ def _added(
 
 def login(how: Reach) -> str | None:
     """As hosts.yaml has it: "root@10.0.0.7:2222"."""
-    if not isinstance(how, Ssh):
+    if not isinstance(how, SshTarget):
         return None
     return f"{how.user}@{how.address}" + (f":{how.port}" if how.port else "")

@@ -18,12 +18,12 @@ _VENDOR = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalTarget:
     """This machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ssh:
+class SshTarget:
     """A machine over SSH; who is not root needs sudo without a password."""
 
     address: str
@@ -35,13 +35,13 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class InstanceTarget:
     """An instance of the Incus server of this machine."""
 
     name: str
 
 
-Reach = Local | Ssh | Instance
+Reach = LocalTarget | SshTarget | InstanceTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class HostRequest:
     """What a machine is to be made. `name` is the host's in `clusters/hosts.yaml`."""
 
     name: str
-    reach: Reach = field(default_factory=Local)
+    reach: Reach = field(default_factory=LocalTarget)
     kind: HostKind = HostKind.INCUS
     https: str = ""  # core.https_address: ":8443", "10.0.0.7:8443"; empty: as it is, or :8443
     repository: Repository = Repository.AUTO

@@ -8,7 +8,7 @@ from plexctl.errors import PlexError
 from plexctl.keys.age import opened, sealed
 from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_private
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
 
@@ -29,7 +29,7 @@ def store_host_token(lab: Lab, seed: RootSeed, host: str, token: Secret) -> bool
     return True
 
 
-def read_host_token(lab: Lab, seed: RootSeed, host: Host) -> Secret:
+def read_host_token(lab: Lab, seed: RootSeed, host: HostSpec) -> Secret:
     """The secret of a host's token. PlexError if there is none, or it cannot be decrypted."""
     file = token_file(lab, host.name)
     name = f" --token-id {host.proxmox.token}" if host.proxmox else ""

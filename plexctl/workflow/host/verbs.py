@@ -12,15 +12,15 @@ from urllib.parse import urlsplit, urlunsplit
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.cleanup import sweep
 from plexctl.bake.copy import carried
-from plexctl.bake.lock import Turns
+from plexctl.bake.lock import BakeLock
 from plexctl.bake.probe import probe
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.trust import introduce, known, read_token, shown_fingerprint
 from plexctl.config import values
 from plexctl.config.edit_hosts import host_fields, remove_host, set_host
 from plexctl.config.faults import Fault
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.plan.recipes import layers
@@ -104,7 +104,7 @@ def check_words(name: str, bridge: str | None = None, token_id: str | None = Non
             raise UsageError(str(fault), hint=fault.hint) from fault
 
 
-def check_twin(ctx: Context, host: Host) -> None:
+def check_twin(ctx: Context, host: HostSpec) -> None:
     """UsageError if the lab knows this server by another name, or another server by this one."""
     if there := ctx.lab.hosts.get(host.name):
         # A server that was made anew has another certificate, one that has moved another URL.
@@ -116,7 +116,7 @@ def check_twin(ctx: Context, host: Host) -> None:
             raise UsageError(f"{host.url} is host {one.name} already")
 
 
-def taken(host: Host) -> UsageError:
+def taken(host: HostSpec) -> UsageError:
     """For who gives another machine the name of this host."""
     removed = "" if host.local else f", or `plexctl host remove {host.name}` first"
     return UsageError(
@@ -124,11 +124,11 @@ def taken(host: Host) -> UsageError:
     )
 
 
-def _node(host: Host) -> str | None:
+def _node(host: HostSpec) -> str | None:
     return host.proxmox.node if host.proxmox else None
 
 
-def _place(host: Host) -> str:
+def _place(host: HostSpec) -> str:
     if host.local:
         return "this machine"
     return f"node {host.proxmox.node} of {host.url}" if host.proxmox else f"{host.url}"
@@ -157,7 +157,7 @@ def add_host(
     whole, shown = full_url(url), credentials(ctx.lab, ctx.seed)
     invitation = read_token(token) if token is not None else None
     there = ctx.lab.hosts.get(name)
-    host = Host(
+    host = HostSpec(
         name,
         HostKind.INCUS,
         "",
@@ -180,7 +180,7 @@ def add_host(
                     hint="with --token, a token of `incus config trust add plexctl` on that host "
                     "is read from standard input",
                 )
-        client = Incus(host, shown)
+        client = IncusHost(host, shown)
         _require_pool(client)
         host = replace(host, facts=_facts(ctx, client, run))
         changed = set_host(hosts_file(ctx), name, host_fields(host))
@@ -191,7 +191,7 @@ def hosts_file(ctx: Context) -> Path:
     return ctx.lab.root / "clusters" / "hosts.yaml"
 
 
-def _require_pool(client: Incus) -> None:
+def _require_pool(client: IncusHost) -> None:
     """PlexError if the server has no such storage pool."""
     pools = client.pools()
     if client.host.pool not in pools:
@@ -202,7 +202,7 @@ def _require_pool(client: Incus) -> None:
         )
 
 
-def _facts(ctx: Context, client: Incus, run: Run) -> HostFacts:
+def _facts(ctx: Context, client: IncusHost, run: Run) -> HostFacts:
     """Found out in an instance of the base that the lab's first plex is baked on."""
     here = builder(ctx, client.host)
     plex = next(iter(ctx.lab.plexes.values()), None)
@@ -215,7 +215,7 @@ def _facts(ctx: Context, client: Incus, run: Run) -> HostFacts:
     there = next(image for image in ctx.hosts[here].images() if base in image.names)
     baked = BakedImage(base, there.fingerprint, changed=False)
     lab = ctx.seed.lab_id
-    turns = Turns(ctx.cache / "bake" / client.host.name, lambda: sweep(client, lab), run)
+    turns = BakeLock(ctx.cache / "bake" / client.host.name, lambda: sweep(client, lab), run)
     with turns.alone():
         image = carried(ctx.hosts[here], client, baked, run)
         with run.step(f"what {client.host.name} lets containers do"):

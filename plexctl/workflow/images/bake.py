@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from plexctl.errors import UnreachableHostError, UsageError
-from plexctl.model.gitops import Engine
+from plexctl.model.gitops import GitopsEngine
 from plexctl.model.observed import HostState
 from plexctl.model.types import NodeType
 from plexctl.results.images import BakeResult, ImageRow
 from plexctl.workflow.core.context import Context
-from plexctl.workflow.core.prefetch import Asked
+from plexctl.workflow.core.prefetch import Pending
 from plexctl.workflow.images.recipes import known_recipe, under_way, wanted_types
 from plexctl.workflow.registry.plan import registry_release, registry_types
 
@@ -19,7 +19,7 @@ Wanted = dict[tuple[str, str], NodeType]
 
 
 def bake(
-    ctx: Context, types: Sequence[str], hosts: Asked[dict[str, HostState]], *, prune: bool = False
+    ctx: Context, types: Sequence[str], hosts: Pending[dict[str, HostState]], *, prune: bool = False
 ) -> BakeResult:
     """Bake the images of `types`, or of all types that the lab's plexes have.
 
@@ -38,10 +38,12 @@ def bake(
         for (version, _), those in wanted.items():
             for (host, name), image in bake_types(ctx, those, version, run).items():
                 rows.append(ImageRow(name, host, version, image.name, image.changed))
-        for silence in (ctx.hosts[host].silence for those in wanted.values() for host, _ in those):
-            if silence:
+        for unreachable in (
+            ctx.hosts[host].unreachable for those in wanted.values() for host, _ in those
+        ):
+            if unreachable:
                 raise UnreachableHostError(
-                    silence.summary, details=("all else is baked",), hint=silence.hint
+                    unreachable.summary, details=("all else is baked",), hint=unreachable.hint
                 )
         pruned = prune_images(ctx, run) if prune else ()
     return BakeResult(tuple(rows), pruned)
@@ -49,8 +51,8 @@ def bake(
 
 def _baked(
     ctx: Context,
-    wanted: Mapping[tuple[str, Engine | None], Wanted],
-    hosts: Asked[dict[str, HostState]],
+    wanted: Mapping[tuple[str, GitopsEngine | None], Wanted],
+    hosts: Pending[dict[str, HostState]],
 ) -> tuple[ImageRow, ...]:
     """The images that are wanted, if all are there and no bake was interrupted; else none."""
     rows = []
@@ -65,7 +67,9 @@ def _baked(
     return tuple(rows) if there else ()
 
 
-def images_to_bake(ctx: Context, types: Sequence[str]) -> dict[tuple[str, Engine | None], Wanted]:
+def images_to_bake(
+    ctx: Context, types: Sequence[str]
+) -> dict[tuple[str, GitopsEngine | None], Wanted]:
     """By version of Kubernetes and engine of apps: what plexes want of `types`; empty means all.
 
     A type that no plex has is baked on the first host, for the newest version. UsageError for an
@@ -76,7 +80,7 @@ def images_to_bake(ctx: Context, types: Sequence[str]) -> dict[tuple[str, Engine
         raise UsageError(
             f"there is no type {', '.join(unknown)}", hint=f"there are: {', '.join(ctx.lab.types)}"
         )
-    wanted: dict[tuple[str, Engine | None], Wanted] = {}
+    wanted: dict[tuple[str, GitopsEngine | None], Wanted] = {}
     for plex in ctx.lab.plexes.values():
         batch = (plex.kubernetes, plex.gitops.engine if plex.gitops else None)
         for (host, name), node_type in wanted_types(plex).items():

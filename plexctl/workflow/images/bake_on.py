@@ -8,7 +8,7 @@ from plexctl.config.build import build
 from plexctl.config.check import check
 from plexctl.config.draft import Draft, draft_lab
 from plexctl.errors import ConfigError, UsageError
-from plexctl.model.gitops import Engine
+from plexctl.model.gitops import GitopsEngine
 from plexctl.model.types import NodeType
 from plexctl.results.images import BakeResult, ImageRow
 from plexctl.workflow.core.context import Context
@@ -18,7 +18,13 @@ from plexctl.workflow.images.ensure import bake_types
 
 
 def bake_on(
-    ctx: Context, host: str, name: str, base: str, *, kubernetes: str | None, engine: Engine | None
+    ctx: Context,
+    host: str,
+    name: str,
+    base: str,
+    *,
+    kubernetes: str | None,
+    engine: GitopsEngine | None,
 ) -> BakeResult:
     """Bake type `name` on `base` on `host`; what is there already costs a look.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
 from plexctl.model.events import Outcome
-from plexctl.model.gitops import Engine
+from plexctl.model.gitops import GitopsEngine
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.results.images import (
     DamagedRow,
@@ -36,8 +36,8 @@ def fill(ctx: Context, sources: Sources) -> DepotResult:
 
 def _useful(ctx: Context, component: str) -> bool:
     plexes = ctx.lab.plexes.values()
-    if component == Engine.ARGOCD:
-        return any(plex.gitops and plex.gitops.engine is Engine.ARGOCD for plex in plexes)
+    if component == GitopsEngine.ARGOCD:
+        return any(plex.gitops and plex.gitops.engine is GitopsEngine.ARGOCD for plex in plexes)
     if component == ProvisionEngine.TOFU:
         return any(plex.engine is ProvisionEngine.TOFU for plex in plexes)
     return True

@@ -8,7 +8,7 @@ from plexctl.bake import shared
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.cleanup import sweep
 from plexctl.bake.copy import carried
-from plexctl.bake.lock import Turns
+from plexctl.bake.lock import BakeLock
 from plexctl.bake.prune import prune
 from plexctl.depot.index import Stored
 from plexctl.errors import UnreachableHostError
@@ -47,13 +47,13 @@ def bake_types(
         stored = {found.component: found for found in depot(ctx).fill(release, names, run)}
     images = {}
     for (host, name), node_type in wanted.items():
-        if ctx.hosts[host].silence:
+        if ctx.hosts[host].unreachable:
             continue
         try:
             found = recipe_of(ctx, node_type, kubernetes, host, stored)
             images[host, name] = _baked(ctx, host, found, node_type, stored, run)
         except UnreachableHostError:
-            if ctx.hosts[host].silence is None:
+            if ctx.hosts[host].unreachable is None:
                 raise
     return images
 
@@ -88,7 +88,7 @@ def _baked(
         work=ctx.cache / "bake",
     )
     if proxmox:
-        with Turns(ctx.cache / "bake" / host, lambda: None, run).alone() as work:
+        with BakeLock(ctx.cache / "bake" / host, lambda: None, run).alone() as work:
             return carried_to_proxmox(ctx, baker, host, baked, run, work)
     return baked if baker == host else _carried(ctx, baker, host, wanted, baked, run)
 
@@ -101,7 +101,7 @@ def _carried(
     there = next((one for one in incus.images() if image.name in one.names), None)
     if there and shared.is_whole(incus, wanted):
         return BakedImage(image.name, there.fingerprint, changed=False)
-    with Turns(ctx.cache / "bake" / host, lambda: sweep(incus, lab), run).alone():
+    with BakeLock(ctx.cache / "bake" / host, lambda: sweep(incus, lab), run).alone():
         got = carried(ctx.hosts[baker], incus, image, run)
         if not shared.is_whole(incus, wanted):
             with run.step(f"what nodes of {image.name} share on host {host}"):

@@ -10,7 +10,7 @@ from plexctl.config.builtin import overlay
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
@@ -60,7 +60,7 @@ def missing_images(
     missing = {
         t
         for (host, t), name in names.items()
-        if states[host].silence is None and states[host].image(name) is None
+        if states[host].unreachable is None and states[host].image(name) is None
     }
     return tuple(sorted(missing))
 
@@ -105,7 +105,7 @@ def under_way(ctx: Context, host: str) -> bool:
     return (ctx.cache / "bake" / builder(ctx, ctx.lab.hosts[host]) / UNDER_WAY).exists()
 
 
-def builder(ctx: Context, host: Host) -> str:
+def builder(ctx: Context, host: HostSpec) -> str:
     """The host that bakes for `host`: itself, or one whose Incus runs here.
 
     A bake shows its instance folders of this machine. PlexError if there is none that could.
@@ -113,7 +113,7 @@ def builder(ctx: Context, host: Host) -> str:
     return host.name if host.kind is HostKind.PROXMOX else incus_builder(ctx, host)
 
 
-def incus_builder(ctx: Context, host: Host) -> str:
+def incus_builder(ctx: Context, host: HostSpec) -> str:
     """The Incus server of this machine that bakes containers for `host`."""
     incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
     if host in incus:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import cast
 
 from plexctl.bake.bake import BakedImage
-from plexctl.bake.proxmox import Bench, ensure_template
+from plexctl.bake.proxmox import BakeAddress, ensure_template
 from plexctl.bake.vztmpl import carried_archive
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
 from plexctl.model.nodes import FIRST_ADDRESS
@@ -26,7 +26,7 @@ def template(
 ) -> BakedImage:
     """The template of a recipe on a Proxmox host, baked there if it is missing."""
     return ensure_template(
-        cast(ProxmoxVE, ctx.hosts[host]),
+        cast(ProxmoxHost, ctx.hosts[host]),
         wanted,
         artifacts=stored,
         find_role=lambda role: find_role(ctx, role),
@@ -39,7 +39,7 @@ def template(
 
 def archive(ctx: Context, host: str, wanted: Recipe) -> BakedImage | None:
     """The containers' template of a recipe, if a Proxmox host has it."""
-    for found in cast(ProxmoxVE, ctx.hosts[host]).archives():
+    for found in cast(ProxmoxHost, ctx.hosts[host]).archives():
         if wanted.name in found.names:
             return BakedImage(wanted.name, found.fingerprint, changed=False)
     return None
@@ -51,7 +51,7 @@ def carried_to_proxmox(
     """A baked image of the Incus host `baker` as a containers' template on a Proxmox host."""
     return carried_archive(
         ctx.hosts[baker],
-        cast(ProxmoxVE, ctx.hosts[host]),
+        cast(ProxmoxHost, ctx.hosts[host]),
         image,
         ctx.seed.lab_id,
         run,
@@ -59,7 +59,7 @@ def carried_to_proxmox(
     )
 
 
-def bench(ctx: Context, host: str) -> Bench:
+def bench(ctx: Context, host: str) -> BakeAddress:
     """Where a VM is while it is baked: the last address of a plex that is on the host's bridge.
 
     Of each host of that plex another one, as they may bake at the same time.
@@ -83,7 +83,7 @@ def bench(ctx: Context, host: str) -> Bench:
     )
 
 
-def _bench(ctx: Context, plex: Plex, host: str) -> Bench | None:
+def _bench(ctx: Context, plex: Plex, host: str) -> BakeAddress | None:
     networks, bridge = plex.networks, ctx.lab.hosts[host].bridge
     assert bridge is not None, host  # the configuration is checked for it
     place = plex.hosts.index(host)
@@ -91,4 +91,4 @@ def _bench(ctx: Context, plex: Plex, host: str) -> Bench | None:
     if number <= FIRST_ADDRESS + plex.size:
         return None
     address = IPv4Interface((networks.nodes[number], networks.nodes.prefixlen))
-    return Bench(address, networks.gateway(place).ip, bridge, networks.vlan)
+    return BakeAddress(address, networks.gateway(place).ip, bridge, networks.vlan)

@@ -18,7 +18,7 @@ from plexctl.config.networks import each, free_networks
 from plexctl.config.plexhocs import (
     Place,
     Plexhocs,
-    Shape,
+    PlexShape,
     of_plexes,
     plain_type,
     ranges,
@@ -95,7 +95,7 @@ def _renamed(found: Plexhocs, names: Mapping[str, str]) -> Plexhocs:
     return renamed
 
 
-def _require_known(root: Path, lab: Lab, wanted: tuple[Shape, ...]) -> None:
+def _require_known(root: Path, lab: Lab, wanted: tuple[PlexShape, ...]) -> None:
     places = [place for shape in wanted for place in shape.nodes]
     drafts = draft_lab(root)
     bases = {name for draft in drafts.bases if draft.fields for name in draft.fields}
@@ -111,7 +111,7 @@ def _require_known(root: Path, lab: Lab, wanted: tuple[Shape, ...]) -> None:
             )
 
 
-def _is_there(lab: Lab, shape: Shape) -> bool:
+def _is_there(lab: Lab, shape: PlexShape) -> bool:
     """Whether the lab has the plex just so. UsageError if it has another one of this name."""
     if shape.name not in lab.plexes:
         return False
@@ -141,7 +141,7 @@ def _type_name(lab: Lab, place: Place) -> str:
     return place.type if own else variant(place.type, place.base)
 
 
-def _types(root: Path, lab: Lab, shape: Shape) -> dict[Path, str]:
+def _types(root: Path, lab: Lab, shape: PlexShape) -> dict[Path, str]:
     """The files of types that the plex needs on other bases, and that are not there yet."""
     files = {}
     for place in shape.nodes:
@@ -164,7 +164,7 @@ def _types(root: Path, lab: Lab, shape: Shape) -> dict[Path, str]:
 
 
 def plex_file(
-    shape: Shape, kubernetes: str, networks: Networks, type_of: Callable[[Place], str]
+    shape: PlexShape, kubernetes: str, networks: Networks, type_of: Callable[[Place], str]
 ) -> str:
     """The plex file of `shape`. What most nodes have is said once, what differs in groups."""
     host = Counter(place.host for place in shape.nodes).most_common(1)[0][0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plexctl.clients.process import Finished
 from plexctl.errors import PlexError, UsageError
+from plexctl.model.command import CommandResult
 from plexctl.model.files import write_changed
 from plexctl.model.plex import Node, Plex
 from plexctl.plan.access import access_files, admin_kubeconfig, inventory
@@ -32,11 +32,11 @@ def kubeconfig(ctx: Context, plex: Plex) -> str:
 
 def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tuple[str, ...]:
     """The `ssh` command that reaches a node; what it reads is written if it is missing."""
-    if plex.entrance and not plex.entrance.ssh:
+    if plex.api_forward and not plex.api_forward.ssh:
         raise PlexError(
             f"this machine has no way to the nodes of {plex.name}: they are on another one",
             hint=f"give host {plex.hosts[0]} its `ssh` in clusters/hosts.yaml, as in "
-            f"root@{plex.entrance.address}; `plexctl exec` works without",
+            f"root@{plex.api_forward.address}; `plexctl exec` works without",
         )
     write_access_files(ctx, plex)
     config = str(ctx.access(plex.name) / "ssh_config")
@@ -45,7 +45,7 @@ def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tu
     return ("ssh", *options, node.name, *(("--", *command) if command else ()))
 
 
-def execute(ctx: Context, node: Node, argv: Sequence[str], *, timeout: float) -> Finished:
+def execute(ctx: Context, node: Node, argv: Sequence[str], *, timeout: float) -> CommandResult:
     """Run a program on a node through its host, to its end; `timeout` in seconds."""
     return ctx.hosts[node.host].execute(node.name, tuple(argv), timeout=timeout)
 

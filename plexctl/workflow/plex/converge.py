@@ -13,7 +13,7 @@ from plexctl.bootstrap.wait import Watch
 from plexctl.clients.kube.client import Kube, UnreachableError
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.apps import Apps
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Outcome
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.plex import Plex, Role
@@ -21,10 +21,10 @@ from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import LEAVING, Action, Change
-from plexctl.results.plex import Changed
+from plexctl.results.plex import ChangeRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
-from plexctl.workflow.core.unreachable import answering, tell_silent
+from plexctl.workflow.core.unreachable import on_reachable_hosts, raise_if_unreachable
 from plexctl.workflow.gitops.delivery import prepare
 from plexctl.workflow.images.ensure import bake_types
 from plexctl.workflow.images.recipes import missing_images, names_of_images, wanted_types
@@ -32,7 +32,7 @@ from plexctl.workflow.plex.access import write_access_files
 from plexctl.workflow.plex.drain import drain
 from plexctl.workflow.plex.engines import engine_of, let_end
 from plexctl.workflow.plex.limits import limit_notes
-from plexctl.workflow.plex.plan import difference, inputs, told
+from plexctl.workflow.plex.plan import change_rows, difference, inputs
 
 STARTED = 10.0
 """Seconds that workers wait at most until their master has been started."""
@@ -40,7 +40,7 @@ STARTED = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Converged:
-    changes: tuple[Changed, ...]
+    changes: tuple[ChangeRow, ...]
     seconds: dict[str, float]
     apps: Apps | None = None  # None: nothing brings up any, or nobody waited
 
@@ -66,8 +66,8 @@ def converge(
         states = None
     states, names = _with_images(ctx, plex, run, states)
     plan = plan_plex(plex, inputs(ctx, plex, names))
-    if silence := states[plan.nodes[0].host].silence:
-        raise silence
+    if unreachable := states[plan.nodes[0].host].unreachable:
+        raise unreachable
     changes = difference(ctx, plan, states, replace)
     write_access_files(ctx, plex)
     delivery = prepare(ctx, plex, plex.gitops, run) if plex.gitops else None
@@ -78,14 +78,14 @@ def converge(
         watch = Watch(plex, plan.nodes, kube, ctx.hosts, run)
         _leave_cluster(plan, states, changes, kube, run, drained=drained)
         _apply(ctx, plan.resources, changes, states, run, watch)
-        watch = dataclasses.replace(watch, nodes=answering(ctx, plan.nodes))
+        watch = dataclasses.replace(watch, nodes=on_reachable_hosts(ctx, plan.nodes))
         seconds: dict[str, float] = {}
         if delivery:
             _await(watch.api_answers(), "api", seconds, run)
             delivery.put(kube, run)
         if not waiting:
-            tell_silent(ctx, plan.nodes)
-            return Converged(told(changes), seconds)
+            raise_if_unreachable(ctx, plan.nodes)
+            return Converged(change_rows(changes), seconds)
         if any(node.role is not Role.PLAIN for node in plan.nodes):
             if "api" not in seconds:
                 _await(watch.api_answers(), "api", seconds, run)
@@ -96,8 +96,8 @@ def converge(
         if apps:
             seconds["apps"] = run.seconds()
             run.mark(plan.nodes[0].name, "apps")
-    tell_silent(ctx, plan.nodes)
-    return Converged(told(changes), seconds, apps)
+    raise_if_unreachable(ctx, plan.nodes)
+    return Converged(change_rows(changes), seconds, apps)
 
 
 def take_over(ctx: Context, plex: Plex, run: Run, states: dict[str, HostState]) -> None:
@@ -182,7 +182,7 @@ def _register(ctx: Context, plan: Plan, changes: Sequence[Change], kube: Kube, r
     """
     changed = {change.name for change in changes}
     known = {node.name for node in kube.nodes()}
-    for node in answering(ctx, plan.nodes):
+    for node in on_reachable_hosts(ctx, plan.nodes):
         if node.role is Role.PLAIN or node.name in changed | known:
             continue
         run.note(f"the cluster does not know {node.name}: its kubelet is started anew")
@@ -209,8 +209,8 @@ def _apply(
         master = watch.nodes[0].name
         starts = any(c.kind == "instance" and c.name == master and c.resource for c in changes)
 
-        def started() -> Seen:
-            return Seen("started" in run.marks.get(master, {}))
+        def started() -> Observation:
+            return Observation("started" in run.marks.get(master, {}))
 
         def before_start(instance: Instance) -> None:
             # More workers than this beside a master that boots would keep its API from coming up.
@@ -224,7 +224,7 @@ def _apply(
         try:
             engine.apply(wanted, changes, states, run.id, run, before_start)
         except UnreachableHostError as error:
-            if ctx.hosts[watch.nodes[0].host].silence:
+            if ctx.hosts[watch.nodes[0].host].unreachable:
                 raise
             step.end(Outcome.FAILED, error.summary)
             return

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from plexctl.clients.kube.client import Kube, Pod, UnreachableError
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
 
 DEADLINE = 120.0
@@ -36,11 +36,11 @@ def _drain(kube: Kube, node: str) -> None:
     if not kube.cordon(node):
         return
 
-    def look() -> Seen:
+    def look() -> Observation:
         left = [pod for pod in kube.pods(node=node) if _must_leave(pod)]
         for pod in left:
             kube.evict(pod)
-        return Seen(not left, ", ".join(f"{p.namespace}/{p.name}" for p in left[:5]))
+        return Observation(not left, ", ".join(f"{p.namespace}/{p.name}" for p in left[:5]))
 
     wait(
         Condition(

@@ -7,11 +7,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from plexctl.clients.incus.host import Incus
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.config.builtin import builtin
 from plexctl.errors import UnreachableHostError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
@@ -59,18 +59,18 @@ def let_end(ctx: Context, plex: str, run: Run) -> bool:
     ended = _tofu_ended(ctx, plex, run)
     if run.resumes:
         for host in ctx.hosts.values():
-            if isinstance(host, Incus):
+            if isinstance(host, IncusHost):
                 with suppress(UnreachableHostError):
                     wait(_nodes_rest(host, plex))
     return ended or run.resumes
 
 
-def _nodes_rest(host: Incus, plex: str) -> Condition:
+def _nodes_rest(host: IncusHost, plex: str) -> Condition:
     """Nobody makes, starts, stops or deletes a node of the plex."""
 
-    def look() -> Seen:
+    def look() -> Observation:
         found = sorted(one for one in host.changing() if one.removeprefix(plex).isdigit())
-        return Seen(not found, f"at work on {', '.join(found)}")
+        return Observation(not found, f"at work on {', '.join(found)}")
 
     name = host.host.name
     what = f"host {name} has ended what a plexctl that was killed has asked for"
@@ -84,7 +84,7 @@ def _tofu_ended(ctx: Context, plex: str, run: Run) -> bool:
     if (folder / PROXMOX).exists():
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
-                waited |= isinstance(host, ProxmoxVE) and host.end_clones()
+                waited |= isinstance(host, ProxmoxHost) and host.end_clones()
     return waited
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.limits import NEIGHBOURS, PER_NODE, shortages
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.types import Form
@@ -16,7 +16,7 @@ PROC = Path("/proc")
 
 
 def limit_notes(
-    hosts: Mapping[str, Host],
+    hosts: Mapping[str, HostSpec],
     changes: Sequence[Change],
     states: Mapping[str, HostState],
     proc: Path = PROC,

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plexctl.model.kinds import ProvisionEngine
-from plexctl.model.observed import HostState, silences
+from plexctl.model.observed import HostState, unreachable_reasons
 from plexctl.model.plex import Plex
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.engine import Change, Wishes
-from plexctl.results.plex import Changed, PlanResult, TofuPlan
+from plexctl.provision.engine import Change, DiffOptions
+from plexctl.results.plex import ChangeRow, PlanResult, TofuPlan
 from plexctl.workflow.core.context import Context
-from plexctl.workflow.core.digest_cache import known_digests, remember
-from plexctl.workflow.core.prefetch import Asked
+from plexctl.workflow.core.digest_cache import known_digests, store_digests
+from plexctl.workflow.core.prefetch import Pending
 from plexctl.workflow.images.recipes import missing_images, names_of_images
 from plexctl.workflow.registry.plan import registry_changes, registry_images
 
 
 def plan(
-    ctx: Context, plex: Plex, hosts: Asked[dict[str, HostState]], *, shown: bool = False
+    ctx: Context, plex: Plex, hosts: Pending[dict[str, HostState]], *, shown: bool = False
 ) -> PlanResult:
     """What `up` would do; changes nothing. `hosts` answer while the plan is computed.
 
@@ -36,8 +36,10 @@ def plan(
         names |= own if before else {}
         changes = (*before, *changes)
     tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _by_tofu(plex) else None
-    silent = silences(states[name] for name in plex.hosts)
-    return PlanResult(plex.name, missing_images(names, states), told(changes), tofu, silent)
+    unreachable = unreachable_reasons(states[name] for name in plex.hosts)
+    return PlanResult(
+        plex.name, missing_images(names, states), change_rows(changes), tofu, unreachable
+    )
 
 
 def _to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:
@@ -48,7 +50,7 @@ def _to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> 
     known = known_digests(folder, plex, made_of)
     wanted = plan_plex(plex, made_of, known)
     if known is None:
-        remember(folder, wanted, made_of)
+        store_digests(folder, wanted, made_of)
     return wanted
 
 
@@ -96,9 +98,9 @@ def difference(
 ) -> tuple[Change, ...]:
     """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""
     keys = frozenset(i.key for i in plan.instances if i.name in replace)
-    wishes = Wishes(Owner(ctx.seed.lab_id, plan.plex.name), keys)
-    return ctx.engine.diff(plan.resources, states, wishes)
+    options = DiffOptions(Owner(ctx.seed.lab_id, plan.plex.name), keys)
+    return ctx.engine.diff(plan.resources, states, options)
 
 
-def told(changes: Sequence[Change]) -> tuple[Changed, ...]:
-    return tuple(Changed(c.action, c.kind, c.name, c.host, c.reason) for c in changes)
+def change_rows(changes: Sequence[Change]) -> tuple[ChangeRow, ...]:
+    return tuple(ChangeRow(c.action, c.kind, c.name, c.host, c.reason) for c in changes)

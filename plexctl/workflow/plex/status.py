@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.bootstrap.cluster import door
+from plexctl.bootstrap.cluster import api_access
 from plexctl.clients.kube.client import NodeStatus, UnreachableError
 from plexctl.clients.kube.look import look
 from plexctl.model.nodes import nodes
-from plexctl.model.observed import RUNNING, HostState, silences
+from plexctl.model.observed import RUNNING, HostState, unreachable_reasons
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.provision.read import read_hosts
 from plexctl.results.plex import UNKNOWN, ListResult, ListRow, NodeRow, StatusResult
 from plexctl.workflow.core.context import Context, current_plex
-from plexctl.workflow.core.prefetch import Asked, Here, Messenger
+from plexctl.workflow.core.prefetch import Here, Pending, Prefetcher
 
 
 def status(
-    ctx: Context, plex: Plex, hosts: Asked[dict[str, HostState]], messages: Messenger
+    ctx: Context, plex: Plex, hosts: Pending[dict[str, HostState]], messages: Prefetcher
 ) -> StatusResult:
     """What hosts answer, and what the cluster does, which `messages` asks meanwhile.
 
     What does not answer is told, and is no error.
     """
-    asked = messages.ask(look, door(plex, ctx.seed))
+    asked = messages.ask(look, api_access(plex, ctx.seed))
     states = hosts.result()
     found, dns, api = None, "unknown", "answers"
     try:
@@ -35,8 +35,8 @@ def status(
     except UnreachableError as error:
         api = " ".join((error.summary, *error.details))
     rows = _rows(plex, states, found)
-    well = found is not None and dns == "answers" and all(_well(row) for row in rows)
-    return StatusResult(plex.name, well, api, dns, rows, silences(states.values()))
+    healthy = found is not None and dns == "answers" and all(_healthy(row) for row in rows)
+    return StatusResult(plex.name, healthy, api, dns, rows, unreachable_reasons(states.values()))
 
 
 def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
@@ -64,7 +64,7 @@ def list_plexes(ctx: Context) -> ListResult:
                 str(plex.networks.nodes),
             )
         )
-    return ListResult(tuple(rows), silences(states.values()))
+    return ListResult(tuple(rows), unreachable_reasons(states.values()))
 
 
 def _rows(
@@ -97,21 +97,21 @@ def _row(node: Node, state: HostState, found: Mapping[str, NodeStatus] | None) -
         node.type.name,
         node.host,
         str(node.address.ip),
-        UNKNOWN if state.silence else seen.status if seen else "missing",
+        UNKNOWN if state.unreachable else seen.status if seen else "missing",
         None if node.role is Role.PLAIN or found is None else bool(known and known.ready),
         known.version if known else "",
         note,
     )
 
 
-def _well(row: NodeRow) -> bool:
+def _healthy(row: NodeRow) -> bool:
     return row.instance in (RUNNING, "") and row.ready is not False
 
 
 def _may_answer(plex: Plex, states: Mapping[str, HostState]) -> bool:
     """The master runs; also where its host does not say."""
     master = nodes(plex)[0]
-    if states[master.host].silence:
+    if states[master.host].unreachable:
         return True
     seen = states[master.host].instances.get(master.name)
     return seen is not None and seen.status == RUNNING

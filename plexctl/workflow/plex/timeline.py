@@ -16,7 +16,7 @@ from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.workflow.core.run import inside_file
 
 if TYPE_CHECKING:  # what speaks to hosts takes longer to load than all else here
-    from plexctl.clients.incus.host import Incus
+    from plexctl.clients.incus.host import IncusHost
     from plexctl.workflow.core.context import Context
 
 
@@ -104,7 +104,7 @@ def ask_nodes(ctx: Context, journal: Path) -> Timeline:
     mine = living(line, hosts, states)
     told, notes = read(line, mine)
     if not told:
-        if not mine and not any(state.silence for state in states.values()):
+        if not mine and not any(state.unreachable for state in states.values()):
             _keep(journal, told)  # they will not come back
         raise PlexError(
             f"no node of {line.run} can be asked",
@@ -119,8 +119,8 @@ def ask_nodes(ctx: Context, journal: Path) -> Timeline:
 
 
 def living(
-    line: Timeline, hosts: Mapping[str, Incus], states: Mapping[str, HostState]
-) -> dict[str, Incus]:
+    line: Timeline, hosts: Mapping[str, IncusHost], states: Mapping[str, HostState]
+) -> dict[str, IncusHost]:
     """By node, the host of each that the run made or started and that runs."""
     found = {}
     actions = {node.name: node.action for node in line.touched}
@@ -133,7 +133,7 @@ def living(
     return found
 
 
-def _hosts_of(line: Timeline, hosts: Mapping[str, Incus]) -> Mapping[str, Incus]:
+def _hosts_of(line: Timeline, hosts: Mapping[str, IncusHost]) -> Mapping[str, IncusHost]:
     """Those that the journal names; all, where its engine names none."""
     named = {node.host for node in line.touched}
     return {name: host for name, host in hosts.items() if name in named or "" in named}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.types import Form
@@ -41,7 +41,7 @@ def proxmox_provider(ctx: Context, plex: str, folder: TofuFolder) -> ProxmoxProv
     return ProxmoxProvider(plex, {host.name: host for host in members}, server, ctx.engine)
 
 
-def _require_one_cluster(ctx: Context, plex: str, members: Sequence[Host]) -> None:
+def _require_one_cluster(ctx: Context, plex: str, members: Sequence[HostSpec]) -> None:
     hint = f"`plexctl engine direct {plex}`"
     for host in members:
         if host.kind is not HostKind.PROXMOX:
@@ -62,5 +62,5 @@ def _require_one_cluster(ctx: Context, plex: str, members: Sequence[Host]) -> No
             )
 
 
-def _api(host: Host) -> tuple[str | None, str]:
+def _api(host: HostSpec) -> tuple[str | None, str]:
     return host.url, settings(host).token

@@ -14,17 +14,17 @@ from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.engine import Wishes
+from plexctl.provision.engine import DiffOptions
 from plexctl.results.apps import apps_result
 from plexctl.results.plex import DestroyResult, EngineResult, UpResult
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
-from plexctl.workflow.core.unreachable import still_there, tell_left
+from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import prune_images
 from plexctl.workflow.plex.converge import converge, take_over
 from plexctl.workflow.plex.engines import let_end
 from plexctl.workflow.plex.lookup import node_names
-from plexctl.workflow.plex.plan import told
+from plexctl.workflow.plex.plan import change_rows
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.registry.verbs import ensure_registry
 
@@ -99,15 +99,15 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
         with run.step(f"all of {name}") as step:
             let_end(ctx, name, run)
             states = ctx.engine.read(ctx.hosts)
-            changes = ctx.engine.diff((), states, Wishes(Owner(ctx.seed.lab_id, name)))
+            changes = ctx.engine.diff((), states, DiffOptions(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})
             # Whatever made it: the objects say whose they are, and no other program is needed.
             ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
-            tell_left(ctx, states, still_there(name), f"plexctl destroy {name}")
+            raise_if_left_behind(ctx, states, still_there(name), f"plexctl destroy {name}")
             shutil.rmtree(ctx.access(name), ignore_errors=True)
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()
-    return DestroyResult(name, told(changes), pruned)
+    return DestroyResult(name, change_rows(changes), pruned)
 
 
 def _converged(

@@ -9,7 +9,7 @@ from plexctl.model.observed import HostState
 from plexctl.model.registry import TYPE, Registry
 from plexctl.model.types import NodeType
 from plexctl.plan.resources.types import Instance, Owner
-from plexctl.provision.engine import Change, Wishes
+from plexctl.provision.engine import Change, DiffOptions
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.images.recipes import UNBAKED, known_recipe
 
@@ -64,5 +64,7 @@ def registry_changes(
         )
     ]
     instances = frozenset(one.key for one in wanted if isinstance(one, Instance))
-    wishes = Wishes(Owner(ctx.seed.lab_id, registry.name), instances if replace else frozenset())
-    return ctx.engine.diff(wanted, states, wishes)
+    options = DiffOptions(
+        Owner(ctx.seed.lab_id, registry.name), instances if replace else frozenset()
+    )
+    return ctx.engine.diff(wanted, states, options)

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.registry.lab import LabRegistry
-from plexctl.clients.registry.routes import Straight, Within
+from plexctl.clients.registry.routes import HttpsRoute, NodeRoute
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.lab import PUSHER, LabKeys
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Outcome
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.registry import Registry
 from plexctl.plan.registry.node import DATA
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.engine import Change, Wishes
+from plexctl.provision.engine import Change, DiffOptions
 from plexctl.results.plex import UNKNOWN, DestroyResult
 from plexctl.results.registry import ANSWERS, RegistryResult, RegistryRow, RegistryUpResult
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
-from plexctl.workflow.core.unreachable import still_there, tell_left
+from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import bake_types
-from plexctl.workflow.plex.plan import told
+from plexctl.workflow.plex.plan import change_rows
 from plexctl.workflow.registry.plan import (
     registry_changes,
     registry_images,
@@ -62,8 +62,8 @@ def registry_up(ctx: Context, *, replace: bool = False) -> RegistryUpResult:
     verb = "replace" if replace else "up"
     with start(ctx.lab.state, verb, registry.name, ctx.listener) as run:
         changes = _converge(ctx, registry, run, replace=replace)
-        tell_left(ctx, ctx.hosts, AS_IT_WAS, "plexctl registry up")
-    return RegistryUpResult(registry.name, registry.endpoint, told(changes), run.id)
+        raise_if_left_behind(ctx, ctx.hosts, AS_IT_WAS, "plexctl registry up")
+    return RegistryUpResult(registry.name, registry.endpoint, change_rows(changes), run.id)
 
 
 def registry_status(ctx: Context) -> RegistryResult:
@@ -74,8 +74,8 @@ def registry_status(ctx: Context) -> RegistryResult:
     for name, _ in registry_types(ctx):
         state = states[name]
         seen = state.instances.get(registry.name)
-        status = UNKNOWN if state.silence else seen.status if seen else "missing"
-        used, api = None, state.why_silent or "does not run"
+        status = UNKNOWN if state.unreachable else seen.status if seen else "missing"
+        used, api = None, state.unreachable_reason or "does not run"
         if status == RUNNING:
             used, api = _used(ctx.hosts[name], registry), ANSWERS
             try:
@@ -86,7 +86,7 @@ def registry_status(ctx: Context) -> RegistryResult:
     return RegistryResult(
         registry.name,
         registry.endpoint,
-        well=all(row.api == ANSWERS for row in rows),
+        healthy=all(row.api == ANSWERS for row in rows),
         upstreams=dict(registry.upstreams),
         hosts=tuple(rows),
         repositories=tuple(sorted(pushed)),
@@ -101,13 +101,13 @@ def destroy_registry(ctx: Context) -> DestroyResult:
         run.step(f"all of the registry {registry.name}") as step,
     ):
         states = ctx.engine.read(ctx.hosts)
-        wishes = Wishes(Owner(ctx.seed.lab_id, registry.name), volumes=True)
-        changes = ctx.engine.diff((), states, wishes)
+        options = DiffOptions(Owner(ctx.seed.lab_id, registry.name), volumes=True)
+        changes = ctx.engine.diff((), states, options)
         run.intend({change.key: change.action for change in changes})
         ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
-        tell_left(ctx, ctx.hosts, still_there(registry.name), "plexctl registry destroy")
+        raise_if_left_behind(ctx, ctx.hosts, still_there(registry.name), "plexctl registry destroy")
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
-    return DestroyResult(registry.name, told(changes), ())
+    return DestroyResult(registry.name, change_rows(changes), ())
 
 
 def registry_of(ctx: Context) -> Registry:
@@ -124,9 +124,9 @@ def door(ctx: Context, registry: Registry, host: str) -> LabRegistry:
     keys, incus = LabKeys.derive(ctx.seed), ctx.hosts[host]
     authority, address = keys.ca.pair.certificate, f"https://{registry.endpoint}"
     if incus.host.local:
-        straight = Straight(registry.endpoint, authority)
+        straight = HttpsRoute(registry.endpoint, authority)
         return LabRegistry(address, straight, PUSHER, keys.push_password())
-    within = Within(incus, registry.name, registry.endpoint, authority)
+    within = NodeRoute(incus, registry.name, registry.endpoint, authority)
     return LabRegistry(f"{address} of host {host}", within, PUSHER, keys.push_password())
 
 
@@ -167,14 +167,14 @@ class _Answers:
             hint="`plexctl registry replace` makes it anew; what is in it stays",
         )
 
-    def _probe(self) -> Seen:
+    def _probe(self) -> Observation:
         try:
             door(self.ctx, self.registry, self.host).ping()
         except UnreachableHostError:
             raise
         except PlexError as error:
-            return Seen(False, " ".join((error.summary, *error.details)))
-        return Seen(True)
+            return Observation(False, " ".join((error.summary, *error.details)))
+        return Observation(True)
 
     def _explain(self) -> tuple[str, ...]:
         """The last lines of its log."""
@@ -186,7 +186,7 @@ class _Answers:
         return tuple(f"{self.host}: {line}" for line in shown.splitlines())
 
 
-def _used(incus: Incus, registry: Registry) -> int | None:
+def _used(incus: IncusHost, registry: Registry) -> int | None:
     """Bytes on its disk. Few pools count them, but there are not many files."""
     words = ("du", "--summarize", "--block-size=1", DATA)
     try:

@@ -22,7 +22,7 @@ def test_up_brings_three_ready_nodes_and_dns(lifecycle: Lab, cluster: Cluster) -
     status = lifecycle.ask("status", "lifecycle")
 
     assert cluster.ready() == NODES
-    assert status["well"] is True
+    assert status["healthy"] is True
     assert status["dns"] == "answers"
     assert {node["name"] for node in status["nodes"]} == NODES
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 
 from ...provider.incus.client import Server
 from ...provider.tofu import Tofu
@@ -36,7 +36,9 @@ def test_killed_while_it_makes_16_nodes(tofu: Tofu, server: Server) -> None:
     tofu.write(wanted)
     killed = tofu.start("apply", "-auto-approve")
     wait(
-        Condition("some nodes are there", lambda: Seen(len(instances(server)) > 4), 90, every=0.02)
+        Condition(
+            "some nodes are there", lambda: Observation(len(instances(server)) > 4), 90, every=0.02
+        )
     )
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)

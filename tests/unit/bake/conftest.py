@@ -11,8 +11,8 @@ import pytest
 from plexctl.bake import bake
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import Incus
-from plexctl.model.observed import SeenInstance, SeenVolume
+from plexctl.clients.incus.host import IncusHost
+from plexctl.model.observed import ObservedInstance, ObservedVolume
 from plexctl.plan.recipes import Recipe
 from tests.null_reporter import NullReporter
 
@@ -32,7 +32,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
     done: list[str] = []
 
     def root_image(
-        _: Incus, base: object, properties: dict[str, str], work: Path, step: NullReporter
+        _: IncusHost, base: object, properties: dict[str, str], work: Path, step: NullReporter
     ) -> str:
         assert work.is_dir()
         return incus.have(properties=properties)
@@ -50,7 +50,7 @@ def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
 
     def make(recipe: Recipe, reporter: NullReporter | None = None) -> BakedImage:
         return ensure(
-            cast(Incus, incus),
+            cast(IncusHost, incus),
             recipe,
             artifacts=artifacts,
             find_role=lambda role: tmp_path / role,
@@ -64,11 +64,11 @@ def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
     return make
 
 
-def tagged(name: str, lab: str = LAB) -> SeenInstance:
-    return SeenInstance(name, "Running", {"lab": lab, "bake": "plex-x"}, True, "", "")
+def tagged(name: str, lab: str = LAB) -> ObservedInstance:
+    return ObservedInstance(name, "Running", {"lab": lab, "bake": "plex-x"}, True, "", "")
 
 
 def have_whole(incus: FakeIncus) -> str:
     """Store the image of `kube()` with what its nodes share; its fingerprint."""
-    incus.kept[kube().name] = SeenVolume(kube().name, {"image": kube().name})
+    incus.kept[kube().name] = ObservedVolume(kube().name, {"image": kube().name})
     return incus.have(kube().name)

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.process import Finished
 from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Artifact, Stored
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.command import CommandResult
+from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
-from plexctl.model.observed import HostState, SeenImage, SeenInstance, SeenNetwork, SeenVolume
+from plexctl.model.observed import (
+    HostState,
+    ObservedImage,
+    ObservedInstance,
+    ObservedNetwork,
+    ObservedVolume,
+)
 from plexctl.model.settings import TAG
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
@@ -46,16 +52,18 @@ def kube(**digests: str) -> Recipe:
 class FakeIncus:
     """Has what was made of it, and remembers what was asked of it."""
 
-    host: Host = field(default_factory=lambda: Host("local", HostKind.INCUS, "/none", "default", 3))
-    seen: dict[str, SeenInstance] = field(default_factory=dict)
-    networks: dict[str, SeenNetwork] = field(default_factory=dict)
-    stored: list[SeenImage] = field(default_factory=list)
+    host: HostSpec = field(
+        default_factory=lambda: HostSpec("local", HostKind.INCUS, "/none", "default", 3)
+    )
+    seen: dict[str, ObservedInstance] = field(default_factory=dict)
+    networks: dict[str, ObservedNetwork] = field(default_factory=dict)
+    stored: list[ObservedImage] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     free: int = 40 << 30
     disks: dict[str, dict[str, str]] = field(default_factory=dict)  # the stage of each instance
     started: int = 0
     forced: list[bool] = field(default_factory=list)  # how instances were stopped
-    kept: dict[str, SeenVolume] = field(default_factory=dict)
+    kept: dict[str, ObservedVolume] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)  # of volumes
     failing: tuple[tuple[str, ...], ...] = ()  # what fails
     scripts: list[str] = field(default_factory=list)
@@ -67,11 +75,11 @@ class FakeIncus:
         images, volumes = tuple(self.stored), dict(self.kept)
         return HostState("local", dict(self.seen), dict(self.networks), {}, images, volumes)
 
-    def images(self) -> tuple[SeenImage, ...]:
+    def images(self) -> tuple[ObservedImage, ...]:
         self.asked.append("images")
         return tuple(self.stored)
 
-    def volumes(self) -> dict[str, SeenVolume]:
+    def volumes(self) -> dict[str, ObservedVolume]:
         self.asked.append("volumes")
         return dict(self.kept)
 
@@ -90,7 +98,9 @@ class FakeIncus:
             source = device.get("source", "")
             assert not source.endswith("-seed") or source in self.kept
         self.asked.append(f"create {name.rpartition('-')[0]}")
-        self.seen[name] = SeenInstance(name, "Stopped", tags, started=False, image=image, uuid=name)
+        self.seen[name] = ObservedInstance(
+            name, "Stopped", tags, started=False, image=image, uuid=name
+        )
 
     def start(self, name: str) -> None:
         assert name in self.seen
@@ -100,26 +110,26 @@ class FakeIncus:
         assert name in self.seen
         self.forced.append(force)
 
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
         assert name in self.seen
         if argv in self.failing:
-            return Finished(argv, 1, "", "cp: no space left")
+            return CommandResult(argv, 1, "", "cp: no space left")
         if self.agent_after > 0:
             self.agent_after -= 1
             raise PlexError("VM agent isn't currently running")
         self.scripts.append(" ".join(argv))
-        return Finished(argv, 0, "", "")
+        return CommandResult(argv, 0, "", "")
 
     def put_disk(self, name: str, pool: str, content: bytes, tags: Any) -> None:
         assert name not in self.kept
         plain = {k.removeprefix(TAG): v for k, v in tags if k.startswith(TAG)}
-        self.kept[name] = SeenVolume(name, plain, disc=True)
+        self.kept[name] = ObservedVolume(name, plain, disc=True)
         self.contents[name] = content
 
     def put_volume(self, name: str, pool: str, config: Any, *, exists: bool) -> None:
         assert exists == (name in self.kept)
         tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
-        self.kept[name] = SeenVolume(name, tags)
+        self.kept[name] = ObservedVolume(name, tags)
 
     def delete_volume(self, name: str) -> None:
         assert f"{name.removesuffix('-seed')}" not in self.seen
@@ -128,7 +138,7 @@ class FakeIncus:
     def put_network(self, name: str, config: Any, *, exists: bool) -> None:
         assert not exists
         tags = {k.removeprefix(TAG): v for k, v in config if k.startswith(TAG)}
-        self.networks[name] = SeenNetwork(name, tags)
+        self.networks[name] = ObservedNetwork(name, tags)
 
     def delete_instance(self, name: str) -> None:
         del self.seen[name]
@@ -146,7 +156,7 @@ class FakeIncus:
     def have(self, *names: str, properties: Mapping[str, str] | None = None) -> str:
         """Store an image; its fingerprint."""
         fingerprint = f"image{next(self.numbers)}"
-        self.stored.append(SeenImage(fingerprint, names, properties or {}, size=1))
+        self.stored.append(ObservedImage(fingerprint, names, properties or {}, size=1))
         return fingerprint
 
     def names(self) -> set[str]:

@@ -13,7 +13,7 @@ from plexctl.bake import shared
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.prune import prune
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.plan.recipes import layers
 
@@ -93,10 +93,10 @@ def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
 def test_what_nodes_share_goes_with_their_image(incus: FakeIncus, make: Ensure) -> None:
     make(kube())
     everything = incus.read()
-    assert prune(cast(Incus, incus), {layer.name for layer in layers(kube())}) == ()
+    assert prune(cast(IncusHost, incus), {layer.name for layer in layers(kube())}) == ()
     assert incus.read() == everything
 
-    prune(cast(Incus, incus), set())
+    prune(cast(IncusHost, incus), set())
 
     assert incus.kept == {}
     assert incus.stored == []

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from plexctl.clients import ansible
 from plexctl.errors import PlexError
-from plexctl.model.observed import SeenInstance, SeenNetwork
+from plexctl.model.observed import ObservedInstance, ObservedNetwork
 from plexctl.plan.recipes import layers
 from tests.null_reporter import NullReporter
 
@@ -54,9 +54,9 @@ def test_the_next_bake_removes_what_a_killed_one_of_the_same_lab_left(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
     other = tagged("another-labs", lab="11111111")
-    node = SeenInstance("demo1", "Running", {"lab": LAB, "plex": "demo"}, True, "", "")
+    node = ObservedInstance("demo1", "Running", {"lab": LAB, "plex": "demo"}, True, "", "")
     incus.seen = {one.name: one for one in (tagged("left"), other, node)}
-    incus.networks["left"] = SeenNetwork("left", {"lab": LAB, "bake": "plex-x"})
+    incus.networks["left"] = ObservedNetwork("left", {"lab": LAB, "bake": "plex-x"})
     foreign = incus.have()
     half = incus.have(properties={"plexctl.lab": LAB})
     (tmp_path / "work" / "local" / "tmp" / "root").mkdir(parents=True)
@@ -148,10 +148,10 @@ def test_instances_of_two_runs_never_share_a_name(
     """An Ansible that has outlived its plexctl goes on, and must miss."""
     names: list[str] = []
 
-    def remember(play: Any, **_: Any) -> None:
+    def store_digests(play: Any, **_: Any) -> None:
         names.extend(play.machines)
 
-    monkeypatch.setattr(ansible, "apply", remember)
+    monkeypatch.setattr(ansible, "apply", store_digests)
     make(kube())
     incus.stored.clear()
     monkeypatch.setattr(os, "getpid", lambda: 1)

@@ -13,9 +13,9 @@ import pytest
 from plexctl.bake import base
 from plexctl.bake.base import install_packages, machine_mirror, root_image
 from plexctl.clients import process
-from plexctl.clients.incus.host import Incus
-from plexctl.clients.process import Finished
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 from plexctl.model.types import BaseSource
 from tests.null_reporter import NullReporter
 
@@ -81,7 +81,9 @@ def test_debootstrap_checks_signatures_and_ends_in_time_or_with_its_parent(
     incus = FakeIncus()
     monkeypatch.setattr(incus, "import_image", lambda archive: archive.name, raising=False)
 
-    archive = root_image(cast(Incus, incus), BASE, {"plexctl.lab": "x"}, tmp_path, NullReporter())
+    archive = root_image(
+        cast(IncusHost, incus), BASE, {"plexctl.lab": "x"}, tmp_path, NullReporter()
+    )
 
     call = argv[0]
     # Each in turn: what is killed does not tell what it has started.
@@ -100,7 +102,7 @@ def test_a_mirror_that_fails_is_named_with_debootstraps_last_words(
     wrong = replace(BASE, release="bokworm", mirror="http://mirror.example/debian")
 
     with pytest.raises(PlexError, match=r"from http://mirror\.example/debian") as raised:
-        root_image(cast(Incus, FakeIncus()), wrong, {}, tmp_path, NullReporter())
+        root_image(cast(IncusHost, FakeIncus()), wrong, {}, tmp_path, NullReporter())
 
     assert raised.value.details[0] == "I: Retrieving InRelease"
 
@@ -111,7 +113,7 @@ def test_debootstrap_without_root_is_refused_with_a_way_out(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     with pytest.raises(PlexError, match="needs root") as raised:
-        root_image(cast(Incus, FakeIncus()), BASE, {}, tmp_path, NullReporter())
+        root_image(cast(IncusHost, FakeIncus()), BASE, {}, tmp_path, NullReporter())
 
     assert "source: images" in (raised.value.hint or "")
     assert argv == []
@@ -123,15 +125,15 @@ def test_an_image_server_that_fails_apt_tells_what_apt_said(
     incus = FakeIncus()
     scripts: list[str] = []
 
-    def execute(name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+    def execute(name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
         scripts.append(argv[-1])
-        return Finished(argv, 100, "", "E: Unable to locate package systemd\n")
+        return CommandResult(argv, 100, "", "E: Unable to locate package systemd\n")
 
     monkeypatch.setattr(incus, "execute", execute)
     images = replace(BASE, source=BaseSource.IMAGES)
 
     with pytest.raises(PlexError, match="packages cannot be installed") as raised:
-        install_packages(cast(Incus, incus), "i", images)
+        install_packages(cast(IncusHost, incus), "i", images)
 
     assert raised.value.details == ("E: Unable to locate package systemd",)
     assert scripts[0].endswith("install systemd")

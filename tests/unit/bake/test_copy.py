@@ -12,11 +12,11 @@ import pytest
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.copy import carried
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
-from plexctl.model.observed import SeenImage
+from plexctl.model.observed import ObservedImage
 from tests.null_reporter import NullReporter
 
 NAME = "plex-kube-0123456789ab"
@@ -35,11 +35,11 @@ class Store:
     log: list[str] = field(default_factory=list)
 
     @property
-    def host(self) -> Host:
-        return Host(self.name, HostKind.INCUS, "", "default", 4)
+    def host(self) -> HostSpec:
+        return HostSpec(self.name, HostKind.INCUS, "", "default", 4)
 
-    def images(self) -> tuple[SeenImage, ...]:
-        return tuple(SeenImage(one, names, {}, 1) for one, names in self.held.items())
+    def images(self) -> tuple[ObservedImage, ...]:
+        return tuple(ObservedImage(one, names, {}, 1) for one, names in self.held.items())
 
     @contextmanager
     def exported(self, fingerprint: str) -> Iterator[Iterator[bytes]]:
@@ -66,7 +66,7 @@ class Store:
 
 def carry(source: Store, target: Store) -> tuple[BakedImage, list[str]]:
     reporter = NullReporter()
-    done = carried(cast(Incus, source), cast(Incus, target), BAKED, reporter)
+    done = carried(cast(IncusHost, source), cast(IncusHost, target), BAKED, reporter)
     return done, reporter.titles
 
 

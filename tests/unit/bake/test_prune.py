@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from plexctl.bake.prune import prune
-from plexctl.clients.incus.host import Incus
-from plexctl.model.observed import SeenInstance
+from plexctl.clients.incus.host import IncusHost
+from plexctl.model.observed import ObservedInstance
 
 from .host import FakeIncus
 
@@ -20,9 +20,9 @@ def test_what_a_plex_wants_or_an_instance_has_stays() -> None:
     incus.have("plex-kube-old", properties=BAKED)
     incus.have("debian/12", properties={"os": "Debian"})
     incus.have(properties=BAKED)  # on its way to being one
-    incus.seen["demo1"] = SeenInstance("demo1", "Stopped", {}, True, has, "")
+    incus.seen["demo1"] = ObservedInstance("demo1", "Stopped", {}, True, has, "")
 
-    assert prune(cast(Incus, incus), {"plex-kube-wanted"}) == ("plex-kube-old",)
+    assert prune(cast(IncusHost, incus), {"plex-kube-wanted"}) == ("plex-kube-old",)
 
     assert incus.names() == {"plex-kube-wanted", "plex-kube-running", "debian/12"}
     assert len(incus.stored) == 4

@@ -16,11 +16,11 @@ from plexctl.bake import bake, vm
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.web import Web
 from plexctl.errors import PlexError
 from plexctl.model.hosts import VM_FACTS
-from plexctl.model.observed import SeenVolume
+from plexctl.model.observed import ObservedVolume
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.recipes import Recipe, recipe
 from tests.null_reporter import NullReporter
@@ -113,7 +113,7 @@ def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[st
     """What roles were told, without Ansible, a web and waiting."""
     told: list[dict[str, object]] = []
 
-    def cloud_image(_: Incus, base: Base, properties: Any, *__: Any) -> str:
+    def cloud_image(_: IncusHost, base: Base, properties: Any, *__: Any) -> str:
         return incus.have(properties=properties)
 
     monkeypatch.setattr(vm, "cloud_image", cloud_image)
@@ -130,7 +130,7 @@ def make(tmp_path: Path, incus: FakeIncus, variables: object) -> Callable[[Recip
 
     def make(wanted: Recipe) -> BakedImage:
         return ensure(
-            cast(Incus, incus),
+            cast(IncusHost, incus),
             wanted,
             artifacts=artifacts,
             find_role=lambda role: tmp_path / role,
@@ -180,10 +180,10 @@ def test_only_the_lowest_layer_of_a_cloud_image_has_a_seed(
 def test_seeds_that_a_killed_bake_left_are_removed(
     incus: FakeIncus, make: Callable[[Recipe], BakedImage]
 ) -> None:
-    tagged = SeenVolume("plex-bake-base-1-1-seed", {"lab": LAB, "bake": "plex-x"}, disc=True)
-    untagged = SeenVolume("plex-bake-base-2-2-seed", {}, disc=True)
-    others = SeenVolume("plex-bake-base-3-3-seed", {"lab": "other", "bake": "x"}, disc=True)
-    users = SeenVolume("plex-bake-seed", {})
+    tagged = ObservedVolume("plex-bake-base-1-1-seed", {"lab": LAB, "bake": "plex-x"}, disc=True)
+    untagged = ObservedVolume("plex-bake-base-2-2-seed", {}, disc=True)
+    others = ObservedVolume("plex-bake-base-3-3-seed", {"lab": "other", "bake": "x"}, disc=True)
+    users = ObservedVolume("plex-bake-seed", {})
     incus.kept = {one.name: one for one in (tagged, untagged, others, users)}
 
     make(of(SERVED))

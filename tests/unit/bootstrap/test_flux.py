@@ -146,7 +146,7 @@ def test_those_that_have_not_heard_of_an_artifact_are_told_once() -> None:
     time = 0.0
     kube = FakeKube(kustomization("late", ready(), OLD), kustomization("well", ready()))
     seen = flux.apps(cast(Kube, kube), KIND)
-    nudge = flux.Nudge(cast(Kube, kube), Clock(now=lambda: time))
+    nudge = flux.ReconcileRequest(cast(Kube, kube), Clock(now=lambda: time))
     for moment in (0.0, 1.0, flux.UNHEARD + 0.1, flux.UNHEARD + 9.0):
         time = moment
         nudge(seen)

@@ -13,7 +13,7 @@ from plexctl.model.secret import Secret
 from plexctl.results.hosts import HostResult
 from plexctl.workflow.host import ready as host_ready
 from plexctl.workflow.host.prepare import PreparedItem, PrepareResult
-from plexctl.workflow.host.request import HostRequest, Local, Ssh
+from plexctl.workflow.host.request import HostRequest, LocalTarget, SshTarget
 from tests.fake_pve import FakePve
 from tests.fake_pve.state import Storage
 
@@ -83,7 +83,9 @@ def test_a_prepared_machine_is_a_host(plexctl: Plexctl, lab: Path, prepared: Pre
         "host far is at https://10.0.0.7:8443",
     ]
     (request,) = prepared.asked
-    assert request.reach == Ssh("10.0.0.7", "me", 2222, Path("/k"), Path("/h"), accept_new=True)
+    assert request.reach == SshTarget(
+        "10.0.0.7", "me", 2222, Path("/k"), Path("/h"), accept_new=True
+    )
     assert request.pool
     assert (request.pool.name, request.pool.driver) == ("fast", "btrfs")
     assert (request.pool.source, request.pool.size) == ("/dev/sdb", "9GiB")
@@ -120,7 +122,7 @@ def test_who_is_trusted_already_asks_for_no_token(
     first, second = prepared.asked
     assert first.pool
     assert first.pool.name == "fast"
-    assert isinstance(first.reach, Ssh)
+    assert isinstance(first.reach, SshTarget)
     assert first.client is None
     assert str(second.client).startswith("plexctl-")
     assert len(prepared.added) == 2
@@ -131,7 +133,7 @@ def test_this_machine_needs_no_token(plexctl: Plexctl, lab: Path, prepared: Prep
     ended = plexctl("host", "prepare", "local", "--no-pool", "-y", "-q")
     assert ended.code == 0, ended
     (request,) = prepared.asked
-    assert (request.reach, request.client, request.pool) == (Local(), None, None)
+    assert (request.reach, request.client, request.pool) == (LocalTarget(), None, None)
     assert prepared.added == []
     assert entry(lab, "local") == {"kind": "incus", "socket": "/nowhere/unix.socket"}
 
@@ -199,7 +201,7 @@ def test_a_prepared_proxmox_is_a_host(
     again = plexctl("host", "prepare", "pve1", "-y", "-q")
     assert again.code == 0, again
     assert entry(lab, "pve1")["pool"] == "local-lvm"
-    assert isinstance(prepared.asked[-1].reach, Ssh)
+    assert isinstance(prepared.asked[-1].reach, SshTarget)
     assert prepared.asked[-1].reach.address == "127.0.0.1"
 
     # A storage that nobody asks for stays; one that is asked for counts, whatever it is.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.clients.process import Finished
+from plexctl.model.command import CommandResult
 
 from .conftest import Plexctl
 
@@ -30,9 +30,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
     """What nodes were asked to run; each answers with its name, and with code 7."""
     calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def execute(self: object, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+    def execute(self: object, name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
         calls.append((name, argv))
-        return Finished(argv, 0 if argv[0] == "journalctl" else 7, f"out of {name}\n", "err\n")
+        return CommandResult(argv, 0 if argv[0] == "journalctl" else 7, f"out of {name}\n", "err\n")
 
     monkeypatch.setattr("plexctl.clients.incus.host.Incus.execute", execute)
     return calls

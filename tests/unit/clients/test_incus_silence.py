@@ -13,9 +13,9 @@ import pytest
 
 from plexctl.clients.incus import connection as incus_connection
 from plexctl.clients.incus.connection import Credentials
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from tests.fake_pve.tls import self_signed
 
@@ -34,11 +34,11 @@ def credentials(tmp_path: Path) -> Credentials:
 
 
 @pytest.fixture
-def client(credentials: Credentials) -> Callable[[str, str], Incus]:
-    def of(url: str, certificate: str = "ab" * 32) -> Incus:
+def client(credentials: Credentials) -> Callable[[str, str], IncusHost]:
+    def of(url: str, certificate: str = "ab" * 32) -> IncusHost:
         facts = HostFacts(2, True, 4, 8 << 30)
-        host = Host("far", HostKind.INCUS, "", "default", 4, url=url, facts=facts)
-        return Incus(replace(host, certificate=certificate), credentials)
+        host = HostSpec("far", HostKind.INCUS, "", "default", 4, url=url, facts=facts)
+        return IncusHost(replace(host, certificate=certificate), credentials)
 
     return of
 
@@ -57,7 +57,7 @@ def server() -> Iterator[Server]:
         yield found
 
 
-def test_a_server_that_never_says_a_word(client: Callable[..., Incus]) -> None:
+def test_a_server_that_never_says_a_word(client: Callable[..., IncusHost]) -> None:
     with deaf() as port:
         far = client(f"https://127.0.0.1:{port}")
         with pytest.raises(UnreachableHostError) as error:
@@ -65,7 +65,7 @@ def test_a_server_that_never_says_a_word(client: Callable[..., Incus]) -> None:
     assert error.value.summary == f"host far: Incus at https://127.0.0.1:{port} does not answer"
     assert error.value.details == ("read timed out",)
     assert error.value.hint == "is the machine up? `plexctl host list` asks all hosts"
-    assert far.silence is error.value
+    assert far.unreachable is error.value
     assert far.facts().cpus == 4  # which nobody has to ask for
 
     # The port is closed by now: a call would be refused, and say so.
@@ -74,15 +74,15 @@ def test_a_server_that_never_says_a_word(client: Callable[..., Incus]) -> None:
     assert again.value is error.value
 
 
-def test_all_who_ask_at_once_hear_the_same(client: Callable[..., Incus]) -> None:
+def test_all_who_ask_at_once_hear_the_same(client: Callable[..., IncusHost]) -> None:
     with deaf() as port, ThreadPoolExecutor(6) as pool:
         far = client(f"https://127.0.0.1:{port}")
         asked = [pool.submit(far.images) for _ in range(6)]
         errors = {asking.exception() for asking in asked}
-    assert errors == {far.silence}
+    assert errors == {far.unreachable}
 
 
-def test_a_closed_port(client: Callable[..., Incus]) -> None:
+def test_a_closed_port(client: Callable[..., IncusHost]) -> None:
     with deaf() as port:
         pass
     with pytest.raises(UnreachableHostError) as error:
@@ -91,11 +91,11 @@ def test_a_closed_port(client: Callable[..., Incus]) -> None:
 
 
 def test_a_server_falls_silent_between_two_calls(
-    client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
+    client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, waiting = client(server.url, server.fingerprint), threading.Event()
     assert far.images() == ()
-    assert far.silence is None
+    assert far.unreachable is None
     monkeypatch.setattr(Server, "answer", lambda *_: waiting.wait(20) and (200, {}))
 
     with pytest.raises(UnreachableHostError):
@@ -104,11 +104,11 @@ def test_a_server_falls_silent_between_two_calls(
 
     with pytest.raises(UnreachableHostError) as error:  # it would answer again
         far.images()
-    assert error.value is far.silence
+    assert error.value is far.unreachable
 
 
 def test_a_network_refused_for_a_moment_is_asked_for_again(
-    client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
+    client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = "Failed to delete bridge children interfaces: Device does not exist"
     server.answers["/1.0/networks"] = (400, {"type": "error", "error": why, "error_code": 400})
@@ -127,7 +127,7 @@ def test_a_network_refused_for_a_moment_is_asked_for_again(
 
 
 def test_a_server_goes_on_with_what_was_asked_for(
-    client: Callable[..., Incus], server: Server
+    client: Callable[..., IncusHost], server: Server
 ) -> None:
     def operation(kind: str, what: str, *names: str) -> dict[str, object]:
         instances = [f"/1.0/instances/{name}" for name in names]
@@ -156,7 +156,9 @@ def test_a_server_goes_on_with_what_was_asked_for(
     assert client(server.url, server.fingerprint).changing() == {"demo1", "demo2"}
 
 
-def test_what_a_server_refuses_is_no_silence(client: Callable[..., Incus], server: Server) -> None:
+def test_what_a_server_refuses_is_no_silence(
+    client: Callable[..., IncusHost], server: Server
+) -> None:
     far = client(server.url, server.fingerprint)
     server.answers["/1.0/images?recursion=1"] = (500, {"type": "error", "error": "no disk"})
 
@@ -164,10 +166,12 @@ def test_what_a_server_refuses_is_no_silence(client: Callable[..., Incus], serve
         far.images()
 
     assert error.value.summary == "host far: the images cannot be read: no disk"
-    assert far.silence is None
+    assert far.unreachable is None
 
 
-def test_a_server_with_another_certificate(client: Callable[..., Incus], server: Server) -> None:
+def test_a_server_with_another_certificate(
+    client: Callable[..., IncusHost], server: Server
+) -> None:
     with pytest.raises(UnreachableHostError) as error:
         client(server.url).images()
     assert error.value.summary == (
@@ -177,7 +181,9 @@ def test_a_server_with_another_certificate(client: Callable[..., Incus], server:
     assert server.asked == []
 
 
-def test_a_server_that_does_not_know_the_lab(client: Callable[..., Incus], server: Server) -> None:
+def test_a_server_that_does_not_know_the_lab(
+    client: Callable[..., IncusHost], server: Server
+) -> None:
     server.trusted = False
     with pytest.raises(UnreachableHostError) as error:
         client(server.url, server.fingerprint).images()
@@ -185,7 +191,7 @@ def test_a_server_that_does_not_know_the_lab(client: Callable[..., Incus], serve
 
 
 def test_a_source_that_breaks_off_silences_no_target(
-    client: Callable[..., Incus], server: Server
+    client: Callable[..., IncusHost], server: Server
 ) -> None:
     """An image is read piece by piece while the target takes it."""
     with serving(Server(trusted=True)) as other:
@@ -202,12 +208,12 @@ def test_a_source_that_breaks_off_silences_no_target(
         ):
             target.receive(content, "abc", "plex-kube")
 
-    assert target.silence is None
+    assert target.unreachable is None
     assert target.images() == ()
 
 
 def test_a_wait_is_begun_anew_while_the_server_is_there(
-    client: Callable[..., Incus], server: Server, monkeypatch: pytest.MonkeyPatch
+    client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operation may take far longer than a server may be silent."""
     monkeypatch.setattr(incus_connection, "LOOK", 1)

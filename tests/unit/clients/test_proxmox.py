@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import WHOLE, notes, tags
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Seen, wait
+from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve
 from tests.proxmox import SECRETS, TEMPLATE, client_of, with_template
@@ -25,11 +25,11 @@ def pve() -> Iterator[FakePve]:
 
 
 @pytest.fixture
-def server(pve: FakePve) -> ProxmoxVE:
+def server(pve: FakePve) -> ProxmoxHost:
     return client_of(pve)
 
 
-def made(server: ProxmoxVE, template: str, name: str) -> int:
+def made(server: ProxmoxHost, template: str, name: str) -> int:
     """A whole VM, which is stopped."""
     vmid = server.clone(template, name, OURS, linked=True)
     seed = server.upload_iso(f"plex-seed-lab1-{name}.iso", b"keys")
@@ -37,10 +37,10 @@ def made(server: ProxmoxVE, template: str, name: str) -> int:
     return vmid
 
 
-def another(server: ProxmoxVE) -> ProxmoxVE:
+def another(server: ProxmoxHost) -> ProxmoxHost:
     """Of another process, as it were: it shares no lock with `server`."""
     secret = SECRETS[int(str(server.host.url).rpartition(":")[2])]
-    return ProxmoxVE(server.host, Secret(secret.encode()), patience=30)
+    return ProxmoxHost(server.host, Secret(secret.encode()), patience=30)
 
 
 def test_a_guest_says_whose_it_is_in_its_notes_and_keeps_what_people_wrote_there() -> None:
@@ -53,7 +53,7 @@ def test_a_guest_says_whose_it_is_in_its_notes_and_keeps_what_people_wrote_there
 
 
 def test_templates_are_images_and_only_what_plexctl_made_has_tags(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     template = with_template(server)
     made(server, template, "demo1")
@@ -69,14 +69,14 @@ def test_templates_are_images_and_only_what_plexctl_made_has_tags(
     assert state.instances["theirs"].tags == {}
 
 
-def test_a_clone_that_was_not_finished_is_half_made(server: ProxmoxVE) -> None:
+def test_a_clone_that_was_not_finished_is_half_made(server: ProxmoxHost) -> None:
     server.clone(with_template(server), "demo1", OURS, linked=True)
 
     assert not server.read().instances["demo1"].started
 
 
 def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")
     foreign = server.create("demo1", {}, {"memory": 512})
@@ -87,7 +87,7 @@ def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
     assert [vm.vmid for vm in pve.vms.values() if vm.name == "demo1"] == [foreign]
 
 
-def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxVE) -> None:
+def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     vmids = {name: made(server, template, name) for name in ("demo1", "demo2")}
     before = len(pve.requests)
@@ -98,7 +98,7 @@ def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxVE)
 
 
 def test_clones_of_one_template_at_once_wait_for_one_another(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     template = with_template(server)
     with ThreadPoolExecutor(4) as pool:
@@ -111,7 +111,9 @@ def test_clones_of_one_template_at_once_wait_for_one_another(
 
 
 @pytest.mark.parametrize("busy", ["locked", "lockfile"])
-def test_a_lock_of_somebody_else_is_waited_for(pve: FakePve, server: ProxmoxVE, busy: str) -> None:
+def test_a_lock_of_somebody_else_is_waited_for(
+    pve: FakePve, server: ProxmoxHost, busy: str
+) -> None:
     pve.busy_source = busy
     other = another(server)
     template = with_template(server)
@@ -134,7 +136,7 @@ def test_a_lock_that_stays_is_an_error_that_names_it(pve: FakePve) -> None:
     assert error.value.details == ("last seen: VM is locked (backup)",)
 
 
-def test_an_identifier_that_somebody_took_is_passed_over(pve: FakePve, server: ProxmoxVE) -> None:
+def test_an_identifier_that_somebody_took_is_passed_over(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     pve.fail_next("POST", r"/clone$", 500, "unable to create VM 9001: config file already exists")
 
@@ -152,7 +154,7 @@ def test_full_clones_go_to_the_pool_of_the_host(pve: FakePve) -> None:
     )
 
 
-def test_a_disk_grows_and_never_shrinks(pve: FakePve, server: ProxmoxVE) -> None:
+def test_a_disk_grows_and_never_shrinks(pve: FakePve, server: ProxmoxHost) -> None:
     vmid = server.clone(with_template(server), "demo1", OURS, linked=True)
     server.grow_disk(vmid, 5 << 30)
     server.grow_disk(vmid, 1 << 30)
@@ -161,7 +163,7 @@ def test_a_disk_grows_and_never_shrinks(pve: FakePve, server: ProxmoxVE) -> None
 
 
 def test_what_was_cloned_by_a_run_that_was_killed_is_not_there_twice(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     """The server goes on when its client is gone, and the next run begins at once."""
     template = with_template(server)
@@ -169,7 +171,7 @@ def test_what_was_cloned_by_a_run_that_was_killed_is_not_there_twice(
     killed = another(server)
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(killed.clone, template, "demo1", OURS, linked=True)
-        wait(Condition("a clone is under way", lambda: Seen(locked(pve)), 30, every=0.01))
+        wait(Condition("a clone is under way", lambda: Observation(locked(pve)), 30, every=0.01))
         server.clone(template, "demo1", OURS, linked=True)
         begun.result()
 
@@ -180,7 +182,7 @@ def locked(pve: FakePve) -> bool:
     return any(vm.lock == "clone" for vm in list(pve.vms.values()))
 
 
-def test_deleting_leaves_neither_disks_nor_the_seed(pve: FakePve, server: ProxmoxVE) -> None:
+def test_deleting_leaves_neither_disks_nor_the_seed(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     made(server, template, "demo1")
     server.start("demo1")
@@ -193,7 +195,7 @@ def test_deleting_leaves_neither_disks_nor_the_seed(pve: FakePve, server: Proxmo
 
 
 def test_a_deletion_that_is_interrupted_leaves_what_is_seen_as_half_made(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")
     pve.fail_next("DELETE", r"/qemu/", 500, "interrupted")
@@ -205,7 +207,7 @@ def test_a_deletion_that_is_interrupted_leaves_what_is_seen_as_half_made(
     assert "demo1" not in server.read().instances
 
 
-def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: ProxmoxVE) -> None:
+def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: ProxmoxHost) -> None:
     made(server, with_template(server), "demo1")
     pve.agent_seconds = 0.6
     pve.on_exec = lambda guest, argv, given: (3, f"{guest.name} {argv}", "words")
@@ -217,7 +219,7 @@ def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: Proxmox
 
 
 def test_a_silent_agent_is_an_error_that_says_how_to_look_further(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")
     pve.agent_seconds = 60
@@ -229,7 +231,7 @@ def test_a_silent_agent_is_an_error_that_says_how_to_look_further(
     assert "qemu-guest-agent" in str(error.value.hint)
 
 
-def test_a_task_that_fails_says_why(pve: FakePve, server: ProxmoxVE) -> None:
+def test_a_task_that_fails_says_why(pve: FakePve, server: ProxmoxHost) -> None:
     made(server, with_template(server), "demo1")
     pve.fail_task("qmstart", "start failed: QEMU exited with code 1")
     with pytest.raises(PlexError) as error:

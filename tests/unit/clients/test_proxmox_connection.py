@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve
@@ -28,7 +28,7 @@ def pve() -> Iterator[FakePve]:
 
 
 @pytest.fixture
-def server(pve: FakePve) -> ProxmoxVE:
+def server(pve: FakePve) -> ProxmoxHost:
     return client_of(pve)
 
 
@@ -47,7 +47,7 @@ def test_a_privilege_that_is_missing_is_named_with_its_path(pve: FakePve) -> Non
 
 
 def test_a_token_that_is_refused_says_how_to_store_another(pve: FakePve) -> None:
-    server = ProxmoxVE(client_of(pve).host, Secret(b"wrong"))
+    server = ProxmoxHost(client_of(pve).host, Secret(b"wrong"))
     with pytest.raises(PlexError) as error:
         server.read()
 
@@ -57,7 +57,7 @@ def test_a_token_that_is_refused_says_how_to_store_another(pve: FakePve) -> None
 
 @pytest.mark.parametrize("status", [595, 596])
 def test_a_node_that_is_out_of_reach_for_a_moment_is_no_failure(
-    pve: FakePve, server: ProxmoxVE, status: int
+    pve: FakePve, server: ProxmoxHost, status: int
 ) -> None:
     pve.fail_next("GET", r"/qemu$", status, "Connection timed out", count=2)
 
@@ -80,7 +80,7 @@ def test_a_node_that_stays_out_of_reach_is_reported_in_bounded_time(pve: FakePve
 
 
 def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     template = with_template(server)
     pve.fail_next("GET", r"/qemu$", 0, "", count=2)
@@ -93,14 +93,14 @@ def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm
     assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
 
 
-def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxVE) -> None:
+def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxHost) -> None:
     with serving(Server(missing=10)) as broken:
         pin = broken.fingerprint
         host = replace(server.host, url=broken.url, certificate=pin)
         with pytest.raises(PlexError, match="got lost"):
-            ProxmoxVE(host, Secret(b"secret")).configure(9000, {}, {})
+            ProxmoxHost(host, Secret(b"secret")).configure(9000, {}, {})
         with pytest.raises(UnreachableHostError) as error:
-            ProxmoxVE(host, Secret(b"secret")).pool_free()
+            ProxmoxHost(host, Secret(b"secret")).pool_free()
 
     assert error.value.details == ("its answer broke off",)
     assert [method for method, _, _ in broken.asked] == ["PUT", "GET", "GET", "GET"]
@@ -108,7 +108,7 @@ def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxVE) -> No
 
 def test_only_the_certificate_that_is_pinned_is_spoken_to(pve: FakePve) -> None:
     good = client_of(pve)
-    server = ProxmoxVE(replace(good.host, certificate="00" * 32), Secret(b"secret"))
+    server = ProxmoxHost(replace(good.host, certificate="00" * 32), Secret(b"secret"))
     with pytest.raises(UnreachableHostError, match="another certificate"):
         server.read()
 
@@ -116,7 +116,7 @@ def test_only_the_certificate_that_is_pinned_is_spoken_to(pve: FakePve) -> None:
 
 
 def test_the_secret_is_in_a_header_and_nowhere_else(
-    pve: FakePve, server: ProxmoxVE, caplog: pytest.LogCaptureFixture
+    pve: FakePve, server: ProxmoxHost, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         server.clone(with_template(server), "demo1", OURS, linked=True)

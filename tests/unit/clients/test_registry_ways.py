@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.process import Finished
 from plexctl.clients.registry import routes as registry_ways
-from plexctl.clients.registry.lab import LabRegistry, Part, Way
-from plexctl.clients.registry.routes import Straight, Within
+from plexctl.clients.registry.lab import LabRegistry, Part, Route
+from plexctl.clients.registry.routes import HttpsRoute, NodeRoute
 from plexctl.errors import PlexError
-from plexctl.model.condition import Clock, Condition, Seen, wait
+from plexctl.model.command import CommandResult
+from plexctl.model.condition import Clock, Condition, Observation, wait
 from plexctl.model.secret import Secret
 
 from .tls_server import Server, serving
@@ -43,13 +43,13 @@ class Node:
         self._file(path).write_bytes(content)
         return True
 
-    def execute(self, name: str, argv: tuple[str, ...]) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...]) -> CommandResult:
         self.words += argv
         python, option, program, request = argv
         assert (python, option) == ("python3", "-c")
         words = (sys.executable, "-I", option, program, str(self._file(request)))
         done = subprocess.run(words, capture_output=True, text=True, timeout=30)
-        return Finished(argv, done.returncode, done.stdout, done.stderr)
+        return CommandResult(argv, done.returncode, done.stdout, done.stderr)
 
     def _file(self, path: str) -> Path:
         assert path.startswith("/run/")
@@ -67,9 +67,9 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
-def ways(server: Server, node: Node) -> tuple[Way, Way]:
+def ways(server: Server, node: Node) -> tuple[Route, Route]:
     endpoint, ca = f"127.0.0.1:{server.port}", server.certificate.pem.encode()
-    return Straight(endpoint, ca), Within(cast(Any, node), "registry", endpoint, ca)
+    return HttpsRoute(endpoint, ca), NodeRoute(cast(Any, node), "registry", endpoint, ca)
 
 
 def test_both_ways_get_the_same_answer(server: Server, node: Node) -> None:
@@ -97,8 +97,8 @@ def test_only_the_authority_that_is_given_is_trusted(server: Server, node: Node)
     other = Server().certificate.pem.encode()
     endpoint = f"127.0.0.1:{server.port}"
     untrusting = (
-        Straight(endpoint, other),
-        Within(cast(Any, node), "registry", endpoint, other),
+        HttpsRoute(endpoint, other),
+        NodeRoute(cast(Any, node), "registry", endpoint, other),
     )
     for way in untrusting:
         with pytest.raises(PlexError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -122,7 +122,7 @@ def test_a_node_whose_files_cannot_be_reached_is_given_rest(
 ) -> None:
     rests: list[float] = []
 
-    def resting(condition: Condition) -> Seen:
+    def resting(condition: Condition) -> Observation:
         return wait(condition, Clock(sleep=rests.append))
 
     monkeypatch.setattr(registry_ways, "wait", resting)

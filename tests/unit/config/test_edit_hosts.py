@@ -11,7 +11,7 @@ import yaml
 
 from plexctl.config.edit_hosts import host_fields, remove_host, set_host
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host, HostFacts, Proxmox
+from plexctl.model.hosts import HostFacts, HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 
 SECOND = {"kind": "incus", "url": "https://10.0.0.7:8443", "pool": "fast"}
@@ -138,7 +138,7 @@ def test_what_else_is_said_of_a_proxmox_host_stays(file: Path) -> None:
     file.write_text(
         "hosts:\n  pve1:\n    kind: proxmox\n    proxmox: {clone: full, token: a@b!c}\n"
     )
-    host = Host(
+    host = HostSpec(
         "pve1",
         HostKind.PROXMOX,
         "",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.config.load import load_lab
-from plexctl.model.gitops import Engine, SourceKind
+from plexctl.model.gitops import GitopsEngine, SourceKind
 
 from .labs import VERSIONS, lab, plex_faults
 
@@ -17,7 +17,7 @@ def test_argo_reads_git(tmp_path: Path) -> None:
     plex = load_lab(lab(tmp_path, clusters__demo__plex=text), VERSIONS).plexes["demo"]
 
     assert plex.gitops is not None
-    assert (plex.gitops.engine, plex.gitops.source.kind) == (Engine.ARGOCD, SourceKind.HTTPS)
+    assert (plex.gitops.engine, plex.gitops.source.kind) == (GitopsEngine.ARGOCD, SourceKind.HTTPS)
     layers = {layer.name for layer in plex.type.layers}
     assert "argocd" in layers
     assert "flux" not in layers

@@ -13,7 +13,7 @@ from plexctl.config.init import write_first
 from plexctl.config.init_gitops import REGISTRY_NETWORK, check_names, write_gitops
 from plexctl.config.load import load_lab
 from plexctl.errors import UsageError
-from plexctl.model.gitops import Engine, SourceKind
+from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.lab import Lab
 
 CHECKOUT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ def test_an_empty_folder_becomes_a_lab_with_flux(tmp_path: Path) -> None:
     lab = load_lab(tmp_path, ["1.36.3"])
     gitops = lab.plexes["demo"].gitops
     assert gitops is not None
-    assert (gitops.engine, gitops.source.kind) == (Engine.FLUX, SourceKind.REGISTRY)
+    assert (gitops.engine, gitops.source.kind) == (GitopsEngine.FLUX, SourceKind.REGISTRY)
     assert gitops.path == "clusters/demo"
     assert lab.registry is not None
     assert lab.registry.network == REGISTRY_NETWORK

@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).parents[3]
 def test_an_empty_file_is_a_whole_plex(tmp_path: Path) -> None:
     demo = load_lab(lab(tmp_path, clusters__demo__plex="# all of it has defaults\n"), VERSIONS)
     plex = demo.plexes["demo"]
-    assert (plex.name, plex.kubernetes, plex.rota) == ("demo", "1.36.10", ("local",))
+    assert (plex.name, plex.kubernetes, plex.host_order) == ("demo", "1.36.10", ("local",))
     assert (plex.type.name, plex.workers, plex.domain) == ("kube", 2, "cluster.local")
     assert (plex.dns_replicas, plex.epoch, plex.groups) == (1, 1, ())
     assert plex.networks == default_networks("demo")
@@ -58,7 +58,7 @@ def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
             """,
     )
     plex = load_lab(root, VERSIONS).plexes["big"]
-    assert (plex.kubernetes, plex.rota, plex.dns_replicas) == ("1.35.4", ("one",), 2)
+    assert (plex.kubernetes, plex.host_order, plex.dns_replicas) == ("1.35.4", ("one",), 2)
     assert plex.networks.nodes == IPv4Network("10.1.0.0/24")
     assert plex.networks.pods == default_networks("big").pods
     assert plex.cluster == '{"apiServer": {"extraArgs": [{"name": "v", "value": "4"}]}}'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.model.condition import Clock, Condition, Seen, wait
+from plexctl.model.condition import Clock, Condition, Observation, wait
 
 
 @dataclass
@@ -27,14 +27,14 @@ class Watch:
 
 def test_what_holds_already_costs_no_sleep() -> None:
     watch = Watch()
-    seen = wait(Condition("x", lambda: Seen(True, "there"), deadline=0), watch.clock())
+    seen = wait(Condition("x", lambda: Observation(True, "there"), deadline=0), watch.clock())
     assert seen.what == "there"
     assert watch.slept == 0
 
 
 def test_a_wait_ends_as_soon_as_it_holds() -> None:
     watch = Watch()
-    condition = Condition("x", lambda: Seen(watch.time >= 103), deadline=60, every=0.5)
+    condition = Condition("x", lambda: Observation(watch.time >= 103), deadline=60, every=0.5)
     wait(condition, watch.clock())
     assert watch.time == 103
 
@@ -49,7 +49,7 @@ def test_a_wait_that_runs_out_says_what_was_last_seen() -> None:
 
     condition = Condition(
         "demo2 is Ready",
-        lambda: Seen(False, f"NotReady at {watch.time:.0f}"),
+        lambda: Observation(False, f"NotReady at {watch.time:.0f}"),
         deadline=2,
         every=1,
         explain=explain,
@@ -66,12 +66,12 @@ def test_a_wait_that_runs_out_says_what_was_last_seen() -> None:
 def test_the_last_look_is_after_the_last_sleep() -> None:
     """What becomes true at the deadline counts."""
     watch = Watch()
-    wait(Condition("x", lambda: Seen(watch.time >= 102), deadline=2, every=2), watch.clock())
+    wait(Condition("x", lambda: Observation(watch.time >= 102), deadline=2, every=2), watch.clock())
     assert watch.slept == 1
 
 
 def test_an_error_of_the_probe_ends_the_wait() -> None:
-    def probe() -> Seen:
+    def probe() -> Observation:
         raise PlexError("the host is gone")
 
     with pytest.raises(PlexError, match="the host is gone"):

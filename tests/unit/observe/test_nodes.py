@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from plexctl.clients.process import Finished
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 from plexctl.observe.nodes import (
     SCRIPT,
     Inside,
@@ -98,13 +98,13 @@ class Host:
     asked: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def execute(self, name: str, argv: tuple[str, ...]) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...]) -> CommandResult:
         assert argv == ("sh", "-c", SCRIPT)
         with self.lock:
             self.asked.append(name)
         if self.answer is None:
             raise PlexError("the host has gone")
-        return Finished(argv, 0, self.answer, "")
+        return CommandResult(argv, 0, self.answer, "")
 
 
 def test_each_node_is_asked_once_and_what_fails_is_a_note() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret
@@ -37,7 +37,7 @@ def demo(kube: NodeType) -> Plex:
         name="demo",
         file=Path("clusters/demo/plex.yaml"),
         kubernetes=VERSION,
-        rota=("local",),
+        host_order=("local",),
         type=kube,
         workers=2,
         networks=networks,
@@ -64,7 +64,7 @@ def images() -> dict[str, str]:
 
 @pytest.fixture
 def inputs(facts: HostFacts, images: dict[str, str]) -> Inputs:
-    host = Host("local", HostKind.INCUS, "/var/lib/incus/unix.socket", "default", 4)
+    host = HostSpec("local", HostKind.INCUS, "/var/lib/incus/unix.socket", "default", 4)
     return Inputs(
         RootSeed(Secret(b"a seed for tests, of 32 bytes...")),
         {"local": host},

@@ -13,7 +13,7 @@ import pytest
 
 from plexctl.keys.pki import argocd_redis_password
 from plexctl.keys.seed import RootSeed
-from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document, dump
@@ -34,7 +34,7 @@ KEYS = SourceKeys(
 @pytest.fixture
 def gitops() -> Gitops:
     source = AppSource(SourceKind.SSH, URL, known_hosts=Path("known_hosts"))
-    return Gitops(Engine.ARGOCD, source, "clusters/demo", 60)
+    return Gitops(GitopsEngine.ARGOCD, source, "clusters/demo", 60)
 
 
 @pytest.fixture

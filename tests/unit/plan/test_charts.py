@@ -10,7 +10,7 @@ import yaml
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
 from plexctl.plan.documents import Document
-from plexctl.plan.gitops.charts import Release, manifests, release_of
+from plexctl.plan.gitops.charts import HelmRelease, manifests, release_of
 
 APPS = Path(__file__).parents[3] / "apps"
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_known_here_is_said_with_its_file(found: list[Document], 
     assert said in str(caught.value)
 
 
-RELEASE = Release("tiny", "here", Chart("tiny", "1.2.3", "https://a.test"), {}, ())
+RELEASE = HelmRelease("tiny", "here", Chart("tiny", "1.2.3", "https://a.test"), {}, ())
 
 
 def made(kind: str, name: str, version: str = "v1", **more: object) -> Document:

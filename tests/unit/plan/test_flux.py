@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex
 from plexctl.model.registry import UPSTREAMS, Registry
@@ -28,7 +28,7 @@ KEYS = SourceKeys(Secret(b"AGE-SECRET-KEY-1"), ca=b"CERTIFICATE")
 
 
 def gitops(kind: SourceKind, url: str = "", **source: str) -> Gitops:
-    return Gitops(Engine.FLUX, AppSource(kind, url, **source), "clusters/demo", 60)  # type: ignore[arg-type]
+    return Gitops(GitopsEngine.FLUX, AppSource(kind, url, **source), "clusters/demo", 60)  # type: ignore[arg-type]
 
 
 def spec_of_source(plex: Plex, wanted: Gitops, keys: SourceKeys = KEYS) -> Document:
@@ -69,7 +69,7 @@ def test_facts_follow_the_size_of_the_plex(demo: Plex) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
 def test_services_get_no_address_of_a_host_or_of_a_node(demo: Plex, count: int) -> None:
-    plex = replace(demo, rota=tuple(f"host{number}" for number in range(count)))
+    plex = replace(demo, host_order=tuple(f"host{number}" for number in range(count)))
     first, last = (int(one.rpartition(".")[2]) for one in balanced(plex).split("-"))
     services = {plex.networks.nodes[number] for number in range(first, last + 1)}
     taken = {plex.networks.gateway(place).ip for place in range(count)}

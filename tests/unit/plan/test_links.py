@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Group, JsonText, Link, Networks, Plex
 from plexctl.model.types import NodeType, Size
@@ -19,9 +19,9 @@ from plexctl.plan.resources.types import Network, Owner
 OWNER = Owner("1a2b3c4d", "demo")
 
 
-def host(name: str, last: int, **more: object) -> Host:
+def host(name: str, last: int, **more: object) -> HostSpec:
     address = IPv4Address(f"192.168.7.{last}")
-    found = Host(name, HostKind.INCUS, "", "default", 4, url=f"https://{address}:8443")
+    found = HostSpec(name, HostKind.INCUS, "", "default", 4, url=f"https://{address}:8443")
     return replace(found, address=address, **more)  # type: ignore[arg-type]
 
 
@@ -35,7 +35,7 @@ def config(plex: Plex, name: str) -> dict[str, str]:
 
 
 def test_one_host_has_a_bridge_and_no_tunnel(demo: Plex) -> None:
-    alone = replace(demo, rota=("two",))
+    alone = replace(demo, host_order=("two",))
 
     assert config(alone, "two") == {
         "ipv4.address": "10.64.3.1/24",
@@ -48,7 +48,7 @@ def test_one_host_has_a_bridge_and_no_tunnel(demo: Plex) -> None:
 
 
 def test_three_hosts_are_a_star_round_the_masters(demo: Plex) -> None:
-    spread = replace(demo, rota=("one", "two", "three"))
+    spread = replace(demo, host_order=("one", "two", "three"))
     middle = config(spread, "one")
     number = middle["tunnel.1.id"]
 
@@ -91,7 +91,7 @@ def test_three_hosts_are_a_star_round_the_masters(demo: Plex) -> None:
 
 
 def test_two_plexes_have_tunnels_of_their_own(demo: Plex) -> None:
-    spread = replace(demo, rota=("one", "two"))
+    spread = replace(demo, host_order=("one", "two"))
     other = sites(replace(spread, name="side"), Owner(OWNER.lab, "side"), HOSTS)["one"].network
     assert other
 
@@ -100,7 +100,7 @@ def test_two_plexes_have_tunnels_of_their_own(demo: Plex) -> None:
 
 def test_the_master_is_in_the_middle_wherever_it_is(demo: Plex, kube: NodeType) -> None:
     group = Group(frozenset({1}), None, "three", Size(), (), None, JsonText("{}"))
-    spread = replace(demo, rota=("one", "two"), groups=(group,))
+    spread = replace(demo, host_order=("one", "two"), groups=(group,))
 
     assert tuple(sites(spread, OWNER, HOSTS)) == ("three", "one", "two")
     assert config(spread, "three")["tunnel.1.remote"] == "192.168.7.1"
@@ -112,7 +112,7 @@ def bridged(plex: Plex, vlan: int | None = None) -> Plex:
     networks = Networks(
         old.nodes, old.pods, old.services, Link.BRIDGE, IPv4Address("10.64.3.254"), vlan
     )
-    return replace(plex, networks=networks, rota=("one", "pve"))
+    return replace(plex, networks=networks, host_order=("one", "pve"))
 
 
 @pytest.mark.parametrize("vlan", [None, 42])
@@ -136,7 +136,7 @@ def test_on_a_bridge_that_is_there_nothing_is_made(demo: Plex, vlan: int | None)
 
 
 def test_a_plan_over_two_hosts_has_all_of_each_there(demo: Plex, inputs: Inputs) -> None:
-    spread = replace(demo, rota=("one", "two"))
+    spread = replace(demo, host_order=("one", "two"))
     facts = inputs.facts["local"]
     there = replace(
         inputs,

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.model.types import Form, NodeType, Size
@@ -16,7 +16,7 @@ from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources.proxmox import pci_mappings, seed_name, seed_of
 from plexctl.plan.resources.types import Instance, resource_hash
 
-PVE = Host(
+PVE = HostSpec(
     "local",
     HostKind.PROXMOX,
     "",

@@ -110,8 +110,8 @@ def test_nodes_of_the_cluster_ask_the_registry_and_then_the_upstream(
     adm = replace(kube, name="adm", kubernetes=False, privileged=False)
     plain = Group(frozenset({3}), adm, None, Size(), (), None, demo.cluster)
     baked = {**inputs.baked, ("local", "adm"): "plex-adm-0123456789ab"}
-    wishes = replace(inputs, registry=registry, baked=baked)
-    plan = plan_plex(replace(demo, groups=(plain,)), wishes)
+    options = replace(inputs, registry=registry, baked=baked)
+    plan = plan_plex(replace(demo, groups=(plain,)), options)
     master, worker, third = ("\n".join(tar_as_text(i.boot)) for i in plan.instances)
 
     for files in (master, worker):

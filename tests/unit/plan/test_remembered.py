@@ -16,7 +16,7 @@ from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources.types import resource_hash
 from plexctl.workflow.core import digest_cache as remembered
-from plexctl.workflow.core.digest_cache import known_digests, remember
+from plexctl.workflow.core.digest_cache import known_digests, store_digests
 
 Changed = Callable[[Plex, Inputs], tuple[Plex, Inputs]]
 
@@ -33,7 +33,7 @@ def test_a_plan_with_digests_has_the_hashes_of_the_one_with_files(
     demo: Plex, inputs: Inputs, tmp_path: Path
 ) -> None:
     whole = plan_plex(demo, inputs)
-    remember(tmp_path / "demo", whole, inputs)
+    store_digests(tmp_path / "demo", whole, inputs)
     known = known_digests(tmp_path / "demo", demo, inputs)
     light = plan_plex(demo, inputs, known)
 
@@ -48,7 +48,7 @@ def test_what_is_no_part_of_the_files_is_compared_all_the_same(
     demo: Plex, inputs: Inputs, tmp_path: Path
 ) -> None:
     """Another image, with the same files."""
-    remember(tmp_path, plan_plex(demo, inputs), inputs)
+    store_digests(tmp_path, plan_plex(demo, inputs), inputs)
     baked = replace(inputs, baked={("local", "kube"): "plex-kube-ba9876543210"})
     light = plan_plex(demo, baked, known_digests(tmp_path, demo, baked))
 
@@ -68,7 +68,7 @@ def test_what_is_no_part_of_the_files_is_compared_all_the_same(
 def test_nothing_is_known_once_anything_has_changed(
     demo: Plex, inputs: Inputs, tmp_path: Path, change: Changed
 ) -> None:
-    remember(tmp_path, plan_plex(demo, inputs), inputs)
+    store_digests(tmp_path, plan_plex(demo, inputs), inputs)
 
     assert known_digests(tmp_path, *change(demo, inputs)) is None
 
@@ -76,7 +76,7 @@ def test_nothing_is_known_once_anything_has_changed(
 def test_nothing_is_known_after_a_change_of_the_code(
     demo: Plex, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember(tmp_path, plan_plex(demo, inputs), inputs)
+    store_digests(tmp_path, plan_plex(demo, inputs), inputs)
     monkeypatch.setattr(remembered, "_code", lambda: iter([("plan/boot.py", 1, 1)]))
 
     assert known_digests(tmp_path, demo, inputs) is None

@@ -11,7 +11,7 @@ import pycdlib
 import pytest
 import yaml
 
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.plex import Plex
 from plexctl.model.types import Base, BaseSource, Form, Size
 from plexctl.plan.inputs import Inputs
@@ -136,7 +136,9 @@ def test_a_node_has_the_devices_that_its_type_names(
     demo: Plex, inputs: Inputs, form: Form, device: dict[str, str]
 ) -> None:
     def plan(address: str) -> Plan:
-        host: Host = replace(inputs.hosts["local"], pci={"gpu": address, "other": "0000:02:00.0"})
+        host: HostSpec = replace(
+            inputs.hosts["local"], pci={"gpu": address, "other": "0000:02:00.0"}
+        )
         base = CLOUD if form is Form.VM else demo.type.base
         wanted = replace(demo, type=replace(demo.type, base=base, pci=("gpu",)))
         return plan_plex(wanted, replace(inputs, hosts={"local": host}))

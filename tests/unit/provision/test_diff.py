@@ -10,10 +10,10 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.observed import (
     HostState,
-    SeenInstance,
-    SeenNetwork,
-    SeenProfile,
-    SeenVolume,
+    ObservedInstance,
+    ObservedNetwork,
+    ObservedProfile,
+    ObservedVolume,
 )
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import (
@@ -26,11 +26,11 @@ from plexctl.plan.resources.types import (
     resource_hash,
 )
 from plexctl.provision.diff import diff
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.engine import Action, Change, DiffOptions
 
 OWNER = Owner("1a2b3c4d", "demo")
 MASTER = "instance/local/demo1"
-WISHES = Wishes(OWNER)
+WISHES = DiffOptions(OWNER)
 
 
 def instance(number: int, *, boot: bytes = b"files") -> Instance:
@@ -59,20 +59,20 @@ def tags(resource: Resource, **more: str) -> dict[str, str]:
     return {**owner, "hash": resource_hash(resource), "run": "run1", **more}
 
 
-def seen(resource: Instance, **changes: Any) -> SeenInstance:
+def seen(resource: Instance, **changes: Any) -> ObservedInstance:
     parent = {"parent": "run1"} if resource.parent else {}
-    as_made = SeenInstance(resource.name, "Running", tags(resource, **parent), True, "f", "u")
+    as_made = ObservedInstance(resource.name, "Running", tags(resource, **parent), True, "f", "u")
     return replace(as_made, **changes)
 
 
-def state(*instances: SeenInstance) -> dict[str, HostState]:
+def state(*instances: ObservedInstance) -> dict[str, HostState]:
     """A host as an undisturbed run leaves it, with these instances."""
     return {
         "local": HostState(
             "local",
             {one.name: one for one in instances},
-            {NETWORK.name: SeenNetwork(NETWORK.name, tags(NETWORK))},
-            {PROFILE.name: SeenProfile(PROFILE.name, tags(PROFILE))},
+            {NETWORK.name: ObservedNetwork(NETWORK.name, tags(NETWORK))},
+            {PROFILE.name: ObservedProfile(PROFILE.name, tags(PROFILE))},
             (),
         )
     }
@@ -190,7 +190,7 @@ STORE: tuple[Resource, ...] = (NETWORK, PROFILE, VOLUME, KEEPER)
 
 def store(**volume: str) -> dict[str, HostState]:
     """A host with an instance that has a disk of its own; `volume` are the disk's other tags."""
-    disk = SeenVolume(VOLUME.name, {**tags(VOLUME), **volume})
+    disk = ObservedVolume(VOLUME.name, {**tags(VOLUME), **volume})
     return {"local": replace(state(seen(KEEPER))["local"], volumes={disk.name: disk})}
 
 

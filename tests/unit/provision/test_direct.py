@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
-from plexctl.model.observed import HostState, SeenImage
+from plexctl.model.observed import HostState, ObservedImage
 from plexctl.plan.resources.types import Instance
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Wishes
+from plexctl.provision.engine import DiffOptions
 from tests.null_reporter import NullReporter
 
 from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
@@ -25,7 +25,9 @@ from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
 class RecordingIncus:
     """Stands for a host: does nothing, and remembers what was asked of it."""
 
-    host: Host = field(default_factory=lambda: Host("local", HostKind.INCUS, "/none", "default", 3))
+    host: HostSpec = field(
+        default_factory=lambda: HostSpec("local", HostKind.INCUS, "/none", "default", 3)
+    )
     calls: list[tuple[str, str]] = field(default_factory=list)
     config: dict[str, dict[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,23 +47,23 @@ class RecordingIncus:
 
 
 def applied(
-    found: dict[str, HostState], wishes: Wishes, *, wanted: Any = WANTED, losing: Any = ()
+    found: dict[str, HostState], options: DiffOptions, *, wanted: Any = WANTED, losing: Any = ()
 ) -> RecordingIncus:
     incus = RecordingIncus(losing=list(losing))
-    engine = DirectEngine({"local": cast(Incus, incus)})
-    changes = engine.diff(wanted, found, wishes)
+    engine = DirectEngine({"local": cast(IncusHost, incus)})
+    changes = engine.diff(wanted, found, options)
     engine.apply((), changes, found, "run9", NullReporter(), lambda _: None)
     return incus
 
 
 def with_image(found: HostState) -> dict[str, HostState]:
-    image = SeenImage("abc", ("plex-kube-0123456789ab",), {}, 1)
+    image = ObservedImage("abc", ("plex-kube-0123456789ab",), {}, 1)
     state = HostState("local", found.instances, found.networks, found.profiles, (image,))
     return {"local": state}
 
 
 def test_an_instance_has_its_files_before_it_starts() -> None:
-    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER))
+    incus = applied(with_image(HostState("local", {}, {}, {}, ())), DiffOptions(OWNER))
     order = [call for call in incus.calls if call[1] == "demo2"]
 
     assert order == [("create", "demo2"), ("push", "demo2"), ("start", "demo2")]
@@ -72,12 +74,12 @@ def test_an_instance_that_files_do_not_go_into_is_made_anew() -> None:
     nothing = with_image(HostState("local", {}, {}, {}, ()))
     made, again = ["create", "push"], ["delete_instance", "create", "push"]
 
-    incus = applied(nothing, Wishes(OWNER), losing=["demo2", "demo2"])
+    incus = applied(nothing, DiffOptions(OWNER), losing=["demo2", "demo2"])
     assert calls_of(incus, "demo2") == [*made, *again, *again, "start"]
     assert calls_of(incus, "demo3") == [*made, "start"]
 
     with pytest.raises(PlexError, match="cannot write files into demo2"):
-        applied(nothing, Wishes(OWNER), losing=["demo2"] * 9)
+        applied(nothing, DiffOptions(OWNER), losing=["demo2"] * 9)
 
 
 def calls_of(incus: RecordingIncus, name: str) -> list[str]:
@@ -85,7 +87,7 @@ def calls_of(incus: RecordingIncus, name: str) -> list[str]:
 
 
 def test_what_is_made_says_whose_it_is_and_by_which_run() -> None:
-    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER))
+    incus = applied(with_image(HostState("local", {}, {}, {}, ())), DiffOptions(OWNER))
 
     assert incus.config["demo3"]["user.plex.lab"] == OWNER.lab
     assert incus.config["demo3"]["user.plex.run"] == "run9"
@@ -94,8 +96,8 @@ def test_what_is_made_says_whose_it_is_and_by_which_run() -> None:
 
 
 def test_old_workers_are_gone_before_a_new_master_is_there() -> None:
-    wishes = Wishes(OWNER, replace=frozenset({MASTER}))
-    calls = applied(with_image(whole()["local"]), wishes).calls
+    options = DiffOptions(OWNER, replace=frozenset({MASTER}))
+    calls = applied(with_image(whole()["local"]), options).calls
 
     made = calls.index(("create", "demo1"))
     for name in ("demo1", "demo2", "demo3"):
@@ -104,10 +106,10 @@ def test_old_workers_are_gone_before_a_new_master_is_there() -> None:
 
 def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None:
     """On a host that makes one at a time, which must not be the waiting worker."""
-    incus = RecordingIncus(host=Host("local", HostKind.INCUS, "/none", "default", 1))
-    engine = DirectEngine({"local": cast(Incus, incus)})
+    incus = RecordingIncus(host=HostSpec("local", HostKind.INCUS, "/none", "default", 1))
+    engine = DirectEngine({"local": cast(IncusHost, incus)})
     found = with_image(whole()["local"])
-    changes = engine.diff(WANTED, found, Wishes(OWNER, replace=frozenset({MASTER})))
+    changes = engine.diff(WANTED, found, DiffOptions(OWNER, replace=frozenset({MASTER})))
 
     def before_start(instance: Instance) -> None:
         assert instance.name == "demo1" or ("start", "demo1") in incus.calls
@@ -117,31 +119,33 @@ def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None
 
 
 def test_a_new_worker_beside_an_old_master_names_the_run_that_made_it() -> None:
-    wishes = Wishes(OWNER, replace=frozenset({"instance/local/demo2"}))
-    incus = applied(with_image(whole()["local"]), wishes)
+    options = DiffOptions(OWNER, replace=frozenset({"instance/local/demo2"}))
+    incus = applied(with_image(whole()["local"]), options)
 
     assert incus.config["demo2"]["user.plex.parent"] == "run1"
     assert {name for _, name in incus.calls} == {"demo2"}
 
 
 def test_what_is_used_goes_last() -> None:
-    calls = applied(whole(), Wishes(OWNER), wanted=()).calls
+    calls = applied(whole(), DiffOptions(OWNER), wanted=()).calls
 
     assert calls[-2:] == [("delete_profile", "plex-demo-kube"), ("delete_network", "plex-demo")]
     assert len(calls) == 5
 
 
 def test_a_disk_is_there_before_its_instance_and_says_whose_it_is() -> None:
-    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER), wanted=STORE)
+    incus = applied(
+        with_image(HostState("local", {}, {}, {}, ())), DiffOptions(OWNER), wanted=STORE
+    )
     calls = incus.calls
 
     assert calls.index(("put_volume", "depot")) < calls.index(("create", "depot"))
-    assert ("put_volume", "depot") not in applied(store(), Wishes(OWNER), wanted=STORE).calls
+    assert ("put_volume", "depot") not in applied(store(), DiffOptions(OWNER), wanted=STORE).calls
 
 
 def test_a_disk_goes_after_its_instance() -> None:
-    calls = applied(store(), Wishes(OWNER, volumes=True), wanted=()).calls
+    calls = applied(store(), DiffOptions(OWNER, volumes=True), wanted=()).calls
 
     assert calls.index(("delete_instance", "depot")) < calls.index(("delete_volume", "depot"))
-    kept = applied(store(), Wishes(OWNER), wanted=()).calls
+    kept = applied(store(), DiffOptions(OWNER), wanted=()).calls
     assert "delete_volume" not in {call for call, _ in kept}

@@ -15,7 +15,7 @@ from plexctl.model.settings import settings
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import Instance, Owner
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.engine import Action, Change, DiffOptions
 from tests.fake_pve import FakePve
 from tests.null_reporter import NullReporter
 from tests.proxmox import TEMPLATE, client_of, with_template
@@ -67,7 +67,7 @@ class Run:
     def changes(
         self, wanted: tuple[Instance, ...] = WANTED, replace: frozenset[str] = frozenset()
     ) -> tuple[Change, ...]:
-        return self.engine.diff(wanted, self.engine.read(["pve1"]), Wishes(OWNER, replace))
+        return self.engine.diff(wanted, self.engine.read(["pve1"]), DiffOptions(OWNER, replace))
 
     def __call__(
         self,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.clients.proxmox.host import ProxmoxVE
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.model.settings import settings
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import Instance, Owner
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Action, Wishes
+from plexctl.provision.engine import Action, DiffOptions
 from tests.fake_node import Node, install
 from tests.fake_pve import FakePve, Guest
 from tests.null_reporter import NullReporter
@@ -41,7 +41,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 
 @pytest.fixture
-def server(pve: FakePve, node: Node) -> ProxmoxVE:
+def server(pve: FakePve, node: Node) -> ProxmoxHost:
     return with_login(client_of(pve), "root@pve1.test:2222")
 
 
@@ -63,10 +63,10 @@ def container(number: int, **more: str) -> Instance:
 WANTED = (container(1, vlan="7", disk="5000", cores="3"), container(2))
 
 
-def apply(server: ProxmoxVE, wanted: tuple[Instance, ...] = WANTED) -> list[tuple[Action, str]]:
+def apply(server: ProxmoxHost, wanted: tuple[Instance, ...] = WANTED) -> list[tuple[Action, str]]:
     engine = DirectEngine({"pve1": server})
     states = engine.read(["pve1"])
-    changes = engine.diff(wanted, states, Wishes(OWNER))
+    changes = engine.diff(wanted, states, DiffOptions(OWNER))
     engine.apply(wanted, changes, states, "run1", NullReporter(), lambda _: None)
     return [(change.action, change.name) for change in changes]
 
@@ -76,7 +76,7 @@ def guests(pve: FakePve) -> dict[str, Guest]:
 
 
 def test_containers_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
-    pve: FakePve, server: ProxmoxVE
+    pve: FakePve, server: ProxmoxHost
 ) -> None:
     made = apply(server)
     first = guests(pve)["demo1"]
@@ -93,7 +93,7 @@ def test_containers_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
 
 
 def test_a_node_has_its_files_and_what_kubelet_needs_before_it_starts(
-    pve: FakePve, server: ProxmoxVE, node: Node
+    pve: FakePve, server: ProxmoxHost, node: Node
 ) -> None:
     seen: list[tuple[bytes, int]] = []
 
@@ -113,7 +113,7 @@ def test_a_node_has_its_files_and_what_kubelet_needs_before_it_starts(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_files_belong_to_root_of_the_container_though_that_is_another_user_outside(
-    server: ProxmoxVE, node: Node
+    server: ProxmoxHost, node: Node
 ) -> None:
     rootfs = node.file(9000, "/")
     rootfs.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_files_belong_to_root_of_the_container_though_that_is_another_user_outsi
     }
 
 
-def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxVE, node: Node) -> None:
+def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxHost, node: Node) -> None:
     apply(server)
 
     assert {tuple(options[-3:]) for options, _, _ in node.calls()} == {
@@ -147,7 +147,7 @@ def test_what_users_are_told_to_allow_is_enough(pve: FakePve, node: Node) -> Non
 
 
 def test_one_that_was_left_half_made_is_made_anew(
-    pve: FakePve, server: ProxmoxVE, node: Node
+    pve: FakePve, server: ProxmoxHost, node: Node
 ) -> None:
     node.refuse()
     with pytest.raises(PlexError, match="ssh") as caught:
@@ -160,7 +160,7 @@ def test_one_that_was_left_half_made_is_made_anew(
     assert guests(pve)["demo1"] is not half
 
 
-def test_one_that_is_not_wanted_goes(pve: FakePve, server: ProxmoxVE) -> None:
+def test_one_that_is_not_wanted_goes(pve: FakePve, server: ProxmoxHost) -> None:
     apply(server)
 
     assert apply(server, WANTED[:1]) == [(Action.DELETE, "demo2")]
@@ -168,21 +168,21 @@ def test_one_that_is_not_wanted_goes(pve: FakePve, server: ProxmoxVE) -> None:
     assert not [volume for volume in pve.storages["local-lvm"].volumes if "disk-1" in volume]
 
 
-def test_programs_run_in_a_container(server: ProxmoxVE) -> None:
+def test_programs_run_in_a_container(server: ProxmoxHost) -> None:
     apply(server)
     done = server.execute("demo1", ("echo", "it's", "$HOME"))
 
     assert (done.code, done.stdout) == (7, "echo it's $HOME\n")
 
 
-def test_a_template_that_is_missing_is_named(pve: FakePve, server: ProxmoxVE) -> None:
+def test_a_template_that_is_missing_is_named(pve: FakePve, server: ProxmoxHost) -> None:
     server.delete_image(VOLUME)
 
     with pytest.raises(PlexError, match=f"no template {IMAGE}"):
         apply(server, WANTED[:1])
 
 
-def test_archives_are_images_and_others_are_left_out(pve: FakePve, server: ProxmoxVE) -> None:
+def test_archives_are_images_and_others_are_left_out(pve: FakePve, server: ProxmoxHost) -> None:
     pve.add_volume("local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst", b"x")
     (image,) = server.read().images
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.model.observed import HostState, SeenNetwork, SeenVolume
+from plexctl.model.observed import HostState, ObservedNetwork, ObservedVolume
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.diff import diff
-from plexctl.provision.engine import Action, Wishes
+from plexctl.provision.engine import Action, DiffOptions
 
 from .test_diff import NETWORK, OWNER, PROFILE, instance, seen, tags
 from .test_direct import applied, with_image
@@ -25,15 +25,15 @@ def vm(number: int) -> Instance:
 WANTED: tuple[Resource, ...] = (NETWORK, PROFILE, vm(1), vm(2))
 
 
-def seed(number: int) -> SeenVolume:
+def seed(number: int) -> ObservedVolume:
     owner = {"lab": OWNER.lab, "plex": OWNER.plex, "run": "run1"}
-    return SeenVolume(f"demo{number}-seed", {**owner, "seed": f"demo{number}"}, disc=True)
+    return ObservedVolume(f"demo{number}-seed", {**owner, "seed": f"demo{number}"}, disc=True)
 
 
-def host(*volumes: SeenVolume, nodes: tuple[Instance, ...] = (vm(1), vm(2))) -> HostState:
+def host(*volumes: ObservedVolume, nodes: tuple[Instance, ...] = (vm(1), vm(2))) -> HostState:
     bare = HostState("local", {}, {}, {}, ())
     found = {one.name: seen(one) for one in nodes}
-    network = {NETWORK.name: SeenNetwork(NETWORK.name, tags(NETWORK))}
+    network = {NETWORK.name: ObservedNetwork(NETWORK.name, tags(NETWORK))}
     return replace(
         bare,
         instances=found,
@@ -43,12 +43,14 @@ def host(*volumes: SeenVolume, nodes: tuple[Instance, ...] = (vm(1), vm(2))) -> 
 
 
 def deleted(state: HostState, *, wanted: tuple[Resource, ...] = WANTED) -> set[str]:
-    changes = diff(wanted, {"local": state}, Wishes(OWNER))
+    changes = diff(wanted, {"local": state}, DiffOptions(OWNER))
     return {c.name for c in changes if c.kind == "volume" and c.action is Action.DELETE}
 
 
 def test_a_seed_is_there_before_its_vm_and_nothing_is_pushed() -> None:
-    incus = applied(with_image(HostState("local", {}, {}, {}, ())), Wishes(OWNER), wanted=WANTED)
+    incus = applied(
+        with_image(HostState("local", {}, {}, {}, ())), DiffOptions(OWNER), wanted=WANTED
+    )
 
     order = [call for call, name in incus.calls if name.startswith("demo2")]
     assert order == ["put_disk", "create", "start"]
@@ -57,9 +59,9 @@ def test_a_seed_is_there_before_its_vm_and_nothing_is_pushed() -> None:
 def test_a_vm_that_is_made_anew_has_a_new_seed() -> None:
     state = with_image(host(seed(1), seed(2)))
     state["local"] = replace(state["local"], volumes={v.name: v for v in (seed(1), seed(2))})
-    wishes = Wishes(OWNER, replace=frozenset({vm(2).key}))
+    options = DiffOptions(OWNER, replace=frozenset({vm(2).key}))
 
-    incus = applied(state, wishes, wanted=WANTED)
+    incus = applied(state, options, wanted=WANTED)
 
     order = [call for call, name in incus.calls if name.startswith("demo2")]
     assert order == ["delete_instance", "delete_volume", "put_disk", "create", "start"]
@@ -79,7 +81,7 @@ def test_a_seed_goes_after_its_vm() -> None:
     state = with_image(host(seed(1), seed(2)))
     state["local"] = replace(state["local"], volumes={v.name: v for v in (seed(1), seed(2))})
 
-    calls = applied(state, Wishes(OWNER), wanted=()).calls
+    calls = applied(state, DiffOptions(OWNER), wanted=()).calls
 
     assert calls.index(("delete_instance", "demo2")) < calls.index(("delete_volume", "demo2-seed"))
 
@@ -91,8 +93,11 @@ def test_a_node_that_is_a_container_now_has_no_seed() -> None:
 
 
 def test_a_seed_that_a_crash_left_without_tags_is_found() -> None:
-    left = SeenVolume("demo3-seed", {}, disc=True)
-    of_a_user = SeenVolume("demo4-seed", {}), SeenVolume("demonstration-seed", {}, disc=True)
+    left = ObservedVolume("demo3-seed", {}, disc=True)
+    of_a_user = (
+        ObservedVolume("demo4-seed", {}),
+        ObservedVolume("demonstration-seed", {}, disc=True),
+    )
 
     assert deleted(host(seed(1), seed(2), left, *of_a_user)) == {"demo3-seed"}
 
@@ -101,6 +106,6 @@ def test_a_volume_of_others_is_not_overwritten() -> None:
     theirs = replace(seed(2), tags={**seed(2).tags, "plex": "other"})
 
     with pytest.raises(PlexError) as error:
-        diff(WANTED, {"local": host(seed(1), theirs)}, Wishes(OWNER))
+        diff(WANTED, {"local": host(seed(1), theirs)}, DiffOptions(OWNER))
 
     assert error.value.details == ("volume demo2-seed on host local is no seed of this plex",)

@@ -10,16 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
-from plexctl.model.observed import HostState, SeenImage, silences
+from plexctl.model.observed import HostState, ObservedImage, unreachable_reasons
 from plexctl.plan.resources.types import Resource
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.direct.graph import Task, run_tasks
-from plexctl.provision.engine import Wishes
+from plexctl.provision.engine import DiffOptions
 from tests.null_reporter import NullReporter
 
 from .test_diff import NETWORK, OWNER, PROFILE, WISHES, instance, seen, state
@@ -43,32 +43,34 @@ WANTED: tuple[Resource, ...] = (
 def half_silent(*there: int) -> dict[str, HostState]:
     """Host local has these nodes; far does not answer."""
     local = state(*(seen(instance(number)) for number in there))
-    return {**local, "far": HostState.silent("far", SILENCE)}
+    return {**local, "far": HostState.of_unreachable("far", SILENCE)}
 
 
-def told(found: dict[str, HostState], wishes: Wishes = WISHES) -> list[tuple[str, str]]:
-    return [(change.action.value, change.name) for change in diff(WANTED, found, wishes)]
+def told(found: dict[str, HostState], options: DiffOptions = WISHES) -> list[tuple[str, str]]:
+    return [(change.action.value, change.name) for change in diff(WANTED, found, options)]
 
 
 def test_nothing_is_said_of_a_silent_host() -> None:
     assert told(half_silent(1, 3)) == []
     assert told(half_silent(1)) == [("create", "demo3")]
-    wishes = Wishes(OWNER, replace=frozenset({FAR.key, instance(3).key}))
-    assert told(half_silent(1, 3), wishes) == [("replace", "demo3")]
+    options = DiffOptions(OWNER, replace=frozenset({FAR.key, instance(3).key}))
+    assert told(half_silent(1, 3), options) == [("replace", "demo3")]
     assert [c.host for c in diff((), half_silent(1), WISHES)] == ["local"] * 3
 
 
 def test_workers_of_a_silent_master_stay_as_they_are() -> None:
     master = replace(instance(1), host="far")
     worker = replace(instance(3), parent=master.key)
-    found = {**state(seen(worker)), "far": HostState.silent("far", SILENCE)}
+    found = {**state(seen(worker)), "far": HostState.of_unreachable("far", SILENCE)}
 
     assert diff((NETWORK, PROFILE, master, worker), found, WISHES) == ()
 
 
 def test_what_states_say_of_silence() -> None:
-    assert silences(half_silent(1).values()) == ("host far: Incus does not answer: timed out",)
-    assert silences(state().values()) == ()
+    assert unreachable_reasons(half_silent(1).values()) == (
+        "host far: Incus does not answer: timed out",
+    )
+    assert unreachable_reasons(state().values()) == ()
 
 
 @dataclass
@@ -76,12 +78,12 @@ class Falling(RecordingIncus):
     """A host that falls silent at one of the calls that are asked of it."""
 
     at: str = ""
-    silence: UnreachableHostError | None = None
+    unreachable: UnreachableHostError | None = None
     reading: HostState | None = None
 
     def read(self) -> HostState:
-        if self.silence:
-            raise self.silence
+        if self.unreachable:
+            raise self.unreachable
         assert self.reading
         return self.reading
 
@@ -90,24 +92,24 @@ class Falling(RecordingIncus):
 
         def asked(name: str, *arguments: Any, **more: Any) -> bool:
             if call == self.at:
-                self.silence = SILENCE
-            if self.silence:
-                raise self.silence
+                self.unreachable = SILENCE
+            if self.unreachable:
+                raise self.unreachable
             return record(name, *arguments, **more)
 
         return asked
 
 
 def falling(name: str, at: str = "") -> Falling:
-    image = SeenImage("abc", ("plex-kube-0123456789ab",), {}, 1)
-    host = Host(name, HostKind.INCUS, "/none", "default", 3)
+    image = ObservedImage("abc", ("plex-kube-0123456789ab",), {}, 1)
+    host = HostSpec(name, HostKind.INCUS, "/none", "default", 3)
     return Falling(host, at=at, reading=HostState(name, {}, {}, {}, (image,)))
 
 
 @pytest.mark.parametrize("at", ["put_network", "create", "push", "start"])
 def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
     local, far = falling("local"), falling("far", at)
-    engine = DirectEngine({"local": cast(Incus, local), "far": cast(Incus, far)})
+    engine = DirectEngine({"local": cast(IncusHost, local), "far": cast(IncusHost, far)})
     states = engine.read(("local", "far"))
     changes = engine.diff(WANTED, states, WISHES)
 
@@ -121,13 +123,13 @@ def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
 
 def test_reading_goes_on_without_a_silent_host() -> None:
     local, far = falling("local"), falling("far")
-    far.silence = SILENCE
-    engine = DirectEngine({"local": cast(Incus, local), "far": cast(Incus, far)})
+    far.unreachable = SILENCE
+    engine = DirectEngine({"local": cast(IncusHost, local), "far": cast(IncusHost, far)})
 
     states = engine.read(("local", "far", "local"))
 
-    assert states["local"].silence is None
-    assert states["far"] == HostState.silent("far", SILENCE)
+    assert states["local"].unreachable is None
+    assert states["far"] == HostState.of_unreachable("far", SILENCE)
     with pytest.raises(UnreachableHostError) as error:  # where there is no other
         engine.read(("far",))
     assert error.value is SILENCE
@@ -142,7 +144,7 @@ def test_hosts_are_read_at_the_same_time() -> None:
             both.wait()
             return HostState(self.host.name, {}, {}, {}, ())
 
-    found = {n: Meeting(Host(n, HostKind.INCUS, "", "default", 1)) for n in ("a", "b")}
+    found = {n: Meeting(HostSpec(n, HostKind.INCUS, "", "default", 1)) for n in ("a", "b")}
     assert set(DirectEngine(cast(Any, found)).read(("a", "b"))) == {"a", "b"}
 
 

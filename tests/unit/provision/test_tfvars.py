@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.types import Form
@@ -29,8 +29,8 @@ from .test_diff import NETWORK, PROFILE, STORE, WANTED, instance, whole
 GOLDEN = Path(__file__).parent / "golden" / "terraform.tfvars.json"
 BOOT = Path("/lab/boot")
 HOSTS = {
-    "far": Host("far", HostKind.INCUS, "", "default", 4, url="https://10.0.0.7:8443"),
-    "local": Host("local", HostKind.INCUS, "/run/incus.socket", "default", 4),
+    "far": HostSpec("far", HostKind.INCUS, "", "default", 4, url="https://10.0.0.7:8443"),
+    "local": HostSpec("local", HostKind.INCUS, "/run/incus.socket", "default", 4),
 }
 EMPTY = {name: HostState(name, {}, {}, {}, ()) for name in HOSTS}
 FAR_NETWORK = replace(NETWORK, host="far")

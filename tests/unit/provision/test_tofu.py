@@ -10,15 +10,15 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus.host import Incus
-from plexctl.clients.process import Finished
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.tofu import PLAN, STATE
 from plexctl.errors import PlexError
-from plexctl.model.observed import HostState, SeenImage
+from plexctl.model.command import CommandResult
+from plexctl.model.observed import HostState, ObservedImage
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.types import Resource
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Wishes
+from plexctl.provision.engine import DiffOptions
 from plexctl.provision.tofu.engine import TofuEngine
 from plexctl.provision.tofu.folder import IMPORTS, TofuFolder
 from plexctl.provision.tofu.incus import IncusProvider
@@ -28,7 +28,7 @@ from tests.null_reporter import NullReporter
 from .test_diff import OWNER, WANTED, WISHES, instance, seen, state, whole
 from .test_direct import RecordingIncus
 
-IMAGE = SeenImage("f", ("plex-kube-0123456789ab",), {}, 0)
+IMAGE = ObservedImage("f", ("plex-kube-0123456789ab",), {}, 0)
 WORKER = 'module.incus.incus_instance.worker["demo2"]'
 OF_WORKER = sorted(addresses((instance(2),)))
 
@@ -57,8 +57,8 @@ class Server(RecordingIncus):
     def read(self) -> HostState:
         return whole()["local"]
 
-    def execute(self, name: str, words: Sequence[str], *, timeout: float) -> Finished:
-        return Finished((), 0 if self.booted else 1, "", "")
+    def execute(self, name: str, words: Sequence[str], *, timeout: float) -> CommandResult:
+        return CommandResult((), 0 if self.booted else 1, "", "")
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class Estate:
         )
         (self.folder.path / f"plan-{number}").write_text("".join(f"{one}\n" for one in lines))
 
-    def apply(self, found: dict[str, HostState], wishes: Wishes = WISHES) -> list[str]:
+    def apply(self, found: dict[str, HostState], options: DiffOptions = WISHES) -> list[str]:
         """What OpenTofu was asked, in short."""
-        changes = self.engine.diff(WANTED, found, wishes)
+        changes = self.engine.diff(WANTED, found, options)
         self.engine.apply(WANTED, changes, found, "run9", NullReporter(), lambda _: None)
         return self.asked()
 
@@ -112,7 +112,7 @@ def estate(tmp_path: Path) -> Estate:
     program.write_text(PROGRAM.format(here=folder.path))
     program.chmod(0o755)
     incus = Server()
-    direct = DirectEngine({"local": cast(Incus, incus)})
+    direct = DirectEngine({"local": cast(IncusHost, incus)})
     engine = TofuEngine(
         program=program,
         modules=tmp_path / "terraform",
@@ -140,9 +140,9 @@ def test_what_the_plan_says_is_done(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.plans(1, ("replace", WORKER))
     found = with_image(whole())
-    wishes = replace(WISHES, replace=frozenset({instance(2).key}))
+    options = replace(WISHES, replace=frozenset({instance(2).key}))
 
-    assert estate.apply(found, wishes)[-2:] == ["plan", "apply"]
+    assert estate.apply(found, options)[-2:] == ["plan", "apply"]
 
 
 def test_a_node_that_the_state_does_not_know_is_imported(estate: Estate) -> None:
@@ -250,8 +250,8 @@ def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> No
     wanted: tuple[Resource, ...] = (*WANTED, *(instance(number) for number in range(4, 8)))
     found = with_image(state(*(seen(instance(number)) for number in range(1, 8))))
     estate.knows(*addresses(wanted))
-    wishes = Wishes(OWNER, frozenset({instance(1).key}))
-    changes = estate.engine.diff(wanted, found, wishes)
+    options = DiffOptions(OWNER, frozenset({instance(1).key}))
+    changes = estate.engine.diff(wanted, found, options)
     held: list[str] = []
     estate.engine.apply(
         wanted, changes, found, "run9", NullReporter(), lambda one: held.append(one.name)

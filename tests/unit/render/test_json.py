@@ -26,7 +26,7 @@ from plexctl.results.images import (
 )
 from plexctl.results.lab import InitResult, KubeconfigResult, UseResult
 from plexctl.results.plex import (
-    Changed,
+    ChangeRow,
     DestroyResult,
     ListResult,
     ListRow,
@@ -36,7 +36,7 @@ from plexctl.results.plex import (
     UpResult,
 )
 
-CHANGED = Changed(Action.CREATE, "instance", "demo1", "local", "missing")
+CHANGED = ChangeRow(Action.CREATE, "instance", "demo1", "local", "missing")
 NODE = NodeRow("demo1", "master", "kube", "local", "10.64.3.11", "Running", None, "", "")
 PATH = Path("/lab/file")
 
@@ -45,15 +45,15 @@ NODE_KEYS = "name role type host address instance ready version note"
 
 KEYS: dict[Any, str] = {
     PlanResult(
-        "demo", ("kube",), (CHANGED,), silent=("far",)
-    ): f"plex bake[] changes[{CHANGE_KEYS}] tofu silent[]",
+        "demo", ("kube",), (CHANGED,), unreachable=("far",)
+    ): f"plex bake[] changes[{CHANGE_KEYS}] tofu unreachable[]",
     StatusResult(
         "demo", True, "", "", (NODE,), ("far",)
-    ): f"plex well api dns nodes[{NODE_KEYS}] silent[]",
+    ): f"plex healthy api dns nodes[{NODE_KEYS}] unreachable[]",
     DestroyResult("demo", (CHANGED,), ("i",)): f"plex removed[{CHANGE_KEYS}] images[]",
     ListResult(
         (ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),), ("far",)
-    ): "plexes[plex current kubernetes nodes running network] silent[]",
+    ): "plexes[plex current kubernetes nodes running network] unreachable[]",
     HostsResult(
         (HostRow("far", "incus", "https://10.0.0.7:8443", "answers", 1, 8, 1 << 30),)
     ): "hosts[name kind where answer instances cpus memory]",

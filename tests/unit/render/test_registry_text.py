@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from plexctl.provision.engine import Action
 from plexctl.render.text import text
-from plexctl.results.plex import Changed
+from plexctl.results.plex import ChangeRow
 from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResult
 
 WELL = RegistryResult(
     registry="registry",
     endpoint="10.64.63.2:5000",
-    well=True,
+    healthy=True,
     upstreams={"docker.io": "https://registry-1.docker.io"},
     hosts=(RegistryRow("local", "Running", "answers", 5 << 20),),
     repositories=("plexctl/demo",),
@@ -34,18 +34,18 @@ def test_status_shows_hosts_upstreams_and_what_was_pushed() -> None:
 
 def test_status_says_what_is_wrong() -> None:
     other = RegistryRow("second", "Running", "it does not answer", 0)
-    silent = replace(WELL, well=False, hosts=(*WELL.hosts, other), repositories=())
-    assert text(silent).endswith("registry: not well\n  host second: it does not answer")
+    unreachable = replace(WELL, healthy=False, hosts=(*WELL.hosts, other), repositories=())
+    assert text(unreachable).endswith("registry: not well\n  host second: it does not answer")
 
 
 def test_status_says_how_to_make_what_is_not_there() -> None:
     missing = replace(
-        WELL, well=False, hosts=(RegistryRow("local", "missing", "does not run", None),)
+        WELL, healthy=False, hosts=(RegistryRow("local", "missing", "does not run", None),)
     )
     assert text(missing).endswith("registry: it is not there; `plexctl registry up` makes it")
 
 
 def test_up_says_what_was_done_and_where_it_is() -> None:
-    change = Changed(Action.CREATE, "instance", "registry", "local", "missing")
+    change = ChangeRow(Action.CREATE, "instance", "registry", "local", "missing")
     done = RegistryUpResult("registry", "10.64.63.2:5000", (change,), "run")
     assert text(done) == "registry: 1 created; it is at https://10.64.63.2:5000"

@@ -10,13 +10,14 @@ from typing import get_args
 
 import pytest
 
+from plexctl import results
 from plexctl.provision.engine import Action
 from plexctl.render.tables import size
 from plexctl.render.text import DOMAINS, text
 from plexctl.results.apps import AppRow, AppsResult, PushResult
 from plexctl.results.images import BakeResult, DamagedRow, ImageRow, VerifyResult
 from plexctl.results.plex import (
-    Changed,
+    ChangeRow,
     DestroyResult,
     ListResult,
     ListRow,
@@ -25,15 +26,14 @@ from plexctl.results.plex import (
     StatusResult,
     UpResult,
 )
-from plexctl import results
 
 
 def lines(*rows: str) -> str:
     return "\n".join(rows)
 
 
-def changed(action: Action, name: str, reason: str = "", kind: str = "instance") -> Changed:
-    return Changed(action, kind, name, "local", reason)
+def changed(action: Action, name: str, reason: str = "", kind: str = "instance") -> ChangeRow:
+    return ChangeRow(action, kind, name, "local", reason)
 
 
 def node(number: int, role: str = "worker") -> NodeRow:
@@ -73,9 +73,9 @@ def test_plan_names_hosts_only_where_there_are_several() -> None:
 
 def test_plan_without_changes() -> None:
     assert text(PlanResult("demo", (), ())) == "demo: nothing to do"
-    silent = ("host far: Incus does not answer: timed out",)
-    assert text(PlanResult("demo", (), (), silent=silent)) == (
-        f"demo: nothing to do\n{silent[0]}; nothing is said of it"
+    unreachable = ("host far: Incus does not answer: timed out",)
+    assert text(PlanResult("demo", (), (), unreachable=unreachable)) == (
+        f"demo: nothing to do\n{unreachable[0]}; nothing is said of it"
     )
 
 
@@ -129,9 +129,9 @@ def test_status_says_what_is_not_well() -> None:
 
 
 def test_what_a_silent_host_leaves_unknown() -> None:
-    silent = ("host far: Incus does not answer: timed out",)
+    unreachable = ("host far: Incus does not answer: timed out",)
     there = replace(node(2), instance="unknown", host="far")  # the cluster knows it
-    result = StatusResult("demo", False, "answers", "answers", (NODES[0], there), silent)
+    result = StatusResult("demo", False, "answers", "answers", (NODES[0], there), unreachable)
     assert text(result) == lines(
         "NODE   ROLE    STATUS  ADDRESS     VERSION  TYPE  HOST",
         "demo1  master  Ready   10.64.3.11  v1.36.3  kube  local",
@@ -140,14 +140,14 @@ def test_what_a_silent_host_leaves_unknown() -> None:
         "demo: not well",
         "  API: answers",
         "  DNS: answers",
-        f"  {silent[0]}",
+        f"  {unreachable[0]}",
     )
     row = ListRow("demo", False, "1.36.3", 3, 1, "10.64.3.0/24")
-    assert text(ListResult((row,), silent)) == lines(
+    assert text(ListResult((row,), unreachable)) == lines(
         "PLEX  KUBERNETES  RUNNING  NETWORK",
         "demo  1.36.3      1/3      10.64.3.0/24",
         "",
-        silent[0],
+        unreachable[0],
     )
 
 
@@ -197,10 +197,10 @@ def test_size(number: int, shown: str) -> None:
 def test_push_says_applied_only_of_what_is() -> None:
     row = AppRow("Kustomization", "web", "ready", "tree@sha256:0123456789ab", "")
     apps = AppsResult("demo", True, (row,), ())
-    well = PushResult("demo", "sha256:0123456789ab", True, 1.84, apps)
-    assert text(well).endswith("\n\ndemo: pushed sha256:01234567; applied after 1.8 s")
+    healthy = PushResult("demo", "sha256:0123456789ab", True, 1.84, apps)
+    assert text(healthy).endswith("\n\ndemo: pushed sha256:01234567; applied after 1.8 s")
 
-    unseen = replace(well, apps=AppsResult("demo", False, (row,), ("web: no such image",)))
+    unseen = replace(healthy, apps=AppsResult("demo", False, (row,), ("web: no such image",)))
     assert text(unseen).endswith("demo: pushed sha256:01234567; not all of it is applied yet")
 
 

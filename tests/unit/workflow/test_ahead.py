@@ -13,7 +13,7 @@ import pytest
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.observed import HostState
 from plexctl.provision.read import read_hosts
-from plexctl.workflow.core.prefetch import Asked, Messenger, messenger
+from plexctl.workflow.core.prefetch import Pending, Prefetcher, prefetcher
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Client:
         return HostState(self.name, {}, {str(os.getpid()): cast(Any, None)}, {}, ())
 
 
-def ask(messages: Messenger, *clients: Client) -> Asked[dict[str, HostState]]:
+def ask(messages: Prefetcher, *clients: Client) -> Pending[dict[str, HostState]]:
     return messages.ask(read_hosts, {one.name: one for one in clients}, [c.name for c in clients])
 
 
@@ -46,7 +46,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_a_copy_of_the_process_asks_them() -> None:
-    with messenger() as messages:
+    with prefetcher() as messages:
         asked = ask(messages, Client("a"), Client("b"))
         states = asked.result()
 
@@ -58,9 +58,9 @@ def test_a_copy_of_the_process_asks_them() -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_what_goes_wrong_there_is_raised_here() -> None:
-    silence = UnreachableHostError("host a does not answer", details=("nobody",), hint="look")
-    with messenger() as messages:
-        asked = ask(messages, Client("a", silence))
+    unreachable = UnreachableHostError("host a does not answer", details=("nobody",), hint="look")
+    with prefetcher() as messages:
+        asked = ask(messages, Client("a", unreachable))
         with pytest.raises(UnreachableHostError, match="host a does not answer") as raised:
             asked.result()
 
@@ -70,7 +70,7 @@ def test_what_goes_wrong_there_is_raised_here() -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_a_client_that_no_copy_may_have_is_asked_here() -> None:
-    with messenger() as messages:
+    with prefetcher() as messages:
         states = ask(messages, Client("a", more=lambda: "token")).result()
 
     assert asker(states["a"]) == os.getpid()
@@ -81,7 +81,7 @@ def test_beside_threads_there_is_no_copy() -> None:
     thread = threading.Thread(target=done.wait)
     thread.start()
     try:
-        with messenger() as messages:
+        with prefetcher() as messages:
             states = ask(messages, Client("a")).result()
     finally:
         done.set()
@@ -92,7 +92,7 @@ def test_beside_threads_there_is_no_copy() -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_nothing_is_left_of_it_if_nobody_is_asked() -> None:
-    with pytest.raises(KeyError), messenger():
+    with pytest.raises(KeyError), prefetcher():
         raise KeyError
 
     with pytest.raises(ChildProcessError):
@@ -115,7 +115,7 @@ def gives_what_no_pipe_takes() -> object:
     ("call", "said"), [(has_a_bug, "Odd: seven"), (gives_what_no_pipe_takes, "pickle")]
 )
 def test_a_bug_there_is_raised_here_and_nobody_waits(call: Any, said: str) -> None:
-    with messenger() as messages:
+    with prefetcher() as messages:
         asked = messages.ask(call)
         with pytest.raises(RuntimeError, match=said):
             asked.result()
@@ -127,7 +127,7 @@ def fails(name: str) -> str:
 
 @pytest.mark.usefixtures("alone")
 def test_each_call_has_its_own_answer_in_whatever_order_they_are_wanted() -> None:
-    with messenger() as messages:
+    with prefetcher() as messages:
         slow, wrong = messages.ask(time.sleep, 0.2), messages.ask(fails, "b")
         last = messages.ask(os.getpid)
 
@@ -140,7 +140,7 @@ def test_each_call_has_its_own_answer_in_whatever_order_they_are_wanted() -> Non
 
 @pytest.mark.usefixtures("alone")
 def test_a_copy_that_died_is_told_in_one_sentence() -> None:
-    with messenger() as messages:
+    with prefetcher() as messages:
         asked = messages.ask(os._exit, 3)
         with pytest.raises(PlexError, match="no answer came"):
             asked.result()

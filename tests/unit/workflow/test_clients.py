@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.workflow.core.clients import pinned_certificate
 
@@ -18,7 +18,7 @@ from ..clients.tls_server import Server, serving
 def test_it_is_fetched_once_and_no_other_one_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "server.pem"
     with serving(Server()) as server:
-        host = Host("far", HostKind.INCUS, "", "default", 4, url=server.url)
+        host = HostSpec("far", HostKind.INCUS, "", "default", 4, url=server.url)
         with pytest.raises(PlexError, match="has another certificate") as error:
             pinned_certificate(replace(host, certificate="ab" * 32), file)
         known = replace(host, certificate=server.fingerprint)

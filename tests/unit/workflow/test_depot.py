@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from plexctl.errors import UsageError
-from plexctl.model.gitops import Engine
+from plexctl.model.gitops import GitopsEngine
 from plexctl.workflow.core.context import Context, open_lab
 from plexctl.workflow.images.bake import images_to_bake, versions
 
@@ -34,7 +34,9 @@ def opened(root: Path) -> Context:
     return open_lab(root, cache=root / "cache", listener=lambda _: None)
 
 
-def wanted(ctx: Context, *types: str) -> dict[tuple[str, Engine | None], set[tuple[str, str]]]:
+def wanted(
+    ctx: Context, *types: str
+) -> dict[tuple[str, GitopsEngine | None], set[tuple[str, str]]]:
     return {batch: set(those) for batch, those in images_to_bake(ctx, types).items()}
 
 

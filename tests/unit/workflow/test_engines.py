@@ -8,17 +8,17 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus.host import Incus
-from plexctl.model.hosts import Host
+from plexctl.clients.incus.host import IncusHost
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import start
 from plexctl.workflow.plex.engines import let_end
 
-HOST = Host("local", HostKind.INCUS, "/nowhere", "default", 4)
+HOST = HostSpec("local", HostKind.INCUS, "/nowhere", "default", 4)
 
 
-class Busy(Incus):
+class Busy(IncusHost):
     """A server that is at work on these instances, one set for each look."""
 
     def __init__(self, *sets: set[str]) -> None:
@@ -37,7 +37,7 @@ def lab(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ended(lab: Path, plex: str, server: Incus) -> bool:
+def ended(lab: Path, plex: str, server: IncusHost) -> bool:
     ctx = SimpleNamespace(hosts={"local": server}, access=lambda name: lab / name)
     with start(lab, "up", plex, lambda _: None) as run:
         return let_end(cast(Context, ctx), plex, run)

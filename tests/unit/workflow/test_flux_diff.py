@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.gitops import AppSource, Engine, Gitops, SourceKind
+from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
 from plexctl.workflow.gitops.diff import _Builder
 
 from ..conftest import FakeSops
 
-GITOPS = Gitops(Engine.FLUX, AppSource(SourceKind.REGISTRY, ""), "clusters/demo", 60)
+GITOPS = Gitops(GitopsEngine.FLUX, AppSource(SourceKind.REGISTRY, ""), "clusters/demo", 60)
 PLAIN = """\
 kind: ConfigMap
 metadata: {name: web, namespace: apps}

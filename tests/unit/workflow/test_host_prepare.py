@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from plexctl.clients.ansible import Task
+from plexctl.clients.ansible import PlayTask
 from plexctl.config.builtin import builtin
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind, Repository
 from plexctl.model.limits import SYSCTLS
 from plexctl.workflow.host.prepare import connection, full_address, items, url, variables
-from plexctl.workflow.host.request import BridgeRequest, HostRequest, PoolRequest, Ssh, check
+from plexctl.workflow.host.request import BridgeRequest, HostRequest, PoolRequest, SshTarget, check
 
 ROLE = builtin("roles") / "host"
 PLAIN = HostRequest("alpha")
@@ -88,27 +88,29 @@ def test_pools_can_be_left_alone(tmp_path: Path) -> None:
 
 
 def test_only_known_host_keys_count_over_ssh() -> None:
-    strict = connection(Ssh("10.0.0.7", "ann", 2222, Path("/keys/id"), Path("/keys/known hosts")))
+    strict = connection(
+        SshTarget("10.0.0.7", "ann", 2222, Path("/keys/id"), Path("/keys/known hosts"))
+    )
     words = str(strict["ansible_ssh_common_args"])
     assert "StrictHostKeyChecking=yes" in words
     assert "BatchMode=yes" in words
     assert "known hosts" in words
     assert strict["ansible_become"] is True
     assert strict["ansible_port"] == 2222
-    trusting = connection(Ssh("10.0.0.7", accept_new=True))
+    trusting = connection(SshTarget("10.0.0.7", accept_new=True))
     assert "StrictHostKeyChecking=accept-new" in str(trusting["ansible_ssh_common_args"])
     assert "ansible_become" not in trusting
 
 
 def test_what_was_done_is_told_by_item() -> None:
     done = [
-        Task("look", "Look", False),
-        Task("packages", "Install Incus", True),
-        Task("packages", "Look which are missing", False),
-        Task("bridge", "Look at the network", False),
-        Task("ifupdown", "Bring the bridge up", True),
-        Task("pool", "Look for the storage pool", False),
-        Task("answers", "Ask", False),
+        PlayTask("look", "Look", False),
+        PlayTask("packages", "Install Incus", True),
+        PlayTask("packages", "Look which are missing", False),
+        PlayTask("bridge", "Look at the network", False),
+        PlayTask("ifupdown", "Bring the bridge up", True),
+        PlayTask("pool", "Look for the storage pool", False),
+        PlayTask("answers", "Ask", False),
     ]
     told = [(item.name, item.changed, item.tasks) for item in items(done)]
     assert told == [
@@ -122,9 +124,9 @@ def test_where_a_host_answers() -> None:
     said = {"host_addresses": ["10.9.0.1:8443", "10.0.0.7:8443"]}
     assert url(PLAIN, said) == "https://10.9.0.1:8443"
     # As it was reached: it may have addresses that nobody else knows a way to.
-    reached = replace(PLAIN, reach=Ssh("10.0.0.7"))
+    reached = replace(PLAIN, reach=SshTarget("10.0.0.7"))
     assert url(reached, said) == "https://10.0.0.7:8443"
-    assert url(replace(reached, reach=Ssh("fd00::7")), said) == "https://[fd00::7]:8443"
+    assert url(replace(reached, reach=SshTarget("fd00::7")), said) == "https://[fd00::7]:8443"
     bound = {"host_addresses": ["10.9.0.1:8443"]}
     assert url(replace(reached, https="10.9.0.1:8443"), bound) == "https://10.9.0.1:8443"
     assert url(PLAIN, {}) is None

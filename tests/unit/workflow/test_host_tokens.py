@@ -8,7 +8,7 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, Proxmox
+from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
@@ -16,7 +16,7 @@ from plexctl.workflow.host.tokens import read_host_token, store_host_token, toke
 
 SEED, OTHER = (RootSeed(Secret(bytes([number]) * 32)) for number in (1, 2))
 TOKEN = Secret(b"0f1c3b5a-secret")
-HOST = Host(
+HOST = HostSpec(
     "pve1",
     HostKind.PROXMOX,
     "",

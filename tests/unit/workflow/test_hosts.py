@@ -9,20 +9,20 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.trust import Token
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import Host, HostFacts
+from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.nodes import nodes
-from plexctl.model.observed import HostState, SeenInstance
+from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.secret import Secret
 from plexctl.provision.engine import Engine
 from plexctl.render.text import text
 from plexctl.workflow.core.context import Context
-from plexctl.workflow.core.unreachable import answering, tell_silent
+from plexctl.workflow.core.unreachable import on_reachable_hosts, raise_if_unreachable
 from plexctl.workflow.host import verbs as hosts
 from plexctl.workflow.images.recipes import builder
 from plexctl.workflow.plex.status import list_plexes
@@ -43,8 +43,8 @@ FOUND = HostFacts(2, True, 16, 32 << 30)
 
 @dataclass
 class Client:
-    host: Host
-    silence: PlexError | None = None
+    host: HostSpec
+    unreachable: PlexError | None = None
     there: tuple[str, ...] = ()  # pools
 
     def facts(self) -> HostFacts:
@@ -54,11 +54,11 @@ class Client:
         return self.there
 
     def read(self) -> HostState:
-        if self.silence:
-            raise self.silence
+        if self.unreachable:
+            raise self.unreachable
         tags: tuple[dict[str, str], ...] = ({"lab": SEED.lab_id}, {"lab": "another"}, {})
         found = {
-            name: SeenInstance(name, "Running", owner, True, "f", "u")
+            name: ObservedInstance(name, "Running", owner, True, "f", "u")
             for name, owner in zip(("demo1", "b", "c"), tags, strict=True)
         }
         return HostState(self.host.name, found, {}, {}, ())
@@ -73,8 +73,12 @@ class Reads:
 
     def read(self, names: Any) -> dict[str, HostState]:
         def one(name: str) -> HostState:
-            silence = self.clients[name].silence
-            return HostState.silent(name, silence) if silence else self.clients[name].read()
+            unreachable = self.clients[name].unreachable
+            return (
+                HostState.of_unreachable(name, unreachable)
+                if unreachable
+                else self.clients[name].read()
+            )
 
         return {name: one(name) for name in names}
 
@@ -90,10 +94,10 @@ def ctx(tmp_path: Path) -> Context:
     pins = load_pins()
     lab = load_lab(root, pins.versions())
     clients = {name: Client(host) for name, host in lab.hosts.items()}
-    clients["far"].silence = SILENCE
+    clients["far"].unreachable = SILENCE
     engine = cast(Engine, Reads(clients))
     return Context(
-        lab, SEED, pins, cast(Mapping[str, Incus], clients), engine, tmp_path, lambda _: None
+        lab, SEED, pins, cast(Mapping[str, IncusHost], clients), engine, tmp_path, lambda _: None
     )
 
 
@@ -101,7 +105,7 @@ def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
     result = hosts.list_hosts(ctx)
     local, far = result.hosts
 
-    assert not result.well
+    assert not result.healthy
     assert (local.answer, local.instances, local.where) == (
         "answers",
         1,
@@ -138,18 +142,18 @@ def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
 def test_what_is_left_for_the_next_run_is_told(ctx: Context) -> None:
 
     members = nodes(ctx.lab.plexes["demo"])
-    assert [node.name for node in answering(ctx, members)] == ["demo1", "demo3"]
+    assert [node.name for node in on_reachable_hosts(ctx, members)] == ["demo1", "demo3"]
     with pytest.raises(UnreachableHostError) as error:
-        tell_silent(ctx, members)
+        raise_if_unreachable(ctx, members)
     assert error.value.summary == "host far: Incus does not answer"
     assert error.value.details == ("as they were: demo2, demo4", "all else is done")
     assert error.value.hint == "once it answers, `plexctl up` does the rest"
-    tell_silent(ctx, members[:1])  # what is not on it is not concerned
+    raise_if_unreachable(ctx, members[:1])  # what is not on it is not concerned
 
 
 def test_the_list_says_what_it_does_not_know(ctx: Context) -> None:
     result = list_plexes(ctx)
-    assert result.silent == ("host far: Incus does not answer: timed out",)
+    assert result.unreachable == ("host far: Incus does not answer: timed out",)
     assert [(row.running, row.nodes) for row in result.plexes] == [(1, 4)]
 
 
@@ -177,7 +181,7 @@ def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
 
 
 def test_what_a_removed_host_keeps_is_told(ctx: Context) -> None:
-    cast(dict[str, Client], ctx.hosts)["far"].silence = None
+    cast(dict[str, Client], ctx.hosts)["far"].unreachable = None
     without = replace(ctx, lab=replace(ctx.lab, plexes={}))
     text = "host far is no part of the lab any more; it keeps 1 instance of it"
     assert hosts.remove(without, "far").text == text
@@ -248,7 +252,7 @@ def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) ->
     file.write_text(FILE.replace("    facts", "    pool: fast\n    parallel: 9\n    facts"))
     meeting.pools = ("default", "fast")
 
-    def host() -> Host:
+    def host() -> HostSpec:
         return load_lab(ctx.lab.root, ctx.pins.versions()).hosts["far"]
 
     anew = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))

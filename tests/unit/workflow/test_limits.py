@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.hosts import Host
+from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
-from plexctl.model.observed import HostState, SeenInstance
+from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import Instance, Owner
 from plexctl.provision.engine import Action, Change
 from plexctl.workflow.plex.limits import limit_notes, read_limits
 
-HOST = Host("local", HostKind.INCUS, "/run/incus", "default", 4)
+HOST = HostSpec("local", HostKind.INCUS, "/run/incus", "default", 4)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def instance(name: str, form: Form) -> Instance:
 
 
 def state(*running: str) -> dict[str, HostState]:
-    seen = {name: SeenInstance(name, "Running", {}, True, "", "") for name in running}
+    seen = {name: ObservedInstance(name, "Running", {}, True, "", "") for name in running}
     return {"local": HostState("local", seen, {}, {}, ())}
 
 

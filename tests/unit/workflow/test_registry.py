@@ -10,26 +10,26 @@ from typing import Any, cast
 import pytest
 
 from plexctl.bake.bake import BakedImage
-from plexctl.clients.process import Finished
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
+from plexctl.model.command import CommandResult
 from plexctl.model.events import Reporter
 from plexctl.model.hosts import HostFacts
 from plexctl.model.observed import (
     HostState,
-    SeenImage,
-    SeenInstance,
-    SeenNetwork,
-    SeenProfile,
-    SeenVolume,
+    ObservedImage,
+    ObservedInstance,
+    ObservedNetwork,
+    ObservedProfile,
+    ObservedVolume,
 )
 from plexctl.model.registry import TYPE
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume, resource_hash
 from plexctl.provision.diff import diff
-from plexctl.provision.engine import Action, Change, Wishes
+from plexctl.provision.engine import Action, Change, DiffOptions
 from plexctl.results.registry import RegistryRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
@@ -44,14 +44,14 @@ IMAGE = "plex-registry-0123456789ab"
 class Incus:
     """A host whose kernel is known, and where something is on the disk."""
 
-    silence: UnreachableHostError | None = None
+    unreachable: UnreachableHostError | None = None
 
     def facts(self) -> HostFacts:
         return HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
 
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> Finished:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
         assert argv[0] == "du"
-        return Finished(argv, 0, f"{5 << 20}\t/var/lib/registry\n", "")
+        return CommandResult(argv, 0, f"{5 << 20}\t/var/lib/registry\n", "")
 
 
 @dataclass
@@ -64,27 +64,27 @@ class Engine:
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
         self.reads += 1
-        image = SeenImage("abc", (IMAGE,), {}, 1)
+        image = ObservedImage("abc", (IMAGE,), {}, 1)
         state = HostState("local", {}, {}, {}, (image,), {})
         seen: dict[type, Any] = {
-            Network: (state.networks, SeenNetwork),
-            Profile: (state.profiles, SeenProfile),
-            Volume: (state.volumes, SeenVolume),
+            Network: (state.networks, ObservedNetwork),
+            Profile: (state.profiles, ObservedProfile),
+            Volume: (state.volumes, ObservedVolume),
         }
         for one in self.resources.values():
             tags = {"lab": one.owner.lab, "plex": one.owner.plex, "hash": resource_hash(one)}
             if isinstance(one, Instance):
-                made = SeenInstance(one.name, "Running", tags, True, "abc", "u")
-                cast(dict[str, SeenInstance], state.instances)[one.name] = made
+                made = ObservedInstance(one.name, "Running", tags, True, "abc", "u")
+                cast(dict[str, ObservedInstance], state.instances)[one.name] = made
             else:
                 kind, make = seen[type(one)]
                 kind[one.name] = make(one.name, tags)
         return {"local": state}
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], wishes: Wishes
+        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
-        return diff(resources, states, wishes)
+        return diff(resources, states, options)
 
     def apply(
         self,
@@ -185,7 +185,7 @@ def test_status_names_what_was_pushed_and_not_what_is_cached(ctx: Context) -> No
 
     result = verbs.registry_status(ctx)
 
-    assert (result.well, result.endpoint) == (True, "10.64.63.2:5000")
+    assert (result.healthy, result.endpoint) == (True, "10.64.63.2:5000")
     assert result.repositories == ("apps/demo",)
     assert result.hosts == (RegistryRow("local", "Running", "answers", 5 << 20),)
 
@@ -193,19 +193,19 @@ def test_status_names_what_was_pushed_and_not_what_is_cached(ctx: Context) -> No
 def test_status_of_none_is_not_well(ctx: Context) -> None:
     result = verbs.registry_status(ctx)
 
-    assert not result.well
+    assert not result.healthy
     assert result.hosts == (RegistryRow("local", "missing", "does not run", None),)
 
 
 def test_status_says_why_a_host_is_not_known(
     ctx: Context, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = HostState.silent("local", PlexError("host local does not answer"))
+    silent = HostState.of_unreachable("local", PlexError("host local does not answer"))
     monkeypatch.setattr(engine, "read", lambda _: {"local": silent})
 
     result = verbs.registry_status(ctx)
 
-    assert not result.well
+    assert not result.healthy
     assert result.hosts == (RegistryRow("local", "unknown", "host local does not answer", None),)
 
 

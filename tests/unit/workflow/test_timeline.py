@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus.host import Incus
+from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import UsageError
-from plexctl.model.observed import HostState, SeenInstance
+from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.observe.nodes import Inside, to_json
 from plexctl.observe.timeline import timeline
 from plexctl.workflow.core.run import KEPT, inside_file, start
@@ -96,8 +96,8 @@ def test_a_run_that_started_nothing_is_not_asked_about(state: Path) -> None:
 
 
 def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> None:
-    def seen(name: str, run: str, status: str = "Running") -> SeenInstance:
-        return SeenInstance(name, status, {"run": run}, True, "", "")
+    def seen(name: str, run: str, status: str = "Running") -> ObservedInstance:
+        return ObservedInstance(name, status, {"run": run}, True, "", "")
 
     found = (
         seen("big1", UP),
@@ -106,7 +106,7 @@ def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> Non
         seen("foreign", UP),
     )
     state = HostState("local", {one.name: one for one in found}, {}, {}, ())
-    host = cast(Incus, object())
+    host = cast(IncusHost, object())
 
     assert living(timeline(UP, journal(2)), {"local": host}, {"local": state}) == {"big1": host}
     started = timeline(UP, journal(2, verb="start"))

@@ -10,17 +10,17 @@ import yaml
 from cryptography import x509
 
 from plexctl.keys.pki import ClusterKeys
-from plexctl.model.plex import Entrance, Plex
+from plexctl.model.plex import ApiForward, Plex
 from plexctl.plan.access import admin_kubeconfig, ssh_config
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.kubernetes.kubeadm import cluster_configuration, endpoint
 from plexctl.plan.plan import plan_plex
 
-WAY = Entrance(IPv4Address("192.0.2.7"), 20042)
+WAY = ApiForward(IPv4Address("192.0.2.7"), 20042)
 
 
 def far(demo: Plex) -> Plex:
-    return replace(demo, entrance=WAY)
+    return replace(demo, api_forward=WAY)
 
 
 def test_its_users_go_to_the_masters_host(demo: Plex, inputs: Inputs) -> None:
@@ -64,7 +64,7 @@ def test_the_api_shows_a_certificate_for_that_address(demo: Plex, inputs: Inputs
 def test_ssh_goes_through_the_host(demo: Plex) -> None:
     way = replace(WAY, ssh="admin@192.0.2.7:2222")
 
-    config = ssh_config(replace(demo, entrance=way), Path("/x"))
+    config = ssh_config(replace(demo, api_forward=way), Path("/x"))
 
     assert "ProxyCommand ssh -p 2222 -W %h:%p admin@192.0.2.7" in config
     assert "ProxyCommand" not in ssh_config(far(demo), Path("/x"))

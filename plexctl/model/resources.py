@@ -1,0 +1,27 @@
+"""Names of the objects that plexctl creates on hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an object is."""
+
+    INSTANCE = "instance"
+    NETWORK = "network"
+    PROFILE = "profile"
+    VOLUME = "volume"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """One object of one host. `str(key)` is what journals and JSON show: "instance/local/demo1"."""
+
+    kind: Kind
+    host: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.host}/{self.name}"
