@@ -1,4 +1,4 @@
-"""Waiting has a name and an end."""
+"""Waiting for something that becomes true by itself: each wait has a name and an end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from plexctl.errors import PlexError
 
 
+class TimedOutError(PlexError):
+    """A condition did not hold within its deadline."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one look at a condition found: whether it holds, and in words what was there."""
+    """One look at a condition: whether it holds, and a description of what was observed."""
 
     holds: bool
     what: str = ""
@@ -19,10 +23,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that will be true by itself. `deadline` and `every` are seconds.
+    """Something that becomes true by itself. `deadline` and `every` are seconds.
 
-    `explain` is asked once when the time is over, for what was last seen on the node (unit states,
-    last log lines); `hint` says how to look further, or finds it out then.
+    `what` is a clause that can follow "wait until". `explain` is called once after a time-out; it
+    returns lines for the error's details (states of units, last lines of logs). `hint` is the
+    error's hint, or computes it at that moment.
     """
 
     what: str  # "the API of demo answers"
@@ -32,28 +37,37 @@ class Condition:
     explain: Callable[[], tuple[str, ...]] = tuple
     hint: str | Callable[[], str] | None = None
 
+    @property
+    def title(self) -> str:
+        """The title of a step that waits for this condition."""
+        return f"wait until {self.what}"
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time, passed in so that a test can own it."""
+    """Time, as a parameter: tests pass a clock of their own."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
 def wait(condition: Condition, clock: Clock | None = None) -> Observation:
-    """Wait until `condition` holds; PlexError with what was last seen when its time is over."""
+    """Probe until `condition` holds; returns the observation with which it does.
+
+    TimedOutError after the deadline, with the last observation. An error of the probe ends the
+    wait at once.
+    """
     clock = clock or Clock()
     end = clock.now() + condition.deadline
     while True:
-        seen = condition.probe()
-        if seen.holds:
-            return seen
+        observed = condition.probe()
+        if observed.holds:
+            return observed
         if clock.now() >= end:
-            raise PlexError(
-                f"{condition.what}: not within {condition.deadline:.0f} s",
+            raise TimedOutError(
+                f"timed out after {condition.deadline:.0f} s waiting until {condition.what}",
                 details=(
-                    *((f"last seen: {seen.what}",) if seen.what else ()),
+                    *((f"last observed: {observed.what}",) if observed.what else ()),
                     *condition.explain(),
                 ),
                 hint=condition.hint() if callable(condition.hint) else condition.hint,

@@ -20,7 +20,7 @@ from plexctl.clients.proxmox.refusals import (
     refusal,
 )
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.condition import Condition, Observation, TimedOutError, wait
 from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.secret import Secret
 
@@ -106,7 +106,8 @@ class ProxmoxConnection:
                 return Observation(False, str(reason))
             return Observation(True)
 
-        wait(Condition(self._cannot(what), probe, deadline=self._patience, every=0.5))
+        can = f"host {self.host.name} can {what}"
+        wait(Condition(can, probe, deadline=self._patience, every=0.5))
         return answer
 
     def _reached(self, what: str, method: str, path: Path, parameters: Parameters) -> Any:
@@ -127,11 +128,7 @@ class ProxmoxConnection:
         condition = Condition(f"node {name} is reached", probe, deadline=self._reach, every=0.5)
         try:
             wait(condition)
-        except UnreachableHostError:
-            raise
-        except PlexError as error:
-            if not error.summary.startswith(condition.what):
-                raise
+        except TimedOutError as error:
             raise self._not_answering(
                 f"node {name} cannot be reached from {self.host.url}",
                 error.details,
@@ -175,7 +172,7 @@ class ProxmoxConnection:
 
         wait(
             Condition(
-                self._cannot(what),
+                f"host {self.host.name} can {what}",
                 probe,
                 deadline=deadline,
                 every=0.25,

@@ -235,7 +235,7 @@ def _apply(
 
 
 def _await(condition: Condition, name: str, seconds: dict[str, float], run: Run) -> None:
-    with run.step(condition.what) as step:
+    with run.step(condition.title) as step:
         wait(condition)
         seconds[name] = run.seconds()
         step.end(Outcome.UNCHANGED)

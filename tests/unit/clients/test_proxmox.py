@@ -132,8 +132,8 @@ def test_a_lock_that_stays_is_an_error_that_names_it(pve: FakePve) -> None:
     with pytest.raises(PlexError) as error:
         server.start("demo1")
 
-    assert error.value.summary == "host pve1 cannot start demo1: not within 1 s"
-    assert error.value.details == ("last seen: VM is locked (backup)",)
+    assert error.value.summary == "timed out after 1 s waiting until host pve1 can start demo1"
+    assert error.value.details == ("last observed: VM is locked (backup)",)
 
 
 def test_an_identifier_that_somebody_took_is_passed_over(pve: FakePve, server: ProxmoxHost) -> None:
@@ -227,7 +227,7 @@ def test_a_silent_agent_is_an_error_that_says_how_to_look_further(
     with pytest.raises(PlexError) as error:
         wait(server.agent_answers("demo1", deadline=0.6))
 
-    assert error.value.details == ("last seen: QEMU guest agent is not running",)
+    assert error.value.details == ("last observed: QEMU guest agent is not running",)
     assert "qemu-guest-agent" in str(error.value.hint)
 
 

@@ -75,7 +75,7 @@ def test_a_node_that_stays_out_of_reach_is_reported_in_bounded_time(pve: FakePve
         server.read()
 
     assert error.value.summary.startswith("host pve1: node pve1 cannot be reached from https://")
-    assert error.value.details == ("last seen: 595 No route to host",)
+    assert error.value.details == ("last observed: 595 No route to host",)
     assert len(pve.requests) == asked  # who is known to be silent is not asked again
 
 

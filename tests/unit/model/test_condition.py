@@ -39,7 +39,7 @@ def test_a_wait_ends_as_soon_as_it_holds() -> None:
     assert watch.time == 103
 
 
-def test_a_wait_that_runs_out_says_what_was_last_seen() -> None:
+def test_a_wait_that_runs_out_reports_the_last_observation() -> None:
     watch = Watch()
     asked: list[float] = []
 
@@ -57,8 +57,8 @@ def test_a_wait_that_runs_out_says_what_was_last_seen() -> None:
     )
     with pytest.raises(PlexError) as caught:
         wait(condition, watch.clock())
-    assert str(caught.value) == "demo2 is Ready: not within 2 s"
-    assert caught.value.details == ("last seen: NotReady at 102", "kubelet.service: failed")
+    assert str(caught.value) == "timed out after 2 s waiting until demo2 is Ready"
+    assert caught.value.details == ("last observed: NotReady at 102", "kubelet.service: failed")
     assert caught.value.hint == "plexctl logs demo2"
     assert asked == [102]
 

@@ -112,14 +112,15 @@ def test_what_a_step_or_an_error_says_is_no_markup() -> None:
 
 
 def test_a_failed_run_says_why_once_and_fits_too() -> None:
-    why = "all 3 nodes of tline are Ready: not within 192 s, as tline2 is not registered"
-    step = StepLine("all 3 nodes of tline are Ready", 3.1, 196.5, "failed", why)
+    error = "timed out after 192 s waiting until all 3 nodes of tline are Ready"
+    why = f"{error}: tline2 is not registered"
+    step = StepLine("wait until all 3 nodes of tline are Ready", 3.1, 196.5, "failed", why)
     line = replace(recorded(), steps=(step,), ending=Ending.FAILED, error=why)
     lines = timeline_text(line).splitlines()
 
     assert max(map(len, lines)) <= 80
-    assert lines[0].startswith("up of tline: failed after 15.5 s: all 3 nodes of tline")
-    assert "\n".join(lines).count("not within") == 1
+    assert lines[0].startswith("up of tline: failed after 15.5 s: timed out after 192 s")
+    assert "\n".join(lines).count("timed out") == 1
 
 
 def test_a_run_with_nothing_in_it_can_be_shown() -> None:
