@@ -42,18 +42,24 @@ Render = Callable[..., list[Any]]
 
 
 @pytest.fixture(scope="module")
-def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
+def argo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of Argo CD."""
+    folder = tmp_path_factory.mktemp("argocd") / "module"
+    return module(PINS / "argocd", "github.com/argoproj/argo-cd/v3", folder)
+
+
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory: pytest.TempPathFactory, argo: Path) -> Schemas:
     folder = tmp_path_factory.mktemp("modules")
     kubernetes = module(PINS / "kubernetes", "k8s.io/kubernetes", folder / "kubernetes")
-    argo = module(PINS / "argocd", "github.com/argoproj/argo-cd/v3", folder / "argocd")
     known = Schemas(kubernetes / "api" / "openapi-spec" / "v3")
     known.add_crds(documents(*sorted((argo / "manifests" / "crds").glob("*-crd.yaml"))))
     return known
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """All that plexctl applies for a plex, by kind and name."""
+def told(tmp_path_factory: pytest.TempPathFactory, argo: Path) -> dict[str, Any]:
+    """The documents that plexctl applies for a plex, by kind and name."""
     root = tmp_path_factory.mktemp("lab")
     (root / "clusters" / "demo").mkdir(parents=True)
     (root / "clusters" / "hosts.yaml").write_text("hosts: {local: {}}\n")
@@ -61,7 +67,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (root / "clusters" / "demo" / "plex.yaml").write_text(PLEX)
     plex = load_lab(root, ["1.36.3"]).plexes["demo"]
     assert plex.gitops is not None
-    made = argocd_install.install(plex, plex.gitops, IMAGES, Secret(b"password"), Servers("git A"))
+    core = documents(argo / "manifests" / "core-install.yaml")
+    upstream = [one for one in core if one["kind"] != "CustomResourceDefinition"]
+    made = argocd_install.install(
+        plex, plex.gitops, IMAGES, Secret(b"password"), Servers("git A"), upstream
+    )
     made += argocd_sync.sync(plex, plex.gitops, None, KEYS)
     return {f"{one['kind']} {one['metadata']['name']}": one for one in made}
 

@@ -94,10 +94,11 @@ def _flux(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> FluxDelivery:
     if wanted.source.kind is SourceKind.REGISTRY:
         digest, _ = push_tree(ctx, plex, run)
     stored = _stored(ctx, plex, "flux")
+    crds, upstream = _documents(stored)
     return FluxDelivery(
         plex.name,
-        flux_install.install(plex, _images(ctx, plex, stored)),
-        _crds(stored),
+        flux_install.install(plex, _images(ctx, plex, stored), upstream),
+        crds,
         flux_sync.sync(plex, wanted, ctx.lab.registry, source_keys(ctx, plex, wanted)),
         flux_sync.KINDS[wanted.source.kind],
         digest,
@@ -109,10 +110,12 @@ def _argocd(ctx: Context, plex: Plex, wanted: Gitops) -> ArgocdDelivery:
     keys = source_keys(ctx, plex, wanted)
     password = argocd_redis_password(ctx.seed, plex.name, plex.epoch)
     servers = argocd_sync.servers(wanted, keys)
+    crds, upstream = _documents(stored)
+    images = _images(ctx, plex, stored)
     return ArgocdDelivery(
         plex.name,
-        argocd_install.install(plex, wanted, _images(ctx, plex, stored), password, servers),
-        _crds(stored),
+        argocd_install.install(plex, wanted, images, password, servers, upstream),
+        crds,
         argocd_sync.sync(plex, wanted, ctx.lab.registry, keys),
     )
 
@@ -183,13 +186,19 @@ def _images(ctx: Context, plex: Plex, stored: Stored) -> Mapping[str, str]:
     }
 
 
-def _crds(stored: Stored) -> tuple[Document, ...]:
-    documents: list[Document] = []
+def _documents(stored: Stored) -> tuple[tuple[Document, ...], tuple[Document, ...]]:
+    """Upstream's documents of an engine in the depot: its CRDs, and the others."""
+    crds: list[Document] = []
+    others: list[Document] = []
     for artifact in stored.artifacts:
-        if artifact.name.endswith(".crds.yaml"):
-            loaded = yaml.load_all(artifact.path.read_bytes(), yaml.CSafeLoader)
-            documents += [_terse(document) for document in loaded if document]
-    return tuple(documents)
+        if artifact.name.endswith(".yaml"):
+            for document in yaml.load_all(artifact.path.read_bytes(), yaml.CSafeLoader):
+                match document:
+                    case {"kind": "CustomResourceDefinition"}:
+                        crds.append(_terse(document))
+                    case {"kind": str()}:
+                        others.append(document)
+    return tuple(crds), tuple(others)
 
 
 def _terse(crd: Document) -> Document:

@@ -1,4 +1,4 @@
-"""What Argo CD is told, to the byte."""
+"""The documents that install and configure Argo CD, to the byte."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from plexctl.plan.gitops.argocd_install import Servers
 from plexctl.plan.gitops.flux_sync import SourceKeys
 
 from .test_plan import GOLDEN
+from .upstream import upstream
 
 URL = "ssh://git@git.example.org/lab.git"
 IMAGES = {"argocd": "quay.io/argoproj/argocd:v3", "redis": "docker.io/library/redis:8"}
@@ -39,7 +40,9 @@ def gitops() -> Gitops:
 
 @pytest.fixture
 def installed(demo: Plex, gitops: Gitops) -> tuple[Document, ...]:
-    return argocd_install.install(demo, gitops, IMAGES, Secret(b"PASSWORD"), Servers("git A\n"))
+    return argocd_install.install(
+        demo, gitops, IMAGES, Secret(b"PASSWORD"), Servers("git A\n"), upstream("argocd")
+    )
 
 
 def of(documents: tuple[Document, ...], kind: str) -> dict[str, Any]:
@@ -50,10 +53,10 @@ def decoded(secret: Document) -> dict[str, str]:
     return {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
 
 
-def test_argo_is_what_it_always_was(
+def test_documents_of_argocd_are_the_golden_ones(
     demo: Plex, gitops: Gitops, installed: tuple[Document, ...]
 ) -> None:
-    """As for a plex: GOLDEN=write pytest tests/unit/plan"""
+    """`GOLDEN=write pytest tests/unit/plan` writes them."""
     golden = GOLDEN / "argocd.yaml"
     text = dump(*installed, *argocd_sync.sync(demo, gitops, None, KEYS))
     if os.environ.get("GOLDEN") == "write":
@@ -61,7 +64,7 @@ def test_argo_is_what_it_always_was(
     assert text == golden.read_text()
 
 
-def test_keys_are_in_secrets_alone(
+def test_only_secrets_contain_keys(
     demo: Plex, gitops: Gitops, installed: tuple[Document, ...]
 ) -> None:
     documents = (*installed, *argocd_sync.sync(demo, gitops, None, KEYS))
@@ -75,7 +78,7 @@ def test_keys_are_in_secrets_alone(
     )
 
 
-def test_every_reference_leads_somewhere(installed: tuple[Document, ...]) -> None:
+def test_every_reference_names_an_object(installed: tuple[Document, ...]) -> None:
     accounts, secrets = of(installed, "ServiceAccount"), of(installed, "Secret")
     maps = of(installed, "ConfigMap")
     workloads = {**of(installed, "Deployment"), **of(installed, "StatefulSet")}
@@ -89,7 +92,7 @@ def test_every_reference_leads_somewhere(installed: tuple[Document, ...]) -> Non
         volumes = {one["name"]: one for one in pod["volumes"]}
         assert {mount["name"] for mount in container["volumeMounts"]} == volumes.keys()
         for volume in volumes.values():
-            if "secret" in volume:
+            if "secret" in volume and not volume["secret"].get("optional"):
                 data = secrets[volume["secret"]["secretName"]]["data"]
                 assert {item["key"] for item in volume["secret"]["items"]} <= data.keys()
             assert volume.get("configMap", {"name": "argocd-cm"})["name"] in maps
@@ -103,7 +106,7 @@ def test_every_reference_leads_somewhere(installed: tuple[Document, ...]) -> Non
         assert int(port) in {one["port"] for one in ports}
 
 
-def test_a_token_is_what_https_is_read_with(demo: Plex, gitops: Gitops) -> None:
+def test_an_https_source_is_read_with_its_token(demo: Plex, gitops: Gitops) -> None:
     source = AppSource(SourceKind.HTTPS, "https://git.example.org/lab.git", tag="v1")
     keys = SourceKeys(Secret(b"x"), {"username": b"git", "password": Secret(b"TOKEN")})
     documents = argocd_sync.sync(demo, replace(gitops, source=source), None, keys)
@@ -121,11 +124,12 @@ def test_a_token_is_what_https_is_read_with(demo: Plex, gitops: Gitops) -> None:
     assert argocd_sync.servers(tag, keys) == Servers()
     known = argocd_sync.servers(tag, replace(keys, ca=b"CERTIFICATE"))
     assert known == Servers("", {"git.example.org": "CERTIFICATE"})
-    settings = of(argocd_install.install(demo, tag, IMAGES, Secret(b"P"), known), "ConfigMap")
+    installed = argocd_install.install(demo, tag, IMAGES, Secret(b"P"), known, upstream("argocd"))
+    settings = of(installed, "ConfigMap")
     assert settings["argocd-tls-certs-cm"]["data"] == {"git.example.org": "CERTIFICATE"}
 
 
-def test_what_anyone_may_read_needs_no_secret(demo: Plex, gitops: Gitops) -> None:
+def test_a_public_source_needs_no_secret(demo: Plex, gitops: Gitops) -> None:
     source = AppSource(SourceKind.HTTPS, "https://git.example.org/lab.git")
     documents = argocd_sync.sync(demo, replace(gitops, source=source), None, SourceKeys(KEYS.age))
 
@@ -138,10 +142,21 @@ def test_facts_are_those_of_flux(demo: Plex, gitops: Gitops) -> None:
     assert argocd_sync.facts(demo, gitops, None) == facts
 
 
-def test_the_password_belongs_to_plex_and_epoch() -> None:
+def test_the_password_depends_on_plex_and_epoch() -> None:
     seed = RootSeed(Secret(bytes(32)))
     places = [("demo", 1), ("demo", 2), ("test", 1)]
     made = {argocd_redis_password(seed, *place).reveal() for place in places}
 
     assert len(made) == 3
     assert all(len(one) == 64 for one in made)
+
+
+def test_no_program_needs_a_tool_that_a_built_image_lacks(
+    installed: tuple[Document, ...],
+) -> None:
+    """Upstream's init containers call cp and ln; images that the depot builds have neither."""
+    for workload in (*of(installed, "Deployment").values(), *of(installed, "StatefulSet").values()):
+        pod = workload["spec"]["template"]["spec"]
+        assert "initContainers" not in pod
+        assert {one["imagePullPolicy"] for one in pod["containers"]} == {"IfNotPresent"}
+        assert "REDIS_PASSWORD" not in json.dumps(pod)

@@ -1,4 +1,4 @@
-"""What Flux is told, to the byte."""
+"""The documents that install and configure Flux, to the byte."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from plexctl.plan.gitops.flux_install import install
 from plexctl.plan.gitops.flux_sync import DOCKER_CONFIG, SourceKeys, balanced, sync
 
 from .test_plan import GOLDEN
+from .upstream import upstream
 
 IMAGES = {
     "source-controller": "ghcr.io/fluxcd/source-controller:v1",
     "kustomize-controller": "ghcr.io/fluxcd/kustomize-controller:v1",
 }
+CONTROLLERS = (*IMAGES, "helm-controller", "notification-controller")
 REGISTRY = Registry("registry", IPv4Network("10.64.63.0/24"), UPSTREAMS)
 KEYS = SourceKeys(Secret(b"AGE-SECRET-KEY-1"), ca=b"CERTIFICATE")
 
@@ -36,9 +38,9 @@ def spec_of_source(plex: Plex, wanted: Gitops, keys: SourceKeys = KEYS) -> Docum
     return dict((found.get("GitRepository") or found["OCIRepository"])["spec"])
 
 
-def test_all_that_is_applied_is_the_golden_one(demo: Plex) -> None:
+def test_documents_of_flux_are_the_golden_ones(demo: Plex) -> None:
     documents = (
-        *install(demo, IMAGES),
+        *install(demo, IMAGES, upstream(*CONTROLLERS)),
         *sync(demo, gitops(SourceKind.REGISTRY), REGISTRY, KEYS),
     )
     golden = GOLDEN.with_name("flux.yaml")
@@ -49,7 +51,7 @@ def test_all_that_is_applied_is_the_golden_one(demo: Plex) -> None:
 
 def test_a_controller_without_an_image_is_left_out(demo: Plex) -> None:
     def deployed(images: dict[str, str]) -> set[str]:
-        documents = install(demo, images)
+        documents = install(demo, images, upstream(*CONTROLLERS))
         return {one["metadata"]["name"] for one in documents if one["kind"] == "Deployment"}
 
     assert deployed(IMAGES) == set(IMAGES)
@@ -87,14 +89,14 @@ def test_services_get_no_address_of_a_host_or_of_a_node(demo: Plex, count: int) 
         (gitops(SourceKind.OCI, "oci://x/y", semver="1.x"), {"semver": "1.x"}),
     ],
 )
-def test_a_source_says_what_of_it_is_applied(
+def test_a_source_names_the_revision_to_apply(
     demo: Plex, wanted: Gitops, reference: dict[str, str]
 ) -> None:
     spec = spec_of_source(demo, wanted)
     assert (spec["url"], spec["ref"]) == (wanted.source.url, reference)
 
 
-def test_what_a_source_is_reached_with_is_where_flux_looks_for_it(demo: Plex) -> None:
+def test_credentials_of_a_source_are_where_flux_reads_them(demo: Plex) -> None:
     def held(kind: SourceKind, url: str, **keys: Secret | bytes) -> tuple[Document, Document]:
         wanted = gitops(kind, url)
         documents = sync(demo, wanted, None, replace(KEYS, access=keys))
@@ -113,7 +115,7 @@ def test_what_a_source_is_reached_with_is_where_flux_looks_for_it(demo: Plex) ->
     assert oci["certSecretRef"] == {"name": "plex-source-ca"}
 
 
-def test_signatures_are_asked_for_where_keys_are_named(demo: Plex) -> None:
+def test_signatures_are_verified_where_keys_are_configured(demo: Plex) -> None:
     keys = replace(KEYS, verify={"cosign.pub": b"KEY"})
     git = spec_of_source(demo, gitops(SourceKind.SSH, "ssh://x/y"), keys)
     oci = spec_of_source(demo, gitops(SourceKind.OCI, "oci://x/y"), keys)
