@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.commands.entry import arguments, run
-from plexctl.commands.genders_file import inventory, parse, variables
 from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.scripts.entry import arguments
+from plexctl.scripts.genders_file import inventory, parse, variables
 
 DEFAULT = "/etc/genders"
 
@@ -45,7 +45,3 @@ def read(file: Path) -> str:
         return file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise PlexError(f"{file} cannot be read: {error}") from error
-
-
-if __name__ == "__main__":
-    run(main)

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.commands.entry import arguments, query, run
-from plexctl.commands.lab import files
 from plexctl.errors import ExitCode, UsageError
+from plexctl.scripts.entry import arguments, query
+from plexctl.scripts.lab import files
 
 ABOUT = """\
 An external data source of OpenTofu and Terraform: the query {"host": NODE} on standard input is
@@ -49,7 +49,3 @@ def answer(directory: Path, host: str) -> dict[str, str]:
     raise UsageError(
         f"the lab {lab.root} has no node {host}", hint="`plexctl list` shows its plexes"
     )
-
-
-if __name__ == "__main__":
-    run(main)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plexctl.commands.entry import arguments, run
-from plexctl.commands.role_play import HINT, play, target, variables
 from plexctl.errors import PlexError, UsageError
+from plexctl.scripts.entry import arguments
+from plexctl.scripts.role_play import HINT, play, target, variables
 
 if TYPE_CHECKING:
     from plexctl.model.secret import Secret
@@ -54,10 +54,10 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("--step asks before each task, and there is no one to ask")
     inventory = None
     if lab and not asked.inventory:
-        from plexctl.commands.lab import inventory as of_lab
+        from plexctl.scripts.lab import inventory as of_lab
 
         inventory = json.dumps(of_lab(lab))
-    from plexctl.clients import playbook
+    from plexctl.scripts import playbook
 
     content = play(
         goal,
@@ -190,7 +190,3 @@ def _password(question: str) -> Secret:
     if not line:
         raise PlexError(f"{question}: there is none on standard input")
     return Secret(line)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from plexctl.commands import changes, tofu
-from plexctl.commands.entry import arguments, run
-from plexctl.commands.tofu import Message, TofuCommand
 from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.scripts import changes, tofu
+from plexctl.scripts.entry import arguments
+from plexctl.scripts.tofu import Message, TofuCommand
 
 ABOUT = """\
 Validates, plans, shows in few lines what would change, asks, and applies just what was planned: the
@@ -156,7 +156,3 @@ def _agreed() -> bool:
         raise UsageError("implement? there is no one to ask", hint="say it beforehand: -y")
     print("implement? ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-if __name__ == "__main__":
-    run(main)

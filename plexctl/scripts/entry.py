@@ -1,4 +1,4 @@
-"""How a command starts and ends: its arguments, its errors, its exit code."""
+"""What the scripts share: arguments, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from plexctl.cli.start import start
 from plexctl.errors import ExitCode, Interrupted, PlexError, UsageError
 
 Main = Callable[[Sequence[str]], int]
 
 
 def arguments(name: str, about: str, usage: str | None = None) -> argparse.ArgumentParser:
-    """A parser whose help is `about`: what the command does, and an example."""
+    """A parser whose help is `about`: what the script does, and an example."""
     return argparse.ArgumentParser(
         prog=name,
         usage=usage,
@@ -25,14 +24,11 @@ def arguments(name: str, about: str, usage: str | None = None) -> argparse.Argum
     )
 
 
-def run(main: Main) -> None:
-    """Run a command and end the process as `plexctl` would: no traceback, the same exit codes."""
-    start()
-    sys.exit(outcome(main, sys.argv[1:]))
-
-
 def outcome(main: Main, argv: Sequence[str]) -> int:
-    """The exit code of a command; what went wrong is told on standard error."""
+    """Run a script as `plexctl` runs a verb: errors go to standard error, without a traceback.
+
+    Returns the exit code, which is the one that `plexctl` would have.
+    """
     try:
         code = main(argv)
         sys.stdout.flush()
@@ -43,7 +39,7 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 128 + interrupted.number
     except BrokenPipeError:
-        # Whoever read has seen enough. What is left must not be written at the end either.
+        # The reader has closed its end. Python must not flush the rest at its own end.
         sys.stdout = None
         return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the last stop
@@ -55,7 +51,10 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
 
 
 def query(stream: TextIO) -> dict[str, str]:
-    """What OpenTofu asks an external data source: one JSON object of strings. UsageError else."""
+    """The query that OpenTofu sends to an external data source: a JSON object of strings.
+
+    UsageError if it is anything else.
+    """
     hint = 'as in: echo \'{"host": "demo1"}\''
     if stream.isatty():
         raise UsageError("the query is read from standard input", hint=hint)

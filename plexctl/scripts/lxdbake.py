@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.commands.entry import arguments, run
 from plexctl.errors import ExitCode, UsageError
+from plexctl.scripts.entry import arguments
 
 ABOUT = """\
 Bakes the image of a type of nodes on a base, on a host of clusters/hosts.yaml. What is baked
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     from plexctl.cli.session import opened
     from plexctl.model.gitops import GitopsEngine
     from plexctl.render.text import text
-    from plexctl.workflow.images.bake_on import bake_on
+    from plexctl.scripts.bake_on import bake_on
 
     with opened(asked.directory, quiet=asked.quiet, verbose=asked.verbose) as ctx:
         engine = GitopsEngine(asked.engine) if asked.engine else None
@@ -53,7 +53,3 @@ def where(words: str) -> tuple[str, str]:
     if not found:
         raise UsageError(f"{words!r} is not HOST:NODE", hint="as in local:demo0")
     return found[1], found[2]
-
-
-if __name__ == "__main__":
-    run(main)

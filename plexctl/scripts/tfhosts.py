@@ -6,8 +6,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from plexctl.commands.entry import arguments, query, run
 from plexctl.errors import ExitCode
+from plexctl.scripts.entry import arguments, query
 
 ABOUT = """\
 An external data source of OpenTofu and Terraform: the hosts that `getent hosts` lists, as one JSON
@@ -49,7 +49,3 @@ def two_way(listed: str) -> dict[str, str]:
         found[address] = name
         found.update(dict.fromkeys((name, *more), address))
     return found
-
-
-if __name__ == "__main__":
-    run(main)

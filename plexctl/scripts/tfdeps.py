@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.commands import dependencies, tofu
-from plexctl.commands.entry import arguments, run
-from plexctl.commands.genders import read
 from plexctl.errors import ExitCode
+from plexctl.scripts import dependencies, tofu
+from plexctl.scripts.entry import arguments
+from plexctl.scripts.genders import read
 
 ABOUT = """\
 What each object of OpenTofu or Terraform depends on. FILE is a state, what `tofu show -json` prints
@@ -40,7 +40,3 @@ def _text(file: str | None) -> str:
     if file is None:
         return tofu.find().ask("state", "pull").stdout
     return sys.stdin.read() if file == "-" else read(Path(file))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from plexctl.scripts import NAMES
+
 ROOT = Path(__file__).parents[3]
 RECORDED = Path(__file__).parent / "recorded"
 TEXT = (ROOT / "docs" / "scripts.md").read_text()
-NAMES = (
-    *("ansrole", "genders", "mkgenders", "tfhosts", "tfcloudinit", "tfdeps", "tfapply"),
-    "lxdbake",
-)
 
 TOFU = f"""\
 case $1 in
@@ -52,7 +51,7 @@ def test_examples_answer_what_the_documentation_says(tmp_path: Path) -> None:
     programs.mkdir()
     here.mkdir()
     for name in NAMES:
-        program(programs / name, f'exec {sys.executable} -P -m plexctl.commands.{name} "$@"')
+        program(programs / name, f'exec {sys.executable} -P -m plexctl.scripts {name} "$@"')
     program(programs / "plexctl", f'exec {sys.executable} -P -m plexctl "$@"')
     program(programs / "tofu", TOFU)
     env = {
@@ -95,7 +94,7 @@ def test_each_explains_itself_from_another_folder_with_an_example(
     (tmp_path / "plexctl").mkdir()
     (tmp_path / "plexctl" / "__init__.py").write_text("raise SystemExit('not this one')")
     done = subprocess.run(
-        [sys.executable, "-P", "-m", f"plexctl.commands.{name}", "--help"],
+        [sys.executable, "-P", "-m", "plexctl.scripts", name, "--help"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -108,13 +107,12 @@ def test_each_explains_itself_from_another_folder_with_an_example(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_entry_starts_its_module(name: str, tmp_path: Path) -> None:
-    """The entry of a checkout whose environment is there; its python tells how it was called."""
+def test_each_entry_starts_its_script(name: str, tmp_path: Path) -> None:
+    """The entry of a checkout that has its environment; its python prints its arguments."""
     root = tmp_path / "checkout"
     (root / "bin" / "lib").mkdir(parents=True)
-    for file in (f"bin/{name}", "bin/lib/start.sh", "bin/lib/common.sh"):
-        (root / file).write_bytes((ROOT / file).read_bytes())
-    (root / "bin" / name).chmod(0o755)
+    for file in (f"bin/{name}", "bin/lib/script", "bin/lib/common.sh"):
+        shutil.copy2(ROOT / file, root / file, follow_symlinks=False)
     for file in ("uv.lock", "pyproject.toml"):
         (root / file).touch()
     (root / ".venv" / "bin").mkdir(parents=True)
@@ -124,9 +122,10 @@ def test_each_entry_starts_its_module(name: str, tmp_path: Path) -> None:
     stamp.write_text(f"{root}\n")
     later = (root / "uv.lock").stat().st_mtime + 5
     os.utime(stamp, (later, later))
-    link = tmp_path / "link"
+    link, relative = tmp_path / "link", tmp_path / "relative"
     link.symlink_to(root / "bin" / name)
-    for entry in (root / "bin" / name, link):
+    relative.symlink_to(f"checkout/bin/{name}")
+    for entry in (root / "bin" / name, link, relative):
         done = subprocess.run(
             [entry, "a b", "-c"],
             cwd=tmp_path,
@@ -136,4 +135,4 @@ def test_each_entry_starts_its_module(name: str, tmp_path: Path) -> None:
             timeout=30,
             check=False,
         )
-        assert (done.stdout, done.stderr) == (f"-P -m plexctl.commands.{name} a b -c\n", "")
+        assert (done.stdout, done.stderr) == (f"-P -m plexctl.scripts {name} a b -c\n", "")

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from plexctl.commands.entry import arguments, run
-from plexctl.commands.genders_file import nodes_of, text
 from plexctl.errors import ExitCode, PlexError
+from plexctl.scripts.entry import arguments
+from plexctl.scripts.genders_file import nodes_of, text
 
 ABOUT = """\
 A genders(5) file of an Ansible inventory, on standard output: each group is an attribute of its
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _inventory(where: str | None, directory: Path) -> dict[str, Any]:
     if where is None:
-        from plexctl.commands.lab import inventory
+        from plexctl.scripts.lab import inventory
 
         return inventory(directory)
     return _parsed(sys.stdin.read() if where == "-" else _listed(where), where)
@@ -69,7 +69,3 @@ def _parsed(output: str, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise PlexError(f"the inventory {where} is not a JSON object")
     return found
-
-
-if __name__ == "__main__":
-    run(main)

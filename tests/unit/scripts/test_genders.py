@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plexctl.commands.genders_file import compress, expand, inventory, nodes_of, parse, text
 from plexctl.errors import PlexError
+from plexctl.scripts.genders_file import compress, expand, inventory, nodes_of, parse, text
 
 WORDS = st.text("abz019-_.", min_size=1, max_size=6)
 NODE = st.one_of(

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plexctl.clients import playbook
-from plexctl.commands import ansrole
-from plexctl.commands.role_play import Target, play, target, variables
 from plexctl.errors import UsageError
+from plexctl.scripts import ansrole, playbook
+from plexctl.scripts.role_play import Target, play, target, variables
 
 
 def test_the_last_part_is_the_role() -> None:

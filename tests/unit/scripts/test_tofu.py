@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.commands import changes, dependencies
-from plexctl.commands.tfapply import parse
 from plexctl.errors import PlexError, UsageError
+from plexctl.scripts import changes, dependencies
+from plexctl.scripts.tfapply import parse
 
 RECORDED = Path(__file__).parent / "recorded"
 STATE = (RECORDED / "state-list.txt").read_text().splitlines()
