@@ -59,14 +59,14 @@ SECRETS: dict[int, str] = {}
 
 def with_login(server: ProxmoxHost, ssh: str) -> ProxmoxHost:
     """The same client, but one that is told how to log in to the node."""
-    secret = SECRETS[int(str(server.host.url).rpartition(":")[2])]
-    return ProxmoxHost(replace(server.host, ssh=ssh), Secret(secret.encode()), patience=30, reach=5)
+    secret = SECRETS[int(str(server.spec.url).rpartition(":")[2])]
+    return ProxmoxHost(replace(server.spec, ssh=ssh), Secret(secret.encode()), patience=30, reach=5)
 
 
 def with_template(server: ProxmoxHost, name: str = TEMPLATE, lab: str = "lab1") -> str:
     """Make a template as a bake does; its identifier."""
     tags: Mapping[str, str] = {"plexctl.recipe": name, "plexctl.lab": lab}
     options = {"scsi0": "local-lvm:2", "agent": "enabled=1", "memory": 512}
-    vmid = server.create("plex-bake", tags, options)
-    server.to_template(vmid, name, tags)
+    vmid = server.vms.create("plex-bake", tags, options)
+    server.vms.to_template(vmid, name, tags)
     return str(vmid)

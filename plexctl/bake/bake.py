@@ -65,7 +65,7 @@ def ensure(
     user's on a disk, for locks and logs. What an interrupted bake left is removed; an image that
     has its name is never touched. PlexError if it cannot be baked.
     """
-    bake = _Bake(incus, artifacts, find_role, facts, nodes, lab, reporter, work / incus.host.name)
+    bake = _Bake(incus, artifacts, find_role, facts, nodes, lab, reporter, work / incus.name)
     found = bake.whole(recipe)
     if found is None:
         with bake.turns.alone():
@@ -99,7 +99,7 @@ class _Bake:
 
     def find(self, recipe: Recipe) -> BakedImage | None:
         """The recipe's image if the host has it."""
-        images = (image for image in self.incus.images() if recipe.name in image.names)
+        images = (image for image in self.incus.images.list() if recipe.name in image.names)
         for found in images:
             return BakedImage(recipe.name, found.fingerprint, changed=False)
         return None
@@ -129,7 +129,7 @@ class _Bake:
             # What a VM has written is on its disk once it has stopped by itself.
             self.incus.stop(name, force=recipe.base.form is Form.CONTAINER)
             step.progress("publish the image")
-            fingerprint = self.incus.publish(name, recipe.name, properties(recipe, self.lab))
+            fingerprint = self.incus.images.publish(name, recipe.name, properties(recipe, self.lab))
         return BakedImage(recipe.name, fingerprint, changed=True)
 
     def _start(self, recipe: Recipe, name: str, step: Step) -> None:
@@ -168,7 +168,7 @@ class _Bake:
         return recipe.parent is None and needs_network(recipe.base)
 
     def _require_space(self) -> None:
-        free, host = self.incus.pool_free(), self.incus.host
+        free, host = self.incus.pool_free(), self.incus.spec
         if free < POOL_NEED:
             raise PlexError(
                 f"pool {host.pool!r} on host {host.name!r} has {free / (1 << 30):.1f} GiB left; "
@@ -191,7 +191,7 @@ class _Bake:
         """
         kind = recipe.layer.name if stage else "unpack"
         name = f"{BAKE}{kind}-{recipe.digest[:8]}-{os.getpid()}"
-        base, pool = recipe.base, self.incus.host.pool
+        base, pool = recipe.base, self.incus.spec.pool
         config = node_config(base.form, privileged=recipe.privileged, facts=self.facts)
         disks = {"root": {"type": "disk", "path": "/", "pool": pool}}
         if base.form is Form.VM:
@@ -208,7 +208,7 @@ class _Bake:
                 nic = {"type": "nic", "network": self._bridge, "name": NIC}
                 disks[NIC] = {**nic, "hwaddr": BAKE_MAC}
                 disks |= self._seed(recipe, name)
-        self.incus.create(
+        self.incus.instances.create(
             name,
             image=image,
             form=recipe.base.form,
@@ -220,11 +220,13 @@ class _Bake:
 
     def _seed(self, recipe: Recipe, name: str) -> dict[str, dict[str, str]]:
         """The disk that a cloud image boots with, if it is one; there already."""
-        pool = self.incus.host.pool
+        pool = self.incus.spec.pool
         device = vm.bake_devices(recipe.base, name, pool)
         if device:
             content = vm.bake_seed(BAKE_MAC)
-            self.incus.put_disk(seed_volume(name), pool, content, settings(tags(recipe, self.lab)))
+            self.incus.volumes.create_disc(
+                seed_volume(name), pool, content, settings(tags(recipe, self.lab))
+            )
         return device
 
     def _apply(self, recipe: Recipe, name: str, step: Step) -> None:
@@ -237,7 +239,7 @@ class _Bake:
             step=step,
             work=self._temporary,
             logs=self.folder,
-            env={"INCUS_SOCKET": self.incus.host.socket},
+            env={"INCUS_SOCKET": self.incus.spec.socket},
         )
 
     def _clean(self, recipe: Recipe, name: str) -> None:

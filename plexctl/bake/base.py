@@ -43,7 +43,7 @@ def root_image(
     if base.source is BaseSource.IMAGES:
         assert base.server is not None
         assert base.image is not None
-        return incus.copy_image(base.server, base.image, properties, base.form)
+        return incus.images.download(base.server, base.image, properties, base.form)
     _debootstrap(base, work / "rootfs", step)
     metadata = {
         "architecture": platform.machine(),
@@ -67,7 +67,7 @@ def root_image(
         ),
         timeout=300,
     )
-    return incus.import_image(archive)
+    return incus.images.upload(archive)
 
 
 def needs_network(base: Base) -> bool:
@@ -84,7 +84,7 @@ def make_bridge(incus: IncusHost, name: str, tags: dict[str, str]) -> None:
         "ipv6.address": "none",
         **tags,
     }
-    incus.put_network(name, settings(config), exists=False)
+    incus.networks.put(name, settings(config), exists=False)
 
 
 def install_packages(incus: IncusHost, instance: str, base: Base) -> None:

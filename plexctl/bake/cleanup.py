@@ -45,10 +45,10 @@ def sweep(incus: IncusHost, lab: str) -> None:
     for name in instances:
         incus.delete_instance(name)
     for name in _tagged(state.networks, lab):
-        incus.delete_network(name)
+        incus.networks.delete(name)
     for name in (*_tagged(state.volumes, lab), *_untagged_seeds(state.volumes)):
         incus.delete_volume(name)
-    for image in incus.images():
+    for image in incus.images.list():
         if not image.names and image.properties.get(f"{PROPERTY}lab") == lab:
             incus.delete_image(image.fingerprint)
 
@@ -66,7 +66,7 @@ def _untagged_seeds(volumes: Mapping[str, ObservedVolume]) -> list[str]:
 
 def _published(incus: IncusHost) -> Condition:
     return Condition(
-        f"host {incus.host.name} has published the images that it was asked for",
-        probe=lambda: Observation(not incus.publishing()),
+        f"host {incus.name} has published the images that it was asked for",
+        probe=lambda: Observation(not incus.images.publishing()),
         deadline=600,
     )

@@ -15,14 +15,14 @@ def carried(
     It goes through this machine, piece by piece: the hosts need not reach each other. The target
     holds what it gets against the image's fingerprint.
     """
-    there = target.images()
+    there = target.images.list()
     for one in there:
         if image.name in one.names:
             return BakedImage(image.name, one.fingerprint, changed=False)
-    with reporter.step(f"carry {image.name} to host {target.host.name}"):
+    with reporter.step(f"carry {image.name} to host {target.name}"):
         if any(one.fingerprint == image.fingerprint for one in there):
-            target.name_image(image.fingerprint, image.name)
+            target.images.set_name(image.fingerprint, image.name)
         else:
-            with source.exported(image.fingerprint) as content:
-                target.receive(content, image.fingerprint, image.name)
+            with source.images.exported(image.fingerprint) as content:
+                target.images.receive(content, image.fingerprint, image.name)
     return BakedImage(image.name, image.fingerprint, changed=True)

@@ -24,8 +24,8 @@ def probe(incus: IncusHost, image: str, lab: str) -> HostFacts:
         f"{TAG}lab": lab,
         f"{TAG}bake": "probe",
     }
-    root = {"root": {"type": "disk", "path": "/", "pool": incus.host.pool}}
-    incus.create(
+    root = {"root": {"type": "disk", "path": "/", "pool": incus.spec.pool}}
+    incus.instances.create(
         name,
         image=image,
         form=Form.CONTAINER,
@@ -41,7 +41,7 @@ def probe(incus: IncusHost, image: str, lab: str) -> HostFacts:
     seen = done.stdout.split()
     if len(seen) != 2:
         raise PlexError(
-            f"host {incus.host.name}: a container does not say what it may do",
+            f"host {incus.name}: a container does not say what it may do",
             details=(done.stdout + done.stderr).splitlines(),
         )
     cpus, memory = incus.machine()

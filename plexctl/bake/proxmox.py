@@ -84,7 +84,7 @@ def ensure_template(
     bake one. PlexError if it cannot be baked.
     """
     bake = _TemplateBake(server, artifacts, find_role, seed, reporter)
-    folder = work / server.host.name
+    folder = work / server.name
     turns = BakeLock(folder, lambda: bake.sweep(), reporter)
     if found := bake.find(recipe):
         turns.mend()
@@ -115,10 +115,9 @@ class _TemplateBake:
             if seen.tags.get("lab") == self.seed.lab_id and "bake" in seen.tags:
                 self.server.delete_instance(name)
         mine = f"plex-bake-{self.seed.lab_id}-"
-        storage = self.server.settings.iso
-        for volume in self.server.volumes(storage):
+        for volume in self.server.storage.volumes():
             if volume.partition("/")[2].startswith(mine):
-                self.server.delete_volume(volume)
+                self.server.storage.delete(volume)
 
     def template(
         self, recipe: Recipe, bench: BakeAddress, work: Path, logs: Path, step: Step
@@ -126,7 +125,7 @@ class _TemplateBake:
         name = f"plex-bake-{recipe.layer.name}-{recipe.digest[:8]}-{os.getpid()}"
         tags = {"lab": self.seed.lab_id, "bake": recipe.name}
         vmid, below = self._machine(recipe, name, tags, step)
-        self.server.grow_disk(vmid, DISK)
+        self.server.vms.grow_disk(vmid, DISK)
         with self._booted(vmid, name, tags, bench, work, step) as (ssh, key):
             for layer in layers(recipe):
                 if below is None or layer.digest not in _digests(below):
@@ -134,7 +133,7 @@ class _TemplateBake:
             step.progress("clean up")
             ssh.run(f"rm -rf {STAGE} /root/.ssh/authorized_keys\n{VM_CLEAN}", timeout=120)
         step.progress("make the template")
-        self.server.to_template(vmid, recipe.name, properties(recipe, self.seed.lab_id))
+        self.server.vms.to_template(vmid, recipe.name, properties(recipe, self.seed.lab_id))
         return BakedImage(recipe.name, str(vmid), changed=True)
 
     def _machine(
@@ -144,13 +143,13 @@ class _TemplateBake:
         for layer in reversed(layers(recipe)):
             if found := self.find(layer):
                 step.progress(f"clone {layer.name}")
-                return self.server.clone(found.fingerprint, name, tags, linked=False), layer
+                return self.server.vms.clone(found.fingerprint, name, tags, linked=False), layer
         step.progress(f"fetch the disk image of {recipe.base.name}")
         volume = self._disk_image(recipe.base)
         step.progress("import the disk image")
-        disk = f"{self.server.host.pool}:0,import-from={volume},discard=on,iothread=1"
-        vmid = self.server.create(name, tags, {**MACHINE, **SIZE, "scsi0": disk})
-        self.server.delete_volume(volume)
+        disk = f"{self.server.spec.pool}:0,import-from={volume},discard=on,iothread=1"
+        vmid = self.server.vms.create(name, tags, {**MACHINE, **SIZE, "scsi0": disk})
+        self.server.storage.delete(volume)
         return vmid, None
 
     def _disk_image(self, base: Base) -> str:
@@ -158,7 +157,7 @@ class _TemplateBake:
         assert base.checksum is not None, base.name
         algorithm, _, checksum = base.checksum.partition(":")
         file = f"plex-bake-{self.seed.lab_id}-{base.name}.qcow2"
-        return self.server.download(file, base.url, algorithm, checksum)
+        return self.server.storage.download(file, base.url, algorithm, checksum)
 
     @contextmanager
     def _booted(
@@ -181,11 +180,11 @@ class _TemplateBake:
             b"", _user_data(host_key, client_key), _network(bench, mac), _meta_data(name)
         )
         file = f"plex-bake-{self.seed.lab_id}-{name}.iso"
-        seed = self.server.upload_iso(file, disk)
+        seed = self.server.storage.upload_iso(file, disk)
         vlan = f",tag={bench.vlan}" if bench.vlan else ""
         network = f"virtio={mac},bridge={bench.bridge}{vlan}"
         options = {**SIZE, "ide2": f"{seed},media=cdrom", "net0": network}
-        self.server.configure(vmid, tags, options)
+        self.server.guests.configure(vmid, tags, options)
         self.server.start(name)
         step.progress(f"wait for {name}")
         ssh = SshClient(address, "root", key, known_hosts)
@@ -198,8 +197,8 @@ class _TemplateBake:
         )
         yield ssh, key
         self.server.stop(name, force=False)
-        self.server.configure(vmid, tags, {"ide2": "none,media=cdrom"})
-        self.server.delete_volume(seed)
+        self.server.guests.configure(vmid, tags, {"ide2": "none,media=cdrom"})
+        self.server.storage.delete(seed)
 
     def _keys(self, name: str) -> tuple[SshKey, SshKey]:
         host, client = (("bake", "ssh", kind, name) for kind in ("host", "client"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.bake.cleanup import PROPERTY
-from plexctl.clients.incus.host import IncusHost
+from plexctl.model.host import Host
 from plexctl.model.observed import HostState, ObservedImage
 
 
@@ -23,12 +23,12 @@ def unused(state: HostState, used: set[str]) -> tuple[ObservedImage, ...]:
     )
 
 
-def prune(incus: IncusHost, used: set[str]) -> tuple[str, ...]:
+def prune(host: Host, used: set[str]) -> tuple[str, ...]:
     """Remove them; their names. `used` are names of images that a plex would need next."""
-    state = incus.read()
+    state = host.read()
     gone = unused(state, used)
     for image in gone:
         for name in set(image.names) & set(state.volumes):
-            incus.delete_volume(name)
-        incus.delete_image(image.fingerprint)
+            host.delete_volume(name)
+        host.delete_image(image.fingerprint)
     return tuple(image.names[0] for image in gone)

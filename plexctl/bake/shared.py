@@ -30,7 +30,7 @@ def is_whole(incus: IncusHost, recipe: Recipe) -> bool:
     """Whether nodes of `recipe` find on the host what they share, if they do."""
     if not recipe.shared:
         return True
-    volume = incus.volumes().get(recipe.name)
+    volume = incus.volumes.list().get(recipe.name)
     return volume is not None and volume.whole
 
 
@@ -40,13 +40,13 @@ def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, facts: HostFacts, l
     What an interrupted one has left is used. The last tag says that all is there. PlexError with
     what the program said if it fails.
     """
-    volume, pool = recipe.name, incus.host.pool
+    volume, pool = recipe.name, incus.spec.pool
     tagged = tags(recipe, lab)
-    incus.put_volume(volume, pool, settings(tagged), exists=volume in incus.volumes())
+    incus.volumes.put(volume, pool, settings(tagged), exists=volume in incus.volumes.list())
     config = container_config(privileged=recipe.privileged, facts=facts)
     config["raw.lxc"] = "\n".join((config["raw.lxc"], SLEEP))
     name = f"{BAKE}share-{recipe.digest[:8]}-{os.getpid()}"
-    incus.create(
+    incus.instances.create(
         name,
         image=fingerprint,
         form=recipe.base.form,
@@ -64,5 +64,5 @@ def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, facts: HostFacts, l
     if done.code != 0:
         said = done.stderr.splitlines()[-5:]
         raise PlexError(f"what nodes of {volume} share cannot be copied", details=said)
-    incus.put_volume(volume, pool, settings({**tagged, f"{TAG}image": volume}), exists=True)
+    incus.volumes.put(volume, pool, settings({**tagged, f"{TAG}image": volume}), exists=True)
     incus.delete_instance(name)

@@ -50,7 +50,7 @@ def cloud_image(
     assert base.url is not None
     assert base.checksum is not None
     disk = fetched(Web(), base.url, base.checksum, disks, step)
-    return incus.import_image(packed(disk, base.name, properties, work))
+    return incus.images.upload(packed(disk, base.name, properties, work))
 
 
 def fetched(web: Web, url: str, checksum: str, folder: Path, step: Step) -> Path:

@@ -36,18 +36,18 @@ def carried_archive(
     It is packed anew in `work`, piece by piece, and its name has the recipe's hash as the image's.
     """
     name = archive_name(lab, image.name)
-    for found in target.archives():
+    for found in target.storage.archives():
         if image.name in found.names:
             return BakedImage(image.name, found.fingerprint, changed=False)
     work.mkdir(parents=True, exist_ok=True)
     file = work / name
-    with reporter.step(f"carry {image.name} to host {target.host.name}") as step:
+    with reporter.step(f"carry {image.name} to host {target.name}") as step:
         try:
             step.progress("pack it anew")
-            with source.exported(image.fingerprint) as content:
+            with source.images.exported(image.fingerprint) as content:
                 checksum = repack(content, file)
             step.progress("upload it")
-            volume = target.upload_archive(file, checksum)
+            volume = target.storage.upload_archive(file, checksum)
         finally:
             file.unlink(missing_ok=True)
     return BakedImage(image.name, volume, changed=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.kube.client import Kube, NodeStatus, UnreachableError
 from plexctl.clients.kube.look import COREDNS
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation
 from plexctl.model.events import Reporter
+from plexctl.model.host import Host
 from plexctl.model.plex import Node, Plex, Role
 
 API, NODES, DNS = 120.0, 180.0, 120.0
@@ -38,7 +38,7 @@ class Watch:
     plex: Plex
     nodes: tuple[Node, ...]
     kube: Kube
-    hosts: Mapping[str, IncusHost]
+    hosts: Mapping[str, Host]
     reporter: Reporter
     _marked: set[str] = field(default_factory=set)
 
@@ -129,7 +129,7 @@ class Watch:
         return tuple(f"{p.name} on {p.node or 'no node'}: {p.phase}" for p in pods)
 
 
-def node_report(incus: IncusHost, node: Node) -> tuple[str, ...]:
+def node_report(host: Host, node: Node) -> tuple[str, ...]:
     """What a node's units do, and the last lines of the log of those that are not well."""
     report = (
         f"for unit in {' '.join(UNITS)}; do "
@@ -138,7 +138,7 @@ def node_report(incus: IncusHost, node: Node) -> tuple[str, ...]:
         "journalctl -u $unit -n 4 -o cat --no-pager; done"
     )
     try:
-        return tuple(incus.execute(node.name, ("sh", "-c", report)).stdout.splitlines())
+        return tuple(host.execute(node.name, ("sh", "-c", report)).stdout.splitlines())
     except PlexError as error:
         return (error.summary,)
 

@@ -17,3 +17,8 @@ def settings(values: Mapping[str, str]) -> Settings:
 
 def devices(values: Mapping[str, Mapping[str, str]]) -> Devices:
     return tuple(sorted((name, settings(device)) for name, device in values.items()))
+
+
+def plain_devices(values: Devices) -> dict[str, dict[str, str]]:
+    """As Incus takes them."""
+    return {name: dict(device) for name, device in values}

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from plexctl.errors import UnreachableHostError
+from plexctl.model.host import Host
 from plexctl.model.observed import HostState
 
-if TYPE_CHECKING:
-    from plexctl.clients.incus.host import IncusHost
-    from plexctl.clients.proxmox.host import ProxmoxHost
 
-    Clients = Mapping[str, IncusHost | ProxmoxHost]
-
-
-def read_hosts(clients: Clients, hosts: Iterable[str]) -> dict[str, HostState]:
+def read_hosts(clients: Mapping[str, Host], hosts: Iterable[str]) -> dict[str, HostState]:
     """By name; one that does not answer is silent. UnreachableHostError if none of them does."""
     names = tuple(dict.fromkeys(hosts))
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
@@ -28,7 +22,7 @@ def read_hosts(clients: Clients, hosts: Iterable[str]) -> dict[str, HostState]:
     return states
 
 
-def _read(clients: Clients, name: str) -> HostState:
+def _read(clients: Mapping[str, Host], name: str) -> HostState:
     try:
         return clients[name].read()
     except UnreachableHostError as error:

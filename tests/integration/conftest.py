@@ -82,7 +82,7 @@ def echo(echo_archive: Path) -> Callable[[str], None]:
 
 
 def load_echo(incus: IncusHost, node: str, archive: Path) -> None:
-    incus.push(node, "/root/echo.tar", archive.read_bytes(), mode=0o600)
+    incus.instances.push(node, "/root/echo.tar", archive.read_bytes(), mode=0o600)
     words = ("ctr", "-n", "k8s.io", "images", "import", "/root/echo.tar")
     done = incus.execute(node, words, timeout=60)
     assert done.code == 0, done

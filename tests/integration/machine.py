@@ -72,7 +72,7 @@ class Machine:
         with _bridge_lock():
             if self.network == BRIDGE:
                 make_bridge(self.incus)
-            self.incus.create(
+            self.incus.instances.create(
                 self.name,
                 image=image,
                 form=Form.CONTAINER,
@@ -80,7 +80,9 @@ class Machine:
                 config=settings(config),
                 devices=devices({"root": disk, NIC: nic, "kmsg": kmsg}),
             )
-        self.incus.push(self.name, "/var/lib/plexctl/boot.tar", self._boot_tar(), mode=0o600)
+        self.incus.instances.push(
+            self.name, "/var/lib/plexctl/boot.tar", self._boot_tar(), mode=0o600
+        )
         self.incus.start(self.name)
 
     def run(self, *words: str, timeout: float = 60) -> str:
@@ -99,7 +101,7 @@ class Machine:
             self.incus.delete_instance(self.name)
         if self.network == BRIDGE:
             with _bridge_lock(), suppress(PlexError):  # another one is on it, or it is gone
-                self.incus.delete_network(BRIDGE)
+                self.incus.networks.delete(BRIDGE)
 
     def _boot_tar(self) -> bytes:
         """What plex-boot.service unpacks first of all; see docs/architecture.md."""
@@ -148,7 +150,7 @@ def make_bridge(
         "ipv4.dhcp": "false",
         "ipv6.address": "none",
     }
-    incus.put_network(name, settings(config), exists=False)
+    incus.networks.put(name, settings(config), exists=False)
 
 
 def _tar(files: Mapping[str, tuple[str, int]]) -> bytes:

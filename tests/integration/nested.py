@@ -120,7 +120,7 @@ def prepared_image(work: Path) -> str:
     with FileLock(Path(tempfile.gettempdir()) / "plextest-host.lock", timeout=600):
         base = base_image()
         name = PREFIX + _digest(base)
-        for image in host().images():
+        for image in host().images.list():
             if name in image.names:
                 return image.fingerprint
         return _publish(work, base, name)
@@ -138,11 +138,11 @@ def _publish(work: Path, base: str, name: str) -> str:
         machine.run("sh", "-c", "rm -f /var/lib/incus/server.* /etc/machine-id")
         machine.run("sh", "-c", ": > /etc/machine-id; rm -rf /var/lib/apt/lists/*; apt-get clean")
         incus.stop(machine.name)
-        for image in incus.images():
+        for image in incus.images.list():
             for old in image.names:
                 if old.startswith(PREFIX):
                     incus.delete_image(image.fingerprint)
-        return incus.publish(machine.name, name, {})
+        return incus.images.publish(machine.name, name, {})
     finally:
         machine.destroy()
 

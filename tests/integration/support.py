@@ -169,9 +169,9 @@ def remove_leftovers(plex: str) -> None:
     for name in of_it & state.instances.keys():
         incus.delete_instance(name)
     for name in of_it & state.profiles.keys():
-        incus.delete_profile(name)
+        incus.profiles.delete(name)
     for name in of_it & state.networks.keys():
-        incus.delete_network(name)
+        incus.networks.delete(name)
     for name in of_it & state.volumes.keys():
         incus.delete_volume(name)
 

@@ -68,7 +68,7 @@ def prune(own: Lab) -> None:
         for image in unused(replace(host_state(), instances={}), mine):
             keepers.append(f"plexkeep-{image.fingerprint[:12]}")
             incus.delete_instance(keepers[-1], running=False)
-            incus.create(
+            incus.instances.create(
                 keepers[-1],
                 image=image.fingerprint,
                 form=Form.CONTAINER,

@@ -68,8 +68,8 @@ class Machine:
     def start(self, pve: FakePve, guest: Guest) -> None:
         config = {"security.privileged": "true", "raw.lxc": "lxc.init.cmd=/bin/sleep infinity"}
         nic = {"type": "nic", "network": NAME, "name": "eth0"}
-        disk = {"type": "disk", "path": "/", "pool": self.incus.host.pool}
-        self.incus.create(
+        disk = {"type": "disk", "path": "/", "pool": self.incus.spec.pool}
+        self.incus.instances.create(
             NAME,
             image=self.image,
             form=Form.CONTAINER,
@@ -82,16 +82,16 @@ class Machine:
         network = yaml.safe_load(read_seed(pve, guest, "network-config"))
         (address,) = network["ethernets"]["bake"]["addresses"]
         key = user["ssh_keys"]["ed25519_private"].encode()
-        self.incus.push(NAME, "/etc/ssh/bake", key, mode=0o600)
+        self.incus.instances.push(NAME, "/etc/ssh/bake", key, mode=0o600)
         done = self.incus.execute(NAME, ("/bin/sh", "-c", BOOT.format(address=address)))
         assert done.code == 0, done
         (known,) = user["users"][0]["ssh_authorized_keys"]
-        self.incus.push(NAME, "/root/.ssh/authorized_keys", known.encode(), mode=0o600)
+        self.incus.instances.push(NAME, "/root/.ssh/authorized_keys", known.encode(), mode=0o600)
 
     def clean(self) -> None:
         self.incus.delete_instance(NAME)
         if NAME in self.incus.read().networks:
-            self.incus.delete_network(NAME)
+            self.incus.networks.delete(NAME)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def machine() -> Iterator[Machine]:
     machine = Machine(base_image())
     machine.clean()
     config = {"ipv4.address": GATEWAY, "ipv4.nat": "false", "ipv6.address": "none"}
-    incus.put_network(NAME, settings(config), exists=False)
+    incus.networks.put(NAME, settings(config), exists=False)
     yield machine
     machine.clean()
 

@@ -34,7 +34,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         ) as story,
     ):
         yield story
-        for image in incus.images():
+        for image in incus.images.list():
             if story.image in image.names:
                 incus.delete_image(image.fingerprint)
 

@@ -199,9 +199,9 @@ def test_the_iommu_waits_for_a_reboot(
     # What GRUB's own program does with its settings, as far as it matters here.
     grub = "#!/bin/sh\nmkdir -p /boot/grub; . /etc/default/grub.d/plexctl.cfg\n"
     grub += 'echo "linux /vmlinuz $GRUB_CMDLINE_LINUX" >/boot/grub/grub.cfg\n'
-    fresh.incus.push(fresh.name, "/usr/sbin/update-grub", grub.encode(), mode=0o755)
-    fresh.incus.push(fresh.name, "/usr/sbin/update-initramfs", b"#!/bin/sh\n", mode=0o755)
-    fresh.incus.push(fresh.name, "/etc/default/grub", b"", mode=0o644)
+    fresh.incus.instances.push(fresh.name, "/usr/sbin/update-grub", grub.encode(), mode=0o755)
+    fresh.incus.instances.push(fresh.name, "/usr/sbin/update-initramfs", b"#!/bin/sh\n", mode=0o755)
+    fresh.incus.instances.push(fresh.name, "/etc/default/grub", b"", mode=0o644)
     result = run(fresh, wanted)
     assert changed(result) == {"iommu"}
     assert any(note.startswith("a reboot is needed") for note in result.notes)

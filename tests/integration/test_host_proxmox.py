@@ -40,7 +40,7 @@ def test_a_proxmox_node_is_told_what_it_should_be(tmp_path: Path) -> None:
     try:
         machine.create(prepared_image(work))
         for name in fakes:
-            machine.incus.push(
+            machine.incus.instances.push(
                 machine.name, f"/usr/local/bin/{name}", FAKE.read_bytes(), mode=0o755
             )
         found = machine.run("sh", "-c", f"ls {device} 2>/dev/null || true").split()

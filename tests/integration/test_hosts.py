@@ -86,7 +86,7 @@ def test_up_spreads_the_nodes_over_both(wide: Lab, far: NestedHost, second: Incu
     }
     assert all(node["ready"] for node in status)
     assert {n for n in host_state().instances if n.startswith(PLEX)} == HERE
-    assert set(second.instances()) == THERE
+    assert set(second.instances.list()) == THERE
     assert wide.ask("up", PLEX)["changes"] == []
     assert "wide" in wide.run("host", "remove", "second", code=2).err  # it is in use
 
@@ -124,11 +124,11 @@ def test_scale_up_and_back(wide: Lab, cluster: Cluster, second: IncusHost) -> No
 
     wide.run("scale", PLEX, "--workers", "6")
     assert cluster.ready() == NODES | {"wide6", "wide7"}
-    assert set(second.instances()) == THERE | {"wide6"}
+    assert set(second.instances.list()) == THERE | {"wide6"}
 
     wide.run("scale", PLEX, "--workers", "4", "-y")
     assert cluster.ready() == NODES
-    assert set(second.instances()) == THERE
+    assert set(second.instances.list()) == THERE
     assert uptime("wide1") == before
 
 

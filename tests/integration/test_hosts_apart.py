@@ -30,7 +30,7 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Neste
         for name, (gateway, address) in {"east": EAST, "west": WEST}.items():
             bridge = f"plextest-{name}"
             make_bridge(incus, bridge, gateway, nat=False)
-            stack.callback(incus.delete_network, bridge)
+            stack.callback(incus.networks.delete, bridge)
             folder = tmp_path_factory.mktemp(name)
             machine = NestedHost(folder, f"plextest-{name}1", address, bridge, gateway)
             found[name] = stack.enter_context(machine)

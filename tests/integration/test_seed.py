@@ -96,7 +96,7 @@ def machine(
     loop = _output("losetup", "--find", "--show", "--read-only", str(disc)).strip()
     try:
         _remove(incus, network.name)
-        incus.put_network(network.name, network.config, exists=False)
+        incus.networks.put(network.name, network.config, exists=False)
         nic = {"type": "nic", "network": network.name, "name": "eth0", "hwaddr": node.mac}
         devices = {
             "root": {"type": "disk", "path": "/", "pool": LOCAL.pool},
@@ -110,8 +110,10 @@ def machine(
         found.prepare(gateway=str(plex.networks.gateway().ip))
         policy = {"/etc/cloud/ds-identify.cfg": "policy: enabled\n"}
         for path, content in (_of_the_role() | policy).items():
-            assert incus.push(NAME, path, content.encode(), mode=0o644)
-        assert incus.push(NAME, BOOT, (ROLE / f"files/base{BOOT}").read_bytes(), mode=0o755)
+            assert incus.instances.push(NAME, path, content.encode(), mode=0o644)
+        assert incus.instances.push(
+            NAME, BOOT, (ROLE / f"files/base{BOOT}").read_bytes(), mode=0o755
+        )
         incus.stop(NAME)
         found.start()
         yield found
@@ -134,7 +136,7 @@ def _of_the_role() -> dict[str, str]:
 
 def _create(incus: IncusHost, devices: dict[str, dict[str, str]]) -> None:
     facts = incus.facts()
-    incus.create(
+    incus.instances.create(
         NAME,
         image=base_image(),
         form=Form.CONTAINER,
@@ -149,7 +151,7 @@ def _remove(incus: IncusHost, network: str) -> None:
     if NAME in state.instances:
         incus.delete_instance(NAME)
     if network in state.networks:
-        incus.delete_network(network)
+        incus.networks.delete(network)
 
 
 def _boot_tar(seed: bytes) -> bytes:
@@ -191,7 +193,9 @@ def test_every_file_of_the_tar_is_in_its_place_with_its_mode(machine: Machine) -
         "    found[path]=(stat.S_IMODE(s.st_mode),pwd.getpwuid(s.st_uid).pw_name,what)\n"
         "print(json.dumps(found))\n"
     )
-    machine.incus.push(NAME, "/root/paths", json.dumps(sorted(wanted)).encode(), mode=0o600)
+    machine.incus.instances.push(
+        NAME, "/root/paths", json.dumps(sorted(wanted)).encode(), mode=0o600
+    )
     found = json.loads(machine.run("python3", "-c", look))
 
     assert {path: tuple(what) for path, what in found.items()} == wanted

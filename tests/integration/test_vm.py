@@ -77,7 +77,7 @@ def incus(plan: Plan) -> Iterator[IncusHost]:
     incus = host()
     _sweep(incus)
     network = next(r for r in plan.resources if isinstance(r, Network))
-    incus.put_network(network.name, network.config, exists=False)
+    incus.networks.put(network.name, network.config, exists=False)
     yield incus
     _sweep(incus)
 
@@ -87,11 +87,11 @@ def _sweep(incus: IncusHost) -> None:
     for name in (n for n in state.instances if n.startswith(NAME)):
         incus.delete_instance(name)
     for name in (n for n in state.profiles if n.startswith(f"plex-{NAME}")):
-        incus.delete_profile(name)
+        incus.profiles.delete(name)
     for name in (n for n in state.volumes if n.startswith(NAME)):
         incus.delete_volume(name)
     if f"plex-{NAME}" in state.networks:
-        incus.delete_network(f"plex-{NAME}")
+        incus.networks.delete(f"plex-{NAME}")
 
 
 def _profile(plan: Plan) -> Profile:
@@ -104,11 +104,11 @@ def test_the_server_takes_what_a_vm_is_defined_by(incus: IncusHost, plan: Plan) 
     both = {**dict(profile.config), **dict(vm.config)}
     devices = {**dict(profile.devices), **dict(vm.devices)}
 
-    incus.put_profile(profile.name, settings(both), tuple(sorted(devices.items())), exists=False)
+    incus.profiles.put(profile.name, settings(both), tuple(sorted(devices.items())), exists=False)
 
     wrong = {**devices, "pci-card": settings({"type": "pci", "address": "nowhere"})}
     with pytest.raises(PlexError, match="address"):
-        incus.put_profile(profile.name, settings(both), tuple(sorted(wrong.items())), exists=True)
+        incus.profiles.put(profile.name, settings(both), tuple(sorted(wrong.items())), exists=True)
 
 
 def test_a_vm_is_made_where_the_server_runs_vms(
@@ -117,14 +117,14 @@ def test_a_vm_is_made_where_the_server_runs_vms(
     vm, profile = plan.instances[0], _profile(plan)
     without_card = tuple((name, one) for name, one in vm.devices if name != "pci-card")
     put_seed(incus, incus.read(), vm, "run1")
-    incus.put_profile(profile.name, profile.config, profile.devices, exists=False)
+    incus.profiles.put(profile.name, profile.config, profile.devices, exists=False)
     disk = tmp_path / "disk.qcow2"
     disk.write_bytes(_empty_qcow2())
     work = tmp_path / "work"
     work.mkdir()
-    image = incus.import_image(packed(disk, NAME, {"os": NAME}, work))
+    image = incus.images.upload(packed(disk, NAME, {"os": NAME}, work))
     try:
-        types = {one["fingerprint"]: one["type"] for one in incus._list("images")}
+        types = {one["fingerprint"]: one["type"] for one in incus.connection.objects("images")}
         assert types[image] == "virtual-machine"
         _create(incus, replace(vm, devices=without_card), image, profile.name)
     except PlexError as error:
@@ -148,7 +148,7 @@ def _empty_qcow2() -> bytes:
 
 
 def _create(incus: IncusHost, vm: Instance, image: str, profile: str) -> None:
-    incus.create(
+    incus.instances.create(
         vm.name,
         image=image,
         form=vm.form,
@@ -179,7 +179,7 @@ def test_a_seed_is_a_tagged_disc_that_is_replaced_and_removed(incus: IncusHost, 
 
 def test_a_seed_that_a_crash_left_untagged_is_found(incus: IncusHost, plan: Plan) -> None:
     vm = plan.instances[0]
-    incus.put_disk(f"{vm.name}-seed", HOST.pool, vm.boot, ())
+    incus.volumes.create_disc(f"{vm.name}-seed", HOST.pool, vm.boot, ())
 
     state = {"local": incus.read()}
     assert [c.name for c in diff((), state, DiffOptions(vm.owner))] == [f"{vm.name}-seed"]

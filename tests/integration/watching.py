@@ -50,7 +50,7 @@ def watched(folder: Path) -> Iterator[Observation]:
 def known_secrets(lab: Lab, plex: str) -> list[bytes]:
     """What must be nowhere: the cluster's CA key, a bootstrap token, the key of the state."""
     incus = host()
-    authority = incus.pull(f"{plex}1", "/etc/kubernetes/pki/ca.key")
+    authority = incus.instances.pull(f"{plex}1", "/etc/kubernetes/pki/ca.key")
     body = authority.split(b"\n")[1]
     listed = incus.execute(
         f"{plex}1",

@@ -1,4 +1,4 @@
-"""Images of an Incus server: made, fetched, carried from one server to another."""
+"""Images of an Incus server: created, downloaded, copied from one server to another."""
 
 from __future__ import annotations
 
@@ -7,42 +7,56 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from plexctl.clients.incus.connection import Connection
+from plexctl.clients.incus import observed
+from plexctl.clients.incus.connection import IncusConnection
+from plexctl.clients.incus.instances import instance_type
 from plexctl.errors import PlexError
+from plexctl.model.observed import ObservedImage
 from plexctl.model.types import Form
 
 CHUNK = 1 << 20
-"""Bytes that are carried at once."""
+"""Bytes of an image that are read at once."""
 
 TRANSFER = 1800
-"""Seconds in which an image must have been carried to another server."""
+"""Seconds in which an image must be copied to another server."""
 
 
-def instance_type(form: Form) -> str:
-    """What the server calls a form."""
-    return "container" if form is Form.CONTAINER else "virtual-machine"
+class IncusImages:
+    """Images. An image that has a name (an alias) is complete."""
 
+    def __init__(self, connection: IncusConnection) -> None:
+        self._connection = connection
 
-class Images(Connection):
-    """What can be done with images. Calls are bounded in time; PlexError when one fails."""
+    def list(self) -> tuple[ObservedImage, ...]:
+        return tuple(map(observed.image, self._connection.objects("images")))
 
-    def import_image(self, archive: Path) -> str:
+    def find(self, name: str) -> ObservedImage | None:
+        """The image called `name`; without a look at the volume that its nodes may share."""
+        return next((image for image in self.list() if name in image.names), None)
+
+    def upload(self, archive: Path) -> str:
         """Upload a unified image tarball; returns its fingerprint. It has no name.
 
-        Its properties must be in its metadata: given by a header, they have ended the server.
+        Its properties must be in its metadata: given by a header, they have crashed the server.
         """
         headers = {
             "X-Incus-filename": archive.name,
             "Content-Type": "application/octet-stream",
         }
-        with self._speaking(f"{archive.name} cannot be imported"), archive.open("rb") as content:
-            response = self._api.images.post(data=content, headers=headers, timeout=600)
-            return str(self._finish(response, 600)["metadata"]["fingerprint"])
+        with (
+            self._connection.failing_as(f"{archive.name} cannot be imported"),
+            archive.open("rb") as content,
+        ):
+            response = self._connection.api.images.post(data=content, headers=headers, timeout=600)
+            return str(self._connection.finish(response, 600)["metadata"]["fingerprint"])
 
-    def copy_image(
+    def download(
         self, server: str, alias: str, properties: Mapping[str, str], form: Form = Form.CONTAINER
     ) -> str:
-        """Fetch an image of a simplestreams server; returns its fingerprint. It has no name."""
+        """Let the host download an image of a simplestreams server; returns its fingerprint.
+
+        It has no name.
+        """
         body = {
             "source": {
                 "type": "image",
@@ -54,15 +68,15 @@ class Images(Connection):
             },
             "properties": dict(properties),
         }
-        with self._speaking(f"image {alias} cannot be fetched from {server}"):
-            done = self._finish(self._api.images.post(json=body), 900)
+        with self._connection.failing_as(f"image {alias} cannot be downloaded from {server}"):
+            done = self._connection.finish(self._connection.api.images.post(json=body), 900)
         return str(done["metadata"]["fingerprint"])
 
     def publish(self, instance: str, name: str, properties: Mapping[str, str]) -> str:
-        """Make an image of a stopped instance, uncompressed (3.7 s for 1.1 GiB).
+        """Create an image of a stopped instance, uncompressed (3.7 s for 1.1 GiB).
 
         The server gives it its name at the very end, even if this process is gone by then: an
-        image that has its name is whole.
+        image that has its name is complete.
         """
         body = {
             "source": {"type": "instance", "name": instance},
@@ -70,49 +84,59 @@ class Images(Connection):
             "aliases": [{"name": name}],
             "compression_algorithm": "none",
         }
-        with self._speaking(f"image {name} cannot be published"):
-            done = self._finish(self._api.images.post(json=body), 600)
+        with self._connection.failing_as(f"image {name} cannot be published"):
+            done = self._connection.finish(self._connection.api.images.post(json=body), 600)
         return str(done["metadata"]["fingerprint"])
 
     def publishing(self) -> bool:
-        """Whether the server makes an image of any instance just now; it does not say of which."""
-        stages = ((one["metadata"] or {}).get("progress", {}) for one in self._under_way())
+        """Whether the server is publishing an image now. It does not say of which instance."""
+        operations = self._connection.under_way()
+        stages = ((one["metadata"] or {}).get("progress", {}) for one in operations)
         return any(stage.get("stage") == "create_image_from_container_pack" for stage in stages)
 
-    def delete_image(self, fingerprint: str) -> None:
-        with self._speaking(f"image {fingerprint[:12]} cannot be deleted", gone_is_fine=True):
-            self._finish(self._api.images[fingerprint].delete(), 120)
+    def delete(self, fingerprint: str) -> None:
+        """Delete an image. One that does not exist is no error."""
+        summary = f"image {fingerprint[:12]} cannot be deleted"
+        with self._connection.failing_as(summary, gone_is_fine=True):
+            self._connection.finish(self._connection.api.images[fingerprint].delete(), 120)
 
     @contextmanager
     def exported(self, fingerprint: str) -> Iterator[Iterator[bytes]]:
         """The bytes of an image, piece by piece."""
-        with self._speaking(f"image {fingerprint[:12]} cannot be read"):
-            answer = self._api.images[fingerprint].export.get(stream=True, is_api=False)
+        summary = f"image {fingerprint[:12]} cannot be read"
+        with self._connection.failing_as(summary):
+            answer = self._connection.api.images[fingerprint].export.get(stream=True, is_api=False)
         with answer:
             if "multipart" in answer.headers.get("Content-Type", ""):
-                raise PlexError(f"image {fingerprint[:12]} is in two parts, which are not carried")
-            yield self._pieces(answer, f"image {fingerprint[:12]} cannot be read")
+                raise PlexError(
+                    f"image {fingerprint[:12]} is in two parts; only one tarball can be copied"
+                )
+            yield self._pieces(answer, summary)
 
-    def _pieces(self, answer: Any, what: str) -> Iterator[bytes]:
-        # They are read while another server is spoken to, which would be blamed for what fails.
-        with self._speaking(what):
+    def _pieces(self, answer: Any, summary: str) -> Iterator[bytes]:
+        # They are read while a call to another server is under way, which would otherwise be
+        # reported as the server that failed.
+        with self._connection.failing_as(summary):
             yield from answer.iter_content(CHUNK)
 
     def receive(self, content: Iterator[bytes], fingerprint: str, name: str) -> None:
-        """Take an image from another server. It has its name at the very end, once it is whole.
+        """Upload an image of another server. It gets its name at the very end.
 
-        The server itself holds the bytes against `fingerprint`, the SHA-256 of all of them.
+        The server compares the SHA-256 of all bytes with `fingerprint`.
         """
         headers = {
             "X-Incus-fingerprint": fingerprint,
             "X-Incus-filename": f"{name}.tar",
             "Content-Type": "application/octet-stream",
         }
-        with self._speaking(f"image {name} cannot be taken from another host"):
-            answer = self._api.images.post(data=content, headers=headers, timeout=TRANSFER)
-            self._finish(answer, TRANSFER)
-        self.name_image(fingerprint, name)
+        with self._connection.failing_as(f"image {name} cannot be copied from another host"):
+            images = self._connection.api.images
+            self._connection.finish(
+                images.post(data=content, headers=headers, timeout=TRANSFER), TRANSFER
+            )
+        self.set_name(fingerprint, name)
 
-    def name_image(self, fingerprint: str, name: str) -> None:
-        with self._speaking(f"image {fingerprint[:12]} cannot be named {name}"):
-            self._api.images.aliases.post(json={"name": name, "target": fingerprint})
+    def set_name(self, fingerprint: str, name: str) -> None:
+        """Give an image a name."""
+        with self._connection.failing_as(f"image {fingerprint[:12]} cannot be named {name}"):
+            self._connection.api.images.aliases.post(json={"name": name, "target": fingerprint})

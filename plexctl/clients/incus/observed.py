@@ -50,7 +50,7 @@ def volume(found: Answer) -> ObservedVolume:
 
 
 def _described(found: Answer) -> dict[str, str]:
-    """What `Volumes.put_disk` wrote on a disc, whose config nobody can change."""
+    """What `IncusVolumes.create_disc` wrote on a disc, which has no config."""
     words = (word.partition("=") for word in str(found.get("description", "")).split())
     return {key: value for key, _, value in words}
 

@@ -1,44 +1,65 @@
-"""Custom volumes of an Incus server: what outlives its instances, and seeds of VMs."""
+"""Custom volumes of an Incus server: disks that outlive its instances, and seeds of VMs."""
 
 from __future__ import annotations
 
-from plexctl.clients.incus.images import Images
+from collections.abc import Mapping
+
+from plexctl.clients.incus import observed
+from plexctl.clients.incus.connection import IncusConnection
+from plexctl.model.observed import ObservedVolume
 from plexctl.model.settings import Settings
 
 TRANSFER = 300
-"""Seconds in which a seed must have been carried to the server."""
+"""Seconds in which a seed must be on the server."""
 
 
-class Volumes(Images):
-    """What can be done with custom volumes. Calls are bounded in time; PlexError when one fails."""
+class IncusVolumes:
+    """Custom volumes."""
 
-    def put_volume(self, name: str, pool: str, config: Settings, *, exists: bool) -> None:
-        with self._speaking(f"volume {name} cannot be made"):
-            volumes = self._api["storage-pools"][pool].volumes.custom
+    def __init__(self, connection: IncusConnection) -> None:
+        self._connection = connection
+
+    def list(self) -> Mapping[str, ObservedVolume]:
+        """Volumes of the pool that the host's instances are in."""
+        pool = self._connection.spec.pool
+        found = self._connection.objects("storage-pools", pool, "volumes", "custom")
+        return {volume.name: volume for volume in map(observed.volume, found)}
+
+    def put(self, name: str, pool: str, config: Settings, *, exists: bool) -> None:
+        """Create a volume, or (`exists`) set these keys of it."""
+        with self._connection.failing_as(
+            f"volume {name} cannot be {'changed' if exists else 'created'}"
+        ):
+            volumes = self._connection.api["storage-pools"][pool].volumes.custom
             if exists:
-                # The server keeps in the config whom the files belong to: nothing is taken away.
-                self._finish(volumes[name].patch(json={"config": dict(config)}), 60)
+                # The config also has the owner of the files, which the server sets: no key of it
+                # may be dropped.
+                changed = volumes[name].patch(json={"config": dict(config)})
+                self._connection.finish(changed, 60)
             else:
-                self._finish(volumes.post(json={"name": name, "config": dict(config)}), 60)
+                created = volumes.post(json={"name": name, "config": dict(config)})
+                self._connection.finish(created, 60)
 
-    def put_disk(self, name: str, pool: str, content: bytes, tags: Settings) -> None:
-        """Make a volume of an ISO 9660 image, which VMs see as a disc. It must not be there yet.
+    def create_disc(self, name: str, pool: str, content: bytes, tags: Settings) -> None:
+        """Create a volume of an ISO 9660 image, which VMs see as a disc. It must not exist yet.
 
-        Such a volume has no config of its own: its tags are in its description, which it has a
-        moment after its content.
+        Such a volume has no config of its own: its tags are in its description, which the server
+        takes in a second call, a moment after the content.
         """
         headers = {
             "X-Incus-name": name,
             "X-Incus-type": "iso",
             "Content-Type": "application/octet-stream",
         }
-        with self._speaking(f"volume {name} cannot be made"):
-            volumes = self._api["storage-pools"][pool].volumes.custom
-            self._finish(volumes.post(data=content, headers=headers, timeout=TRANSFER), TRANSFER)
+        with self._connection.failing_as(f"volume {name} cannot be created"):
+            volumes = self._connection.api["storage-pools"][pool].volumes.custom
+            created = volumes.post(data=content, headers=headers, timeout=TRANSFER)
+            self._connection.finish(created, TRANSFER)
             described = {"description": " ".join(f"{key}={value}" for key, value in tags)}
-            self._finish(volumes[name].patch(json=described), 60)
+            self._connection.finish(volumes[name].patch(json=described), 60)
 
-    def delete_volume(self, name: str) -> None:
-        with self._speaking(f"volume {name} cannot be deleted", gone_is_fine=True):
-            volume = self._api["storage-pools"][self.host.pool].volumes.custom[name]
-            self._finish(volume.delete(), 120)
+    def delete(self, name: str) -> None:
+        """Delete a volume of the host's pool. One that does not exist is no error."""
+        with self._connection.failing_as(f"volume {name} cannot be deleted", gone_is_fine=True):
+            pool = self._connection.api["storage-pools"][self._connection.spec.pool]
+            self._connection.finish(pool.volumes.custom[name].delete(), 120)

@@ -1,4 +1,4 @@
-"""How calls to Proxmox VE are made: the pinned certificate, tasks, locks, time limits, errors."""
+"""Calls to Proxmox VE: the pinned certificate, tasks, locks, time limits, errors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ CONNECT, ANSWER = 10, 30
 """Seconds in which a server must take a connection, and answer a call."""
 
 REACH = 20.0
-"""Seconds that the node may be out of reach of the server that is asked."""
+"""Seconds that the node may be out of reach of the server that takes the calls."""
 
 PATIENCE = 180.0
-"""Seconds for which others may hold what a call needs."""
+"""Seconds for which somebody else may hold a lock that a call needs."""
 
 AT_ONCE = 10
-"""Calls under way: as many connections as the library keeps."""
+"""Calls at the same time: as many connections as the library keeps."""
 
 Parameters = Mapping[str, object]
 Path = tuple[str | int, ...]
@@ -43,34 +43,34 @@ Path = tuple[str | int, ...]
 class ProxmoxConnection:
     """Calls to one node of a Proxmox cluster through proxmoxer. Safe to use from several threads.
 
-    `secret` belongs to the API token that the host names, or fetches it once it is needed. A
-    server that has not answered once is not asked again.
+    `secret` belongs to the API token that the host names, or reads it once it is needed. After the
+    first call without an answer, every further call fails at once with the same error.
     """
 
     def __init__(
         self,
-        host: HostSpec,
+        spec: HostSpec,
         secret: Secret | Callable[[], Secret],
         *,
         patience: float = PATIENCE,
         reach: float = REACH,
     ) -> None:
-        self.host = host
+        self.spec = spec
         self._secret = secret
         self._patience = patience
         self._reach = reach
-        self._silence: UnreachableHostError | None = None
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._failure: UnreachableHostError | None = None
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
 
     @property
     def unreachable(self) -> UnreachableHostError | None:
-        """Why the server is not asked any more; None while it answers."""
-        return self._silence
+        """Why no further call is made; None while the server answers."""
+        return self._failure
 
     @property
     def settings(self) -> Proxmox:
-        assert self.host.proxmox is not None, self.host.name  # the configuration is checked for it
-        return self.host.proxmox
+        assert self.spec.proxmox is not None, self.spec.name  # the configuration is checked
+        return self.spec.proxmox
 
     @property
     def node(self) -> Path:
@@ -78,14 +78,14 @@ class ProxmoxConnection:
 
     # -- calls
 
-    def _call(self, what: str, method: str, *path: str | int, **parameters: object) -> Any:
-        """The answer of a call that changes nothing later; `what` reads after "cannot"."""
+    def call(self, what: str, method: str, *path: str | int, **parameters: object) -> Any:
+        """The answer of a call that starts no task; `what` reads after "cannot": "start demo1"."""
         return self._persist(what, lambda: self._reached(what, method, path, parameters))
 
-    def _task(
+    def task(
         self, what: str, method: str, *path: str | int, deadline: float, **parameters: object
     ) -> None:
-        """A call that is done by a task: wait for its end, `deadline` seconds at most."""
+        """A call that starts a task: wait for its end, `deadline` seconds at most."""
 
         def attempt() -> None:
             upid = self._reached(what, method, path, parameters)
@@ -106,18 +106,18 @@ class ProxmoxConnection:
                 return Observation(False, str(reason))
             return Observation(True)
 
-        can = f"host {self.host.name} can {what}"
-        wait(Condition(can, probe, deadline=self._patience, every=0.5))
+        unlocked = f"host {self.spec.name} can {what}"
+        wait(Condition(unlocked, probe, deadline=self._patience, every=0.5))
         return answer
 
     def _reached(self, what: str, method: str, path: Path, parameters: Parameters) -> Any:
-        """Try again while the node cannot be reached from the server that is asked."""
+        """Try again while the server that takes the call does not reach the node."""
         answer: Any = None
 
         def probe() -> Observation:
             nonlocal answer
-            if self._silence is not None:
-                raise self._silence
+            if self._failure is not None:
+                raise self._failure
             try:
                 answer = self._once(what, method, path, parameters)
             except NotReachedError as reason:
@@ -125,14 +125,14 @@ class ProxmoxConnection:
             return Observation(True)
 
         name = self.settings.node
-        condition = Condition(f"node {name} is reached", probe, deadline=self._reach, every=0.5)
+        condition = Condition(f"node {name} is reachable", probe, deadline=self._reach, every=0.5)
         try:
             wait(condition)
         except TimedOutError as error:
             raise self._not_answering(
-                f"node {name} cannot be reached from {self.host.url}",
+                f"node {name} cannot be reached from {self.spec.url}",
                 error.details,
-                hint=f"is {name} up? `node` of {self.host.name} in clusters/hosts.yaml names it",
+                hint=f"check that {name} is up; hosts.yaml gives it as `node` of {self.spec.name}",
             ) from None
         return answer
 
@@ -144,24 +144,24 @@ class ProxmoxConnection:
         while True:
             tries -= 1
             try:
-                with self._turns, self._api(method) as api, ExitStack() as files:
+                with self._slots, self._api(method) as api, ExitStack() as files:
                     sent = {key: _sent(value, files) for key, value in parameters.items()}
                     return getattr(api([str(part) for part in path]), method)(**sent)
             except ResourceException as error:
-                raise refusal(self.host, what, method, error) from error
+                raise refusal(self.spec, what, method, error) from error
             except requests.RequestException as error:
                 broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
                 dropped = broken or "Connection aborted" in str(error)
                 if dropped and tries:
                     continue
                 if dropped and method != "get":
-                    raise lost(self.host, what) from error
+                    raise lost(self.spec, what) from error
                 raise self._unreachable(error) from error
 
     # -- tasks
 
     def _ended(self, what: str, upid: str, deadline: float) -> None:
-        """Wait until a task has ended well. PlexError with the last lines of its log."""
+        """Wait until a task has succeeded; else PlexError with the last lines of its log."""
         place = ("nodes", upid.split(":")[1], "tasks", upid)
         status: Mapping[str, Any] = {}
 
@@ -172,7 +172,7 @@ class ProxmoxConnection:
 
         wait(
             Condition(
-                f"host {self.host.name} can {what}",
+                f"host {self.spec.name} has finished a task: {what}",
                 probe,
                 deadline=deadline,
                 every=0.25,
@@ -196,7 +196,7 @@ class ProxmoxConnection:
 
     @contextmanager
     def _api(self, method: str) -> Iterator[Any]:
-        """The library. A kept connection may end at any time: no change is sent into one."""
+        """The library. A kept connection may end at any time: only reads use one."""
         if method == "get":
             yield self._kept
             return
@@ -219,9 +219,9 @@ class ProxmoxConnection:
 
         from plexctl.clients.pinned import pinned_session
 
-        url, pin = self.host.url, self.host.certificate
-        assert url is not None, self.host.name
-        assert pin is not None, self.host.name
+        url, pin = self.spec.url, self.spec.certificate
+        assert url is not None, self.spec.name
+        assert pin is not None, self.spec.name
         parts = urlsplit(url)
         user, _, token = self.settings.token.partition("!")
         api: Any = ProxmoxAPI(
@@ -233,7 +233,7 @@ class ProxmoxConnection:
             timeout=(CONNECT, ANSWER),
         )
         session = api._store["session"]
-        # Neither a proxy nor a bundle that the environment names has a say.
+        # Neither a proxy nor a CA bundle of the environment may replace the pinned certificate.
         session.trust_env = False
         session.mount(f"https://{parts.netloc}", pinned_session(url, pin).adapters[url])
         return api
@@ -241,34 +241,34 @@ class ProxmoxConnection:
     def _unreachable(self, error: Exception) -> UnreachableHostError:
         from plexctl.clients.pinned import reason
 
-        name, where = self.host.name, self.host.url
+        name, where = self.spec.name, self.spec.url
         if "Fingerprints did not match" in str(error):
             return self._not_answering(
-                f"{where} has another certificate than the one that is known",
-                hint=f"if it was made anew: `plexctl host add {name} {where} --token`",
+                f"{where} shows another certificate than the pinned one",
+                hint=f"if the server was reinstalled: `plexctl host add {name} {where} --token`",
             )
         return self._not_answering(
             f"Proxmox VE at {where} does not answer",
             (reason(error),),
-            hint="is the machine up? `plexctl host list` asks all hosts",
+            hint="check that the machine is up; `plexctl host list` shows all hosts",
         )
 
     def _not_answering(
         self, summary: str, details: tuple[str, ...] = (), *, hint: str
     ) -> UnreachableHostError:
-        """From now on nobody waits for the server again."""
+        """The error of this call and of all further ones."""
         unreachable = UnreachableHostError(
-            f"host {self.host.name}: {summary}", details=details, hint=hint
+            f"host {self.spec.name}: {summary}", details=details, hint=hint
         )
-        self._silence = self._silence or unreachable
-        return self._silence
+        self._failure = self._failure or unreachable
+        return self._failure
 
     def _cannot(self, what: str) -> str:
-        return cannot(self.host, what)
+        return cannot(self.spec, what)
 
 
 def _sent(value: object, files: ExitStack) -> object:
-    """A parameter as the library wants it: a file is open, and has the name that it is to have."""
+    """A parameter as the library wants it: a file is open, and has the name it gets there."""
     if isinstance(value, tuple):
         return _Upload(*value)
     return files.enter_context(value.open("rb")) if isinstance(value, FilePath) else value

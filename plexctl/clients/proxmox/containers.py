@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 
-from plexctl.clients.proxmox import observed as seen
-from plexctl.clients.proxmox.guests import MOVE, ProxmoxGuests
+from plexctl.clients.proxmox import observed
+from plexctl.clients.proxmox.connection import ProxmoxConnection
+from plexctl.clients.proxmox.guests import ProxmoxGuests
+from plexctl.clients.proxmox.storage import MOVE
 from plexctl.clients.ssh import SshClient
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
-from plexctl.model.observed import ObservedImage
 
 LOGIN = re.compile(r"(?P<user>[^@]+)@(?P<address>[^:]+)(:(?P<port>\d+))?")
 
-SETTLE = 60.0
-"""Seconds that what is done over SSH may take."""
+SCRIPT = 60.0
+"""Seconds that a script over SSH may take."""
 
-# `pct push` takes running containers only, and a node has its files before it starts. Root of an
-# unprivileged container is another user out here: the one who has its files.
-GIVE = """\
+# `pct push` takes running containers only, and a node gets its files before it starts. Root of an
+# unprivileged container is another user on the host: the owner of the container's root folder.
+WRITE = """\
 set -eu
 pct mount {vmid} >/dev/null
 trap 'pct unmount {vmid} >/dev/null' EXIT
@@ -32,7 +32,7 @@ cat >{root}{file}
 chown --reference={root} {root}{folder} {root}{file}
 """
 
-# A stopped container has one section; what is there of a run that was interrupted goes.
+# The file of a stopped container has one section. Lines of an interrupted run are replaced.
 ADD = """\
 set -eu
 umask 077
@@ -43,66 +43,32 @@ printf '%s\\n%s\\n' "$kept" "$added" >"$file"
 """
 
 
-class ProxmoxContainers(ProxmoxGuests):
-    """What is different of containers. Calls are bounded in time (seconds)."""
+class ProxmoxContainers:
+    """Containers: created over the API, the rest over SSH."""
 
-    @property
-    def login(self) -> SshClient:
-        """To the node itself, as the user's own SSH has it. PlexError if nobody says how."""
-        found = LOGIN.fullmatch(self.host.ssh or "")
-        if found is None:
-            raise PlexError(
-                f"host {self.host.name} has containers, and nobody says how to log in to it",
-                hint=f"give {self.host.name} `ssh` in clusters/hosts.yaml, as in root@10.0.0.7",
-            )
-        port = int(found["port"]) if found["port"] else None
-        return SshClient(found["address"], found["user"], port=port)
+    def __init__(self, connection: ProxmoxConnection, guests: ProxmoxGuests) -> None:
+        self._connection = connection
+        self._guests = guests
 
-    def archives(self) -> tuple[ObservedImage, ...]:
-        """plexctl's templates of containers: archives on the storage for them."""
-        if self.host.ssh is None:
-            return ()
-        storage = self.settings.iso
-        what = f"read storage {storage}"
-        place = (*self.node, "storage", storage, "content")
-        found = self._call(what, "get", *place, content="vztmpl")
-        images = (seen.archive(str(one["volid"]), int(one["size"])) for one in found)
-        return tuple(image for image in images if image is not None)
-
-    def upload_archive(self, file: Path, checksum: str) -> str:
-        """Put a container's template onto the storage under the name of `file`; its volume.
-
-        `checksum` is the SHA-256 of all of it, in hex. One of that name goes.
-        """
-        storage = self.settings.iso
-        self._task(
-            f"upload {file.name} to storage {storage}",
-            "post",
-            *self.node,
-            "storage",
-            storage,
-            "upload",
-            content="vztmpl",
-            filename=file,
-            checksum=checksum,
-            **{"checksum-algorithm": "sha256"},
-            deadline=MOVE,
-        )
-        return f"{storage}:vztmpl/{file.name}"
-
-    def create_container(
+    def create(
         self, name: str, archive: str, tags: Mapping[str, str], options: Mapping[str, object]
     ) -> int:
-        """Make a stopped container of a template, by volume; returns its identifier.
+        """Create a stopped container of a template, by volume; returns its identifier.
 
-        What an interrupted run has left under this name is removed.
+        What an interrupted run has left under this name is deleted.
         """
-        self.delete_instance(name)
-        made = {**options, "hostname": name, "ostemplate": archive}
-        made |= {"tags": seen.words(tags), "description": seen.notes(tags)}
-        return self._taking_a_number(
-            lambda number: self._task(
-                f"make {name}", "post", *self.node, "lxc", vmid=number, deadline=MOVE, **made
+        self._guests.delete(name)
+        given = {
+            **options,
+            "hostname": name,
+            "ostemplate": archive,
+            "tags": observed.labels(tags),
+            "description": observed.notes(tags),
+        }
+        place = (*self._connection.node, "lxc")
+        return self._guests.with_new_id(
+            lambda number: self._connection.task(
+                f"create {name}", "post", *place, vmid=number, deadline=MOVE, **given
             )
         )
 
@@ -111,28 +77,37 @@ class ProxmoxContainers(ProxmoxGuests):
         content = "".join(f"{line}\n" for line in lines).encode()
         self._feed(ADD.format(vmid=vmid), content)
 
-    def give(self, vmid: int, file: str, content: bytes) -> None:
-        """Put a file for root alone into a stopped container."""
+    def write_file(self, vmid: int, file: str, content: bytes) -> None:
+        """Write a file into a stopped container, for its root alone."""
         root = f"/var/lib/lxc/{vmid}/rootfs"
         folder = shlex.quote(file.rpartition("/")[0])
-        script = GIVE.format(vmid=vmid, root=root, folder=folder, file=shlex.quote(file))
+        script = WRITE.format(vmid=vmid, root=root, folder=folder, file=shlex.quote(file))
         self._feed(script, content)
 
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
-        """Run a program on a node; no secret may be in `argv`."""
-        guest = self.find(name)
-        if guest.kind != "lxc":
-            return super().execute(name, argv, timeout=timeout)
-        script = f"exec pct exec {guest.vmid} -- {shlex.join(argv)} </dev/null\n"
-        done = self.login.run(script, timeout=timeout, check=False)
+    def execute(self, vmid: int, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
+        """Run a program in a container. `argv` must hold no secret."""
+        script = f"exec pct exec {vmid} -- {shlex.join(argv)} </dev/null\n"
+        done = self._login.run(script, timeout=timeout, check=False)
         return CommandResult(argv, done.code, done.stdout, done.stderr)
 
+    @property
+    def _login(self) -> SshClient:
+        """To the host, with the user's own SSH configuration. PlexError without a login."""
+        spec = self._connection.spec
+        found = LOGIN.fullmatch(spec.ssh or "")
+        if found is None:
+            raise PlexError(
+                f"host {spec.name} has containers, which need an SSH login",
+                hint=f"give {spec.name} `ssh` in clusters/hosts.yaml, as in root@10.0.0.7",
+            )
+        port = int(found["port"]) if found["port"] else None
+        return SshClient(found["address"], found["user"], port=port)
+
     def _feed(self, script: str, content: bytes) -> None:
-        host = self.host
-        self.login.feed(
+        spec, node = self._connection.spec, self._connection.settings.node
+        self._login.feed(
             script,
             content,
-            timeout=SETTLE,
-            hint=f"does `ssh {host.ssh}` work without a password, and is that node "
-            f"{self.settings.node}?",
+            timeout=SCRIPT,
+            hint=f"check that `ssh {spec.ssh}` works without a password and reaches node {node}",
         )

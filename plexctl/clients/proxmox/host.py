@@ -1,170 +1,122 @@
-"""The one door to Proxmox VE (through proxmoxer). Every quirk of the server is here."""
+"""A node of a Proxmox cluster as a host. Every quirk of Proxmox VE is in this package."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from plexctl.clients.proxmox import observed as seen
+from plexctl.clients.proxmox import observed
+from plexctl.clients.proxmox.connection import PATIENCE, REACH, ProxmoxConnection
 from plexctl.clients.proxmox.containers import ProxmoxContainers
-from plexctl.clients.proxmox.guests import COPY, DISK, MOVE, QUICK
-from plexctl.model.condition import Condition, Observation, wait
+from plexctl.clients.proxmox.guests import ProxmoxGuests
+from plexctl.clients.proxmox.storage import ProxmoxStorage
+from plexctl.clients.proxmox.vms import ProxmoxVms
+from plexctl.errors import UnreachableHostError
+from plexctl.model.command import CommandResult
+from plexctl.model.condition import wait
+from plexctl.model.hosts import HostFacts, HostSpec, Proxmox
+from plexctl.model.observed import HostState
+from plexctl.model.secret import Secret
 
-CLONE = 600.0
-"""Seconds that a clone may take."""
+if TYPE_CHECKING:
+    from plexctl.model.host import Host
 
 
-class ProxmoxHost(ProxmoxContainers):
-    """A node of a Proxmox cluster. Every call is bounded in time (seconds)."""
+class ProxmoxHost:
+    """A node of a Proxmox cluster (see `model.host.Host`), by the kinds of its objects."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._clones: dict[str, threading.Lock] = {}
+    def __init__(
+        self,
+        spec: HostSpec,
+        secret: Secret | Callable[[], Secret],
+        *,
+        patience: float = PATIENCE,
+        reach: float = REACH,
+    ) -> None:
+        self.spec = spec
+        self.connection = ProxmoxConnection(spec, secret, patience=patience, reach=reach)
+        self.storage = ProxmoxStorage(self.connection)
+        self.guests = ProxmoxGuests(self.connection, self.storage)
+        self.vms = ProxmoxVms(self.connection, self.guests)
+        self.containers = ProxmoxContainers(self.connection, self.guests)
 
-    # -- making VMs
+    @property
+    def name(self) -> str:
+        return self.spec.name
 
-    def clone(self, template: str, name: str, tags: Mapping[str, str], *, linked: bool) -> int:
-        """Make a VM of a template, by identifier; returns that of the VM.
+    @property
+    def settings(self) -> Proxmox:
+        """What hosts.yaml says of a Proxmox host beyond the fields that every host has."""
+        return self.connection.settings
 
-        One clone of a template at a time: the server refuses a second one. What an interrupted
-        run has left under this name is removed, also if the server was still at it.
+    @property
+    def unreachable(self) -> UnreachableHostError | None:
+        return self.connection.unreachable
+
+    def facts(self) -> HostFacts:
+        """As hosts.yaml has them, else as the node answers; zeros while it is unreachable.
+
+        Every kernel of Proxmox VE has control groups v2 and restricts no container.
         """
-        what = f"clone template {template} as {name}"
-        how: dict[str, object] = {"full": 0}
-        if not linked:
-            how = {"full": 1, "storage": self.host.pool}
-        with self._alone(template):
-            self._others_end(template)
-            self.delete_instance(name)
-            return self._taking_a_number(
-                lambda number: self._task(
-                    what,
-                    "post",
-                    *self.node,
-                    "qemu",
-                    template,
-                    "clone",
-                    newid=number,
-                    name=name,
-                    description=seen.notes(tags),
-                    deadline=CLONE,
-                    **how,
-                )
-            )
+        if self.spec.facts is not None:
+            return self.spec.facts
+        what, place = "read its processors and memory", (*self.connection.node, "status")
+        try:
+            status = self.connection.call(what, "get", *place)
+        except UnreachableHostError:
+            return HostFacts(cgroup=2, sys_resource=True, cpus=0, memory=0)
+        cpus, memory = int(status["cpuinfo"]["cpus"]), int(status["memory"]["total"])
+        return HostFacts(cgroup=2, sys_resource=True, cpus=cpus, memory=memory)
 
-    def create(self, name: str, tags: Mapping[str, str], options: Mapping[str, object]) -> int:
-        """Make a VM of nothing, as `qm create` does; its disk may be imported, which takes long."""
-        made = {**options, "name": name, "tags": seen.words(tags), "description": seen.notes(tags)}
-        return self._taking_a_number(
-            lambda number: self._task(
-                f"make {name}", "post", *self.node, "qemu", vmid=number, deadline=MOVE, **made
-            )
-        )
+    def read(self) -> HostState:
+        """All guests: VMs and containers are instances, plexctl's templates are images."""
+        guests, archives = self.guests.list(), self.storage.archives()
+        images = (*(observed.image(g) for g in guests if g.template and g.ours), *archives)
+        templates = {name: image.fingerprint for image in images for name in image.names}
+        instances = {
+            # Of two guests with one name the one that is not plexctl's counts: nothing touches it.
+            g.name: observed.instance(g, templates)
+            for g in sorted(guests, key=lambda g: (not g.ours, not g.whole))
+            if not (g.template and g.ours)
+        }
+        return HostState(self.name, instances, {}, {}, images)
 
-    def grow_disk(self, vmid: int, size: int) -> None:
-        """Have its disk be of `size` bytes, if it is smaller."""
-        what = f"resize the disk of VM {vmid}"
-        config = self._call(what, "get", *self.node, "qemu", vmid, "config")
-        if _size_of(str(config.get(DISK, ""))) < size:
-            wanted = f"{-(-size >> 20)}M"
-            place = (*self.node, "qemu", vmid, "resize")
-            self._task(what, "put", *place, disk=DISK, size=wanted, deadline=QUICK)
+    def pool_free(self) -> int:
+        return self.storage.free()
 
-    def to_template(self, vmid: int, name: str, tags: Mapping[str, str]) -> None:
-        """Make a stopped VM a template called `name`. It is one only when all else is done."""
-        self.configure(vmid, tags, {"name": name})
-        what = f"make template {name}"
-        self._task(what, "post", *self.node, "qemu", vmid, "template", deadline=CLONE)
-
-    def upload_iso(self, file: str, content: bytes) -> str:
-        """Put a disk image onto the storage for them; returns its volume. One of that name goes."""
-        storage = self.settings.iso
-        self._task(
-            f"upload {file} to storage {storage}",
-            "post",
-            *self.node,
-            "storage",
-            storage,
-            "upload",
-            content="iso",
-            filename=(file, content),
-            checksum=hashlib.sha256(content).hexdigest(),
-            **{"checksum-algorithm": "sha256"},
-            deadline=COPY,
-        )
-        return f"{storage}:iso/{file}"
-
-    def volumes(self, storage: str) -> tuple[str, ...]:
-        what = f"read storage {storage}"
-        found = self._call(what, "get", *self.node, "storage", storage, "content")
-        return tuple(str(one["volid"]) for one in found)
-
-    def download(self, file: str, url: str, algorithm: str, checksum: str) -> str:
-        """Have the node fetch a disk image and check it; returns its volume."""
-        storage = self.settings.iso
-        self._task(
-            f"download {url}",
-            "post",
-            *self.node,
-            "storage",
-            storage,
-            "download-url",
-            content="import",
-            filename=file,
-            url=url,
-            checksum=checksum,
-            **{"checksum-algorithm": algorithm},
-            deadline=MOVE,
-        )
-        return f"{storage}:import/{file}"
-
-    # -- one at a time
-
-    @contextmanager
-    def _alone(self, template: str) -> Iterator[None]:
-        with self._lock:
-            mine = self._clones.setdefault(template, threading.Lock())
-        with mine:
-            yield
-
-    def _others_end(self, template: str) -> None:
-        """Wait for clones of a template that others have begun, or an earlier run of ours."""
-        what = f"host {self.host.name} has ended other clones of template {template}"
-        wait(Condition(what, lambda: self._cloning_ended(vmid=template), deadline=CLONE, every=0.5))
-
-    def end_clones(self) -> bool:
-        """Wait for all clones that are under way; whether there were any.
-
-        Until it has ended nothing says whose a clone is, not even its name.
-        """
-        if self._cloning_ended().holds:
+    def settle(self, plex: str) -> bool:
+        """Also waits for clones of others: a clone has no name until it has finished."""
+        finished = self.vms.clones_finished()
+        if finished.probe().holds:
             return False
-        what = f"host {self.host.name} has ended the clones that are under way"
-        wait(Condition(what, self._cloning_ended, deadline=CLONE, every=0.5))
+        wait(finished)
         return True
 
-    def _cloning_ended(self, **of: str) -> Observation:
-        """Holds while there are none; `of` may name the template."""
-        place = (*self.node, "tasks")
-        options = {"source": "active", "typefilter": "qmclone", **of}
-        tasks = self._call("list its tasks", "get", *place, **options)
-        # Those that ended a moment ago are in the list too.
-        active = [one for one in tasks if _runs(one)]
-        return Observation(not active, f"{active[0]['upid']} goes on" if active else "")
+    def start(self, name: str) -> None:
+        self.guests.start(name)
+
+    def stop(self, name: str, *, force: bool = True) -> None:
+        self.guests.stop(name, force=force)
+
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
+        guest = self.guests.find(name)
+        if guest.kind == "lxc":
+            return self.containers.execute(guest.vmid, argv, timeout=timeout)
+        return self.vms.execute(name, guest.vmid, argv, timeout=timeout)
+
+    def delete_instance(self, name: str, *, running: bool = True) -> None:
+        self.guests.delete(name)
+
+    def delete_image(self, fingerprint: str) -> None:
+        """Of VMs the identifier of a template, of containers a volume with an archive."""
+        if ":" in fingerprint:
+            self.storage.delete(fingerprint)
+        else:
+            self.vms.delete_template(fingerprint)
+
+    def delete_volume(self, name: str) -> None:
+        self.storage.delete(name)
 
 
-def _runs(task: Mapping[str, Any]) -> bool:
-    return not task.get("endtime") and str(task.get("status") or "running").lower() == "running"
-
-
-def _size_of(drive: str) -> int:
-    """Bytes of a disk, from its line of configuration: "…,size=3G"."""
-    for part in drive.split(","):
-        if part.startswith("size="):
-            text = part.removeprefix("size=")
-            units = {"K": 10, "M": 20, "G": 30, "T": 40}
-            return int(float(text.rstrip("KMGT")) * (1 << units.get(text[-1], 0)))
-    return 0
+if TYPE_CHECKING:
+    _: type[Host] = ProxmoxHost

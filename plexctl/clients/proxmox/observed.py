@@ -86,8 +86,8 @@ def tags(text: str) -> dict[str, str]:
     return {}
 
 
-def words(values: Mapping[str, str]) -> str:
-    """The short tags that people see in lists, and can choose by."""
+def labels(values: Mapping[str, str]) -> str:
+    """The short tags that Proxmox VE shows in lists and filters by."""
     plex = values.get("plex")
     return ";".join((TAG, f"plex-{plex}")) if plex else TAG
 

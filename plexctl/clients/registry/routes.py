@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import urllib3
 
-from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.incus.instances import IncusInstances
 from plexctl.clients.registry.lab import Reply
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation, wait
@@ -45,8 +45,8 @@ class NodeRoute:
     Nothing but that node's host reaches it, as it has the same address on every host.
     """
 
-    def __init__(self, incus: IncusHost, name: str, endpoint: str, ca: bytes) -> None:
-        self._incus, self._name, self._ca = incus, name, ca.decode()
+    def __init__(self, instances: IncusInstances, name: str, endpoint: str, ca: bytes) -> None:
+        self._instances, self._name, self._ca = instances, name, ca.decode()
         self._host, _, self._port = endpoint.rpartition(":")
 
     def __call__(
@@ -65,7 +65,7 @@ class NodeRoute:
         file = f"/run/plexctl-{uuid4().hex}.json"
         self._put(file, json.dumps(request).encode())
         program = files("plexctl.clients.registry").joinpath("https_call.py").read_text()
-        done = self._incus.execute(self._name, ("python3", "-c", program, file))
+        done = self._instances.execute(self._name, ("python3", "-c", program, file))
         if done.code:
             raise PlexError(done.stderr.strip().rpartition("\n")[2] or f"code {done.code}")
         status, answered, content = json.loads(done.stdout)
@@ -73,7 +73,7 @@ class NodeRoute:
 
     def _put(self, file: str, content: bytes) -> None:
         def tried() -> Observation:
-            there = self._incus.push(self._name, file, content, mode=0o600)
+            there = self._instances.push(self._name, file, content, mode=0o600)
             return Observation(there, "" if there else "Incus has lost its way to the node's files")
 
         # Only after 15 s of rest does the server find its way again.

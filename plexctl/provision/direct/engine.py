@@ -10,6 +10,7 @@ from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
+from plexctl.model.host import Host
 from plexctl.model.observed import HostState
 from plexctl.model.settings import Settings
 from plexctl.model.types import Form
@@ -31,7 +32,7 @@ ATTEMPTS = 5
 class DirectEngine:
     """One client per host; as many instances are made at once as each host allows."""
 
-    hosts: Mapping[str, IncusHost | ProxmoxHost]
+    hosts: Mapping[str, Host]
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
         return read_hosts(self.hosts, hosts)
@@ -62,7 +63,7 @@ class DirectEngine:
             if change.resource is not None:
                 work = partial(maker.make, change, change.resource)
                 making.append(Task(change.key, work, _before(change, changes), host))
-        limits = {name: self.hosts[name].host.parallel for name in {c.host for c in changes}}
+        limits = {name: self.hosts[name].spec.parallel for name in {c.host for c in changes}}
         # New workers may be held back until their master is there, which waits for all old ones
         # to be gone: these must not wait behind those.
         run_tasks((*leaving, *making), limits)
@@ -100,7 +101,7 @@ def _before_leaving(change: Change, changes: Sequence[Change]) -> tuple[str, ...
 
 
 def _maker(
-    client: IncusHost | ProxmoxHost,
+    client: Host,
     state: HostState,
     run: str,
     reporter: Reporter,
@@ -108,6 +109,7 @@ def _maker(
 ) -> _Maker | ProxmoxMaker:
     if isinstance(client, ProxmoxHost):
         return ProxmoxMaker(client, state, run, reporter, before_start)
+    assert isinstance(client, IncusHost), client.name
     return _Maker(client, state, run, reporter, before_start)
 
 
@@ -126,13 +128,13 @@ class _Maker:
         match resource:
             case Network(name=name):
                 config = self._tagged(resource, resource.config)
-                self.incus.put_network(name, config, exists=exists)
+                self.incus.networks.put(name, config, exists=exists)
             case Profile(name=name):
                 config = self._tagged(resource, resource.config)
-                self.incus.put_profile(name, config, resource.devices, exists=exists)
+                self.incus.profiles.put(name, config, resource.devices, exists=exists)
             case Volume(name=name, pool=pool):
                 config = self._tagged(resource, resource.config)
-                self.incus.put_volume(name, pool, config, exists=exists)
+                self.incus.volumes.put(name, pool, config, exists=exists)
             case Instance(name=name):
                 if change.action is not Action.START:
                     self._create(change, resource)
@@ -149,7 +151,7 @@ class _Maker:
             put_seed(self.incus, self.state, instance, self.run)
         for _ in range(ATTEMPTS):
             self.reporter.mark(instance.name, "creating")
-            self.incus.create(
+            self.incus.instances.create(
                 instance.name,
                 image=image.fingerprint,
                 form=instance.form,
@@ -160,12 +162,12 @@ class _Maker:
             self.reporter.mark(instance.name, "created")
             if instance.form is Form.VM:
                 return  # it finds its files on its seed
-            if self.incus.push(instance.name, BOOT_TAR, instance.boot, mode=0o600):
+            if self.incus.instances.push(instance.name, BOOT_TAR, instance.boot, mode=0o600):
                 self.reporter.mark(instance.name, "pushed")
                 return
             self.incus.delete_instance(instance.name, running=False)
         raise PlexError(
-            f"host {self.incus.host.name} cannot write files into {instance.name}",
+            f"host {self.incus.spec.name} cannot write files into {instance.name}",
             hint="try again, or look into the log of the Incus daemon there",
         )
 
@@ -177,9 +179,9 @@ class _Maker:
                 self.incus.delete_instance(change.name, running=running)
                 self.reporter.mark(change.name, "gone")
             case "profile":
-                self.incus.delete_profile(change.name)
+                self.incus.profiles.delete(change.name)
             case "network":
-                self.incus.delete_network(change.name)
+                self.incus.networks.delete(change.name)
             case "volume":
                 self.incus.delete_volume(change.name)
 

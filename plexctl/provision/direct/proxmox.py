@@ -39,7 +39,7 @@ class ProxmoxMaker:
         self.reporter.mark(name, "started")
         if resource.form is not Form.VM:
             return  # the server says that it has started once it has
-        wait(self.server.agent_answers(name))
+        wait(self.server.vms.agent_answers(name))
         self.reporter.mark(name, "agent")
 
     def _create(self, change: Change, vm: Instance) -> None:
@@ -51,22 +51,22 @@ class ProxmoxMaker:
             self._create_container(vm, image, given)
             return
         linked = self.server.settings.linked
-        vmid = self.server.clone(image.fingerprint, vm.name, given, linked=linked)
+        vmid = self.server.vms.clone(image.fingerprint, vm.name, given, linked=linked)
         self.reporter.mark(vm.name, "created")
         if disk := dict(vm.config).get("disk"):
-            self.server.grow_disk(vmid, int(disk) << 20)
-        seed = self.server.upload_iso(seed_name(vm), seed_of(vm))
-        self.server.configure(vmid, {**given, WHOLE: "yes"}, options(vm, seed))
+            self.server.vms.grow_disk(vmid, int(disk) << 20)
+        seed = self.server.storage.upload_iso(seed_name(vm), seed_of(vm))
+        self.server.guests.configure(vmid, {**given, WHOLE: "yes"}, options(vm, seed))
         self.reporter.mark(vm.name, "pushed")
 
     def _create_container(
         self, node: Instance, image: ObservedImage, given: dict[str, str]
     ) -> None:
-        options = container_options(node, self.server.host.pool)
-        vmid = self.server.create_container(node.name, image.fingerprint, given, options)
+        options = container_options(node, self.server.spec.pool)
+        vmid = self.server.containers.create(node.name, image.fingerprint, given, options)
         self.reporter.mark(node.name, "created")
         write_files(self.server, vmid, node)
-        self.server.configure(vmid, {**given, WHOLE: "yes"}, {}, "lxc")
+        self.server.guests.configure(vmid, {**given, WHOLE: "yes"}, {}, "lxc")
         self.reporter.mark(node.name, "pushed")
 
     def delete(self, change: Change) -> None:

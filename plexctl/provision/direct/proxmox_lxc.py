@@ -23,8 +23,8 @@ NODE = (
 def write_files(server: ProxmoxHost, vmid: int, node: Instance) -> None:
     """Give a stopped container what the API does not take: leave to be a node, and its files."""
     if dict(node.config)["privileged"] == "yes":
-        server.set_raw(vmid, NODE)
-    server.give(vmid, BOOT_TAR, node.boot)
+        server.containers.set_raw(vmid, NODE)
+    server.containers.write_file(vmid, BOOT_TAR, node.boot)
 
 
 def container_options(node: Instance, pool: str) -> dict[str, object]:

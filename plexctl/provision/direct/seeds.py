@@ -49,7 +49,7 @@ def put_seed(incus: IncusHost, state: HostState, instance: Instance, run: str) -
     tags = {"lab": owner.lab, "plex": owner.plex, "run": run, SEED: instance.name}
     pool = dict(dict(instance.devices)[SEED])["pool"]
     config = settings({f"{TAG}{key}": value for key, value in tags.items()})
-    incus.put_disk(name, pool, instance.boot, config)
+    incus.volumes.create_disc(name, pool, instance.boot, config)
 
 
 def _seed_of(resource: Resource) -> str | None:

@@ -121,7 +121,7 @@ class TofuEngine:
     def _tofu(self, wanted: Sequence[Resource]) -> Iterator[Tofu]:
         """OpenTofu in its folder; what only a run needs is taken away afterwards."""
         used = {one.host for one in wanted}
-        parallel = sum(self.direct.hosts[name].host.parallel for name in used) or 4
+        parallel = sum(self.direct.hosts[name].spec.parallel for name in used) or 4
         folder, kind = self.folder, self.provider.kind
         folder.open()
         with (

@@ -76,8 +76,8 @@ class ProxmoxProvider:
         for name in sorted({vm.host for vm in strange}):
             server, host = self.direct.hosts[name], self.hosts[name]
             assert isinstance(server, ProxmoxHost), name
-            numbers = {guest.name: guest.vmid for guest in server.guests() if guest.ours}
-            volumes = server.volumes(tfvars.settings(host).iso)
+            numbers = {guest.name: guest.vmid for guest in server.guests.list() if guest.ours}
+            volumes = server.storage.volumes()
             for vm in strange:
                 if vm.host == name:
                     if vm.name not in numbers:

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from pathlib import Path
-from typing import cast
 
+from plexctl.clients.hosts import host_client
 from plexctl.clients.incus.connection import Credentials
-from plexctl.clients.incus.host import IncusHost
-from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_atomic, write_changed
+from plexctl.model.host import Host
 from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
+from plexctl.model.secret import Secret
 
 FOLDER = "hosts"
 """In the lab's state: what plexctl shows to servers over HTTPS, laid out as `incus` has it."""
 
 
-def host_clients(lab: Lab, seed: RootSeed) -> dict[str, IncusHost]:
-    """By host. None of them is connected yet."""
-    remote = any(not host.local for host in lab.hosts.values())
+def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Host]:
+    """By name of host. None of them is connected yet."""
+    remote = any(not spec.local for spec in lab.hosts.values())
     shown = credentials(lab, seed) if remote else None
-    return {name: _client(lab, seed, host, shown) for name, host in lab.hosts.items()}
+    return {
+        name: host_client(spec, shown, partial(_token, lab, seed, spec))
+        for name, spec in lab.hosts.items()
+    }
 
 
-def _client(lab: Lab, seed: RootSeed, host: HostSpec, shown: Credentials | None) -> IncusHost:
-    if host.kind is HostKind.PROXMOX:
-        from plexctl.workflow.host.tokens import read_host_token
+def _token(lab: Lab, seed: RootSeed, spec: HostSpec) -> Secret:
+    # What decrypts takes long to load, and most labs have no tokens.
+    from plexctl.workflow.host.tokens import read_host_token
 
-        return cast(IncusHost, ProxmoxHost(host, lambda: read_host_token(lab, seed, host)))
-    return IncusHost(host, shown)
+    return read_host_token(lab, seed, spec)
 
 
 def servers_folder(lab: Lab, seed: RootSeed) -> Path:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plexctl.clients.incus.host import IncusHost
 from plexctl.config.load import load_lab
 from plexctl.depot.components import Pins
 from plexctl.depot.pins import load_pins
@@ -14,6 +13,7 @@ from plexctl.errors import UsageError
 from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
 from plexctl.model.events import Listener
 from plexctl.model.files import write_atomic
+from plexctl.model.host import Host
 from plexctl.model.lab import CURRENT, Lab
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
@@ -29,7 +29,7 @@ class Context:
     lab: Lab
     seed: RootSeed
     pins: Pins
-    hosts: Mapping[str, IncusHost]
+    hosts: Mapping[str, Host]
     engine: Engine
     cache: Path  # the user's folder for the depot and for bakes
     listener: Listener

@@ -14,6 +14,7 @@ from plexctl.bake.cleanup import sweep
 from plexctl.bake.copy import carried
 from plexctl.bake.lock import BakeLock
 from plexctl.bake.probe import probe
+from plexctl.clients.hosts import incus_hosts
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.trust import introduce, known, read_token, shown_fingerprint
 from plexctl.config import values
@@ -43,7 +44,7 @@ def list_hosts(ctx: Context) -> HostsResult:
 
 def _row(ctx: Context, name: str) -> HostRow:
     client = ctx.hosts[name]
-    host, answer, instances = client.host, "answers", None
+    host, answer, instances = client.spec, "answers", None
     cpus = memory = 0
     try:
         facts = client.facts()
@@ -194,9 +195,9 @@ def hosts_file(ctx: Context) -> Path:
 def _require_pool(client: IncusHost) -> None:
     """PlexError if the server has no such storage pool."""
     pools = client.pools()
-    if client.host.pool not in pools:
+    if client.spec.pool not in pools:
         raise PlexError(
-            f"{client.host.url} has no storage pool {client.host.pool}",
+            f"{client.spec.url} has no storage pool {client.spec.pool}",
             details=(f"it has {', '.join(pools) or 'none'}",),
             hint="--pool names another one; `plexctl host prepare` makes one",
         )
@@ -204,7 +205,7 @@ def _require_pool(client: IncusHost) -> None:
 
 def _facts(ctx: Context, client: IncusHost, run: Run) -> HostFacts:
     """Found out in an instance of the base that the lab's first plex is baked on."""
-    here = builder(ctx, client.host)
+    here = builder(ctx, client.spec)
     plex = next(iter(ctx.lab.plexes.values()), None)
     if plex is None:
         raise PlexError("the lab has no plex yet", hint="`plexctl init` writes a first one")
@@ -212,13 +213,14 @@ def _facts(ctx: Context, client: IncusHost, run: Run) -> HostFacts:
     top = known_recipe(ctx, plex.type, plex.kubernetes, here)
     assert top is not None  # the depot was filled just now
     base = layers(top)[0].name
-    there = next(image for image in ctx.hosts[here].images() if base in image.names)
+    baker = incus_hosts(ctx.hosts)[here]
+    there = next(image for image in baker.images.list() if base in image.names)
     baked = BakedImage(base, there.fingerprint, changed=False)
     lab = ctx.seed.lab_id
-    turns = BakeLock(ctx.cache / "bake" / client.host.name, lambda: sweep(client, lab), run)
+    turns = BakeLock(ctx.cache / "bake" / client.name, lambda: sweep(client, lab), run)
     with turns.alone():
-        image = carried(ctx.hosts[here], client, baked, run)
-        with run.step(f"what {client.host.name} lets containers do"):
+        image = carried(baker, client, baked, run)
+        with run.step(f"what {client.name} lets containers do"):
             return probe(client, image.fingerprint, lab)
 
 

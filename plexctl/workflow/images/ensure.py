@@ -10,6 +10,7 @@ from plexctl.bake.cleanup import sweep
 from plexctl.bake.copy import carried
 from plexctl.bake.lock import BakeLock
 from plexctl.bake.prune import prune
+from plexctl.clients.hosts import incus_hosts
 from plexctl.depot.index import Stored
 from plexctl.errors import UnreachableHostError
 from plexctl.model.events import Outcome
@@ -77,7 +78,7 @@ def _baked(
         return found
     baker = incus_builder(ctx, ctx.lab.hosts[host])
     baked = ensure(
-        ctx.hosts[baker],
+        incus_hosts(ctx.hosts)[baker],
         wanted,
         artifacts=stored,
         find_role=lambda role: find_role(ctx, role),
@@ -97,12 +98,13 @@ def _carried(
     ctx: Context, baker: str, host: str, wanted: Recipe, image: BakedImage, run: Run
 ) -> BakedImage:
     """An image, and what its nodes share, on a host that did not bake it."""
-    incus, lab = ctx.hosts[host], ctx.seed.lab_id
-    there = next((one for one in incus.images() if image.name in one.names), None)
+    servers, lab = incus_hosts(ctx.hosts), ctx.seed.lab_id
+    incus = servers[host]
+    there = next((one for one in incus.images.list() if image.name in one.names), None)
     if there and shared.is_whole(incus, wanted):
         return BakedImage(image.name, there.fingerprint, changed=False)
     with BakeLock(ctx.cache / "bake" / host, lambda: sweep(incus, lab), run).alone():
-        got = carried(ctx.hosts[baker], incus, image, run)
+        got = carried(servers[baker], incus, image, run)
         if not shared.is_whole(incus, wanted):
             with run.step(f"what nodes of {image.name} share on host {host}"):
                 shared.fill(incus, wanted, got.fingerprint, incus.facts(), lab)

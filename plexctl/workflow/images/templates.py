@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Interface
 from pathlib import Path
-from typing import cast
 
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.proxmox import BakeAddress, ensure_template
 from plexctl.bake.vztmpl import carried_archive
-from plexctl.clients.proxmox.host import ProxmoxHost
+from plexctl.clients.hosts import incus_hosts, proxmox_hosts
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
 from plexctl.model.nodes import FIRST_ADDRESS
@@ -26,7 +25,7 @@ def template(
 ) -> BakedImage:
     """The template of a recipe on a Proxmox host, baked there if it is missing."""
     return ensure_template(
-        cast(ProxmoxHost, ctx.hosts[host]),
+        proxmox_hosts(ctx.hosts)[host],
         wanted,
         artifacts=stored,
         find_role=lambda role: find_role(ctx, role),
@@ -39,7 +38,7 @@ def template(
 
 def archive(ctx: Context, host: str, wanted: Recipe) -> BakedImage | None:
     """The containers' template of a recipe, if a Proxmox host has it."""
-    for found in cast(ProxmoxHost, ctx.hosts[host]).archives():
+    for found in proxmox_hosts(ctx.hosts)[host].storage.archives():
         if wanted.name in found.names:
             return BakedImage(wanted.name, found.fingerprint, changed=False)
     return None
@@ -50,8 +49,8 @@ def carried_to_proxmox(
 ) -> BakedImage:
     """A baked image of the Incus host `baker` as a containers' template on a Proxmox host."""
     return carried_archive(
-        ctx.hosts[baker],
-        cast(ProxmoxHost, ctx.hosts[host]),
+        incus_hosts(ctx.hosts)[baker],
+        proxmox_hosts(ctx.hosts)[host],
         image,
         ctx.seed.lab_id,
         run,

@@ -7,11 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from plexctl.clients.incus.host import IncusHost
-from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.config.builtin import builtin
 from plexctl.errors import UnreachableHostError
-from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.kinds import HostKind, ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
@@ -31,9 +28,6 @@ from plexctl.workflow.plex.tofu_proxmox import on_proxmox, proxmox_provider
 
 PROGRAMS = ("tofu", "terraform")
 
-PATIENCE = 120.0
-"""Seconds that a host has for what it has begun."""
-
 
 def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
     """The one that the plex's file names.
@@ -51,41 +45,18 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
 
 
 def let_end(ctx: Context, plex: str, run: Run) -> bool:
-    """Let end what has outlived the plexctl that asked for it.
+    """Wait until everything that an interrupted run started has finished.
 
-    That is OpenTofu, what a Proxmox host goes on with when that was killed, and what an Incus
-    server does to nodes of the plex. Returns whether hosts must be read (again) after it.
+    That is OpenTofu itself, and what the hosts do when the program that asked for it is gone.
+    Returns whether hosts must be read (again) after it.
     """
-    ended = _tofu_ended(ctx, plex, run)
-    if run.resumes:
-        for host in ctx.hosts.values():
-            if isinstance(host, IncusHost):
-                with suppress(UnreachableHostError):
-                    wait(_nodes_rest(host, plex))
-    return ended or run.resumes
-
-
-def _nodes_rest(host: IncusHost, plex: str) -> Condition:
-    """Nobody makes, starts, stops or deletes a node of the plex."""
-
-    def look() -> Observation:
-        found = sorted(one for one in host.changing() if one.removeprefix(plex).isdigit())
-        return Observation(not found, f"at work on {', '.join(found)}")
-
-    name = host.host.name
-    what = f"host {name} has ended what a plexctl that was killed has asked for"
-    return Condition(what, look, PATIENCE, every=0.05)
-
-
-def _tofu_ended(ctx: Context, plex: str, run: Run) -> bool:
-    """Whether it had to be waited for."""
     folder = tofu_folder(ctx, plex)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
-    if (folder / PROXMOX).exists():
+    if run.resumes or folder.exists():
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
-                waited |= isinstance(host, ProxmoxHost) and host.end_clones()
-    return waited
+                waited |= host.settle(plex)
+    return waited or run.resumes
 
 
 def state_key(ctx: Context, plex: str) -> str:

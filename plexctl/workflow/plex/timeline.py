@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.files import write_atomic
+from plexctl.model.host import Host
 from plexctl.model.lab import CURRENT
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.observe.nodes import Inside, from_json, read, to_json, with_inside
 from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.workflow.core.run import inside_file
 
-if TYPE_CHECKING:  # what speaks to hosts takes longer to load than all else here
-    from plexctl.clients.incus.host import IncusHost
+if TYPE_CHECKING:  # clients take longer to load than all else here
     from plexctl.workflow.core.context import Context
 
 
@@ -119,8 +119,8 @@ def ask_nodes(ctx: Context, journal: Path) -> Timeline:
 
 
 def living(
-    line: Timeline, hosts: Mapping[str, IncusHost], states: Mapping[str, HostState]
-) -> dict[str, IncusHost]:
+    line: Timeline, hosts: Mapping[str, Host], states: Mapping[str, HostState]
+) -> dict[str, Host]:
     """By node, the host of each that the run made or started and that runs."""
     found = {}
     actions = {node.name: node.action for node in line.touched}
@@ -133,7 +133,7 @@ def living(
     return found
 
 
-def _hosts_of(line: Timeline, hosts: Mapping[str, IncusHost]) -> Mapping[str, IncusHost]:
+def _hosts_of(line: Timeline, hosts: Mapping[str, Host]) -> Mapping[str, Host]:
     """Those that the journal names; all, where its engine names none."""
     named = {node.host for node in line.touched}
     return {name: host for name, host in hosts.items() if name in named or "" in named}

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.hosts import incus_hosts
 from plexctl.clients.registry.lab import LabRegistry
 from plexctl.clients.registry.routes import HttpsRoute, NodeRoute
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Outcome
+from plexctl.model.host import Host
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.registry import Registry
 from plexctl.plan.registry.node import DATA
@@ -121,12 +122,12 @@ def registry_of(ctx: Context) -> Registry:
 
 def door(ctx: Context, registry: Registry, host: str) -> LabRegistry:
     """To the registry of `host`; that of another machine is asked from within."""
-    keys, incus = LabKeys.derive(ctx.seed), ctx.hosts[host]
+    keys, incus = LabKeys.derive(ctx.seed), incus_hosts(ctx.hosts)[host]
     authority, address = keys.ca.pair.certificate, f"https://{registry.endpoint}"
-    if incus.host.local:
+    if incus.spec.local:
         straight = HttpsRoute(registry.endpoint, authority)
         return LabRegistry(address, straight, PUSHER, keys.push_password())
-    within = NodeRoute(incus, registry.name, registry.endpoint, authority)
+    within = NodeRoute(incus.instances, registry.name, registry.endpoint, authority)
     return LabRegistry(f"{address} of host {host}", within, PUSHER, keys.push_password())
 
 
@@ -186,11 +187,11 @@ class _Answers:
         return tuple(f"{self.host}: {line}" for line in shown.splitlines())
 
 
-def _used(incus: IncusHost, registry: Registry) -> int | None:
+def _used(host: Host, registry: Registry) -> int | None:
     """Bytes on its disk. Few pools count them, but there are not many files."""
     words = ("du", "--summarize", "--block-size=1", DATA)
     try:
-        done = incus.execute(registry.name, words, timeout=60)
+        done = host.execute(registry.name, words, timeout=60)
     except PlexError:
         return None
     return int(done.stdout.split()[0]) if done.code == 0 else None

@@ -138,7 +138,7 @@ def test_a_foreign_machine_joins_with_kubeadm(lifecycle: Lab, cluster: Cluster) 
     ).stdout
     devices = (("eth0", (("name", "eth0"), ("network", "plex-lifecycle"), ("type", "nic"))),)
     try:
-        incus.create(
+        incus.instances.create(
             "foreign",
             image=image,
             form=Form.CONTAINER,
@@ -275,7 +275,7 @@ def phase(cluster: Cluster, pod: str) -> str:
 
 
 def audit_log() -> str:
-    return host().pull("lifecycle1", "/var/log/kubernetes/audit/audit.log").decode()
+    return host().instances.pull("lifecycle1", "/var/log/kubernetes/audit/audit.log").decode()
 
 
 def address_of(node: str) -> str:

@@ -94,7 +94,7 @@ def test_a_killed_run_is_finished_by_the_next(lifecycle: Lab, cluster: Cluster) 
 def test_what_a_killed_run_has_asked_for_is_waited_for(lifecycle: Lab, cluster: Cluster) -> None:
     """kill -9 while Incus stops the master, which it goes on with; and `up` at once."""
     process = lifecycle.start("replace", "master", "--plex", "lifecycle", "-y")
-    eventually("the master goes", lambda: "lifecycle1" in host().changing(), every=0.01)
+    eventually("the master goes", lambda: "lifecycle1" in host().instances.changing(), every=0.01)
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=10)
 

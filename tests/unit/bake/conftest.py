@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from plexctl.bake import bake
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import IncusHost
 from plexctl.model.observed import ObservedInstance, ObservedVolume
 from plexctl.plan.recipes import Recipe
+from tests.fake_incus import FACTS, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import FACTS, LAB, FakeIncus, kube, role_folder, stored
+from .host import LAB, kube, role_folder, stored
 
 Ensure = Callable[..., BakedImage]
 
@@ -32,10 +31,10 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
     done: list[str] = []
 
     def root_image(
-        _: IncusHost, base: object, properties: dict[str, str], work: Path, step: NullReporter
+        _: FakeIncus, base: object, properties: dict[str, str], work: Path, step: NullReporter
     ) -> str:
         assert work.is_dir()
-        return incus.have(properties=properties)
+        return incus.images.add(properties=properties)
 
     monkeypatch.setattr(bake, "root_image", root_image)
     monkeypatch.setattr(ansible, "apply", lambda play, **_: done.append(play.tasks))
@@ -50,7 +49,7 @@ def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
 
     def make(recipe: Recipe, reporter: NullReporter | None = None) -> BakedImage:
         return ensure(
-            cast(IncusHost, incus),
+            incus,
             recipe,
             artifacts=artifacts,
             find_role=lambda role: tmp_path / role,
@@ -70,5 +69,5 @@ def tagged(name: str, lab: str = LAB) -> ObservedInstance:
 
 def have_whole(incus: FakeIncus) -> str:
     """Store the image of `kube()` with what its nodes share; its fingerprint."""
-    incus.kept[kube().name] = ObservedVolume(kube().name, {"image": kube().name})
-    return incus.have(kube().name)
+    incus.volumes.held[kube().name] = ObservedVolume(kube().name, {"image": kube().name})
+    return incus.images.add(kube().name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,19 +13,19 @@ from plexctl.bake import shared
 from plexctl.bake.bake import BakedImage
 from plexctl.bake.prune import prune
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.plan.recipes import layers
+from tests.fake_incus import FakeIncus
 
 from .conftest import Ensure, have_whole
-from .host import FakeIncus, kube
+from .host import kube
 
 
 def test_an_image_that_exists_costs_a_look(incus: FakeIncus, make: Ensure) -> None:
     there = have_whole(incus)
 
     assert make(kube()) == BakedImage(kube().name, there, changed=False)
-    assert incus.asked == ["images", "volumes"]
+    assert incus.calls == [("images.list", ""), ("volumes.list", "")]
 
 
 def test_layers_are_baked_from_the_base_up_and_only_images_remain(
@@ -35,9 +35,9 @@ def test_layers_are_baked_from_the_base_up_and_only_images_remain(
 
     assert image.changed
     assert applied == ["base", "runtime", "kube"]
-    assert incus.names() == {layer.name for layer in layers(kube())}
-    assert incus.seen == {}
-    assert all(stored.names for stored in incus.stored)
+    assert incus.images.names() == {layer.name for layer in layers(kube())}
+    assert incus.instances.held == {}
+    assert all(stored.names for stored in incus.images.held)
     assert [path.name for path in (tmp_path / "work" / "local").iterdir()] == ["lock"]
 
 
@@ -51,7 +51,7 @@ def test_a_change_of_the_last_layer_bakes_only_that(
 
     assert applied == ["kube"]
     assert new.name != old.name
-    assert old.name in incus.names()  # it serves until the new one does
+    assert old.name in incus.images.names()  # it serves until the new one does
 
 
 def test_a_new_image_is_unpacked_by_the_instance_that_copies_what_nodes_share(
@@ -59,10 +59,10 @@ def test_a_new_image_is_unpacked_by_the_instance_that_copies_what_nodes_share(
 ) -> None:
     make(kube())
 
-    made = [call for call in incus.asked if call.startswith("create")]
-    assert made[-1] == f"create plex-bake-share-{kube().digest[:8]}"
-    assert [name for name, volume in incus.kept.items() if volume.whole] == [kube().name]
-    assert incus.seen == {}
+    created = incus.names("instances.create")
+    assert created[-1].startswith(f"plex-bake-share-{kube().digest[:8]}-")
+    assert [name for name, volume in incus.volumes.held.items() if volume.whole] == [kube().name]
+    assert incus.instances.held == {}
 
 
 def test_nodes_of_which_nothing_is_shared_have_their_image_unpacked_by_one_that_never_starts(
@@ -71,35 +71,35 @@ def test_nodes_of_which_nothing_is_shared_have_their_image_unpacked_by_one_that_
     alone = replace(kube(), shared=False)
     make(alone)
 
-    made = [call for call in incus.asked if call.startswith("create")]
-    assert made[-1] == f"create plex-bake-unpack-{kube().digest[:8]}"
-    assert incus.kept == {}
-    assert incus.started == 3
+    created = incus.names("instances.create")
+    assert created[-1].startswith(f"plex-bake-unpack-{kube().digest[:8]}-")
+    assert incus.volumes.held == {}
+    assert len(incus.names("instances.start")) == 3
 
 
 def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
     incus: FakeIncus, make: Ensure
 ) -> None:
-    incus.failing = (shared.FILL,)
+    incus.instances.failing = (shared.FILL,)
     with pytest.raises(PlexError, match="cannot be copied"):
         make(kube())
-    assert incus.kept == {}
-    incus.failing = ()
+    assert incus.volumes.held == {}
+    incus.instances.failing = ()
 
     assert not make(kube()).changed
-    assert incus.kept[kube().name].whole
+    assert incus.volumes.held[kube().name].whole
 
 
 def test_what_nodes_share_goes_with_their_image(incus: FakeIncus, make: Ensure) -> None:
     make(kube())
     everything = incus.read()
-    assert prune(cast(IncusHost, incus), {layer.name for layer in layers(kube())}) == ()
+    assert prune(incus, {layer.name for layer in layers(kube())}) == ()
     assert incus.read() == everything
 
-    prune(cast(IncusHost, incus), set())
+    prune(incus, set())
 
-    assert incus.kept == {}
-    assert incus.stored == []
+    assert incus.volumes.held == {}
+    assert incus.images.held == []
 
 
 def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
@@ -112,7 +112,7 @@ def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
     modes: dict[str, int] = {}
 
     def look(play: Any, **_: Any) -> None:
-        disk = incus.disks[next(iter(play.machines))]
+        disk = incus.instances.devices[next(iter(play.machines))]["stage"]
         assert disk["readonly"] == "true"
         if play.tasks == "runtime":
             stage = Path(disk["source"])

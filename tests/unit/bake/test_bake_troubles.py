@@ -13,10 +13,11 @@ from plexctl.clients import ansible
 from plexctl.errors import PlexError
 from plexctl.model.observed import ObservedInstance, ObservedNetwork
 from plexctl.plan.recipes import layers
+from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
 from .conftest import Ensure, have_whole, tagged
-from .host import LAB, FakeIncus, kube
+from .host import LAB, kube
 
 
 def test_a_failed_bake_leaves_the_old_image_and_nothing_of_its_own(
@@ -55,17 +56,17 @@ def test_the_next_bake_removes_what_a_killed_one_of_the_same_lab_left(
 ) -> None:
     other = tagged("another-labs", lab="11111111")
     node = ObservedInstance("demo1", "Running", {"lab": LAB, "plex": "demo"}, True, "", "")
-    incus.seen = {one.name: one for one in (tagged("left"), other, node)}
-    incus.networks["left"] = ObservedNetwork("left", {"lab": LAB, "bake": "plex-x"})
-    foreign = incus.have()
-    half = incus.have(properties={"plexctl.lab": LAB})
+    incus.instances.held = {one.name: one for one in (tagged("left"), other, node)}
+    incus.networks.held["left"] = ObservedNetwork("left", {"lab": LAB, "bake": "plex-x"})
+    foreign = incus.images.add()
+    half = incus.images.add(properties={"plexctl.lab": LAB})
     (tmp_path / "work" / "local" / "tmp" / "root").mkdir(parents=True)
 
     make(kube())
 
-    assert set(incus.seen) == {"another-labs", "demo1"}
-    assert incus.networks == {}
-    stored = {image.fingerprint for image in incus.stored}
+    assert set(incus.instances.held) == {"another-labs", "demo1"}
+    assert incus.networks.held == {}
+    stored = {image.fingerprint for image in incus.images.held}
     assert foreign in stored
     assert half not in stored
 
@@ -73,42 +74,42 @@ def test_the_next_bake_removes_what_a_killed_one_of_the_same_lab_left(
 def test_an_image_that_a_killed_bake_still_publishes_is_waited_for(
     incus: FakeIncus, make: Ensure, applied: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    incus.seen["left"] = tagged("left")
+    incus.instances.held["left"] = tagged("left")
 
     def publishing() -> bool:
-        busy = kube().name not in incus.names()
+        busy = kube().name not in incus.images.names()
         if busy:
-            incus.have(kube().name)
+            incus.images.add(kube().name)
         return busy
 
-    monkeypatch.setattr(incus, "publishing", publishing)
+    monkeypatch.setattr(incus.images, "publishing", publishing)
     assert not make(kube()).changed
     assert applied == []
-    assert incus.seen == {}
+    assert incus.instances.held == {}
 
 
 def test_leftovers_go_even_if_the_image_is_there_by_now(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
-    incus.have(kube().name)
-    incus.seen["left"] = tagged("left")
+    incus.images.add(kube().name)
+    incus.instances.held["left"] = tagged("left")
     (tmp_path / "work" / "local" / "tmp").mkdir(parents=True)
 
     assert not make(kube()).changed
-    assert incus.seen == {}
+    assert incus.instances.held == {}
 
 
 def test_an_existing_image_is_had_while_another_bake_is_under_way(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
     have_whole(incus)
-    incus.seen["theirs"] = tagged("theirs")
+    incus.instances.held["theirs"] = tagged("theirs")
     (tmp_path / "work" / "local" / "tmp").mkdir(parents=True)
 
     with FileLock(tmp_path / "work" / "local" / "lock"):
         assert not make(kube()).changed
 
-    assert set(incus.seen) == {"theirs"}
+    assert set(incus.instances.held) == {"theirs"}
 
 
 def test_who_waited_for_a_bake_uses_its_image(
@@ -139,7 +140,7 @@ def test_a_full_pool_is_told_before_anything_is_made(incus: FakeIncus, make: Ens
         make(kube())
 
     assert "bake --prune" in (raised.value.hint or "")
-    assert not any(call.startswith("create") for call in incus.asked)
+    assert incus.names("instances.create") == []
 
 
 def test_instances_of_two_runs_never_share_a_name(
@@ -153,7 +154,7 @@ def test_instances_of_two_runs_never_share_a_name(
 
     monkeypatch.setattr(ansible, "apply", store_digests)
     make(kube())
-    incus.stored.clear()
+    incus.images.held.clear()
     monkeypatch.setattr(os, "getpid", lambda: 1)
     make(kube())
 

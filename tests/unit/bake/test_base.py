@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from plexctl.bake import base
 from plexctl.bake.base import install_packages, machine_mirror, root_image
 from plexctl.clients import process
-from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.types import BaseSource
+from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import BASE, FakeIncus
+from .host import BASE
 
 SOURCES = """\
 Types: deb deb-src
@@ -79,11 +79,9 @@ def test_debootstrap_checks_signatures_and_ends_in_time_or_with_its_parent(
     argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     incus = FakeIncus()
-    monkeypatch.setattr(incus, "import_image", lambda archive: archive.name, raising=False)
+    monkeypatch.setattr(incus.images, "upload", lambda archive: archive.name)
 
-    archive = root_image(
-        cast(IncusHost, incus), BASE, {"plexctl.lab": "x"}, tmp_path, NullReporter()
-    )
+    archive = root_image(incus, BASE, {"plexctl.lab": "x"}, tmp_path, NullReporter())
 
     call = argv[0]
     # Each in turn: what is killed does not tell what it has started.
@@ -102,7 +100,7 @@ def test_a_mirror_that_fails_is_named_with_debootstraps_last_words(
     wrong = replace(BASE, release="bokworm", mirror="http://mirror.example/debian")
 
     with pytest.raises(PlexError, match=r"from http://mirror\.example/debian") as raised:
-        root_image(cast(IncusHost, FakeIncus()), wrong, {}, tmp_path, NullReporter())
+        root_image(FakeIncus(), wrong, {}, tmp_path, NullReporter())
 
     assert raised.value.details[0] == "I: Retrieving InRelease"
 
@@ -113,7 +111,7 @@ def test_debootstrap_without_root_is_refused_with_a_way_out(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     with pytest.raises(PlexError, match="needs root") as raised:
-        root_image(cast(IncusHost, FakeIncus()), BASE, {}, tmp_path, NullReporter())
+        root_image(FakeIncus(), BASE, {}, tmp_path, NullReporter())
 
     assert "source: images" in (raised.value.hint or "")
     assert argv == []
@@ -133,7 +131,7 @@ def test_an_image_server_that_fails_apt_tells_what_apt_said(
     images = replace(BASE, source=BaseSource.IMAGES)
 
     with pytest.raises(PlexError, match="packages cannot be installed") as raised:
-        install_packages(cast(IncusHost, incus), "i", images)
+        install_packages(incus, "i", images)
 
     assert raised.value.details == ("E: Unable to locate package systemd",)
     assert scripts[0].endswith("install systemd")

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -16,16 +16,16 @@ from plexctl.bake import bake, vm
 from plexctl.bake.bake import BakedImage, ensure
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.clients import ansible
-from plexctl.clients.incus.host import IncusHost
-from plexctl.clients.web import Web
+from plexctl.clients.web import Progress, Web
 from plexctl.errors import PlexError
 from plexctl.model.hosts import VM_FACTS
 from plexctl.model.observed import ObservedVolume
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.recipes import Recipe, recipe
+from tests.fake_incus import FACTS, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import BASE, DIGESTS, FACTS, KUBE, LAB, FakeIncus, role_folder, stored
+from .host import BASE, DIGESTS, KUBE, LAB, role_folder, stored
 
 DISK = b"QFI\xfb a disk"
 URL = "https://cloud.example.test/20260101/debian-12.qcow2"
@@ -41,13 +41,16 @@ SERVED = replace(
 )
 
 
-class FakeWeb:
-    """Gives one file, and counts how often."""
+class FakeWeb(Web):
+    """Has one file, and counts its downloads."""
 
     def __init__(self, content: bytes = DISK) -> None:
+        super().__init__()
         self.content, self.asked = content, 0
 
-    def download(self, url: str, target: Path, progress: Any = None) -> str:
+    def download(
+        self, url: str, target: Path, progress: Progress | None = None, headers: Any = None
+    ) -> str:
         assert url == URL
         self.asked += 1
         target.write_bytes(self.content)
@@ -56,7 +59,7 @@ class FakeWeb:
 
 def fetched(web: FakeWeb, folder: Path) -> Path:
     assert CLOUD.checksum is not None
-    return vm.fetched(cast(Web, web), URL, CLOUD.checksum, folder, NullReporter())
+    return vm.fetched(web, URL, CLOUD.checksum, folder, NullReporter())
 
 
 def of(base: Base) -> Recipe:
@@ -105,7 +108,9 @@ def test_an_image_is_its_metadata_and_its_disk(tmp_path: Path) -> None:
 
 @pytest.fixture
 def incus() -> FakeIncus:
-    return FakeIncus(agent_after=1)
+    incus = FakeIncus()
+    incus.instances.agent_after = 1
+    return incus
 
 
 @pytest.fixture
@@ -113,8 +118,8 @@ def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[st
     """What roles were told, without Ansible, a web and waiting."""
     told: list[dict[str, object]] = []
 
-    def cloud_image(_: IncusHost, base: Base, properties: Any, *__: Any) -> str:
-        return incus.have(properties=properties)
+    def cloud_image(_: FakeIncus, base: Base, properties: Any, *__: Any) -> str:
+        return incus.images.add(properties=properties)
 
     monkeypatch.setattr(vm, "cloud_image", cloud_image)
     monkeypatch.setattr(bake, "root_image", cloud_image)
@@ -130,7 +135,7 @@ def make(tmp_path: Path, incus: FakeIncus, variables: object) -> Callable[[Recip
 
     def make(wanted: Recipe) -> BakedImage:
         return ensure(
-            cast(IncusHost, incus),
+            incus,
             wanted,
             artifacts=artifacts,
             find_role=lambda role: tmp_path / role,
@@ -153,15 +158,19 @@ def test_a_vm_is_baked_while_it_runs_and_stops_by_itself(
 ) -> None:
     make(of(base))
 
-    assert incus.forced == [False, False, False]
+    assert incus.instances.forced == [False, False, False]
     assert {told["plex_form"] for told in variables} == {"vm"}
     assert {told["plex_cgroup"] for told in variables} == {2}
-    for config, devices in incus.made.values():
+    for name, config in incus.instances.config.items():
+        devices = incus.instances.devices[name]
         assert "raw.lxc" not in config
         assert int(config["limits.memory"]) > 1 << 30
         assert ("agent" in devices) == (base is CLOUD)
-    assert any("systemctl is-system-running --wait" in script for script in incus.scripts)
-    assert sum("apt-get" in script and "cloud-init" in script for script in incus.scripts) == 1
+    assert any("systemctl is-system-running --wait" in script for script in incus.instances.scripts)
+    assert (
+        sum("apt-get" in script and "cloud-init" in script for script in incus.instances.scripts)
+        == 1
+    )
 
 
 def test_only_the_lowest_layer_of_a_cloud_image_has_a_seed(
@@ -169,12 +178,12 @@ def test_only_the_lowest_layer_of_a_cloud_image_has_a_seed(
 ) -> None:
     make(of(CLOUD))
 
-    with_seed = [name for name, (_, devices) in incus.made.items() if "seed" in devices]
+    with_seed = [name for name, devices in incus.instances.devices.items() if "seed" in devices]
     assert len(with_seed) == 1
     assert with_seed[0].startswith("plex-bake-base-")
-    assert incus.contents[f"{with_seed[0]}-seed"][32769:32774] == b"CD001"
-    assert incus.kept == {}
-    assert incus.seen == {}
+    assert incus.volumes.contents[f"{with_seed[0]}-seed"][32769:32774] == b"CD001"
+    assert incus.volumes.held == {}
+    assert incus.instances.held == {}
 
 
 def test_seeds_that_a_killed_bake_left_are_removed(
@@ -184,11 +193,11 @@ def test_seeds_that_a_killed_bake_left_are_removed(
     untagged = ObservedVolume("plex-bake-base-2-2-seed", {}, disc=True)
     others = ObservedVolume("plex-bake-base-3-3-seed", {"lab": "other", "bake": "x"}, disc=True)
     users = ObservedVolume("plex-bake-seed", {})
-    incus.kept = {one.name: one for one in (tagged, untagged, others, users)}
+    incus.volumes.held = {one.name: one for one in (tagged, untagged, others, users)}
 
     make(of(SERVED))
 
-    assert set(incus.kept) == {others.name, users.name}
+    assert set(incus.volumes.held) == {others.name, users.name}
 
 
 def test_what_runs_in_a_vm_is_not_taken_from_under_it() -> None:

@@ -34,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
         calls.append((name, argv))
         return CommandResult(argv, 0 if argv[0] == "journalctl" else 7, f"out of {name}\n", "err\n")
 
-    monkeypatch.setattr("plexctl.clients.incus.host.Incus.execute", execute)
+    monkeypatch.setattr("plexctl.clients.incus.host.IncusHost.execute", execute)
     return calls
 
 

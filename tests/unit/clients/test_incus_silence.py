@@ -64,20 +64,20 @@ def test_a_server_that_never_says_a_word(client: Callable[..., IncusHost]) -> No
             far.read()
     assert error.value.summary == f"host far: Incus at https://127.0.0.1:{port} does not answer"
     assert error.value.details == ("read timed out",)
-    assert error.value.hint == "is the machine up? `plexctl host list` asks all hosts"
+    assert error.value.hint == "check that the machine is up; `plexctl host list` shows all hosts"
     assert far.unreachable is error.value
     assert far.facts().cpus == 4  # which nobody has to ask for
 
     # The port is closed by now: a call would be refused, and say so.
     with pytest.raises(UnreachableHostError) as again:
-        far.delete_network("plex-demo")
+        far.networks.delete("plex-demo")
     assert again.value is error.value
 
 
 def test_all_who_ask_at_once_hear_the_same(client: Callable[..., IncusHost]) -> None:
     with deaf() as port, ThreadPoolExecutor(6) as pool:
         far = client(f"https://127.0.0.1:{port}")
-        asked = [pool.submit(far.images) for _ in range(6)]
+        asked = [pool.submit(far.images.list) for _ in range(6)]
         errors = {asking.exception() for asking in asked}
     assert errors == {far.unreachable}
 
@@ -86,7 +86,7 @@ def test_a_closed_port(client: Callable[..., IncusHost]) -> None:
     with deaf() as port:
         pass
     with pytest.raises(UnreachableHostError) as error:
-        client(f"https://127.0.0.1:{port}").images()
+        client(f"https://127.0.0.1:{port}").images.list()
     assert error.value.details == ("connection refused",)
 
 
@@ -94,16 +94,16 @@ def test_a_server_falls_silent_between_two_calls(
     client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, waiting = client(server.url, server.fingerprint), threading.Event()
-    assert far.images() == ()
+    assert far.images.list() == ()
     assert far.unreachable is None
     monkeypatch.setattr(Server, "answer", lambda *_: waiting.wait(20) and (200, {}))
 
     with pytest.raises(UnreachableHostError):
-        far.images()
+        far.images.list()
     waiting.set()
 
     with pytest.raises(UnreachableHostError) as error:  # it would answer again
-        far.images()
+        far.images.list()
     assert error.value is far.unreachable
 
 
@@ -121,7 +121,7 @@ def test_a_network_refused_for_a_moment_is_asked_for_again(
 
     monkeypatch.setattr(Server, "answer", soon)
 
-    client(server.url, server.fingerprint).put_network("plex-demo", (), exists=False)
+    client(server.url, server.fingerprint).networks.put("plex-demo", (), exists=False)
 
     assert [asked[:2] for asked in server.asked].count(("POST", "/1.0/networks")) == 2
 
@@ -153,7 +153,7 @@ def test_a_server_goes_on_with_what_was_asked_for(
         },
     )
 
-    assert client(server.url, server.fingerprint).changing() == {"demo1", "demo2"}
+    assert client(server.url, server.fingerprint).instances.changing() == {"demo1", "demo2"}
 
 
 def test_what_a_server_refuses_is_no_silence(
@@ -163,7 +163,7 @@ def test_what_a_server_refuses_is_no_silence(
     server.answers["/1.0/images?recursion=1"] = (500, {"type": "error", "error": "no disk"})
 
     with pytest.raises(PlexError) as error:
-        far.images()
+        far.images.list()
 
     assert error.value.summary == "host far: the images cannot be read: no disk"
     assert far.unreachable is None
@@ -173,9 +173,9 @@ def test_a_server_with_another_certificate(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
     with pytest.raises(UnreachableHostError) as error:
-        client(server.url).images()
+        client(server.url).images.list()
     assert error.value.summary == (
-        f"host far: {server.url} has another certificate than the one that is known"
+        f"host far: {server.url} shows another certificate than the pinned one"
     )
     assert f"plexctl host add far {server.url} --token" in str(error.value.hint)
     assert server.asked == []
@@ -186,8 +186,8 @@ def test_a_server_that_does_not_know_the_lab(
 ) -> None:
     server.trusted = False
     with pytest.raises(UnreachableHostError) as error:
-        client(server.url, server.fingerprint).images()
-    assert error.value.summary == "host far does not know this lab"
+        client(server.url, server.fingerprint).images.list()
+    assert error.value.summary == "host far does not trust this lab"
 
 
 def test_a_source_that_breaks_off_silences_no_target(
@@ -199,17 +199,17 @@ def test_a_source_that_breaks_off_silences_no_target(
         target = client(server.url, server.fingerprint)
         other.answers["/1.0/images/abc/export"] = (200, b"the first half")
         other.answers["/1.0/images?recursion=1"] = (200, {"metadata": []})
-        assert source.images() == target.images() == ()
+        assert source.images.list() == target.images.list() == ()
         other.missing = 100
 
         with (
             pytest.raises(PlexError, match="image abc cannot be read"),
-            source.exported("abc") as content,
+            source.images.exported("abc") as content,
         ):
-            target.receive(content, "abc", "plex-kube")
+            target.images.receive(content, "abc", "plex-kube")
 
     assert target.unreachable is None
-    assert target.images() == ()
+    assert target.images.list() == ()
 
 
 def test_a_wait_is_begun_anew_while_the_server_is_there(

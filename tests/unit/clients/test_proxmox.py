@@ -31,16 +31,16 @@ def server(pve: FakePve) -> ProxmoxHost:
 
 def made(server: ProxmoxHost, template: str, name: str) -> int:
     """A whole VM, which is stopped."""
-    vmid = server.clone(template, name, OURS, linked=True)
-    seed = server.upload_iso(f"plex-seed-lab1-{name}.iso", b"keys")
-    server.configure(vmid, {**OURS, WHOLE: "yes"}, {"ide2": f"{seed},media=cdrom"})
+    vmid = server.vms.clone(template, name, OURS, linked=True)
+    seed = server.storage.upload_iso(f"plex-seed-lab1-{name}.iso", b"keys")
+    server.guests.configure(vmid, {**OURS, WHOLE: "yes"}, {"ide2": f"{seed},media=cdrom"})
     return vmid
 
 
 def another(server: ProxmoxHost) -> ProxmoxHost:
     """Of another process, as it were: it shares no lock with `server`."""
-    secret = SECRETS[int(str(server.host.url).rpartition(":")[2])]
-    return ProxmoxHost(server.host, Secret(secret.encode()), patience=30)
+    secret = SECRETS[int(str(server.spec.url).rpartition(":")[2])]
+    return ProxmoxHost(server.spec, Secret(secret.encode()), patience=30)
 
 
 def test_a_guest_says_whose_it_is_in_its_notes_and_keeps_what_people_wrote_there() -> None:
@@ -57,7 +57,7 @@ def test_templates_are_images_and_only_what_plexctl_made_has_tags(
 ) -> None:
     template = with_template(server)
     made(server, template, "demo1")
-    server.create("theirs", {}, {"memory": 512})
+    server.vms.create("theirs", {}, {"memory": 512})
     pve.vms[max(pve.vms)].config.pop("description")
     state = server.read()
 
@@ -70,7 +70,7 @@ def test_templates_are_images_and_only_what_plexctl_made_has_tags(
 
 
 def test_a_clone_that_was_not_finished_is_half_made(server: ProxmoxHost) -> None:
-    server.clone(with_template(server), "demo1", OURS, linked=True)
+    server.vms.clone(with_template(server), "demo1", OURS, linked=True)
 
     assert not server.read().instances["demo1"].started
 
@@ -79,7 +79,7 @@ def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")
-    foreign = server.create("demo1", {}, {"memory": 512})
+    foreign = server.vms.create("demo1", {}, {"memory": 512})
     pve.vms[foreign].config.pop("description")
 
     assert server.read().instances["demo1"].tags == {}
@@ -92,7 +92,7 @@ def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxHos
     vmids = {name: made(server, template, name) for name in ("demo1", "demo2")}
     before = len(pve.requests)
 
-    assert server.find("demo2").vmid == vmids["demo2"]
+    assert server.guests.find("demo2").vmid == vmids["demo2"]
     read = [one.path for one in pve.requests[before:] if one.path.endswith("/config")]
     assert read == [f"/nodes/pve1/qemu/{vmids['demo2']}/config"]
 
@@ -103,7 +103,7 @@ def test_clones_of_one_template_at_once_wait_for_one_another(
     template = with_template(server)
     with ThreadPoolExecutor(4) as pool:
         names = [f"demo{n}" for n in range(1, 5)]
-        vmids = list(pool.map(lambda n: server.clone(template, n, OURS, linked=True), names))
+        vmids = list(pool.map(lambda n: server.vms.clone(template, n, OURS, linked=True), names))
 
     assert len(set(vmids)) == 4
     assert {pve.vms[vmid].name for vmid in vmids} == set(names)
@@ -119,8 +119,8 @@ def test_a_lock_of_somebody_else_is_waited_for(
     template = with_template(server)
     pve.clone_seconds = 0.6
     with ThreadPoolExecutor(2) as pool:
-        ours = pool.submit(server.clone, template, "demo1", OURS, linked=True)
-        theirs = pool.submit(other.clone, template, "side1", OURS, linked=True)
+        ours = pool.submit(server.vms.clone, template, "demo1", OURS, linked=True)
+        theirs = pool.submit(other.vms.clone, template, "side1", OURS, linked=True)
         assert {pve.vms[n.result()].name for n in (ours, theirs)} == {"demo1", "side1"}
 
 
@@ -140,12 +140,12 @@ def test_an_identifier_that_somebody_took_is_passed_over(pve: FakePve, server: P
     template = with_template(server)
     pve.fail_next("POST", r"/clone$", 500, "unable to create VM 9001: config file already exists")
 
-    assert server.clone(template, "demo1", OURS, linked=True) == 9002
+    assert server.vms.clone(template, "demo1", OURS, linked=True) == 9002
 
 
 def test_full_clones_go_to_the_pool_of_the_host(pve: FakePve) -> None:
     server = client_of(pve, linked=False)
-    vmid = server.clone(with_template(server), "demo1", OURS, linked=False)
+    vmid = server.vms.clone(with_template(server), "demo1", OURS, linked=False)
     sent = next(one for one in pve.requests if one.path.endswith("/clone")).params
 
     assert (sent["full"], sent["storage"]) == ("1", "local-lvm")
@@ -155,9 +155,9 @@ def test_full_clones_go_to_the_pool_of_the_host(pve: FakePve) -> None:
 
 
 def test_a_disk_grows_and_never_shrinks(pve: FakePve, server: ProxmoxHost) -> None:
-    vmid = server.clone(with_template(server), "demo1", OURS, linked=True)
-    server.grow_disk(vmid, 5 << 30)
-    server.grow_disk(vmid, 1 << 30)
+    vmid = server.vms.clone(with_template(server), "demo1", OURS, linked=True)
+    server.vms.grow_disk(vmid, 5 << 30)
+    server.vms.grow_disk(vmid, 1 << 30)
 
     assert "size=5G" in pve.vms[vmid].config["scsi0"]
 
@@ -170,9 +170,9 @@ def test_what_was_cloned_by_a_run_that_was_killed_is_not_there_twice(
     pve.clone_seconds = 0.7
     killed = another(server)
     with ThreadPoolExecutor(1) as pool:
-        begun = pool.submit(killed.clone, template, "demo1", OURS, linked=True)
+        begun = pool.submit(killed.vms.clone, template, "demo1", OURS, linked=True)
         wait(Condition("a clone is under way", lambda: Observation(locked(pve)), 30, every=0.01))
-        server.clone(template, "demo1", OURS, linked=True)
+        server.vms.clone(template, "demo1", OURS, linked=True)
         begun.result()
 
     assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
@@ -212,7 +212,7 @@ def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: Proxmox
     pve.agent_seconds = 0.6
     pve.on_exec = lambda guest, argv, given: (3, f"{guest.name} {argv}", "words")
     server.start("demo1")
-    wait(server.agent_answers("demo1"))
+    wait(server.vms.agent_answers("demo1"))
     done = server.execute("demo1", ("cat", "/etc/my file"))
 
     assert (done.code, done.stdout, done.stderr) == (3, "demo1 ['cat', '/etc/my file']", "words")
@@ -225,7 +225,7 @@ def test_a_silent_agent_is_an_error_that_says_how_to_look_further(
     pve.agent_seconds = 60
     server.start("demo1")
     with pytest.raises(PlexError) as error:
-        wait(server.agent_answers("demo1", deadline=0.6))
+        wait(server.vms.agent_answers("demo1", deadline=0.6))
 
     assert error.value.details == ("last observed: QEMU guest agent is not running",)
     assert "qemu-guest-agent" in str(error.value.hint)

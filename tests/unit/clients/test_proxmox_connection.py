@@ -37,7 +37,7 @@ def test_a_privilege_that_is_missing_is_named_with_its_path(pve: FakePve) -> Non
     rights = ["VM.Audit", "VM.Allocate", "Datastore.AllocateSpace", "Sys.Audit"]
     poor = client_of(pve, rights)
     with pytest.raises(PlexError) as error:
-        poor.clone(template, "demo1", OURS, linked=True)
+        poor.vms.clone(template, "demo1", OURS, linked=True)
 
     assert error.value.summary == (
         f"host pve1 cannot clone template {template} as demo1: the token plexctl@pve!lab lacks "
@@ -47,7 +47,7 @@ def test_a_privilege_that_is_missing_is_named_with_its_path(pve: FakePve) -> Non
 
 
 def test_a_token_that_is_refused_says_how_to_store_another(pve: FakePve) -> None:
-    server = ProxmoxHost(client_of(pve).host, Secret(b"wrong"))
+    server = ProxmoxHost(client_of(pve).spec, Secret(b"wrong"))
     with pytest.raises(PlexError) as error:
         server.read()
 
@@ -87,18 +87,18 @@ def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm
     assert server.read().images
     pve.fail_next("POST", r"/clone$", 596, "Broken pipe", after=True)
     with pytest.raises(PlexError, match="got lost"):
-        server.clone(template, "demo1", OURS, linked=True)
+        server.vms.clone(template, "demo1", OURS, linked=True)
 
-    server.clone(template, "demo1", OURS, linked=True)
+    server.vms.clone(template, "demo1", OURS, linked=True)
     assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
 
 
 def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxHost) -> None:
     with serving(Server(missing=10)) as broken:
         pin = broken.fingerprint
-        host = replace(server.host, url=broken.url, certificate=pin)
+        host = replace(server.spec, url=broken.url, certificate=pin)
         with pytest.raises(PlexError, match="got lost"):
-            ProxmoxHost(host, Secret(b"secret")).configure(9000, {}, {})
+            ProxmoxHost(host, Secret(b"secret")).guests.configure(9000, {}, {})
         with pytest.raises(UnreachableHostError) as error:
             ProxmoxHost(host, Secret(b"secret")).pool_free()
 
@@ -108,7 +108,7 @@ def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxHost) -> 
 
 def test_only_the_certificate_that_is_pinned_is_spoken_to(pve: FakePve) -> None:
     good = client_of(pve)
-    server = ProxmoxHost(replace(good.host, certificate="00" * 32), Secret(b"secret"))
+    server = ProxmoxHost(replace(good.spec, certificate="00" * 32), Secret(b"secret"))
     with pytest.raises(UnreachableHostError, match="another certificate"):
         server.read()
 
@@ -119,8 +119,8 @@ def test_the_secret_is_in_a_header_and_nowhere_else(
     pve: FakePve, server: ProxmoxHost, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        server.clone(with_template(server), "demo1", OURS, linked=True)
-        server.upload_iso("plex-seed-lab1-demo1.iso", b"keys")
+        server.vms.clone(with_template(server), "demo1", OURS, linked=True)
+        server.storage.upload_iso("plex-seed-lab1-demo1.iso", b"keys")
     secret = SECRETS[pve.port]
 
     assert secret not in caplog.text

@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
+from plexctl.clients.incus.connection import IncusConnection
+from plexctl.clients.incus.instances import IncusInstances
 from plexctl.clients.registry import routes as registry_ways
 from plexctl.clients.registry.lab import LabRegistry, Part, Route
 from plexctl.clients.registry.routes import HttpsRoute, NodeRoute
@@ -18,6 +18,7 @@ from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import Clock, Condition, Observation, wait
 from plexctl.model.secret import Secret
+from tests.fake_incus import LOCAL
 
 from .tls_server import Server, serving
 
@@ -25,14 +26,15 @@ SECRET = "open sesame"
 PARTS = (Part("application/vnd.test.config+json", b"{}"), Part("application/vnd.test", b"apps"))
 
 
-@dataclass
-class Node:
-    """Runs what it is told to on this machine, its /run a folder of its own."""
+class Node(IncusInstances):
+    """Runs programs on this machine, with a folder of its own as /run."""
 
-    run: Path
-    lost: int = 0  # pushes that fail first
-    modes: list[int] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
+    def __init__(self, run: Path) -> None:
+        super().__init__(IncusConnection(LOCAL))
+        self.run = run
+        self.lost = 0  # pushes that fail first
+        self.modes: list[int] = []
+        self.words: list[str] = []
 
     def push(self, name: str, path: str, content: bytes, *, mode: int) -> bool:
         assert name == "registry"
@@ -43,7 +45,7 @@ class Node:
         self._file(path).write_bytes(content)
         return True
 
-    def execute(self, name: str, argv: tuple[str, ...]) -> CommandResult:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
         self.words += argv
         python, option, program, request = argv
         assert (python, option) == ("python3", "-c")
@@ -69,7 +71,7 @@ def node(tmp_path: Path) -> Node:
 
 def ways(server: Server, node: Node) -> tuple[Route, Route]:
     endpoint, ca = f"127.0.0.1:{server.port}", server.certificate.pem.encode()
-    return HttpsRoute(endpoint, ca), NodeRoute(cast(Any, node), "registry", endpoint, ca)
+    return HttpsRoute(endpoint, ca), NodeRoute(node, "registry", endpoint, ca)
 
 
 def test_both_ways_get_the_same_answer(server: Server, node: Node) -> None:
@@ -98,7 +100,7 @@ def test_only_the_authority_that_is_given_is_trusted(server: Server, node: Node)
     endpoint = f"127.0.0.1:{server.port}"
     untrusting = (
         HttpsRoute(endpoint, other),
-        NodeRoute(cast(Any, node), "registry", endpoint, other),
+        NodeRoute(node, "registry", endpoint, other),
     )
     for way in untrusting:
         with pytest.raises(PlexError, match="CERTIFICATE_VERIFY_FAILED"):

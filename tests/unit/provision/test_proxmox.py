@@ -173,7 +173,7 @@ def test_what_no_file_wants_is_gone_with_its_disks(pve: FakePve, run: Run) -> No
 
 
 def test_a_vm_of_somebody_else_is_in_the_way_and_left_alone(pve: FakePve, run: Run) -> None:
-    run.server.create("demo2", {}, {"memory": 512})
+    run.server.vms.create("demo2", {}, {"memory": 512})
     pve.vms[max(pve.vms)].config.pop("description")
     with pytest.raises(PlexError) as error:
         run()

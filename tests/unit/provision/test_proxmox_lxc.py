@@ -118,7 +118,7 @@ def test_files_belong_to_root_of_the_container_though_that_is_another_user_outsi
     rootfs = node.file(9000, "/")
     rootfs.mkdir(parents=True)
     os.chown(rootfs, 100000, 100000)
-    server.give(9000, "/var/lib/plexctl/boot.tar", BOOT)
+    server.containers.write_file(9000, "/var/lib/plexctl/boot.tar", BOOT)
     boot = node.file(9000, "/var/lib/plexctl/boot.tar")
 
     assert {(one.stat().st_uid, one.stat().st_gid) for one in (boot, boot.parent)} == {

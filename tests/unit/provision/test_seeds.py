@@ -53,7 +53,7 @@ def test_a_seed_is_there_before_its_vm_and_nothing_is_pushed() -> None:
     )
 
     order = [call for call, name in incus.calls if name.startswith("demo2")]
-    assert order == ["put_disk", "create", "start"]
+    assert order == ["volumes.create_disc", "instances.create", "instances.start"]
 
 
 def test_a_vm_that_is_made_anew_has_a_new_seed() -> None:
@@ -64,8 +64,14 @@ def test_a_vm_that_is_made_anew_has_a_new_seed() -> None:
     incus = applied(state, options, wanted=WANTED)
 
     order = [call for call, name in incus.calls if name.startswith("demo2")]
-    assert order == ["delete_instance", "delete_volume", "put_disk", "create", "start"]
-    assert ("delete_volume", "demo1-seed") not in incus.calls
+    assert order == [
+        "instances.delete",
+        "volumes.delete",
+        "volumes.create_disc",
+        "instances.create",
+        "instances.start",
+    ]
+    assert ("volumes.delete", "demo1-seed") not in incus.calls
 
 
 def test_seeds_of_vms_that_are_wanted_stay() -> None:
@@ -83,7 +89,9 @@ def test_a_seed_goes_after_its_vm() -> None:
 
     calls = applied(state, DiffOptions(OWNER), wanted=()).calls
 
-    assert calls.index(("delete_instance", "demo2")) < calls.index(("delete_volume", "demo2-seed"))
+    assert calls.index(("instances.delete", "demo2")) < calls.index(
+        ("volumes.delete", "demo2-seed")
+    )
 
 
 def test_a_node_that_is_a_container_now_has_no_seed() -> None:

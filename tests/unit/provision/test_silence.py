@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import HostSpec
-from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, ObservedImage, unreachable_reasons
 from plexctl.plan.resources.types import Resource
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.direct.graph import Task, run_tasks
 from plexctl.provision.engine import DiffOptions
+from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
 from .test_diff import NETWORK, OWNER, PROFILE, WISHES, instance, seen, state
-from .test_direct import RecordingIncus
 
 SILENCE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
 FAR_NETWORK = replace(NETWORK, host="far")
@@ -73,43 +68,25 @@ def test_what_states_say_of_silence() -> None:
     assert unreachable_reasons(state().values()) == ()
 
 
-@dataclass
-class Falling(RecordingIncus):
-    """A host that falls silent at one of the calls that are asked of it."""
-
-    at: str = ""
-    unreachable: UnreachableHostError | None = None
-    reading: HostState | None = None
-
-    def read(self) -> HostState:
-        if self.unreachable:
-            raise self.unreachable
-        assert self.reading
-        return self.reading
-
-    def __getattr__(self, call: str) -> Callable[..., bool]:
-        record = cast(Callable[..., bool], super().__getattr__(call))
-
-        def asked(name: str, *arguments: Any, **more: Any) -> bool:
-            if call == self.at:
-                self.unreachable = SILENCE
-            if self.unreachable:
-                raise self.unreachable
-            return record(name, *arguments, **more)
-
-        return asked
-
-
-def falling(name: str, at: str = "") -> Falling:
+def falling(name: str, at: str = "") -> FakeIncus:
+    """A host that stops answering at the call `at`."""
     image = ObservedImage("abc", ("plex-kube-0123456789ab",), {}, 1)
-    host = HostSpec(name, HostKind.INCUS, "/none", "default", 3)
-    return Falling(host, at=at, reading=HostState(name, {}, {}, {}, (image,)))
+    incus = FakeIncus(replace(LOCAL, name=name), HostState(name, {}, {}, {}, (image,)))
+
+    def before(call: str, _: str) -> None:
+        if call == at:
+            incus.down = SILENCE
+
+    incus.before = before
+    return incus
 
 
-@pytest.mark.parametrize("at", ["put_network", "create", "push", "start"])
+@pytest.mark.parametrize(
+    "at", ["networks.put", "instances.create", "instances.push", "instances.start"]
+)
 def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
     local, far = falling("local"), falling("far", at)
-    engine = DirectEngine({"local": cast(IncusHost, local), "far": cast(IncusHost, far)})
+    engine = DirectEngine({"local": local, "far": far})
     states = engine.read(("local", "far"))
     changes = engine.diff(WANTED, states, WISHES)
 
@@ -117,14 +94,14 @@ def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
         engine.apply(WANTED, changes, states, "run9", NullReporter(), lambda _: None)
 
     assert error.value is SILENCE
-    assert {name for call, name in local.calls if call == "start"} == {"demo1", "demo3"}
+    assert set(local.names("instances.start")) == {"demo1", "demo3"}
     assert at not in {call for call, _ in far.calls}
 
 
 def test_reading_goes_on_without_a_silent_host() -> None:
     local, far = falling("local"), falling("far")
-    far.unreachable = SILENCE
-    engine = DirectEngine({"local": cast(IncusHost, local), "far": cast(IncusHost, far)})
+    far.down = SILENCE
+    engine = DirectEngine({"local": local, "far": far})
 
     states = engine.read(("local", "far", "local"))
 
@@ -138,14 +115,13 @@ def test_reading_goes_on_without_a_silent_host() -> None:
 def test_hosts_are_read_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=5)
 
-    @dataclass
-    class Meeting(Falling):
+    class Meeting(FakeIncus):
         def read(self) -> HostState:
             both.wait()
-            return HostState(self.host.name, {}, {}, {}, ())
+            return super().read()
 
-    found = {n: Meeting(HostSpec(n, HostKind.INCUS, "", "default", 1)) for n in ("a", "b")}
-    assert set(DirectEngine(cast(Any, found)).read(("a", "b"))) == {"a", "b"}
+    found = {name: Meeting(replace(LOCAL, name=name)) for name in ("a", "b")}
+    assert set(DirectEngine(found).read(("a", "b"))) == {"a", "b"}
 
 
 def fail(error: PlexError) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.tofu import PLAN, STATE
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
@@ -23,10 +21,10 @@ from plexctl.provision.tofu.engine import TofuEngine
 from plexctl.provision.tofu.folder import IMPORTS, TofuFolder
 from plexctl.provision.tofu.incus import IncusProvider
 from plexctl.provision.tofu.tfvars import addresses
+from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
 from .test_diff import OWNER, WANTED, WISHES, instance, seen, state, whole
-from .test_direct import RecordingIncus
 
 IMAGE = ObservedImage("f", ("plex-kube-0123456789ab",), {}, 0)
 WORKER = 'module.incus.incus_instance.worker["demo2"]'
@@ -48,16 +46,12 @@ exit 0
 """
 
 
-@dataclass
-class Server(RecordingIncus):
-    """It answers, and says whether nodes have their files."""
+class Server(FakeIncus):
+    """It says whether nodes have their files."""
 
-    booted: bool = True
+    booted = True
 
-    def read(self) -> HostState:
-        return whole()["local"]
-
-    def execute(self, name: str, words: Sequence[str], *, timeout: float) -> CommandResult:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
         return CommandResult((), 0 if self.booted else 1, "", "")
 
 
@@ -111,15 +105,15 @@ def estate(tmp_path: Path) -> Estate:
     program = tmp_path / "tofu.sh"
     program.write_text(PROGRAM.format(here=folder.path))
     program.chmod(0o755)
-    incus = Server()
-    direct = DirectEngine({"local": cast(IncusHost, incus)})
+    incus = Server(state=whole()["local"])
+    direct = DirectEngine({"local": incus})
     engine = TofuEngine(
         program=program,
         modules=tmp_path / "terraform",
         folder=folder,
         key=Secret(bytes(32)),
         by_hand=("true",),
-        provider=IncusProvider("demo", {"local": incus.host}, None, direct),
+        provider=IncusProvider("demo", {"local": incus.spec}, None, direct),
         direct=direct,
     )
     return Estate(engine, folder, incus)
@@ -219,7 +213,7 @@ def test_nothing_wanted_needs_no_opentofu(estate: Estate) -> None:
     estate.engine.apply((), changes, whole(), "run9", NullReporter(), lambda _: None)
 
     assert not (estate.folder.path / "asked").exists()
-    deleted = {name for call, name in estate.incus.calls if call == "delete_instance"}
+    deleted = set(estate.incus.names("instances.delete"))
     assert deleted == {"demo1", "demo2", "demo3"}
 
 
@@ -243,7 +237,7 @@ def test_an_unknown_node_without_its_files_is_made_anew(
 
     estate.apply(with_image(whole()))
 
-    assert [name for call, name in estate.incus.calls if call == "delete_instance"] == deleted
+    assert estate.incus.names("instances.delete") == deleted
 
 
 def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> None:
@@ -264,7 +258,7 @@ def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> No
     assert "worker" not in first
     assert "-target=" not in second
     assert held == ["demo7"]
-    deleted = [name for call, name in estate.incus.calls if call == "delete_instance"]
+    deleted = estate.incus.names("instances.delete")
     assert sorted(deleted) == [f"demo{number}" for number in range(2, 8)]
 
 

@@ -50,7 +50,9 @@ def test_one_that_does_not_end_is_told_with_its_folder(
     folder: TofuFolder, other: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 0)
-    with pytest.raises(PlexError, match=f"OpenTofu in {folder.root} has ended: not") as error:
+    with pytest.raises(
+        PlexError, match=f"waiting until OpenTofu in {folder.root} has ended"
+    ) as error:
         folder.wait_until_free(NullReporter())
     assert error.value.hint == "end it, and run this again"
 

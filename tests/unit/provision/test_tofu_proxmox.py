@@ -28,7 +28,7 @@ def test_one_that_went_meanwhile_is_told(pve: FakePve) -> None:
     client = client_of(pve)
     server = Server(Path("/nowhere.pem"), lambda: Secret(b""))
     direct = DirectEngine({"pve1": client})
-    provider = ProxmoxProvider("demo", {"pve1": client.host}, server, direct)
+    provider = ProxmoxProvider("demo", {"pve1": client.spec}, server, direct)
     with pytest.raises(PlexError, match="demo1 on host pve1 has gone") as error:
         provider.imports((vm(1),), {}, frozenset())
     assert error.value.hint == "run it again"

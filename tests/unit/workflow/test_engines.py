@@ -8,25 +8,19 @@ from typing import cast
 
 import pytest
 
-from plexctl.clients.incus.host import IncusHost
-from plexctl.model.hosts import HostSpec
-from plexctl.model.kinds import HostKind
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import start
 from plexctl.workflow.plex.engines import let_end
+from tests.fake_incus import FakeIncus
 
-HOST = HostSpec("local", HostKind.INCUS, "/nowhere", "default", 4)
 
+class Busy(FakeIncus):
+    """A server that is changing these instances, one set for each look."""
 
-class Busy(IncusHost):
-    """A server that is at work on these instances, one set for each look."""
-
-    def __init__(self, *sets: set[str]) -> None:
-        super().__init__(HOST)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *sets: set[str]) -> None:
+        super().__init__()
         self.sets = list(sets)
-
-    def changing(self) -> frozenset[str]:
-        return frozenset(self.sets.pop(0))
+        monkeypatch.setattr(self.instances, "changing", lambda: frozenset(self.sets.pop(0)))
 
 
 @pytest.fixture
@@ -37,21 +31,23 @@ def lab(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ended(lab: Path, plex: str, server: IncusHost) -> bool:
+def ended(lab: Path, plex: str, server: FakeIncus) -> bool:
     ctx = SimpleNamespace(hosts={"local": server}, access=lambda name: lab / name)
     with start(lab, "up", plex, lambda _: None) as run:
         return let_end(cast(Context, ctx), plex, run)
 
 
-def test_after_a_killed_run_its_nodes_come_to_rest_first(lab: Path) -> None:
-    server = Busy({"demo1", "demo12"}, {"demo1"}, {"demon1", "other"}, {"demo1"})
+def test_after_a_killed_run_its_nodes_come_to_rest_first(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Busy(monkeypatch, {"demo1", "demo12"}, {"demo1"}, {"demon1", "other"}, {"demo1"})
 
     assert ended(lab, "demo", server)
     assert server.sets == [{"demo1"}]  # it was not asked again
     assert not ended(lab, "demo", server)  # the run before has ended by itself
 
 
-def test_what_was_done_to_another_plex_is_nobody_s_concern(lab: Path) -> None:
-    server = Busy()
+def test_without_a_killed_run_no_host_is_asked(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Busy(monkeypatch)
 
     assert not ended(lab, "demon", server)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.trust import Token
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
@@ -19,13 +16,14 @@ from plexctl.model.hosts import HostFacts, HostSpec
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.secret import Secret
-from plexctl.provision.engine import Engine
+from plexctl.provision.direct.engine import DirectEngine
 from plexctl.render.text import text
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.unreachable import on_reachable_hosts, raise_if_unreachable
 from plexctl.workflow.host import verbs as hosts
 from plexctl.workflow.images.recipes import builder
 from plexctl.workflow.plex.status import list_plexes
+from tests.fake_incus import FakeIncus
 
 FILE = """\
 # Mine.
@@ -41,46 +39,19 @@ KNOWN = "cd" * 32
 FOUND = HostFacts(2, True, 16, 32 << 30)
 
 
-@dataclass
-class Client:
-    host: HostSpec
-    unreachable: PlexError | None = None
-    there: tuple[str, ...] = ()  # pools
-
-    def facts(self) -> HostFacts:
-        return self.host.facts or HostFacts(1, False, 2, 4 << 30)
-
-    def pools(self) -> tuple[str, ...]:
-        return self.there
-
-    def read(self) -> HostState:
-        if self.unreachable:
-            raise self.unreachable
-        tags: tuple[dict[str, str], ...] = ({"lab": SEED.lab_id}, {"lab": "another"}, {})
-        found = {
-            name: ObservedInstance(name, "Running", owner, True, "f", "u")
-            for name, owner in zip(("demo1", "b", "c"), tags, strict=True)
-        }
-        return HostState(self.host.name, found, {}, {}, ())
-
-
 SEED = RootSeed(Secret(b"s" * 32))
 
 
-@dataclass
-class Reads:
-    clients: Mapping[str, Client]
-
-    def read(self, names: Any) -> dict[str, HostState]:
-        def one(name: str) -> HostState:
-            unreachable = self.clients[name].unreachable
-            return (
-                HostState.of_unreachable(name, unreachable)
-                if unreachable
-                else self.clients[name].read()
-            )
-
-        return {name: one(name) for name in names}
+def client(spec: HostSpec, pools: tuple[str, ...] = ("default",)) -> FakeIncus:
+    """A host with one instance of the lab, one of another lab, and one of nobody's."""
+    tags: tuple[dict[str, str], ...] = ({"lab": SEED.lab_id}, {"lab": "another"}, {})
+    found = {
+        name: ObservedInstance(name, "Running", owner, True, "f", "u")
+        for name, owner in zip(("demo1", "b", "c"), tags, strict=True)
+    }
+    incus = FakeIncus(spec, HostState(spec.name, found, {}, {}, ()))
+    incus.pool_names = pools
+    return incus
 
 
 @pytest.fixture
@@ -93,12 +64,9 @@ def ctx(tmp_path: Path) -> Context:
     (root / "clusters" / "hosts.yaml").write_text(FILE)
     pins = load_pins()
     lab = load_lab(root, pins.versions())
-    clients = {name: Client(host) for name, host in lab.hosts.items()}
-    clients["far"].unreachable = SILENCE
-    engine = cast(Engine, Reads(clients))
-    return Context(
-        lab, SEED, pins, cast(Mapping[str, IncusHost], clients), engine, tmp_path, lambda _: None
-    )
+    clients = {name: client(host) for name, host in lab.hosts.items()}
+    clients["far"].down = SILENCE
+    return Context(lab, SEED, pins, clients, DirectEngine(clients), tmp_path, lambda _: None)
 
 
 def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
@@ -114,7 +82,7 @@ def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
     assert (far.answer, far.instances) == ("host far: Incus does not answer: timed out", None)
     assert text(result) == (
         "HOST   KIND   AT                          CPUS  MEMORY    INSTANCES\n"
-        "local  incus  /var/lib/incus/unix.socket  2     4.0 GiB   1\n"
+        "local  incus  /var/lib/incus/unix.socket  2     8.0 GiB   1\n"
         "far    incus  https://10.0.0.7:8443       8     64.0 GiB  ?\n"
         "\n"
         "host far: Incus does not answer: timed out"
@@ -128,12 +96,12 @@ def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
     """As one of Proxmox does whose token is not known."""
     refusal = PlexError("host local refuses the API token")
 
-    def facts(client: Client) -> HostFacts:
-        if client.host.name == "local":
+    def facts(host: FakeIncus) -> HostFacts:
+        if host.name == "local":
             raise refusal
         return FOUND
 
-    monkeypatch.setattr(Client, "facts", facts)
+    monkeypatch.setattr(FakeIncus, "facts", facts)
     local, far = hosts.list_hosts(ctx).hosts
     assert (local.answer, local.instances) == (refusal.summary, None)
     assert far.cpus == FOUND.cpus
@@ -181,8 +149,8 @@ def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
 
 
 def test_what_a_removed_host_keeps_is_told(ctx: Context) -> None:
-    cast(dict[str, Client], ctx.hosts)["far"].unreachable = None
-    without = replace(ctx, lab=replace(ctx.lab, plexes={}))
+    answering = {name: client(host) for name, host in ctx.lab.hosts.items()}
+    without = replace(ctx, hosts=answering, lab=replace(ctx.lab, plexes={}))
     text = "host far is no part of the lab any more; it keeps 1 instance of it"
     assert hosts.remove(without, "far").text == text
 
@@ -201,7 +169,7 @@ class Meeting:
         self.monkeypatch.setattr(hosts, "read_token", lambda text: Token(KNOWN, text))
         self.monkeypatch.setattr(hosts, "known", lambda *_: self.trusted)
         self.monkeypatch.setattr(hosts, "_facts", lambda *_: self.facts)
-        self.monkeypatch.setattr(hosts, "Incus", lambda host, _: Client(host, there=self.pools))
+        self.monkeypatch.setattr(hosts, "IncusHost", lambda spec, _: client(spec, self.pools))
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""The client of each kind of host. Of the clients, only this module asks for the kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.proxmox.host import ProxmoxHost
+from plexctl.model.host import Host
+from plexctl.model.hosts import HostSpec
+from plexctl.model.kinds import HostKind
+from plexctl.model.secret import Secret
+
+
+def host_client(
+    spec: HostSpec, credentials: Credentials | None, token: Callable[[], Secret]
+) -> Host:
+    """A client that connects when it is first used.
+
+    `credentials` are the lab's for servers over HTTPS; `token` reads the secret of the host's API
+    token, which only Proxmox hosts have.
+    """
+    match spec.kind:
+        case HostKind.INCUS:
+            return IncusHost(spec, credentials)
+        case HostKind.PROXMOX:
+            return ProxmoxHost(spec, token)
+
+
+def incus_hosts(hosts: Mapping[str, Host]) -> dict[str, IncusHost]:
+    """Those of `hosts` that are Incus servers, by name."""
+    return {name: host for name, host in hosts.items() if isinstance(host, IncusHost)}
+
+
+def proxmox_hosts(hosts: Mapping[str, Host]) -> dict[str, ProxmoxHost]:
+    """Those of `hosts` that are Proxmox nodes, by name."""
+    return {name: host for name, host in hosts.items() if isinstance(host, ProxmoxHost)}

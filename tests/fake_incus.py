@@ -1,0 +1,307 @@
+"""An Incus server in memory: a host that holds what was created on it, and records the calls."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from plexctl.clients.incus.host import IncusHost
+from plexctl.clients.incus.images import IncusImages
+from plexctl.clients.incus.instances import IncusInstances
+from plexctl.clients.incus.networks import IncusNetworks, IncusProfiles
+from plexctl.clients.incus.volumes import IncusVolumes
+from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.model.command import CommandResult
+from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.kinds import HostKind
+from plexctl.model.observed import (
+    RUNNING,
+    HostState,
+    ObservedImage,
+    ObservedInstance,
+    ObservedNetwork,
+    ObservedProfile,
+    ObservedVolume,
+)
+from plexctl.model.settings import TAG, Devices, Settings, plain_devices
+from plexctl.model.types import Form
+
+LOCAL = HostSpec("local", HostKind.INCUS, "/none", "default", 3)
+FACTS = HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
+
+
+class FakeIncus(IncusHost):
+    """State is in the parts: `instances.held`, `images.held` …
+
+    `calls` are all calls in order, as ("instances.create", "demo1"). `before` is called with each
+    call before it takes effect, and may raise. With `down` set no call succeeds.
+    """
+
+    def __init__(self, spec: HostSpec = LOCAL, state: HostState | None = None) -> None:
+        super().__init__(spec)
+        self.calls: list[tuple[str, str]] = []
+        self.before: Callable[[str, str], None] = lambda call, name: None
+        self.down: UnreachableHostError | None = None
+        self.free = 40 << 30
+        self.pool_names: tuple[str, ...] = (spec.pool,)
+        self._lock = threading.Lock()
+        state = state or HostState(spec.name, {}, {}, {}, ())
+        self.images: FakeImages = FakeImages(self, state)
+        self.instances: FakeInstances = FakeInstances(self, state)
+        self.networks: FakeNetworks = FakeNetworks(self, state)
+        self.profiles: FakeProfiles = FakeProfiles(self, state)
+        self.volumes: FakeVolumes = FakeVolumes(self, state)
+
+    def record(self, call: str, name: str = "") -> None:
+        self.before(call, name)
+        if self.down:
+            raise self.down
+        with self._lock:
+            self.calls.append((call, name))
+
+    def names(self, call: str) -> list[str]:
+        """Of the objects that this call was made for, in order."""
+        return [name for made, name in self.calls if made == call]
+
+    def calls_for(self, name: str) -> list[str]:
+        return [call for call, whose in self.calls if whose == name]
+
+    @property
+    def unreachable(self) -> UnreachableHostError | None:
+        return self.down
+
+    def facts(self) -> HostFacts:
+        return self.spec.facts or FACTS
+
+    def read(self) -> HostState:
+        if self.down:
+            raise self.down
+        return HostState(
+            self.name,
+            dict(self.instances.held),
+            dict(self.networks.held),
+            dict(self.profiles.held),
+            tuple(self.images.held),
+            dict(self.volumes.held),
+        )
+
+    def pool_free(self) -> int:
+        return self.free
+
+    def pools(self) -> tuple[str, ...]:
+        return self.pool_names
+
+    def machine(self) -> tuple[int, int]:
+        return self.facts().cpus, self.facts().memory
+
+
+class FakeImages(IncusImages):
+    def __init__(self, host: FakeIncus, state: HostState) -> None:
+        super().__init__(host.connection)
+        self._host = host
+        self.held = [*state.images]
+        self.pieces: dict[str, tuple[bytes, ...]] = {}  # by fingerprint, as they are sent
+        self._numbers = itertools.count()
+
+    def add(self, *names: str, properties: Mapping[str, str] | None = None) -> str:
+        """Add an image as if it were there already; returns its fingerprint."""
+        fingerprint = f"image{next(self._numbers)}"
+        self.held.append(ObservedImage(fingerprint, names, properties or {}, size=1))
+        return fingerprint
+
+    def names(self) -> set[str]:
+        return {name for image in self.held for name in image.names}
+
+    def list(self) -> tuple[ObservedImage, ...]:
+        self._host.record("images.list")
+        return tuple(self.held)
+
+    def upload(self, archive: Path) -> str:
+        self._host.record("images.upload", archive.name)
+        return self.add()
+
+    def download(
+        self, server: str, alias: str, properties: Mapping[str, str], form: Form = Form.CONTAINER
+    ) -> str:
+        self._host.record("images.download", alias)
+        return self.add(properties=properties)
+
+    def publish(self, instance: str, name: str, properties: Mapping[str, str]) -> str:
+        self._host.record("images.publish", name)
+        assert instance in self._host.instances.held
+        return self.add(name, properties=properties)
+
+    def publishing(self) -> bool:
+        return False
+
+    def delete(self, fingerprint: str) -> None:
+        self._host.record("images.delete", fingerprint)
+        self.held = [image for image in self.held if image.fingerprint != fingerprint]
+
+    @contextmanager
+    def exported(self, fingerprint: str) -> Iterator[Iterator[bytes]]:
+        self._host.record("images.exported", fingerprint)
+        yield iter(self.pieces[fingerprint])
+
+    def receive(self, content: Iterator[bytes], fingerprint: str, name: str) -> None:
+        """Like the server: compares the digest of all bytes with the fingerprint."""
+        self._host.record("images.receive", name)
+        pieces = tuple(content)
+        if sha256(b"".join(pieces)).hexdigest() != fingerprint:
+            raise PlexError("the fingerprint does not match")
+        self.pieces[fingerprint] = pieces
+        self.held.append(ObservedImage(fingerprint, (name,), {}, 1))
+
+    def set_name(self, fingerprint: str, name: str) -> None:
+        self._host.record("images.set_name", name)
+        self.held = [
+            replace(image, names=(*image.names, name))
+            if image.fingerprint == fingerprint
+            else image
+            for image in self.held
+        ]
+
+
+class FakeInstances(IncusInstances):
+    def __init__(self, host: FakeIncus, state: HostState) -> None:
+        super().__init__(host.connection)
+        self._host = host
+        self.held = dict(state.instances)
+        self.config: dict[str, dict[str, str]] = {}  # of each instance that was ever created
+        self.devices: dict[str, dict[str, dict[str, str]]] = {}
+        self.forced: list[bool] = []  # how instances were stopped
+        self.scripts: list[str] = []  # programs that were run
+        self.failing: tuple[tuple[str, ...], ...] = ()  # programs that fail
+        self.agent_after = 0  # calls that no agent answers yet
+        self.losing: list[str] = []  # instances whose files cannot be written, once for each entry
+
+    def list(self) -> Mapping[str, ObservedInstance]:
+        self._host.record("instances.list")
+        return dict(self.held)
+
+    def create(
+        self,
+        name: str,
+        *,
+        image: str,
+        form: Form,
+        profiles: tuple[str, ...],
+        config: Settings,
+        devices: Devices,
+    ) -> None:
+        self._host.record("instances.create", name)
+        assert image in {one.fingerprint for one in self._host.images.held}
+        self.config[name], self.devices[name] = dict(config), plain_devices(devices)
+        for device in self.devices[name].values():
+            source = device.get("source", "")
+            assert not source.endswith("-seed") or source in self._host.volumes.held
+        self.held[name] = ObservedInstance(name, "Stopped", _tags(config), False, image, name)
+
+    def start(self, name: str) -> None:
+        self._host.record("instances.start", name)
+        self.held[name] = replace(self.held[name], status=RUNNING, started=True)
+
+    def stop(self, name: str, *, force: bool = True) -> None:
+        self._host.record("instances.stop", name)
+        self.held[name] = replace(self.held[name], status="Stopped")
+        self.forced.append(force)
+
+    def delete(self, name: str, *, running: bool = True) -> None:
+        self._host.record("instances.delete", name)
+        self.held.pop(name, None)
+
+    def push(self, name: str, path: str, content: bytes, *, mode: int) -> bool:
+        self._host.record("instances.push", name)
+        if lost := name in self.losing:
+            self.losing.remove(name)
+        return not lost
+
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
+        self._host.record("instances.execute", name)
+        if argv in self.failing:
+            return CommandResult(argv, 1, "", "cp: no space left")
+        if self.agent_after > 0:
+            self.agent_after -= 1
+            raise PlexError("VM agent isn't currently running")
+        self.scripts.append(" ".join(argv))
+        return CommandResult(argv, 0, "", "")
+
+    def changing(self) -> frozenset[str]:
+        return frozenset()
+
+
+class FakeNetworks(IncusNetworks):
+    def __init__(self, host: FakeIncus, state: HostState) -> None:
+        super().__init__(host.connection)
+        self._host = host
+        self.held = dict(state.networks)
+
+    def list(self) -> Mapping[str, ObservedNetwork]:
+        self._host.record("networks.list")
+        return dict(self.held)
+
+    def put(self, name: str, config: Settings, *, exists: bool) -> None:
+        self._host.record("networks.put", name)
+        assert exists == (name in self.held)
+        self.held[name] = ObservedNetwork(name, _tags(config))
+
+    def delete(self, name: str) -> None:
+        self._host.record("networks.delete", name)
+        self.held.pop(name, None)
+
+
+class FakeProfiles(IncusProfiles):
+    def __init__(self, host: FakeIncus, state: HostState) -> None:
+        super().__init__(host.connection)
+        self._host = host
+        self.held = dict(state.profiles)
+
+    def list(self) -> Mapping[str, ObservedProfile]:
+        self._host.record("profiles.list")
+        return dict(self.held)
+
+    def put(self, name: str, config: Settings, devices: Devices, *, exists: bool) -> None:
+        self._host.record("profiles.put", name)
+        assert exists == (name in self.held)
+        self.held[name] = ObservedProfile(name, _tags(config))
+
+    def delete(self, name: str) -> None:
+        self._host.record("profiles.delete", name)
+        self.held.pop(name, None)
+
+
+class FakeVolumes(IncusVolumes):
+    def __init__(self, host: FakeIncus, state: HostState) -> None:
+        super().__init__(host.connection)
+        self._host = host
+        self.held = dict(state.volumes)
+        self.contents: dict[str, bytes] = {}  # of every disc that was ever created
+
+    def list(self) -> Mapping[str, ObservedVolume]:
+        self._host.record("volumes.list")
+        return dict(self.held)
+
+    def put(self, name: str, pool: str, config: Settings, *, exists: bool) -> None:
+        self._host.record("volumes.put", name)
+        assert exists == (name in self.held)
+        self.held[name] = ObservedVolume(name, _tags(config))
+
+    def create_disc(self, name: str, pool: str, content: bytes, tags: Settings) -> None:
+        self._host.record("volumes.create_disc", name)
+        assert name not in self.held
+        self.held[name] = ObservedVolume(name, _tags(tags), disc=True)
+        self.contents[name] = content
+
+    def delete(self, name: str) -> None:
+        self._host.record("volumes.delete", name)
+        assert name.removesuffix("-seed") not in self._host.instances.held
+        self.held.pop(name, None)
+
+
+def _tags(config: Settings) -> dict[str, str]:
+    return {key.removeprefix(TAG): value for key, value in config if key.startswith(TAG)}
