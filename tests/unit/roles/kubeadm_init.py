@@ -1,0 +1,1 @@
+../../../roles/kubenode/files/kube/usr/local/lib/plexctl/kubeadm-init
