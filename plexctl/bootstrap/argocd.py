@@ -1,4 +1,4 @@
-"""Argo CD in a running plex: told to look again, and asked what it has done."""
+"""Argo CD in a running plex: the state of its apps, and requests to refresh them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from plexctl.bootstrap.gitops import SyncWatch
+from plexctl.bootstrap.gitops import AppsWait
 from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import App, Apps, Sync
@@ -17,9 +17,9 @@ from plexctl.plan.gitops.argocd_sync import APPS, CONFIGS, VERSION
 HERE = f"/apis/{VERSION}/namespaces/{NAMESPACE}"
 REFRESH = "argocd.argoproj.io/refresh"
 REFRESH_SET = "argocd.argoproj.io/application-set-refresh"
-PATIENCE, AGAIN = 60.0, 3.0
-"""Seconds that a failure must last, as the programs come up one by one and look for each other;
-and after which Argo CD is told to look again: by itself it does so after minutes."""
+PATIENCE, REFRESH_INTERVAL = 60.0, 3.0
+"""Seconds that a failure must last, since the programs of Argo CD start one by one and depend on
+each other; and seconds between two refreshes of failed apps: Argo CD retries after minutes."""
 
 PHASES = {"Error": Sync.FAILED, "Failed": Sync.FAILED, "Running": Sync.PROGRESSING}
 HEALTH = {
@@ -32,7 +32,7 @@ HEALTH = {
 
 
 def apps(kube: Kube) -> Apps:
-    """What Argo CD has done. UnreachableError while the API does not answer."""
+    """The state of the apps of Argo CD. UnreachableError while the API does not answer."""
     found = kube.read(f"{HERE}/applicationsets/{APPS}")
     listed = (kube.read(f"{HERE}/applications") or {}).get("items", ())
     ours = sorted(filter(_ours, listed), key=lambda one: str(one["metadata"]["name"]))
@@ -42,24 +42,24 @@ def apps(kube: Kube) -> Apps:
     return Apps(_source(found, len(states)) if found else None, states, running)
 
 
-def watch(kube: Kube, plex: str, reporter: Reporter) -> SyncWatch:
-    """Waits until Argo CD has applied what git has, and all of that runs."""
-    asked = time.monotonic()
+def wait_for_apps(kube: Kube, plex: str, reporter: Reporter) -> Apps:
+    """Wait until Argo CD has applied the state of git, and all workloads run."""
+    refreshed = time.monotonic()
 
-    def look() -> Apps:
-        nonlocal asked
+    def read() -> Apps:
+        nonlocal refreshed
         found = apps(kube)
-        if found.failures and time.monotonic() - asked > AGAIN:
-            request(kube, [app.name for app in found.apps if app.sync is Sync.FAILED])
-            asked = time.monotonic()
+        if found.failures and time.monotonic() - refreshed > REFRESH_INTERVAL:
+            refresh(kube, [app.name for app in found.apps if app.sync is Sync.FAILED])
+            refreshed = time.monotonic()
         return found
 
     hint = f"kubectl -n {NAMESPACE} get applications; kubectl -n {NAMESPACE} get pods"
-    return SyncWatch(plex, look, reporter, hint, PATIENCE)
+    return AppsWait(plex, read, reporter, hint, PATIENCE).run()
 
 
-def request(kube: Kube, names: Iterable[str] = ()) -> None:
-    """Have Argo CD look into git now, and compare the named Applications with it."""
+def refresh(kube: Kube, names: Iterable[str] = ()) -> None:
+    """Request that Argo CD reads git now, and compares the named Applications with it."""
     kube.annotate(f"{HERE}/applicationsets/{APPS}", {REFRESH_SET: "true"})
     for name in names:
         kube.annotate(f"{HERE}/applications/{name}", {REFRESH: "normal"})
@@ -70,19 +70,20 @@ def _ours(application: Mapping[str, Any]) -> bool:
     return any((one["kind"], one["name"]) == ("ApplicationSet", APPS) for one in owners)
 
 
-def _source(found: Mapping[str, Any], made_apps: int) -> App:
-    """Git, as the ApplicationSet sees it."""
+def _source(found: Mapping[str, Any], applications: int) -> App:
+    """The state of git, by the conditions of the ApplicationSet."""
     conditions = {one["type"]: one for one in found.get("status", {}).get("conditions", ())}
-    error, made = conditions.get("ErrorOccurred", {}), conditions.get("ResourcesUpToDate", {})
+    error = conditions.get("ErrorOccurred", {})
+    up_to_date = conditions.get("ResourcesUpToDate", {})
     revision = found["spec"]["generators"][0]["git"]["revision"]
     if error.get("status") == "True":
         sync, message = Sync.FAILED, error.get("message", "")
-    elif made.get("status") == "True" and not made_apps:
-        sync, message = Sync.FAILED, f"no {CONFIGS} in git names this plex, or all"
-    elif made.get("status") == "True":
-        sync, message = Sync.READY, made.get("message", "")
+    elif up_to_date.get("status") == "True" and not applications:
+        sync, message = Sync.FAILED, f"no {CONFIGS} in git names this plex, or all plexes"
+    elif up_to_date.get("status") == "True":
+        sync, message = Sync.READY, up_to_date.get("message", "")
     else:
-        sync, message = Sync.PROGRESSING, "not looked at yet"
+        sync, message = Sync.PROGRESSING, "not reconciled yet"
     return App("ApplicationSet", APPS, NAMESPACE, sync, _line(message), revision)
 
 
@@ -100,7 +101,7 @@ def _app(found: Mapping[str, Any]) -> App:
 
 
 def _state(status: Mapping[str, Any]) -> tuple[Sync, str]:
-    """Errors first, then what is under way, then whether it is in git's state and well."""
+    """Errors come first, then a running operation, then whether it is synced and healthy."""
     errors = [one for one in status.get("conditions", ()) if one["type"].endswith("Error")]
     if errors:
         return Sync.FAILED, "; ".join(one["message"] for one in errors)
@@ -108,15 +109,18 @@ def _state(status: Mapping[str, Any]) -> tuple[Sync, str]:
     operation = status.get("operationState", {})
     if synced != "Synced":
         state = PHASES.get(operation.get("phase", ""), Sync.PROGRESSING)
-        return state, operation.get("message") or (synced or "not looked at yet")
+        return state, operation.get("message") or (synced or "not compared yet")
     if operation.get("phase") == "Running":
         return Sync.PROGRESSING, operation.get("message", "")
     state = HEALTH.get(health.get("status", ""), Sync.PROGRESSING)
-    unwell = "; ".join(_unhealthy(status)) if state is Sync.FAILED else ""
-    return state, unwell or health.get("message") or f"{synced}, {health.get('status', 'unknown')}"
+    degraded = "; ".join(_degraded(status)) if state is Sync.FAILED else ""
+    return state, degraded or health.get(
+        "message"
+    ) or f"{synced}, {health.get('status', 'unknown')}"
 
 
-def _unhealthy(status: Mapping[str, Any]) -> Iterator[str]:
+def _degraded(status: Mapping[str, Any]) -> Iterator[str]:
+    """The resources of an Application that are degraded, a text each."""
     for one in status.get("resources", ()):
         health = one.get("health", {})
         if health.get("status") == "Degraded":
@@ -124,7 +128,7 @@ def _unhealthy(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _inventory(applications: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """(kind, namespace, name) of all that was applied."""
+    """(kind, namespace, name) of each object that was applied."""
     return {
         (one["kind"], one.get("namespace", ""), one["name"])
         for application in applications
@@ -133,4 +137,5 @@ def _inventory(applications: Iterable[Mapping[str, Any]]) -> set[tuple[str, str,
 
 
 def _line(message: str) -> str:
+    """A message on one line."""
     return " ".join(message.split())

@@ -1,11 +1,12 @@
-"""Connecting to a plex as its owner."""
+"""Access to the API of a plex with every right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from plexctl.clients.kube.client import ApiAccess, Kube, connect
+from plexctl.clients.kube.access import ApiAccess
+from plexctl.clients.kube.client import Kube, connect
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.model.plex import Plex
@@ -13,7 +14,7 @@ from plexctl.plan.kubernetes.kubeadm import forwarded_endpoint
 
 
 def api_access(plex: Plex, seed: RootSeed) -> ApiAccess:
-    """For a client with every right, which needs no binding to exist yet."""
+    """A certificate of kubeadm's super-admin: it works before any role binding exists."""
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
     pair = keys.super_admin()
     url = f"https://{forwarded_endpoint(plex)}"

@@ -1,4 +1,4 @@
-"""Flux in a running plex: put there, told to look again, and asked what it has done."""
+"""Flux in a running plex: the state of its apps, and requests to reconcile and to suspend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from plexctl.bootstrap.gitops import SyncWatch
+from plexctl.bootstrap.gitops import AppsWait
 from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube.client import Kube
 from plexctl.errors import PlexError
@@ -18,22 +18,22 @@ from plexctl.plan.gitops.flux_install import NAMESPACE
 from plexctl.plan.gitops.flux_sync import NAME
 
 RETRIED = "artifact not found, retrying"
-"""What Flux says of a source that it fetches once more, with the reason of a failure."""
+"""Flux' message while it fetches a source once more; the reason is that of a failure then."""
 
 KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1"
 SOURCES = "/apis/source.toolkit.fluxcd.io/v1"
 PLURALS = {"GitRepository": "gitrepositories", "OCIRepository": "ocirepositories"}
-UNHEARD = 3.0
-"""Seconds after which an app has not heard of an artifact; they hear within a tenth of one."""
+UNNOTICED = 3.0
+"""Seconds without a reaction of an app to a new artifact; it usually takes a tenth of a second."""
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 
 
 def apps(kube: Kube, kind: str, *, revision: str | None = None) -> Apps:
-    """What Flux has done. `kind` is that of the source; `revision` what it must have fetched.
+    """The state of the apps. `kind` is that of the source; it must have fetched `revision`.
 
-    UnreachableError while the API does not know Flux.
+    UnreachableError while the API does not serve Flux' kinds.
     """
-    found = kube.read(f"{SOURCES}/namespaces/{NAMESPACE}/{PLURALS[kind]}/{NAME}")
+    found = kube.read(_source_path(kind))
     listed = kube.read(f"{KUSTOMIZATIONS}/kustomizations") or {"items": []}
     source = _source(found, kind, revision) if found else None
     artifact = source.revision if source and source.sync is Sync.READY else None
@@ -44,81 +44,93 @@ def apps(kube: Kube, kind: str, *, revision: str | None = None) -> Apps:
     return Apps(source, states, running)
 
 
-def watch(
+def wait_for_apps(
     kube: Kube, plex: str, kind: str, reporter: Reporter, revision: str | None = None
-) -> SyncWatch:
-    """Waits until Flux has applied `revision`, or the newest, and all of that runs."""
+) -> Apps:
+    """Wait until Flux has applied `revision`, or the newest one, and all workloads run.
 
-    nudge = ReconcileRequest(kube)
+    PlexError for a circle of dependencies.
+    """
+    notifier = ArtifactNotifier(kube)
 
-    def look() -> Apps:
+    def read() -> Apps:
         found = apps(kube, kind, revision=revision)
-        nudge(found)
-        no_cycle(found)
+        notifier.update(found)
+        raise_if_cycle(found)
         return found
 
-    return SyncWatch(plex, look, reporter, f"plexctl flux status {plex}")
+    return AppsWait(plex, read, reporter, f"plexctl flux status {plex}").run()
 
 
 @dataclass(slots=True)
-class ReconcileRequest:
-    """Tells Kustomizations of an artifact that they have not heard of, once for each artifact.
+class ArtifactNotifier:
+    """Requests reconciliation of Kustomizations that do not react to an artifact, once for each.
 
-    Where a tree has a circle of dependencies, Flux tells none of them of the next artifact, which
-    would be the one without it; they would look at their next interval only.
+    Flux notifies no Kustomization of a circle of dependencies about the next artifact, which may
+    be the one without the circle. They would notice it only at their next interval.
     """
 
     kube: Kube
     clock: Clock = field(default_factory=Clock)
-    _artifact: tuple[str, float] = ("", 0.0)
-    _told: bool = False
+    _artifact: tuple[str, float] = ("", 0.0)  # its revision, and the time of its first observation
+    _notified: bool = False
 
-    def __call__(self, seen: Apps) -> None:
-        revision = seen.source.revision if seen.source and seen.source.sync is Sync.READY else ""
+    def update(self, observed: Apps) -> None:
+        source = observed.source
+        revision = source.revision if source and source.sync is Sync.READY else ""
         if revision != self._artifact[0]:
-            self._artifact, self._told = (revision, self.clock.now()), False
-        late = [app.name for app in seen.apps if app.sync is Sync.PROGRESSING]
-        if not revision or self._told or self.clock.now() - self._artifact[1] < UNHEARD:
+            self._artifact, self._notified = (revision, self.clock.now()), False
+        if not revision or self._notified or self.clock.now() - self._artifact[1] < UNNOTICED:
             return
-        self._told = True
-        if late:
-            now = {REQUESTED: datetime.now(UTC).isoformat()}
-            for name in late:
-                self.kube.annotate(_kustomization(name), now)
+        self._notified = True
+        now = _request_now()
+        for app in observed.apps:
+            if app.sync is Sync.PROGRESSING:
+                self.kube.annotate(_kustomization(app.name), now)
 
 
 def _kustomization(name: str) -> str:
+    """The path of a Kustomization in the API."""
     return f"{KUSTOMIZATIONS}/namespaces/{NAMESPACE}/kustomizations/{name}"
 
 
-def request(kube: Kube, kind: str, names: Iterable[str] = ()) -> None:
-    """Have Flux fetch the source now, and apply the named Kustomizations."""
-    now = {REQUESTED: datetime.now(UTC).isoformat()}
-    source = f"{SOURCES}/namespaces/{NAMESPACE}/{PLURALS[kind]}/{NAME}"
-    if not kube.annotate(source, now):
-        raise PlexError("Flux has no source in this plex", hint="`plexctl up` puts it there")
+def _source_path(kind: str) -> str:
+    return f"{SOURCES}/namespaces/{NAMESPACE}/{PLURALS[kind]}/{NAME}"
+
+
+def _request_now() -> dict[str, str]:
+    """The annotation that requests reconciliation.
+
+    https://fluxcd.io/flux/components/kustomize/kustomizations/#triggering-a-reconcile
+    """
+    return {REQUESTED: datetime.now(UTC).isoformat()}
+
+
+def request_reconciliation(kube: Kube, kind: str, names: Iterable[str] = ()) -> None:
+    """Request that Flux fetches the source now, and applies the named Kustomizations."""
+    now = _request_now()
+    if not kube.annotate(_source_path(kind), now):
+        raise PlexError("this plex has no source for Flux", hint="`plexctl up` creates it")
     for name in names:
         kube.annotate(_kustomization(name), now)
 
 
 def suspend(kube: Kube, kind: str, name: str, *, suspended: bool) -> bool:
-    """Have Flux leave an app as it is, or go on; without a name the source. False: no such app."""
-    path = (
-        _kustomization(name) if name else f"{SOURCES}/namespaces/{NAMESPACE}/{PLURALS[kind]}/{NAME}"
-    )
+    """Suspend or resume an app, or without a name the source. False if there is no such app."""
+    path = _kustomization(name) if name else _source_path(kind)
     return kube.patch(path, {"spec": {"suspend": suspended}})
 
 
-def no_cycle(seen: Apps) -> None:
-    """PlexError if the tree that was applied last has apps that wait for each other for ever."""
-    first = next((app for app in seen.apps if app.name == NAME), None)
+def raise_if_cycle(observed: Apps) -> None:
+    """PlexError if Kustomizations of the tree that was applied last depend on each other."""
+    first = next((app for app in observed.apps if app.name == NAME), None)
     if first is None or first.sync is not Sync.READY:
         return
-    circle = find_cycle({app.name: app.depends_on for app in seen.apps})
+    circle = find_cycle({app.name: app.depends_on for app in observed.apps})
     if circle:
         raise PlexError(
-            f"Kustomizations wait for each other: {' -> '.join(circle)}",
-            hint="take one `dependsOn` out, and push again",
+            f"Kustomizations depend on each other: {' -> '.join(circle)}",
+            hint="remove one `dependsOn`, and push again",
         )
 
 
@@ -132,7 +144,7 @@ def _source(found: Mapping[str, Any], kind: str, wanted: str | None) -> App:
     revision = found.get("status", {}).get("artifact", {}).get("revision", "")
     sync, message = _ready(found)
     if sync is Sync.READY and wanted is not None and not revision.endswith(wanted):
-        sync, message = Sync.PROGRESSING, f"has {short(revision)}, {short(wanted)} is wanted"
+        sync, message = Sync.PROGRESSING, f"is at {short(revision)}, not yet at {short(wanted)}"
     return App(kind, NAME, NAMESPACE, sync, message, revision)
 
 
@@ -140,7 +152,7 @@ def _app(found: Mapping[str, Any], artifact: str | None) -> App:
     spec, status = found["spec"], found.get("status", {})
     sync, message = _ready(found)
     applied = status.get("lastAppliedRevision", "")
-    # Of a failure it is not always known which artifact it is of: it counts if it lasts.
+    # Flux does not always report to which artifact a failure belongs: it counts if it lasts.
     behind = artifact is None or (sync is Sync.READY and applied != artifact)
     if sync in (Sync.READY, Sync.FAILED) and behind:
         sync = Sync.PROGRESSING
@@ -156,18 +168,18 @@ def _app(found: Mapping[str, Any], artifact: str | None) -> App:
 
 
 def _ready(found: Mapping[str, Any]) -> tuple[Sync, str]:
-    """What the Ready condition says, if it is of what the object says now."""
+    """The state by the Ready condition, if that is about the current generation."""
     if found["spec"].get("suspend"):
         return Sync.SUSPENDED, "suspended"
     status = found.get("status", {})
-    asked = found["metadata"].get("annotations", {}).get(REQUESTED)
-    if asked is not None and asked != status.get("lastHandledReconcileAt"):
-        return Sync.PROGRESSING, "looks again"
+    requested = found["metadata"].get("annotations", {}).get(REQUESTED)
+    if requested is not None and requested != status.get("lastHandledReconcileAt"):
+        return Sync.PROGRESSING, "reconciliation requested"
     conditions = {one["type"]: one for one in status.get("conditions", ())}
     ready = conditions.get("Ready")
-    # The status' own number is that of the last success, the condition's of the last attempt.
+    # status.observedGeneration is that of the last success; the condition's of the last attempt.
     if ready is None or ready.get("observedGeneration") != found["metadata"]["generation"]:
-        return Sync.PROGRESSING, ready["message"] if ready else "not looked at yet"
+        return Sync.PROGRESSING, ready["message"] if ready else "not reconciled yet"
     message = " ".join(ready.get("message", "").split())
     if ready["status"] == "True":
         return Sync.READY, message
@@ -178,7 +190,7 @@ def _ready(found: Mapping[str, Any]) -> tuple[Sync, str]:
 
 
 def _inventory(kustomizations: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """(kind, namespace, name) of all that was applied."""
+    """(kind, namespace, name) of each object that was applied."""
     entries = (
         entry["id"].split("_")
         for one in kustomizations
@@ -187,8 +199,8 @@ def _inventory(kustomizations: Iterable[Mapping[str, Any]]) -> set[tuple[str, st
     return {(entry[-1], entry[0], entry[1]) for entry in entries}
 
 
-def applied(kube: Kube, kind: str) -> tuple[tuple[str, str, str, str], ...]:
-    """All that Flux has applied: (Kustomization, kind, namespace, name)."""
+def applied_objects(kube: Kube, kind: str) -> tuple[tuple[str, str, str, str], ...]:
+    """(Kustomization, kind, namespace, name) of each object that Flux has applied."""
     listed = kube.read(f"{KUSTOMIZATIONS}/kustomizations") or {"items": []}
     return tuple(
         (one["metadata"]["name"], *entry)
@@ -199,4 +211,5 @@ def applied(kube: Kube, kind: str) -> tuple[tuple[str, str, str, str], ...]:
 
 
 def _order(app: App) -> tuple[bool, str]:
+    """The first Kustomization comes first, then the others by name."""
     return app.name != NAME, app.name

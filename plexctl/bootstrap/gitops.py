@@ -1,4 +1,4 @@
-"""What every engine that brings up apps has in common: it is put there, and waited for."""
+"""Installing a GitOps engine in a running plex, and waiting for the apps that it applies."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Outcome, Reporter, Step
 from plexctl.plan.documents import Document
 
-INSTALLED = 60.0
-SYNCED = 300.0
+INSTALL, APPLY = 60.0, 300.0
+"""Deadlines in seconds: of each object of the engine, and of all apps."""
+
 PATIENCE = 8.0
-"""Seconds that a failure must last: Flux tries again after 5, and a network comes up late."""
+"""Seconds that a failure must last to end the wait: Flux retries after 5 s, and the network of a
+new node can be late."""
 
 
 def install(
     kube: Kube, documents: Sequence[Document], crds: Sequence[Document], sync: Sequence[Document]
 ) -> bool:
-    """Apply the controllers, their CRDs, and what they are to apply. Whether anything changed."""
+    """Apply an engine's controllers, its CRDs, and then `sync`: the objects that it acts on.
+
+    The first of `documents` is the engine's namespace. Returns whether anything has changed.
+    """
     namespace, *others = documents
     with ThreadPoolExecutor(8) as pool:
-        changed = [_applied(kube, namespace)]
-        changed += pool.map(lambda document: _applied(kube, document), (*crds, *others))
-        changed += pool.map(lambda document: _applied(kube, document), sync)
+        changed = [_apply(kube, namespace)]
+        changed += pool.map(lambda document: _apply(kube, document), (*crds, *others))
+        changed += pool.map(lambda document: _apply(kube, document), sync)
     return any(changed)
 
 
-def _applied(kube: Kube, document: Document) -> bool:
-    """Apply, again while the API is not that far: kinds and namespaces come up one by one."""
-    result: list[bool] = []
-    metadata = document["metadata"]
-    what = f"{document['kind']} {metadata['name']} is applied"
+def _apply(kube: Kube, document: Document) -> bool:
+    """Apply an object, and retry while the API does not serve its kind or lacks its namespace."""
+    changed = False
 
     def probe() -> Observation:
+        nonlocal changed
         try:
             path = kube.path(document)
             before = kube.read(path)
@@ -45,61 +49,62 @@ def _applied(kube: Kube, document: Document) -> bool:
         except UnreachableError as error:
             return Observation(False, error.summary)
         versions = [one["metadata"]["resourceVersion"] if one else "" for one in (before, after)]
-        result.append(versions[0] != versions[1])
+        changed = versions[0] != versions[1]
         return Observation(True)
 
-    wait(Condition(what, probe, INSTALLED))
-    return result[-1]
+    name = f"{document['kind']} {document['metadata']['name']}"
+    wait(Condition(f"{name} is applied", probe, INSTALL))
+    return changed
 
 
 @dataclass(slots=True)
-class SyncWatch:
-    """Waits until the apps of a plex are there, or will not be.
+class AppsWait:
+    """A wait for the apps of a plex: until all of them run, or some have failed for good.
 
-    `look` asks the engine; `patience` is how many seconds a failure must last.
+    `read` reads their state from the engine. A failure counts after `patience` seconds.
     """
 
     plex: str
-    look: Callable[[], Apps]
+    read: Callable[[], Apps]
     reporter: Reporter
     hint: str
     patience: float = PATIENCE
     last: Apps = field(default_factory=lambda: Apps(None, ()))
     _failing: tuple[tuple[str, ...], float] = ((), 0.0)
-    _told: tuple[tuple[str, str, Outcome | None], ...] = ()
+    _reported: tuple[tuple[str, str, Outcome | None], ...] = ()
 
-    def wait(self) -> Apps:
-        """What there is in the end: `synced`, or with `failures`.
+    def run(self) -> Apps:
+        """The state of the apps at the end: `synced`, or with `failures`.
 
-        PlexError if neither is so within the time that apps are given.
+        TimedOutError if neither is so at the deadline.
         """
-        with self.reporter.step(f"the apps of {self.plex} are there") as step:
-
-            def probe() -> Observation:
-                try:
-                    self.last = self.look().after(self.last)
-                except UnreachableError as error:
-                    return Observation(False, error.summary)
-                self._tell(step)
-                return Observation(self.last.synced or self._lost(), self.last.summary)
-
-            what = f"the apps of {self.plex} are there"
-            wait(Condition(what, probe, SYNCED, hint=self.hint))
+        what = f"the apps of {self.plex} are applied"
+        condition = Condition(what, lambda: self._probe(step), APPLY, hint=self.hint)
+        with self.reporter.step(condition.title) as step:
+            wait(condition)
             failed = Outcome.FAILED if self.last.failures else Outcome.UNCHANGED
             step.end(failed, self.last.summary)
         return self.last
 
-    def _tell(self, step: Step) -> None:
-        """What each does, where that has changed."""
+    def _probe(self, step: Step) -> Observation:
+        try:
+            self.last = self.read().after(self.last)
+        except UnreachableError as error:
+            return Observation(False, error.summary)
+        self._report(step)
+        return Observation(self.last.synced or self._has_failed(), self.last.summary)
+
+    def _report(self, step: Step) -> None:
+        """Report each part whose state has changed."""
         step.progress(self.last.summary)
         now = tuple(_parts(self.last))
         for part in now:
-            if part not in self._told:
+            if part not in self._reported:
                 step.part(*part)
-        self._told = now
+        self._reported = now
 
-    def _lost(self) -> bool:
-        """Whether the same has failed for a while, and nothing else goes on."""
+    def _has_failed(self) -> bool:
+        """Whether the same failures have lasted for `patience`, and nothing else makes progress."""
         failures = tuple(line.partition(":")[0] for line in self.last.failures)
         if not self.last.stuck or failures != self._failing[0]:
             self._failing = (failures if self.last.stuck else (), time.monotonic())
@@ -115,10 +120,10 @@ OUTCOMES = {
 
 
 def _parts(apps: Apps) -> Iterator[tuple[str, str, Outcome | None]]:
-    """What is waited for, what it does, and what came of it."""
+    """Of the source, each app and each workload: its name, its state, and its outcome if final."""
     for app in (*((apps.source,) if apps.source else ()), *apps.apps):
-        doing = app.message if app.sync is Sync.FAILED else str(app.sync)
-        yield f"{app.kind} {app.name}", doing, OUTCOMES.get(app.sync)
+        state = app.message if app.sync is Sync.FAILED else str(app.sync)
+        yield f"{app.kind} {app.name}", state, OUTCOMES.get(app.sync)
     for one in apps.workloads:
         outcome = Outcome.CHANGED if one.ready else Outcome.FAILED if one.failed else None
         yield str(one), one.message, outcome

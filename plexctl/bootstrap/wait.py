@@ -1,4 +1,4 @@
-"""What `up` waits for: the API, the nodes, DNS. Each wait has an end and says what it saw."""
+"""The conditions that `up` waits for: the API answers, the nodes are Ready, DNS answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from plexctl.clients.kube.client import Kube, NodeStatus, UnreachableError
-from plexctl.clients.kube.look import COREDNS
+from plexctl.clients.kube.state import COREDNS
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation
 from plexctl.model.events import Reporter
@@ -14,26 +14,28 @@ from plexctl.model.host import Host
 from plexctl.model.plex import Node, Plex, Role
 
 API, NODES, DNS = 120.0, 180.0, 120.0
-PER_NODE = 4.0
-"""Seconds. A plex of many nodes is given more, by the node."""
+"""Deadlines in seconds."""
 
-LOOK = 0.01
-"""Seconds between two looks at all nodes, by the node: each answer has all that is known of each,
-which costs the API time that they wait for."""
+PER_NODE = 4.0
+"""Seconds that each node adds to the deadline of the nodes."""
+
+NODES_INTERVAL = 0.01
+"""Seconds between two lists of all nodes, for each node in the list: to answer with large lists
+takes the API time in which no node can register."""
 
 KUBEADM_LAST = (
     "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-public/rolebindings"
     "/kubeadm:bootstrap-signer-clusterinfo"
 )
-"""What the last phase of `kubeadm init` makes last."""
+"""The object that the last phase of `kubeadm init` creates last."""
 
 UNITS = ("plex-boot", "containerd", "kubelet", "plex-node")
 NODES_EXPLAINED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What the conditions of one plex look at."""
+class ClusterConditions:
+    """Conditions of the cluster of one plex. They mark milestones of nodes in `reporter`."""
 
     plex: Plex
     nodes: tuple[Node, ...]
@@ -43,31 +45,33 @@ class Watch:
     _marked: set[str] = field(default_factory=set)
 
     def api_answers(self) -> Condition:
+        """The API of the master lists nodes."""
         master = self.nodes[0]
         return Condition(
             f"the API of {self.plex.name} answers",
-            probe=_told(self._api),
+            probe=_unless_unreachable(self._api),
             deadline=API,
             explain=lambda: self._explain([master]),
-            hint=_look(self.plex, master),
+            hint=_hint(self.plex, master),
         )
 
     def nodes_ready(self) -> Condition:
+        """All nodes of the plex that are of the cluster are Ready."""
         members = [node for node in self.nodes if node.role is not Role.PLAIN]
         return Condition(
             f"all {len(members)} nodes of {self.plex.name} are Ready",
-            probe=_told(lambda: self._nodes(members)),
+            probe=_unless_unreachable(lambda: self._nodes(members)),
             deadline=NODES + PER_NODE * len(members),
-            every=max(0.1, len(members) * LOOK),
-            explain=lambda: self._explain(self._late(members)),
-            hint=lambda: _look(self.plex, (self._late(members) or members)[0]),
+            every=max(0.1, len(members) * NODES_INTERVAL),
+            explain=lambda: self._explain(self._not_ready(members)),
+            hint=lambda: _hint(self.plex, (self._not_ready(members) or members)[0]),
         )
 
     def dns_available(self) -> Condition:
-        """CoreDNS answers: the first call that an application would make."""
+        """CoreDNS is available: an application's first call is a DNS query."""
         return Condition(
             f"DNS of {self.plex.name} answers",
-            probe=_told(self._dns),
+            probe=_unless_unreachable(self._dns),
             deadline=DNS,
             explain=self._explain_dns,
             hint=f"kubectl --kubeconfig <(plexctl kubeconfig {self.plex.name})"
@@ -75,7 +79,7 @@ class Watch:
         )
 
     def _api(self) -> Observation:
-        # Asked for what comes next; /readyz waits for much that no node needs.
+        # The nodes are needed next. /readyz would also wait for much that no node needs.
         self.kube.nodes()
         self._mark(self.nodes[0].name, "api")
         return Observation(True)
@@ -86,38 +90,37 @@ class Watch:
             self._mark(name, "registered")
             if status.ready:
                 self._mark(name, "ready")
-        missing = [_state(node.name, found.get(node.name)) for node in members]
-        waiting = [text for text in missing if text]
-        return Observation(not waiting, "; ".join(waiting[:4]))
+        states = [_state(node.name, found.get(node.name)) for node in members]
+        not_ready = [state for state in states if state]
+        return Observation(not not_ready, "; ".join(not_ready[:4]))
 
     def _dns(self) -> Observation:
-        available, wanted = self.kube.available(*COREDNS)
-        if not 0 < wanted <= available:
-            return Observation(
-                False, f"{available} of {wanted or self.plex.dns_replicas} CoreDNS pods"
-            )
+        available, desired = self.kube.replicas(*COREDNS)
+        if not 0 < desired <= available:
+            desired = desired or self.plex.dns_replicas
+            return Observation(False, f"{available} of {desired} CoreDNS pods are available")
         self._mark(self.nodes[0].name, "dns")
-        # What joins by itself, or is upgraded, needs what kubeadm leaves after the addons.
+        # A node that joins later, and an upgrade, need what kubeadm creates after its addons.
         return Observation(
-            self.kube.read(KUBEADM_LAST) is not None, "kubeadm is not done on the master"
+            self.kube.read(KUBEADM_LAST) is not None, "kubeadm still runs on the master"
         )
 
-    def _mark(self, node: str, what: str) -> None:
-        if f"{node}/{what}" not in self._marked:
-            self._marked.add(f"{node}/{what}")
-            self.reporter.mark(node, what)
+    def _mark(self, node: str, milestone: str) -> None:
+        if f"{node}/{milestone}" not in self._marked:
+            self._marked.add(f"{node}/{milestone}")
+            self.reporter.mark(node, milestone)
 
-    def _late(self, members: Sequence[Node]) -> list[Node]:
+    def _not_ready(self, members: Sequence[Node]) -> list[Node]:
         try:
             ready = {node.name for node in self.kube.nodes() if node.ready}
         except PlexError:
             ready = set()
         return [node for node in members if node.name not in ready]
 
-    def _explain(self, late: Sequence[Node]) -> tuple[str, ...]:
-        """Unit states and last log lines of the first nodes that are late."""
+    def _explain(self, nodes: Sequence[Node]) -> tuple[str, ...]:
+        """States of units and last log lines of the first of `nodes`."""
         lines = []
-        for node in late[:NODES_EXPLAINED]:
+        for node in nodes[:NODES_EXPLAINED]:
             lines += [f"{node.name}: {line}" for line in node_report(self.hosts[node.host], node)]
         return tuple(lines)
 
@@ -130,7 +133,7 @@ class Watch:
 
 
 def node_report(host: Host, node: Node) -> tuple[str, ...]:
-    """What a node's units do, and the last lines of the log of those that are not well."""
+    """The states of a node's units, with the last log lines of the kubelet and of failed units."""
     report = (
         f"for unit in {' '.join(UNITS)}; do "
         'state=$(systemctl is-active $unit); echo "$unit is $state"; '
@@ -143,23 +146,24 @@ def node_report(host: Host, node: Node) -> tuple[str, ...]:
         return (error.summary,)
 
 
-def _told(probe: Callable[[], Observation]) -> Callable[[], Observation]:
-    """What cannot be asked yet does not hold yet."""
+def _unless_unreachable(probe: Callable[[], Observation]) -> Callable[[], Observation]:
+    """`probe`, whose condition does not hold yet while the API cannot answer."""
 
-    def look() -> Observation:
+    def guarded() -> Observation:
         try:
             return probe()
         except UnreachableError as error:
             return Observation(False, " ".join((error.summary, *error.details)))
 
-    return look
+    return guarded
 
 
 def _state(name: str, status: NodeStatus | None) -> str:
+    """Why a node is not Ready; empty if it is."""
     if status is None:
         return f"{name} is not registered"
     return "" if status.ready else f"{name}: {status.message}"
 
 
-def _look(plex: Plex, node: Node) -> str:
+def _hint(plex: Plex, node: Node) -> str:
     return f"plexctl logs {node.name} --plex {plex.name}; plexctl ssh {node.name}"

@@ -1,4 +1,4 @@
-"""Whether what apps have applied runs: Flux says only that it is applied."""
+"""Whether the workloads of apps run: GitOps engines only report that they are applied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plexctl.model.apps import Workload
 
 APPS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 HELM = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases"
-HOPELESS = (
+FATAL = (
     "CrashLoopBackOff",
     "CreateContainerConfigError",
     "ErrImageNeverPull",
@@ -18,11 +18,11 @@ HOPELESS = (
     "ImagePullBackOff",
     "InvalidImageName",
 )
-"""Why a container waits, where it is not a matter of seconds."""
+"""Reasons why a container waits that do not go away within seconds."""
 
 
 def workloads(kube: Kube, inventory: Collection[tuple[str, str, str]]) -> tuple[Workload, ...]:
-    """The state of those in `inventory`, (kind, namespace, name), that run something."""
+    """The state of the workloads in `inventory`, which has (kind, namespace, name) of objects."""
     kinds = {kind for kind, _, _ in inventory}
     found = []
     for kind, plural in APPS.items():
@@ -41,24 +41,24 @@ def workloads(kube: Kube, inventory: Collection[tuple[str, str, str]]) -> tuple[
 
 def _workload(kube: Kube, key: tuple[str, str, str], found: Mapping[str, Any]) -> Workload:
     spec, status = found["spec"], found.get("status", {})
-    seen = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+    observed = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
     if key[0] == "DaemonSet":
-        wanted = status.get("desiredNumberScheduled", 0)
+        desired = status.get("desiredNumberScheduled", 0)
         updated = status.get("updatedNumberScheduled", 0)
-        there = status.get("numberAvailable", 0)
+        available = status.get("numberAvailable", 0)
     else:
-        wanted = spec.get("replicas", 1)
-        updated, there = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
-    if seen and there >= wanted and updated >= wanted:
-        return Workload(*key, True, f"{there} of {wanted} available")
+        desired = spec.get("replicas", 1)
+        updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    if observed and available >= desired and updated >= desired:
+        return Workload(*key, True, f"{available} of {desired} available")
     labels = spec["selector"].get("matchLabels", {})
-    why = next(_reasons(kube, key[1], labels), "")
-    message = why or f"{there} of {wanted} available"
-    return Workload(*key, False, message, bool(why))
+    reason = next(_reasons(kube, key[1], labels), "")
+    message = reason or f"{available} of {desired} available"
+    return Workload(*key, False, message, bool(reason))
 
 
 def _reasons(kube: Kube, namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
-    """Why containers of pods with these labels do not start."""
+    """Reasons why containers of the pods with these labels do not start."""
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     path = f"/api/v1/namespaces/{namespace}/pods"
     for pod in (kube.read(path, params={"labelSelector": selector}) or {}).get("items", ()):
@@ -68,7 +68,7 @@ def _reasons(kube: Kube, namespace: str, labels: Mapping[str, str]) -> Iterator[
             *status.get("containerStatuses", ()),
         ):
             waiting = container.get("state", {}).get("waiting", {})
-            if waiting.get("reason") in HOPELESS:
+            if waiting.get("reason") in FATAL:
                 text = " ".join(waiting.get("message", "").split())
                 name = pod["metadata"]["name"]
                 yield f"{waiting['reason']} of {container['name']} in pod {name}: {text}"
@@ -78,5 +78,5 @@ def _release(key: tuple[str, str, str], found: Mapping[str, Any]) -> Workload:
     conditions = {one["type"]: one for one in found.get("status", {}).get("conditions", ())}
     ready = conditions.get("Ready", {})
     stalled = conditions.get("Stalled", {}).get("status") == "True"
-    message = " ".join(ready.get("message", "not looked at yet").split())
+    message = " ".join(ready.get("message", "not reconciled yet").split())
     return Workload(*key, ready.get("status") == "True", message, stalled)

@@ -27,7 +27,7 @@ def edit(
     with lab(context, quiet=quiet) as ctx:
         from plexctl.workflow.gitops import secrets
 
-        sops = secrets.keeper(ctx)
+        sops = secrets.lab_sops(ctx)
     # The terminal is the editor's now: nothing else may draw on it.
     answer(secrets.edit(sops, file), json)
 
@@ -45,7 +45,7 @@ def encrypt(
     with lab(context, quiet=quiet) as ctx:
         from plexctl.workflow.gitops import secrets
 
-        result = secrets.encrypt(secrets.keeper(ctx), files)
+        result = secrets.encrypt(secrets.lab_sops(ctx), files)
     answer(result, json)
 
 
@@ -69,5 +69,5 @@ def rotate(
     with lab(context, quiet=quiet) as ctx:
         from plexctl.workflow.gitops import secrets
 
-        result = secrets.rotate(secrets.keeper(ctx), ctx.lab.root, files or ())
+        result = secrets.rotate(secrets.lab_sops(ctx), ctx.lab.root, files or ())
     answer(result, json)

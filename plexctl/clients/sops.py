@@ -1,4 +1,4 @@
-"""The one door to SOPS, which encrypts the values of a YAML file and leaves its structure."""
+"""The client of SOPS, which encrypts the values of a YAML file and keeps its structure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients import process
+from plexctl.clients.memory import memory_file
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.secret import Secret
 
 TIMEOUT = 60.0
 VALUES = "^(data|stringData)$"
-"""What is encrypted of a Secret: names, labels and types stay readable, for people and for git."""
+"""The fields of a Secret whose values are encrypted. Names and labels stay readable in git."""
 
 _YAML = ("--input-type", "yaml", "--output-type", "yaml")
 _MAC_MISMATCH, _NO_KEY = 51, 128  # exit codes of sops
@@ -25,10 +26,10 @@ _MAC_MISMATCH, _NO_KEY = 51, 128  # exit codes of sops
 
 @dataclass(frozen=True, slots=True)
 class Sops:
-    """SOPS with the lab's keys and nothing else: no settings or keys of the user count.
+    """SOPS with the lab's keys, and without settings and keys of the user.
 
-    `identity` has age keys, one a line, any of which may open a file; `recipient` is the public
-    key that files are encrypted for.
+    `identity` has one or more age keys, one per line, for decryption. `recipient` is the public
+    age key for encryption.
     """
 
     binary: Path
@@ -36,57 +37,58 @@ class Sops:
     recipient: str
 
     def encrypt(self, plain: bytes, file: Path) -> bytes:
-        """`plain`, a manifest of Secrets, as it goes into `file`. Nothing is written."""
+        """Encrypt `plain`, a manifest of Secrets for `file`. Returns the text; writes nothing."""
         name = ("--filename-override", str(file.absolute()))
         options = (*_YAML, "--encrypted-regex", VALUES, "--age", self.recipient)
         done = self._run("encrypt", (*name, *options), plain)
         if done.code != 0:
-            # It quotes what it cannot read.
-            why = f"sops ended with code {done.code}; what it says may quote secrets: not shown"
+            # Its messages quote the text that it cannot read.
+            why = f"sops failed with code {done.code}; its output is hidden, it may quote secrets"
             raise PlexError(f"cannot encrypt {file}", details=(why,))
         return done.stdout.encode()
 
     def decrypt(self, file: Path) -> Secret:
-        """The content of an encrypted file. PlexError if no key of the lab opens it."""
+        """The plain text of an encrypted file. PlexError if no key of the lab decrypts it."""
         with self._key() as (environment, descriptor):
-            words = (*_YAML, str(file.absolute()))
-            done = self._run("decrypt", words, None, environment, (descriptor,))
+            arguments = (*_YAML, str(file.absolute()))
+            done = self._run("decrypt", arguments, None, environment, (descriptor,))
         return Secret(_answer(done, str(file), file.read_bytes()).encode())
 
     def decrypt_built(self, content: bytes) -> Secret:
-        """One encrypted manifest after kustomize has been at it, as Flux decrypts it.
+        """The plain text of an encrypted manifest that kustomize has changed, as Flux decrypts it.
 
-        What kustomize adds is not in the checksum of the whole; each value has its own.
+        Additions of kustomize are not in the checksum of the file, so only the checksums of the
+        values are verified.
         """
         with self._key() as (environment, descriptor):
-            words = (*_YAML, "--ignore-mac", "/dev/stdin")
-            done = self._run("decrypt", words, content, environment, (descriptor,))
-        return Secret(_answer(done, "a Secret of the tree", content).encode())
+            arguments = (*_YAML, "--ignore-mac", "/dev/stdin")
+            done = self._run("decrypt", arguments, content, environment, (descriptor,))
+        return Secret(_answer(done, "a Secret in the tree", content).encode())
 
     def rotate(self, file: Path) -> bytes:
-        """`file` with a new data key, encrypted for `recipient` alone. Nothing is written."""
+        """Encrypt `file` again with a new data key, for `recipient` only. Returns the text."""
         content = file.read_bytes()
         old = [one for one in recipients(content) if one != self.recipient]
         change = ("--add-age", self.recipient, "--rm-age", ",".join(old)) if old else ()
         with self._key() as (environment, descriptor):
-            words = (*_YAML, *change, str(file.absolute()))
-            done = self._run("rotate", words, None, environment, (descriptor,))
+            arguments = (*_YAML, *change, str(file.absolute()))
+            done = self._run("rotate", arguments, None, environment, (descriptor,))
         return _answer(done, str(file), content).encode()
 
     def _run(
         self,
         verb: str,
-        words: Sequence[str],
+        arguments: Sequence[str],
         stdin: bytes | None,
         environment: dict[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> CommandResult:
-        # An empty file of settings keeps it from looking for one in all folders upward.
+        # Without an empty settings file, it searches one in all parent folders.
         settings = ("--config", os.devnull, "--disable-version-check")
         return process.run(
-            (self.binary, *settings, verb, *words),
+            (self.binary, *settings, verb, *arguments),
             timeout=TIMEOUT,
-            # It looks for keys in the home folder.
+            # It searches keys in the home folder.
             env={"HOME": "/nonexistent", **(environment or {})},
             stdin=stdin,
             check=False,
@@ -97,18 +99,13 @@ class Sops:
 
     @contextmanager
     def _key(self) -> Iterator[tuple[dict[str, str], int]]:
-        """The keys in a file in memory without a name; only a path to it is in the environment."""
-        descriptor = os.memfd_create("age")
-        try:
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(self.identity.reveal())
+        """The age keys in a memory file: the environment for sops, and the file's descriptor."""
+        with memory_file(self.identity.reveal()) as descriptor:
             yield {"SOPS_AGE_KEY_FILE": f"/dev/fd/{descriptor}"}, descriptor
-        finally:
-            os.close(descriptor)
 
 
 def recipients(content: bytes) -> tuple[str, ...]:
-    """The public age keys that a file is encrypted for: the same in each of its documents."""
+    """The public age keys for which a file is encrypted; equal in all its documents."""
     try:
         first = next(yaml.load_all(content, yaml.CBaseLoader), None)
     except yaml.YAMLError:
@@ -120,23 +117,22 @@ def recipients(content: bytes) -> tuple[str, ...]:
 
 
 def _answer(done: CommandResult, name: str, content: bytes) -> str:
-    """What sops has printed. `name` and `content` are of what it was to read."""
+    """The output of sops. `name` and `content` are those of its input, for error messages."""
     if done.code == 0:
         return done.stdout
     if done.code == _NO_KEY:
-        for_whom = ", ".join(recipients(content)) or "keys that are not age's"
+        keys = ", ".join(recipients(content)) or "keys of another kind than age"
         raise PlexError(
-            f"no key of this lab opens {name}",
-            details=(f"it is encrypted for {for_whom}",),
+            f"cannot decrypt {name} with the keys of this lab",
+            details=(f"it is encrypted for {keys}",),
             hint="if `secrets.epoch` in clusters/hosts.yaml was lowered, raise it again; if the"
-            " file is of another lab, encrypt its plain text here",
+            " file is from another lab, encrypt its plain text with `plexctl secret encrypt`",
         )
     if done.code == _MAC_MISMATCH:
         raise PlexError(
             f"{name} was changed after it was encrypted",
-            details=("its checksum, which names and labels are part of too, is another",),
-            hint="bring back the version that plexctl wrote, and change that: "
-            f"`plexctl secret edit {name}`",
+            details=("its checksum differs; the checksum includes names and labels",),
+            hint=f"restore the encrypted version, and change that: `plexctl secret edit {name}`",
         )
     raise PlexError(
         f"sops cannot read {name} (code {done.code})", details=done.stderr.splitlines()[-4:]

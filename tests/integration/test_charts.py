@@ -85,7 +85,7 @@ def test_a_broken_chart_is_said(program: Path, tmp_path: Path) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "map.yaml").write_text("{{ fail `no such luck` }}\n")
 
-    with pytest.raises(PlexError, match="does not render") as caught:
+    with pytest.raises(PlexError, match="cannot render the chart") as caught:
         helm.template(program, tmp_path, "hello", "here", {})
     assert "no such luck" in " ".join(caught.value.details)
 

@@ -1,4 +1,4 @@
-"""The verb `render`: apps from charts as plain manifests, for where no helm-controller is."""
+"""The verb `render`: apps from Helm charts as plain manifests, for plexes without Flux."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from plexctl.workflow.images.tools import tool
 _KIND = re.compile(rb"^kind: *HelmRelease\b", re.MULTILINE)
 FOLDER, ALL, KUSTOMIZATION = "rendered", "all.yaml", "kustomization.yaml"
 HEAD = """\
-# {chart}, as `plexctl render` made it: a change here is lost when it is made anew.
+# {chart}, rendered by `plexctl render`, which overwrites changes to this file.
 """
-LISTED = f"""\
+KUSTOMIZATION_TEXT = f"""\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -35,57 +35,60 @@ resources:
 
 
 def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
-    """Write what the charts of `apps` make to apps/<app>/rendered.
+    """Render the charts of `apps` into apps/<app>/rendered.
 
-    Without any, of all apps, and what cannot be rendered is noted and left out. Helm and charts
-    are fetched where they are missing; the lab's depot.lock keeps what they were.
+    Without `apps`, those of all apps; an app that cannot be rendered is noted and left out. Fetches
+    Helm and charts that are missing, and records the charts' digests in the lab's depot.lock.
     """
     files = app_files(ctx.lab.root)
     if not files:
-        raise UsageError("no app of this lab is from a chart", hint="`plexctl init --gitops --app`")
+        raise UsageError(
+            "no app of this lab has a HelmRelease",
+            hint="add an app that has one: `plexctl init --gitops --app NAME`",
+        )
     for app in apps:
         if app not in files:
             raise UsageError(
-                f"no file of apps/{app} has a HelmRelease",
-                hint=f"these apps have one: {', '.join(files)}",
+                f"no file in apps/{app} has a HelmRelease",
+                hint=f"apps with one: {', '.join(files)}",
             )
     versions = [plex.kubernetes for plex in ctx.lab.plexes.values()] or list(ctx.pins.versions())
-    # What the oldest cluster takes, the others take too.
+    # Manifests for the oldest cluster work in the newer ones too.
     kubernetes = min(versions, key=lambda version: tuple(map(int, version.split("."))))
     with start(ctx.lab.state, "render", WHOLE_LAB, ctx.listener) as run:
-        asked: dict[Path, HelmRelease] = {}
+        releases: dict[Path, HelmRelease] = {}
         for app in apps or files:
             try:
-                asked[files[app]] = _release(files[app])
+                releases[files[app]] = _release(files[app])
             except PlexError as error:
                 if apps:
                     raise
                 run.note(error.summary)
-        if not asked:
+        if not releases:
             return RenderResult(())
         program = tool(ctx, run, "helm", "helm", kubernetes)
         charts = Charts(ctx.cache / "charts", program, Lock(ctx.lab.root / "depot.lock"))
-        rows = [_render(file, asked[file], charts, kubernetes, run) for file in asked]
+        rows = [_render(file, releases[file], charts, kubernetes, run) for file in releases]
     return RenderResult(tuple(rows))
 
 
 def app_files(root: Path) -> dict[str, Path]:
-    """By app, its file with a HelmRelease."""
+    """The file with a HelmRelease of each app that has one, by app."""
     found = sorted((root / "apps").glob("*/*.y*ml"))
     return {file.parent.name: file for file in found if _KIND.search(file.read_bytes())}
 
 
 def _release(file: Path) -> HelmRelease:
-    """What a file asks Helm for; PlexError if that cannot be read or known."""
+    """The HelmRelease in a file. PlexError if it cannot be read, or if we cannot render it."""
     where = _shown(file)
     try:
         loaded = yaml.load_all(file.read_bytes(), yaml.CSafeLoader)
         return release_of([one for one in loaded if one], where)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PlexError(f"{where}:{line}: is not valid YAML: {error.problem}") from error
+        raise PlexError(f"{where}:{line}: not valid YAML: {error.problem}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise PlexError(f"{where}: an object in it lacks {error}") from error
+        raise PlexError(f"{where}: an object lacks the field {error}") from error
 
 
 def _shown(file: Path) -> str:
@@ -99,7 +102,7 @@ def _render(
     packed = charts.fetch(release.chart, run)
     target = file.parent / FOLDER / ALL
     with run.step(f"render {app}") as step:
-        made = helm.template(
+        rendered = helm.template(
             charts.helm,
             packed,
             release.name,
@@ -107,12 +110,12 @@ def _render(
             release.values,
             kubernetes=kubernetes,
         )
-        documents = manifests(release, made, _shown(file))
+        documents = manifests(release, rendered, _shown(file))
         text = HEAD.format(chart=release.chart) + dump(*documents)
         before = target.read_text() if target.exists() else None
         target.parent.mkdir(exist_ok=True)
         write_changed(target, text.encode())
-        write_changed(target.with_name(KUSTOMIZATION), LISTED.encode())
+        write_changed(target.with_name(KUSTOMIZATION), KUSTOMIZATION_TEXT.encode())
         changed = before != text
         step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, f"{len(documents)} objects")
     return RenderRow(app, release.chart.name, release.chart.version, target, changed)

@@ -1,4 +1,4 @@
-"""What brings up the apps of a plex: put there by `up`, and asked by `flux`."""
+"""The delivery of apps to a plex by Flux or Argo CD, as `up` does it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Protocol
 
 import yaml
 
-from plexctl.bootstrap import argocd, flux, gitops
+from plexctl.bootstrap import argocd, flux
+from plexctl.bootstrap import gitops as engines
 from plexctl.clients.kube.client import Kube
 from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
@@ -34,64 +35,66 @@ TOKEN = "source-token.age"  # noqa: S105 - the name of a file
 
 
 class Delivery(Protocol):
-    """What is applied to a plex once its API answers, made before there is one."""
+    """Everything that brings up apps, computed before the plex has an API."""
 
-    def put(self, kube: Kube, run: Run) -> None: ...
+    def install(self, kube: Kube, run: Run) -> None:
+        """Apply the engine and its objects to a plex whose API answers."""
 
-    def wait(self, kube: Kube, run: Run) -> Apps: ...
+    def wait(self, kube: Kube, run: Run) -> Apps:
+        """Wait until the apps are applied and run; returns their state, possibly with failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class FluxDelivery:
     plex: str
-    install: tuple[Document, ...]
+    engine: tuple[Document, ...]  # its namespace first
     crds: tuple[Document, ...]
     sync: tuple[Document, ...]
     kind: str  # of the source
-    digest: str | None  # of what was pushed; None: the source is somebody else's
+    digest: str | None  # of the pushed tree; None for a source outside of the lab
 
-    def put(self, kube: Kube, run: Run) -> None:
-        with run.step("Flux") as step:
-            changed = gitops.install(kube, self.install, self.crds, self.sync)
-            # A source that has failed for a while is otherwise looked at again only much later.
-            flux.request(kube, self.kind)
+    def install(self, kube: Kube, run: Run) -> None:
+        with run.step("install Flux") as step:
+            changed = engines.install(kube, self.engine, self.crds, self.sync)
+            # Flux retries a source less and less often the longer that fails.
+            flux.request_reconciliation(kube, self.kind)
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
     def wait(self, kube: Kube, run: Run) -> Apps:
-        return flux.watch(kube, self.plex, self.kind, run, self.digest).wait()
+        return flux.wait_for_apps(kube, self.plex, self.kind, run, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class ArgocdDelivery:
     plex: str
-    install: tuple[Document, ...]
+    engine: tuple[Document, ...]  # its namespace first
     crds: tuple[Document, ...]
     sync: tuple[Document, ...]
 
-    def put(self, kube: Kube, run: Run) -> None:
-        with run.step("Argo CD") as step:
-            changed = gitops.install(kube, self.install, self.crds, self.sync)
+    def install(self, kube: Kube, run: Run) -> None:
+        with run.step("install Argo CD") as step:
+            changed = engines.install(kube, self.engine, self.crds, self.sync)
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
     def wait(self, kube: Kube, run: Run) -> Apps:
-        return argocd.watch(kube, self.plex, run).wait()
+        return argocd.wait_for_apps(kube, self.plex, run)
 
 
-def prepare(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> Delivery:
-    """Push the lab's tree if that is the source, and compute all that is applied.
+def prepare(ctx: Context, plex: Plex, gitops: Gitops, run: Run) -> Delivery:
+    """Push the lab's tree if it is the source, and compute the objects to apply.
 
-    The depot must have the engine: the node's image was made of it.
+    The depot has the engine already, because the nodes' image contains it.
     """
-    match wanted.engine:
+    match gitops.engine:
         case GitopsEngine.FLUX:
-            return _flux(ctx, plex, wanted, run)
+            return _flux(ctx, plex, gitops, run)
         case GitopsEngine.ARGOCD:
-            return _argocd(ctx, plex, wanted)
+            return _argocd(ctx, plex, gitops)
 
 
-def _flux(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> FluxDelivery:
+def _flux(ctx: Context, plex: Plex, gitops: Gitops, run: Run) -> FluxDelivery:
     digest = None
-    if wanted.source.kind is SourceKind.REGISTRY:
+    if gitops.source.kind is SourceKind.REGISTRY:
         digest, _ = push_tree(ctx, plex, run)
     stored = _stored(ctx, plex, "flux")
     crds, upstream = _documents(stored)
@@ -99,30 +102,30 @@ def _flux(ctx: Context, plex: Plex, wanted: Gitops, run: Run) -> FluxDelivery:
         plex.name,
         flux_install.install(plex, _images(ctx, plex, stored), upstream),
         crds,
-        flux_sync.sync(plex, wanted, ctx.lab.registry, source_keys(ctx, plex, wanted)),
-        flux_sync.KINDS[wanted.source.kind],
+        flux_sync.sync(plex, gitops, ctx.lab.registry, source_keys(ctx, plex, gitops)),
+        flux_sync.KINDS[gitops.source.kind],
         digest,
     )
 
 
-def _argocd(ctx: Context, plex: Plex, wanted: Gitops) -> ArgocdDelivery:
+def _argocd(ctx: Context, plex: Plex, gitops: Gitops) -> ArgocdDelivery:
     stored = _stored(ctx, plex, "argocd")
-    keys = source_keys(ctx, plex, wanted)
+    keys = source_keys(ctx, plex, gitops)
     password = argocd_redis_password(ctx.seed, plex.name, plex.epoch)
-    servers = argocd_sync.servers(wanted, keys)
+    servers = argocd_sync.servers(gitops, keys)
     crds, upstream = _documents(stored)
     images = _images(ctx, plex, stored)
     return ArgocdDelivery(
         plex.name,
-        argocd_install.install(plex, wanted, images, password, servers, upstream),
+        argocd_install.install(plex, gitops, images, password, servers, upstream),
         crds,
-        argocd_sync.sync(plex, wanted, ctx.lab.registry, keys),
+        argocd_sync.sync(plex, gitops, ctx.lab.registry, keys),
     )
 
 
-def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
-    """What an engine reaches and checks its source with, and decrypts what it finds there."""
-    source = wanted.source
+def source_keys(ctx: Context, plex: Plex, gitops: Gitops) -> SourceKeys:
+    """The keys with which an engine reads, verifies and decrypts its source."""
+    source = gitops.source
     access: dict[str, Secret | bytes] = {}
     ca = source.ca.read_bytes() if source.ca else b""
     match source.kind:
@@ -130,7 +133,7 @@ def source_keys(ctx: Context, plex: Plex, wanted: Gitops) -> SourceKeys:
             ca = LabKeys.derive(ctx.seed).ca.pair.certificate
         case SourceKind.SSH:
             key = deploy_key(ctx.seed, plex.name)
-            assert source.known_hosts is not None, plex.name  # the configuration is checked for it
+            assert source.known_hosts is not None, plex.name  # `check_gitops` requires it
             access = {
                 "identity": key.private,
                 "identity.pub": f"{key.public}\n".encode(),
@@ -152,7 +155,7 @@ def _docker_config(source: AppSource, token: Secret) -> Secret:
 
 
 def store_token(ctx: Context, plex: Plex, token: Secret) -> bool:
-    """Keep what a source is read with, encrypted for the lab; whether it is another one."""
+    """Store the token for a source, encrypted for the lab. False if it was stored already."""
     file, epoch = plex.file.parent / TOKEN, ctx.lab.secrets_epoch
     if file.exists() and opened(ctx.seed, epoch, file.read_bytes()) == token:
         return False
@@ -161,28 +164,34 @@ def store_token(ctx: Context, plex: Plex, token: Secret) -> bool:
 
 
 def read_token(ctx: Context, plex: Plex) -> Secret | None:
+    """The stored token for the source of `plex`, if there is one."""
     file = plex.file.parent / TOKEN
     if not file.exists():
         return None
     found = opened(ctx.seed, ctx.lab.secrets_epoch, file.read_bytes())
     if found is None:
-        raise PlexError(f"{file} cannot be decrypted", hint="`plexctl flux token` stores it anew")
+        raise PlexError(
+            f"{file} cannot be decrypted", hint=f"store it again: `plexctl flux token {plex.name}`"
+        )
     return found
 
 
 def _stored(ctx: Context, plex: Plex, component: str) -> Stored:
+    """A component in the depot. PlexError if the depot does not have it."""
     found = stored_components(ctx, ctx.pins.release(plex.kubernetes), (component,))
     if found is None:
-        raise PlexError(f"the depot has no {component}", hint="`plexctl depot fill`")
+        raise PlexError(f"the depot has no {component}", hint="fetch it: `plexctl depot fill`")
     return found[component]
 
 
 def _images(ctx: Context, plex: Plex, stored: Stored) -> Mapping[str, str]:
-    """References of the images of a component that the depot has."""
+    """References of those images of a component that are in the depot, by name."""
     component = ctx.pins.release(plex.kubernetes).component(stored.component)
-    there = {artifact.name for artifact in stored.artifacts}
+    present = {artifact.name for artifact in stored.artifacts}
     return {
-        name: image.reference for name, image in component.images.items() if f"{name}.tar" in there
+        name: image.reference
+        for name, image in component.images.items()
+        if f"{name}.tar" in present
     }
 
 
@@ -195,21 +204,21 @@ def _documents(stored: Stored) -> tuple[tuple[Document, ...], tuple[Document, ..
             for document in yaml.load_all(artifact.path.read_bytes(), yaml.CSafeLoader):
                 match document:
                     case {"kind": "CustomResourceDefinition"}:
-                        crds.append(_terse(document))
+                        crds.append(_without_descriptions(document))
                     case {"kind": str()}:
                         others.append(document)
     return tuple(crds), tuple(others)
 
 
-def _terse(crd: Document) -> Document:
-    """A CRD without its prose, two thirds of it: the API reads all of it at each change of one."""
+def _without_descriptions(crd: Document) -> Document:
+    """A CRD without descriptions: they are two thirds of its size, and cost the API time."""
     for version in crd["spec"]["versions"]:
         _drop_descriptions(version.get("schema", {}).get("openAPIV3Schema", {}))
     return crd
 
 
 def _drop_descriptions(schema: Document) -> None:
-    """From a JSON schema in place; a property that is called description stays."""
+    """Change a JSON schema in place. A property with the name "description" stays."""
     schema.pop("description", None)
     for group in ("properties", "patternProperties"):
         for part in schema.get(group, {}).values():

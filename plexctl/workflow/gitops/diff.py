@@ -1,4 +1,4 @@
-"""What a push would change: each object of the tree as the API itself would make it."""
+"""`flux diff`: what a push would change, by a server-side dry run of each object of the tree."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from plexctl.bootstrap.cluster import cluster
-from plexctl.bootstrap.flux import applied
+from plexctl.bootstrap.cluster import api_access, cluster
+from plexctl.bootstrap.flux import applied_objects
 from plexctl.clients import process
-from plexctl.clients.kube.client import Kube, RefusedError, UnreachableError
+from plexctl.clients.kube.client import InvalidObjectError
 from plexctl.clients.sops import Sops
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
@@ -26,70 +26,84 @@ from plexctl.plan.gitops.flux_sync import KINDS, NAME, facts, root
 from plexctl.results.apps import DiffResult, ObjectDiff
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import start
-from plexctl.workflow.gitops.flux import flux_of
-from plexctl.workflow.gitops.secrets import keeper
+from plexctl.workflow.gitops.flux import require_flux
+from plexctl.workflow.gitops.secrets import lab_sops
 from plexctl.workflow.images.tools import tool
 
-FLUX = "kustomize-controller"
-"""Whose fields are those that Flux applies: the dry run is done in its name."""
+if TYPE_CHECKING:
+    from plexctl.clients.kube.official import ObjectApi
+
+MANAGER = "kustomize-controller"
+"""The field manager of what Flux applies; the dry run is done in its name."""
 
 VARIABLE = re.compile(r"\$(\$)?\{(\w+)(?::?[=-]([^}]*))?\}")
-NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
+SUBSTITUTE = "kustomize.toolkit.fluxcd.io/substitute"
+"""A label or annotation; with the value "disabled", Flux substitutes no variables."""
+
 POLICY = "kustomize.toolkit.fluxcd.io/ssa"
 KEEPING = ("IfNotPresent", "Ignore")
-"""Values of POLICY with which Flux leaves what is there as it is."""
+"""Values of the annotation POLICY with which Flux does not change an object that exists."""
 
-DISABLED = "kustomize.toolkit.fluxcd.io/substitute"
+SERVER_FIELDS = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
+"""Fields of metadata that the API sets by itself."""
 
 
 def diff(ctx: Context, plex: Plex) -> DiffResult:
     """What Flux would change if the tree were pushed as it is. Changes nothing."""
-    gitops = flux_of(plex)
+    from plexctl.clients.kube import official  # takes half a second to import
+
+    gitops = require_flux(plex)
     with start(ctx.lab.state, "diff", plex.name, ctx.listener) as run:
         kubectl = tool(ctx, run, "kubernetes", "kubectl", plex.kubernetes)
         with run.step("build the tree") as step:
-            builder = _Builder(
-                ctx.lab.root, kubectl, facts(plex, gitops, ctx.lab.registry), keeper(ctx)
-            )
-            built = dict(builder.all(gitops))
+            variables = facts(plex, gitops, ctx.lab.registry)
+            builder = TreeBuilder(ctx.lab.root, kubectl, variables, lab_sops(ctx))
+            built = dict(builder.build_all(gitops))
             step.end(Outcome.UNCHANGED, f"{sum(map(len, built.values()))} objects")
-        with run.step("ask the API what would change"), cluster(plex, ctx.seed) as kube:
-            objects = [(app, one) for app, those in built.items() for one in those]
-            with ThreadPoolExecutor(8) as pool:
-                found = list(pool.map(lambda it: _compare(kube, *it), objects))
-            gone = _pruned(kube, gitops, built)
-    changes = (*(one for one in found if one is not None), *gone)
+        with run.step(f"compare with {plex.name} by a dry run"):
+            objects = [(app, one) for app, documents in built.items() for one in documents]
+            with (
+                official.api_client(api_access(plex, ctx.seed)) as client,
+                ThreadPoolExecutor(8) as pool,
+            ):
+                api = official.ObjectApi(client)
+                found = list(pool.map(lambda pair: compare(api, *pair), objects))
+            pruned = _pruned(ctx, plex, gitops, built)
+    changes = (*(one for one in found if one is not None), *pruned)
     failures = (*builder.failures, *(f"{c.object}: {c.text}" for c in changes if c.action == "!"))
     return DiffResult(plex.name, tuple(c for c in changes if c.action != "!"), failures)
 
 
 @dataclass(slots=True)
-class _Builder:
-    """Builds Kustomizations as Flux does: kustomize, decryption, substitution."""
+class TreeBuilder:
+    """Builds Kustomizations of the lab's tree as Flux does: kustomize, decrypt, substitute."""
 
     lab: Path
     kubectl: Path
-    facts: Mapping[str, str]
+    variables: Mapping[str, str]
     sops: Sops
     failures: tuple[str, ...] = ()
 
-    def all(self, gitops: Gitops) -> Iterator[tuple[str, list[Document]]]:
-        """The objects of the first Kustomization, and of all that it brings."""
-        waiting, seen = [root(gitops)], set[str]()
+    def build_all(self, gitops: Gitops) -> Iterator[tuple[str, list[Document]]]:
+        """Name and objects of the first Kustomization, and of each one in what is built.
+
+        A Kustomization that cannot be built is left out, and added to `failures`.
+        """
+        waiting, started = [root(gitops)], set[str]()
         while waiting:
-            one = waiting.pop(0)
-            name = one["metadata"]["name"]
-            if name in seen:
+            kustomization = waiting.pop(0)
+            name = kustomization["metadata"]["name"]
+            if name in started:
                 continue
-            seen.add(name)
+            started.add(name)
             try:
-                objects = list(self._build(one))
+                objects = list(self._build(kustomization))
             except PlexError as error:
                 lines = (error.summary, *error.details)
                 self.failures += (f"Kustomization {name}: {' '.join(lines)}",)
                 continue
             yield name, objects
-            waiting += [o for o in objects if _is_child(o, KINDS[gitops.source.kind])]
+            waiting += [one for one in objects if _is_child(one, KINDS[gitops.source.kind])]
 
     def _build(self, kustomization: Document) -> Iterator[Document]:
         spec = kustomization["spec"]
@@ -105,7 +119,7 @@ class _Builder:
                 continue
             if "sops" in document:
                 document = self._decrypted(document)
-            if "postBuild" in spec and not _is_raw(document):
+            if "postBuild" in spec and not _has_substitution_disabled(document):
                 document = self._substituted(document)
             namespace = spec.get("targetNamespace")
             if namespace:
@@ -121,19 +135,20 @@ class _Builder:
             escaped, name, default = found.groups()
             if escaped:
                 return found[0][1:]
-            return self.facts.get(name, default or "")
+            return self.variables.get(name, default or "")
 
         text = VARIABLE.sub(value, dump(document))
         try:
             return dict(yaml.safe_load(text))
         except yaml.YAMLError:
-            metadata = document["metadata"]
-            named = _named(document["kind"], metadata.get("namespace", ""), metadata["name"])
-            # What the library says may quote a Secret.
-            raise PlexError(f"{named} is no YAML with the values of its variables") from None
+            # The library's message may quote a Secret.
+            raise PlexError(
+                f"{_name(document)} is not valid YAML after its variables are substituted"
+            ) from None
 
 
 def _is_child(document: Document, kind: str) -> bool:
+    """Whether an object is a Kustomization with the source of the plex, which is of `kind`."""
     version = str(document.get("apiVersion", ""))
     if not version.startswith("kustomize.toolkit.fluxcd.io/"):
         return False
@@ -141,68 +156,82 @@ def _is_child(document: Document, kind: str) -> bool:
     return (reference.get("kind"), reference.get("name")) == (kind, NAME)
 
 
-def _is_raw(document: Document) -> bool:
+def _has_substitution_disabled(document: Document) -> bool:
     metadata = document.get("metadata", {})
     marks = {**metadata.get("labels", {}), **metadata.get("annotations", {})}
-    return bool(marks.get(DISABLED) == "disabled")
+    return bool(marks.get(SUBSTITUTE) == "disabled")
 
 
-def _compare(kube: Kube, app: str, document: Document) -> ObjectDiff | None:
+def compare(api: ObjectApi, app: str, document: Document) -> ObjectDiff | None:
+    """What applying `document` as a part of `app` would change; None if nothing.
+
+    The action is "+", "~", or "!" for an object that the API rejects.
+    """
+    from plexctl.clients.kube.official import NotServedError
+
     metadata = document.setdefault("metadata", {})
     labels = metadata.setdefault("labels", {})
     labels["kustomize.toolkit.fluxcd.io/name"] = app
     labels["kustomize.toolkit.fluxcd.io/namespace"] = "flux-system"
-    named = _named(document["kind"], metadata.get("namespace", ""), metadata["name"])
     try:
-        before = kube.read(kube.path(document))
+        before = api.read(document)
         if before and metadata.get("annotations", {}).get(POLICY) in KEEPING:
             return None
-        after = kube.apply(document, manager=FLUX, dry_run=True)
-    except RefusedError as error:
-        return ObjectDiff(app, named, "!", error.summary)
-    except UnreachableError as error:
-        # Its namespace or its kind comes with the same push.
-        return ObjectDiff(app, named, "+", f"new; not checked: {error.summary}")
+        after = api.dry_run_apply(document, MANAGER)
+    except InvalidObjectError as error:
+        return ObjectDiff(app, _name(document), "!", error.summary)
+    except NotServedError as error:
+        # The same push creates its namespace or its kind.
+        return ObjectDiff(app, _name(document), "+", f"new; not checked: {error.summary}")
     old, new = _shown(before, None), _shown(after, before)
     if old == new:
         return None
     lines = difflib.unified_diff(
         old.splitlines(), new.splitlines(), "now", "after a push", lineterm="", n=2
     )
-    return ObjectDiff(app, named, "~" if before else "+", "\n".join(lines))
+    return ObjectDiff(app, _name(document), "~" if before else "+", "\n".join(lines))
 
 
-def _named(kind: str, namespace: str, name: str) -> str:
+def _key(document: Document) -> tuple[str, str, str]:
+    metadata = document["metadata"]
+    return document["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def _name(document: Document) -> str:
+    return _joined(*_key(document))
+
+
+def _joined(kind: str, namespace: str, name: str) -> str:
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
-def _pruned(kube: Kube, gitops: Gitops, built: Mapping[str, list[Document]]) -> list[ObjectDiff]:
-    """What Flux has applied and would remove, as the tree has it no more."""
-    wanted = {
-        (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
-        for those in built.values()
-        for one in those
-    }
+def _pruned(
+    ctx: Context, plex: Plex, gitops: Gitops, built: Mapping[str, list[Document]]
+) -> list[ObjectDiff]:
+    """The objects that Flux has applied and would delete, because the tree lacks them now."""
+    wanted = {_key(one) for documents in built.values() for one in documents}
+    with cluster(plex, ctx.seed) as kube:
+        applied = applied_objects(kube, KINDS[gitops.source.kind])
     return [
-        ObjectDiff(app, _named(kind, namespace, name), "-", "removed")
-        for app, kind, namespace, name in applied(kube, KINDS[gitops.source.kind])
-        if (kind, namespace, name) not in wanted and app in built
+        ObjectDiff(app, _joined(*key), "-", "deleted")
+        for app, *key in applied
+        if tuple(key) not in wanted and app in built
     ]
 
 
 def _shown(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> str:
-    """An object as YAML, without what the API keeps for itself and without the value of a secret.
+    """An object as YAML, without fields of the server and without values of Secrets.
 
-    `before` is what it was, by which a secret is said to be another one.
+    A value of a Secret that differs from that of `before` is shown as another one.
     """
     if found is None:
         return ""
-    kept = {key: value for key, value in found.items() if key != "status"}
-    kept["metadata"] = {k: v for k, v in found["metadata"].items() if k not in NOISE}
+    shown = {key: value for key, value in found.items() if key != "status"}
+    shown["metadata"] = {k: v for k, v in found["metadata"].items() if k not in SERVER_FIELDS}
     if found["kind"] == "Secret" and found.get("data"):
         old = (before or found).get("data") or {}
-        kept["data"] = {
+        shown["data"] = {
             key: "(secret)" if old.get(key) == value else "(another secret)"
             for key, value in found["data"].items()
         }
-    return dump(kept)
+    return dump(shown)

@@ -1,4 +1,4 @@
-"""Editing a text that must not reach a disk: in memory, with the user's editor."""
+"""Editing a secret text with the user's editor, in a folder in memory: nothing reaches a disk."""
 
 from __future__ import annotations
 
@@ -15,58 +15,61 @@ from plexctl.clients import process
 from plexctl.errors import PlexError
 from plexctl.model.secret import Secret
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - that it is in memory and our folder in it private is seen to
+MEMORY = Path("/dev/shm")  # noqa: S108 - checked to be in memory; our folder in it is private
 MOUNTS = Path("/proc/self/mounts")
-USUAL = ("sensible-editor", "nano", "vim", "vi")
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEFAULT_EDITORS = ("sensible-editor", "nano", "vim", "vi")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def edited(text: Secret, name: str) -> Secret:
-    """What the user makes of `text` in a file called `name`. PlexError if the editor fails."""
-    words = editor()
+    """`text` after the user has edited it in a file with the name `name`.
+
+    PlexError if the editor fails.
+    """
+    command = editor()
     with _memory_folder() as folder:
         file = folder / name
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
             new.write(text.reveal())
-        code = process.interactive((*words, file))
+        code = process.interactive((*command, file))
         if code != 0:
-            raise PlexError(f"the editor {words[0]} ended with code {code}; nothing was changed")
+            raise PlexError(f"the editor {command[0]} failed with code {code}; nothing was changed")
         try:
             return Secret(file.read_bytes())
         except OSError as error:
             raise PlexError(
-                f"the editor {words[0]} has left no {name}; nothing was changed",
+                f"the editor {command[0]} deleted {name}; nothing was changed",
                 details=(str(error.strerror),),
             ) from None
 
 
 def editor() -> tuple[str, ...]:
-    """The command of the user's editor: $VISUAL, $EDITOR, or a usual one."""
+    """The command of the user's editor: $VISUAL, $EDITOR, or a common one."""
     for variable in ("VISUAL", "EDITOR"):
         if command := os.environ.get(variable, "").strip():
             try:
                 return tuple(shlex.split(command))
             except ValueError as error:
-                raise PlexError(f"${variable} is no command: {error}") from None
-    for name in USUAL:
+                raise PlexError(f"${variable} is not a valid command: {error}") from None
+    for name in DEFAULT_EDITORS:
         if shutil.which(name):
             return (name,)
     raise PlexError(
-        f"there is no editor: none of {', '.join(USUAL)}",
-        hint="install one, or name yours: export EDITOR=…",
+        f"no editor found: neither $VISUAL nor $EDITOR, nor {', '.join(DEFAULT_EDITORS)}",
+        hint="install one, or name yours: `export EDITOR=…`",
     )
 
 
 @contextmanager
 def _memory_folder() -> Iterator[Path]:
-    """A folder in memory that only the user can enter, and that is gone afterwards in any case."""
+    """A folder in memory for this user only, deleted afterwards unless this process is killed."""
     if not _in_memory():
         raise PlexError(
-            f"{MEMORY} is no file system in memory, and nothing secret is written to a disk",
+            f"{MEMORY} is not a file system in memory; plexctl writes no plain secrets to a disk",
             hint=f"mount -t tmpfs -o mode=1777 tmpfs {MEMORY}",
         )
     hangup = signal.getsignal(signal.SIGHUP)
-    if hangup == signal.SIG_DFL:  # a terminal that closes would end this process at once
+    if hangup == signal.SIG_DFL:  # the default ends this process at once, without the cleanup below
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
     folder = None
     try:
@@ -94,8 +97,8 @@ def _in_memory() -> bool:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Signals that end this process wait until the block is over."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    """Signals that end this process are delivered after the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The verbs `flux`: what brings up the apps of a running plex."""
+"""The verbs `flux`: the apps of a running plex, which Flux applies."""
 
 from __future__ import annotations
 
@@ -30,48 +30,51 @@ from plexctl.workflow.gitops.delivery import TOKEN, store_token
 from plexctl.workflow.gitops.tree import push_tree
 
 SOURCE = "source"
-"""Stands for the source where an app is named."""
+"""The name for the source, where an app is expected."""
 
 
 def status(ctx: Context, plex: Plex) -> AppsResult:
-    """What Flux has done; asks only."""
-    gitops = flux_of(plex)
+    """The state of the apps. Changes nothing."""
+    gitops = require_flux(plex)
     with _running(ctx, plex) as kube:
         return apps_result(plex.name, _apps(kube, gitops))
 
 
 def reconcile(ctx: Context, plex: Plex, *, waiting: bool = True) -> AppsResult:
-    """Have Flux fetch and apply now, and wait until the apps are there."""
-    gitops = flux_of(plex)
+    """Request that Flux fetches and applies everything now, and wait for the apps."""
+    gitops = require_flux(plex)
     with _run(ctx, plex, "reconcile") as run, _running(ctx, plex) as kube:
-        with run.step("have Flux look again") as step:
+        with run.step(f"request reconciliation of {plex.name}") as step:
             names = [app.name for app in _apps(kube, gitops).apps]
-            flux.request(kube, KINDS[gitops.source.kind], names)
+            flux.request_reconciliation(kube, KINDS[gitops.source.kind], names)
             step.end(Outcome.CHANGED, ", ".join(names))
-        return _waited(kube, plex, gitops, run, None, waiting=waiting)
+        return _wait(kube, plex, gitops, run, None, waiting=waiting)
 
 
 def push(ctx: Context, plex: Plex, *, waiting: bool = True) -> PushResult:
-    """Send the lab's tree to its registry and have Flux apply it."""
-    gitops = flux_of(plex)
+    """Push the lab's tree to its registry, and wait until Flux has applied it."""
+    gitops = require_flux(plex)
     if gitops.source.kind is not SourceKind.REGISTRY:
         raise UsageError(
             f"the apps of {plex.name} come from {gitops.source.url}",
-            hint="push there, or write `source: registry` in its plex.yaml",
+            hint=f"push there, or set `gitops.source` to `registry` in {plex.file}",
         )
     with _run(ctx, plex, "push") as run, _running(ctx, plex) as kube:
         digest, new = push_tree(ctx, plex, run)
-        flux.request(kube, KINDS[gitops.source.kind])
-        result = _waited(kube, plex, gitops, run, digest, waiting=waiting)
+        flux.request_reconciliation(kube, KINDS[gitops.source.kind])
+        result = _wait(kube, plex, gitops, run, digest, waiting=waiting)
         raise_if_left_behind(
-            ctx, plex.hosts, "its registry has what was pushed before", "plexctl flux push"
+            ctx,
+            plex.hosts,
+            "its registry still has the tree of an earlier push",
+            "plexctl flux push",
         )
         return PushResult(plex.name, digest, new, run.seconds(), result)
 
 
 def suspend(ctx: Context, plex: Plex, name: str, *, suspended: bool) -> AppsResult:
-    """Have Flux leave an app as it is (SOURCE: fetch nothing more), or go on."""
-    gitops = flux_of(plex)
+    """Suspend or resume an app: Flux leaves it as it is. SOURCE: Flux fetches nothing more."""
+    gitops = require_flux(plex)
     kind, app = KINDS[gitops.source.kind], "" if name == SOURCE else name
     verb = "suspend" if suspended else "resume"
     with _run(ctx, plex, verb) as run, _running(ctx, plex) as kube:
@@ -79,41 +82,44 @@ def suspend(ctx: Context, plex: Plex, name: str, *, suspended: bool) -> AppsResu
             if not flux.suspend(kube, kind, app, suspended=suspended):
                 known = [SOURCE, *(one.name for one in _apps(kube, gitops).apps)]
                 raise UsageError(
-                    f"{plex.name} has no app {name}", hint=f"there are: {', '.join(known)}"
+                    f"{plex.name} has no app {name}", hint=f"its apps are: {', '.join(known)}"
                 )
         return apps_result(plex.name, _apps(kube, gitops))
 
 
 def key(ctx: Context, plex: Plex) -> FluxKeyResult:
-    """The public half of what Flux reads an ssh source with."""
+    """The public key with which Flux logs in to an ssh source."""
     return FluxKeyResult(plex.name, deploy_key(ctx.seed, plex.name).public)
 
 
 def token(ctx: Context, plex: Plex, secret: Secret) -> TokenResult:
-    """Keep what an https or oci source is read with, by any engine; the next `up` hands it over."""
-    gitops = _gitops_of(plex)
+    """Store the token for an https or oci source. The next `up` gives it to the engine."""
+    gitops = _require_gitops(plex)
     if gitops.source.kind not in (SourceKind.HTTPS, SourceKind.OCI):
         raise UsageError(
             f"the apps of {plex.name} come from {gitops.source.url or 'the registry'}",
-            hint="a token goes with an https:// or oci:// source",
+            hint="only https:// and oci:// sources take a token",
         )
     changed = store_token(ctx, plex, secret)
     return TokenResult(plex.name, plex.file.parent / TOKEN, changed)
 
 
-def flux_of(plex: Plex) -> Gitops:
-    """The gitops of a plex that has Flux; UsageError for any other."""
-    gitops = _gitops_of(plex)
+def require_flux(plex: Plex) -> Gitops:
+    """The `gitops` of a plex. UsageError unless its engine is Flux."""
+    gitops = _require_gitops(plex)
     if gitops.engine is not GitopsEngine.FLUX:
-        raise UsageError(f"the apps of {plex.name} are brought up by {gitops.engine}")
+        raise UsageError(
+            f"{plex.name} does not use Flux: its apps are applied by {gitops.engine}",
+            hint=f"`gitops.engine` in {plex.file}",
+        )
     return gitops
 
 
-def _gitops_of(plex: Plex) -> Gitops:
+def _require_gitops(plex: Plex) -> Gitops:
     if plex.gitops is None:
         raise UsageError(
-            f"nothing brings up the apps of {plex.name}",
-            hint=f"`plexctl init --gitops {plex.name}` writes what it takes",
+            f"{plex.name} has no `gitops` in its plex.yaml: no engine applies apps",
+            hint=f"`plexctl init --gitops {plex.name}` adds it",
         )
     return plex.gitops
 
@@ -122,13 +128,13 @@ def _apps(kube: Kube, gitops: Gitops) -> Apps:
     return flux.apps(kube, KINDS[gitops.source.kind])
 
 
-def _waited(
+def _wait(
     kube: Kube, plex: Plex, gitops: Gitops, run: Run, digest: str | None, *, waiting: bool
 ) -> AppsResult:
     if not waiting:
         return apps_result(plex.name, _apps(kube, gitops))
-    watch = flux.watch(kube, plex.name, KINDS[gitops.source.kind], run, digest)
-    return apps_result(plex.name, watch.wait())
+    found = flux.wait_for_apps(kube, plex.name, KINDS[gitops.source.kind], run, digest)
+    return apps_result(plex.name, found)
 
 
 @contextmanager
@@ -139,10 +145,11 @@ def _run(ctx: Context, plex: Plex, verb: str) -> Iterator[Run]:
 
 @contextmanager
 def _running(ctx: Context, plex: Plex) -> Iterator[Kube]:
+    """A client of `plex`. PlexError with a hint if its API does not answer."""
     try:
         with cluster(plex, ctx.seed) as kube:
             yield kube
     except UnreachableError as error:
         raise PlexError(
-            error.summary, details=error.details, hint=f"`plexctl up {plex.name}`"
+            error.summary, details=error.details, hint=f"start it: `plexctl up {plex.name}`"
         ) from error

@@ -1,6 +1,6 @@
-"""YAML files of Kubernetes objects, as far as it matters whether there are secrets in them.
+"""Finding Secrets, and values that are not encrypted, in YAML files of Kubernetes objects.
 
-No message quotes a value: it may be a secret.
+No message quotes a value, because it may be a secret.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENCRYPTED = "ENC["
 
 @dataclass(frozen=True, slots=True)
 class ManifestFault:
-    """What keeps a file from being a manifest of Secrets."""
+    """One reason why a file cannot be encrypted as a manifest of Secrets."""
 
     line: int  # 1-based
     message: str
@@ -28,7 +28,7 @@ class ManifestFault:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One document of a file, or one item of a list in it. Without `fields` it is no mapping."""
+    """A document of a file, or an item of a List in it. `fields` is empty if it is no mapping."""
 
     line: int
     fields: Mapping[str, yaml.Node] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class Manifest:
         return _text(_fields(self.fields.get("metadata")).get("name")) or "without a name"
 
     @property
-    def sealed(self) -> bool:
-        """Whether SOPS has been at it."""
+    def encrypted(self) -> bool:
+        """Whether SOPS has encrypted it; values that were added later may be plain."""
         return "mac" in _fields(self.fields.get("sops"))
 
     @property
     def secrets(self) -> Iterator[tuple[str, yaml.Node]]:
-        """What is in `data` and `stringData`, by field."""
+        """The values of `data` and `stringData`, each with its field, as in "data.password"."""
         for field_ in VALUES:
             node = self.fields.get(field_)
             if isinstance(node, yaml.MappingNode):
@@ -58,15 +58,15 @@ class Manifest:
 
     @property
     def plain(self) -> Iterator[tuple[str, yaml.Node]]:
-        """Those of them that are not encrypted. SOPS leaves nothing as it is but empty text."""
+        """The values that are not encrypted, except empty ones, which SOPS leaves as they are."""
         for path, node in self.secrets:
             is_empty = isinstance(node, yaml.ScalarNode) and (node.tag == _NULL or not node.value)
-            if not is_empty and not (self.sealed and _text(node).startswith(ENCRYPTED)):
+            if not is_empty and not (self.encrypted and _text(node).startswith(ENCRYPTED)):
                 yield path, node
 
 
 class UnreadableError(Exception):
-    """A document that is no YAML; those before it were handed out."""
+    """A document that is not valid YAML. The documents before it were returned already."""
 
     def __init__(self, fault: ManifestFault) -> None:
         super().__init__(fault.message)
@@ -74,7 +74,7 @@ class UnreadableError(Exception):
 
 
 def manifests(content: bytes) -> Iterator[Manifest]:
-    """The documents of a file, in order. Raises UnreadableError at the first that is no YAML."""
+    """The documents of a file, in order. UnreadableError at the first that is not valid YAML."""
     line = 1
     try:
         loader = yaml.CSafeLoader(content)
@@ -90,16 +90,16 @@ def manifests(content: bytes) -> Iterator[Manifest]:
         mark = error.problem_mark or error.context_mark
         problem = re.sub(r"(['\"]).*\w.*\1", "…", error.problem or "")
         raise UnreadableError(
-            ManifestFault(mark.line + 1 if mark else line, f"is not valid YAML: {problem}")
+            ManifestFault(mark.line + 1 if mark else line, f"not valid YAML: {problem}")
         ) from None
     except (yaml.YAMLError, RecursionError):
         raise UnreadableError(
-            ManifestFault(line, "is no text, or holds itself through an anchor")
+            ManifestFault(line, "is not text, or contains itself through an anchor")
         ) from None
 
 
 def secrets_in(manifest: Manifest) -> Iterator[Manifest]:
-    """The Secrets that a document holds: itself, or items of a list."""
+    """The Secrets in a document: itself, or items of a List."""
     if manifest.kind == "Secret":
         yield manifest
     items = manifest.fields.get("items")
@@ -107,21 +107,21 @@ def secrets_in(manifest: Manifest) -> Iterator[Manifest]:
         for item in items.value:
             one = Manifest(item.start_mark.line + 1, _fields(item))
             if one.kind == "Secret" or manifest.kind == "SecretList":
-                # What SOPS writes is in the document, not in its items.
+                # SOPS adds its metadata to the document, not to the items.
                 outer = {"sops": manifest.fields["sops"]} if "sops" in manifest.fields else {}
                 yield Manifest(one.line, {**one.fields, **outer})
 
 
-def is_sealed(content: bytes) -> bool:
-    """Whether a file is encrypted by SOPS: some document of it is."""
+def is_encrypted(content: bytes) -> bool:
+    """Whether SOPS has encrypted a document of a file."""
     try:
-        return b"sops" in content and any(one.sealed for one in manifests(content))
+        return b"sops" in content and any(one.encrypted for one in manifests(content))
     except UnreadableError:
         return False
 
 
 def faults(content: bytes) -> list[ManifestFault]:
-    """What is wrong with a manifest that should have nothing but Secrets, not yet encrypted."""
+    """Why `content` cannot be encrypted: it must be nothing but Secrets, none encrypted yet."""
     found: list[ManifestFault] = []
     empty = True
     try:
@@ -130,61 +130,67 @@ def faults(content: bytes) -> list[ManifestFault]:
             found += _faults(manifest)
     except UnreadableError as unreadable:
         return [*found, unreadable.fault]
-    return [ManifestFault(1, "is empty", "it must have a Secret")] if empty else found
+    return [ManifestFault(1, "is empty", "write a Secret into the file")] if empty else found
 
 
 def _faults(manifest: Manifest) -> Iterator[ManifestFault]:
     if not manifest.fields:
-        hint = "each between `---` and the next must be a Secret"
-        yield ManifestFault(manifest.line, "has a document that is empty or no mapping", hint)
+        hint = "remove it: each document between two `---` must be a Secret"
+        yield ManifestFault(manifest.line, "a document is empty, or not a mapping", hint)
         return
     if manifest.kind != "Secret":
-        what = f"`kind: {manifest.kind}`" if manifest.kind else "no kind"
-        hint = "put what is no Secret into a file of its own, and Secrets one after another"
-        yield ManifestFault(manifest.line, f"has {what}: only `kind: Secret` is encrypted", hint)
+        kind = f"`kind: {manifest.kind}`" if manifest.kind else "no `kind`"
+        hint = "move other objects, and lists, to a file of their own"
+        yield ManifestFault(
+            manifest.line, f"an object has {kind}: only `kind: Secret` can be encrypted", hint
+        )
         return
-    if manifest.sealed:
+    if manifest.encrypted:
         yield ManifestFault(
             manifest.line,
-            "is encrypted in part",
-            "bring back the version that plexctl wrote, and change that: `plexctl secret edit`",
+            "the Secret is encrypted only in part",
+            "restore the encrypted version, and change that with `plexctl secret edit`",
         )
         return
     notes = _fields(_fields(manifest.fields.get("metadata")).get("annotations"))
     if _COPY in notes:
         line = notes[_COPY].start_mark.line + 1
         yield ManifestFault(
-            line, f"repeats its data in the annotation {_COPY}", "remove the annotation"
+            line, f"the annotation {_COPY} contains a copy of the values", "remove the annotation"
         )
     given = [name for name in VALUES if name in manifest.fields]
     for name in given or VALUES[1:]:
         node = manifest.fields.get(name)
         if not (isinstance(node, yaml.MappingNode) and node.value):
-            # SOPS would leave comments in there as they are.
+            # SOPS would leave comments in an empty mapping as plain text.
             line = node.start_mark.line + 1 if node else manifest.line
             yield ManifestFault(
-                line, f"has nothing in {name}", f"give it `name: value`, or no {name}"
+                line, f"`{name}` has no values", f"write `name: value` below it, or remove `{name}`"
             )
         else:
             yield from _doubled(name, node)
     for path, node in manifest.secrets:
         if "." in path and node.tag not in (_TEXT, _NULL):
-            # SOPS keeps numbers and dates as such: 0123 would become 83.
+            # SOPS keeps the type of numbers and dates: 0123 would become 83.
             line = node.start_mark.line + 1
-            yield ManifestFault(line, f"has a value that is no text: {path}", "put it in quotes")
+            yield ManifestFault(
+                line, f"the value of `{path}` is not text", "put the value in quotes"
+            )
 
 
 def _doubled(name: str, node: yaml.MappingNode) -> Iterator[ManifestFault]:
-    seen = set[str]()
+    names = set[str]()
     for key, _ in node.value:
         text = _text(key)
-        if text in seen:
-            yield ManifestFault(key.start_mark.line + 1, f"gives {name}.{text} twice")
-        seen.add(text)
+        if text in names:
+            yield ManifestFault(
+                key.start_mark.line + 1, f"`{name}.{text}` is given twice", "remove one of them"
+            )
+        names.add(text)
 
 
 def _fields(node: yaml.Node | None) -> dict[str, yaml.Node]:
-    """The entries of a mapping, with what `<<` merges into it; none of anything else."""
+    """The entries of a mapping, with those that `<<` merges into it; none of any other node."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     merged: dict[str, yaml.Node] = {}

@@ -1,4 +1,4 @@
-"""The verbs `secret`: Secrets of apps, which are in the lab's files only encrypted."""
+"""The verbs `secret`: manifests of Secrets, which the lab's files contain only encrypted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from plexctl.workflow.gitops.manifests import (
     ManifestFault,
     UnreadableError,
     faults,
-    is_sealed,
+    is_encrypted,
     manifests,
     secrets_in,
 )
@@ -31,8 +31,8 @@ YAML = (".yaml", ".yml")
 ENDINGS = (*YAML, ".json")
 
 HEAD = """\
-# What is below stringData is encrypted when you leave the editor. Names are not, nor are comments
-# elsewhere. Left as it is, this becomes no file.
+# plexctl encrypts the values below stringData when you close the editor. It does not encrypt names,
+# or comments outside of stringData. If you change nothing, no file is written.
 """
 TEMPLATE = """\
 apiVersion: v1
@@ -47,8 +47,8 @@ stringData:
 """
 
 
-def keeper(ctx: Context) -> Sops:
-    """SOPS with the lab's keys; the depot is filled with it first if need be."""
+def lab_sops(ctx: Context) -> Sops:
+    """SOPS with the lab's keys. Fetches SOPS into the depot if it is not there."""
     binary = found_tool(ctx, "sops", "sops")
     if binary is None:
         with start(ctx.lab.state, "fill", WHOLE_LAB, ctx.listener) as run:
@@ -58,37 +58,40 @@ def keeper(ctx: Context) -> Sops:
 
 
 def edit(sops: Sops, file: Path) -> SecretsResult:
-    """Have the user edit an encrypted file, or a new one. Its plain text is in memory alone."""
+    """Open an encrypted file, or a new one, in the user's editor. Plain text stays in memory."""
     _refuse_names([file])
     before = _content(file) if file.exists() else None
-    plain = sops.decrypt(_sealed(file)) if before is not None else _template(file)
+    plain = sops.decrypt(_require_encrypted(file)) if before is not None else _template(file)
     after = edited(plain, file.name)
     if after == plain:
         return _result(sops, {file: False})
     text = after.reveal().removeprefix(HEAD.encode())
     _refuse({file: faults(text)})
-    sealed = sops.encrypt(text, file)
+    encrypted = sops.encrypt(text, file)
     if (_content(file) if file.exists() else None) != before:
-        raise PlexError(f"{file} has changed meanwhile; nothing was written")
-    _write(file, sealed)
+        raise PlexError(f"nothing was written: {file} has changed since the editor was opened")
+    _write(file, encrypted)
     return _result(sops, {file: True})
 
 
 def encrypt(sops: Sops, files: Sequence[Path]) -> SecretsResult:
-    """Encrypt manifests of Secrets in place: all of them, or none if one cannot be."""
+    """Encrypt manifests of Secrets in place: all of `files`, or none if one cannot be encrypted."""
     _refuse_names(files)
-    plain = {file: text for file in files if not _is_done(text := _content(file))}
+    plain = {file: text for file in files if not _is_all_encrypted(text := _content(file))}
     _refuse({file: faults(text) for file, text in plain.items()})
-    sealed = {file: sops.encrypt(text, file) for file, text in plain.items()}
-    for file, text in sealed.items():
+    encrypted = {file: sops.encrypt(text, file) for file, text in plain.items()}
+    for file, text in encrypted.items():
         _write(file, text)
-    return _result(sops, {file: file in sealed for file in files})
+    return _result(sops, {file: file in encrypted for file in files})
 
 
 def rotate(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
-    """Give files (without any, all encrypted ones of the lab) new data keys, for the newest key."""
+    """Encrypt files again, with new data keys, for the lab's newest key.
+
+    Without `files`, all encrypted files of the lab.
+    """
     _refuse_names(files)
-    chosen = [_sealed(file) for file in files] or encrypted_files(root)
+    chosen = [_require_encrypted(file) for file in files] or encrypted_files(root)
     rotated = {file: sops.rotate(file) for file in chosen}
     for file, text in rotated.items():
         _write(file, text)
@@ -97,14 +100,14 @@ def rotate(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
 
 def encrypted_files(root: Path) -> list[Path]:
     """The files below apps/ and clusters/ that SOPS has encrypted."""
-    those = (file for file in _manifest_files(root) if file.suffix in YAML)
-    return [file for file in those if is_sealed(_content(file))]
+    candidates = (file for file in _manifest_files(root) if file.suffix in YAML)
+    return [file for file in candidates if is_encrypted(_content(file))]
 
 
 def plain_secrets(root: Path) -> list[tuple[Path, int, str]]:
-    """Secrets below apps/ and clusters/ of which something is not encrypted: file, line, name.
+    """Secrets below apps/ and clusters/ with a value that is not encrypted: file, line, name.
 
-    A file is read as far as it is YAML: what comes after that can be no object either.
+    A file is read up to its first invalid YAML: Flux cannot apply anything after that either.
     """
     return [
         (file, secret.line, secret.name)
@@ -127,19 +130,21 @@ def _manifest_files(root: Path) -> Iterable[Path]:
     return sorted(file for file in found if file.suffix in ENDINGS and file.is_file())
 
 
-def _is_done(content: bytes) -> bool:
-    """Whether all of a file is encrypted already."""
+def _is_all_encrypted(content: bytes) -> bool:
+    """Whether a file is encrypted completely."""
     try:
-        those = tuple(manifests(content))
+        found = tuple(manifests(content))
     except UnreadableError:
         return False
-    return bool(those) and all(one.sealed and not any(one.plain) for one in those)
+    return bool(found) and all(one.encrypted and not any(one.plain) for one in found)
 
 
-def _sealed(file: Path) -> Path:
+def _require_encrypted(file: Path) -> Path:
     """`file`, which is encrypted. PlexError if it is not."""
-    if not is_sealed(_content(file)):
-        raise PlexError(f"{file} is not encrypted", hint=f"`plexctl secret encrypt {file}` does it")
+    if not is_encrypted(_content(file)):
+        raise PlexError(
+            f"{file} is not encrypted", hint=f"encrypt it: `plexctl secret encrypt {file}`"
+        )
     return file
 
 
@@ -149,20 +154,23 @@ def _template(file: Path) -> Secret:
 
 
 def _refuse_names(files: Sequence[Path]) -> None:
-    """UsageError for files that `rotate` would not find."""
+    """UsageError for files with a name by which `rotate` would not find them."""
     for file in files:
         if file.suffix not in YAML:
-            raise UsageError(f"{file}: the name of a file of Secrets ends with .yaml or .yml")
+            raise UsageError(
+                f"cannot use {file}: the name of a file of Secrets must end with .yaml or .yml"
+            )
 
 
 def _refuse(found: Mapping[Path, Sequence[ManifestFault]]) -> None:
-    """PlexError if there are faults in any file, with all of them."""
-    those = [(file, fault) for file, faults in found.items() for fault in faults]
-    if those:
+    """PlexError with all faults of all files, if there are any."""
+    all_faults = [(file, fault) for file, faults in found.items() for fault in faults]
+    if all_faults:
         raise PlexError(
-            "nothing was changed: only files of Secrets, and nothing else in them, are encrypted",
-            details=(f"{file}:{fault.line}: {fault.message}" for file, fault in those),
-            hint="; ".join(dict.fromkeys(fault.hint for _, fault in those if fault.hint)) or None,
+            "nothing was changed: a file to encrypt must contain valid Secrets and nothing else",
+            details=(f"{file}:{fault.line}: {fault.message}" for file, fault in all_faults),
+            hint="; ".join(dict.fromkeys(fault.hint for _, fault in all_faults if fault.hint))
+            or None,
         )
 
 
@@ -174,7 +182,7 @@ def _content(file: Path) -> bytes:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Also where `file` is a link into another folder: it stays one."""
+    """Write `file`, or the file that it links to."""
     target = file.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -185,5 +193,5 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _result(sops: Sops, changed: Mapping[Path, bool], done: str = "encrypted") -> SecretsResult:
-    rows = tuple(SecretRow(file, those) for file, those in changed.items())
+    rows = tuple(SecretRow(file, new) for file, new in changed.items())
     return SecretsResult(done, rows, sops.recipient)

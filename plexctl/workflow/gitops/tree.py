@@ -1,4 +1,4 @@
-"""The lab's tree as one artifact: what `plexctl flux push` sends."""
+"""apps/ and clusters/ of the lab as one OCI artifact, which `plexctl flux push` pushes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from plexctl.workflow.gitops.secrets import FOLDERS, plain_secrets
 from plexctl.workflow.registry.verbs import door
 
 LEFT_OUT = ("hosts.yaml", "plex.yaml")
-"""plexctl's own files: a plex that is scaled has the same apps."""
+"""plexctl's own files: a change of the number of workers must not change the artifact."""
 
 CONFIG_TYPE = "application/vnd.cncf.flux.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.flux.content.v1.tar+gzip"
 
 
 def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
-    """Push the lab's tree for `plex`; its digest, and whether it was new to any registry.
+    """Push the lab's tree for `plex`. Returns its digest, and whether any registry lacked it.
 
-    A host that does not answer is left out, unless it is the first. PlexError if a Secret in the
-    tree is not encrypted: nothing is pushed then.
+    Hosts that do not answer are skipped, except the first one. PlexError, before anything is
+    pushed, if a Secret in the tree is not encrypted.
     """
     registry = ctx.lab.registry
     assert registry is not None and plex.gitops is not None, plex.name
@@ -47,7 +47,7 @@ def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
                 raise
             return "", False
 
-    with run.step("push apps/ and clusters/ to the lab's registry") as step:
+    with run.step("push apps/ and clusters/ to the registry of the lab") as step:
         with ThreadPoolExecutor() as pool:
             pushed = list(pool.map(push, hosts))
         digest, new = pushed[0][0], any(new for _, new in pushed)
@@ -56,9 +56,9 @@ def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
 
 
 def _hosts(ctx: Context, plex: Plex) -> tuple[str, ...]:
-    """Those whose registry a node of `plex` asks, its master's first.
+    """The hosts from whose registry nodes of `plex` pull, the master's host first.
 
-    From a bridge that was there before, a router leads to the one of this machine, if to any.
+    Nodes on a bridge of the host reach only the registry of this machine, through a router.
     """
     if plex.networks.link is Link.OWN:
         return plex.hosts
@@ -66,21 +66,21 @@ def _hosts(ctx: Context, plex: Plex) -> tuple[str, ...]:
 
 
 def pack_tree(root: Path, path: str) -> bytes:
-    """apps/ and clusters/ of the lab at `root`, the same bytes for the same files.
+    """A tar.gz of apps/ and clusters/ of the lab at `root`: equal bytes for equal files.
 
-    PlexError if the folder `path`, which is applied first, is no Kustomization, and if a Secret
-    is not encrypted.
+    PlexError if the folder `path`, which Flux applies first, has no kustomization.yaml, or if a
+    Secret is not encrypted.
     """
     if not (root / path / "kustomization.yaml").is_file():
         raise PlexError(
-            f"{root / path} has no kustomization.yaml: there is nothing to apply",
-            hint="`plexctl init --gitops` writes a tree to begin with",
+            f"{root / path} has no kustomization.yaml: Flux has nothing to apply",
+            hint="`plexctl init --gitops` writes the first files",
         )
     if plain := plain_secrets(root):
         raise PlexError(
-            "a Secret is not encrypted; nothing was pushed",
+            "nothing was pushed: a Secret is not encrypted",
             details=(f"{file}:{line}: Secret {name}" for file, line, name in plain),
-            hint="`plexctl secret encrypt FILE`",
+            hint="encrypt it: `plexctl secret encrypt FILE`",
         )
     buffer = io.BytesIO()
     with (
@@ -96,7 +96,7 @@ def pack_tree(root: Path, path: str) -> bytes:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """What Flux may see; no key of the lab, whatever it is encrypted with."""
+    """The files for Flux: no hidden ones, none of plexctl, and no keys, not even encrypted ones."""
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*")):
             hidden = any(part.startswith(".") for part in file.relative_to(root).parts)

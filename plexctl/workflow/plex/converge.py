@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from plexctl.bootstrap.cluster import cluster
-from plexctl.bootstrap.wait import Watch
+from plexctl.bootstrap.wait import ClusterConditions
 from plexctl.clients.kube.client import Kube, UnreachableError
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.apps import Apps
@@ -75,14 +75,14 @@ def converge(
         run.note(note)
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
     with cluster(plex, ctx.seed) as kube:
-        watch = Watch(plex, plan.nodes, kube, ctx.hosts, run)
+        watch = ClusterConditions(plex, plan.nodes, kube, ctx.hosts, run)
         _leave_cluster(plan, states, changes, kube, run, drained=drained)
         _apply(ctx, plan.resources, changes, states, run, watch)
         watch = dataclasses.replace(watch, nodes=on_reachable_hosts(ctx, plan.nodes))
         seconds: dict[str, float] = {}
         if delivery:
             _await(watch.api_answers(), "api", seconds, run)
-            delivery.put(kube, run)
+            delivery.install(kube, run)
         if not waiting:
             raise_if_unreachable(ctx, plan.nodes)
             return Converged(change_rows(changes), seconds)
@@ -195,7 +195,7 @@ def _apply(
     changes: Sequence[Change],
     states: dict[str, HostState],
     run: Run,
-    watch: Watch,
+    watch: ClusterConditions,
 ) -> None:
     engine = engine_of(ctx, watch.plex.name, run)
     with run.step("instances") as step:

@@ -1,4 +1,8 @@
-"""Taking a worker out of its cluster before its machine goes."""
+"""Draining workers before their machines are deleted, as `kubectl drain` does.
+
+By our own client: the official one has no drain either, and its import would add 0.5 s to
+`replace NODE`, which takes 2.4 s.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +10,51 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from plexctl.clients.kube.client import Kube, Pod, UnreachableError
-from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
 
 DEADLINE = 120.0
+
 STAY = ("DaemonSet", "Node")
-"""Pods of these belong to the node: they end with it."""
+"""Controllers whose pods stay: a DaemonSet ignores cordons, and static pods end with the node."""
 
 
 def drain(kube: Kube, nodes: Sequence[str], step: Step) -> None:
-    """Drain all of `nodes`, or none: where one cannot be, all take pods again. PlexError then."""
+    """Drain all of `nodes`, one after another.
+
+    If one cannot be drained, or the run is interrupted, all of them are uncordoned again.
+    TimedOutError, with the pods that are left, if a PodDisruptionBudget holds one too long.
+    """
     for number, node in enumerate(nodes, 1):
-        step.progress(f"draining {node}")
+        step.progress(f"drain {node}")
         try:
             _drain(kube, node)
-        except PlexError:
+        except BaseException:
             with suppress(UnreachableError):
-                for begun in nodes[:number]:
-                    kube.cordon(begun, closed=False)
+                for cordoned in nodes[:number]:
+                    kube.uncordon(cordoned)
             raise
 
 
 def _drain(kube: Kube, node: str) -> None:
-    """Cordon a node and evict its pods, as `kubectl drain` does; nothing if it is not there.
-
-    PlexError, with the pods that are left, where disruption budgets hold them past the deadline.
-    """
+    """Cordon a node and evict its pods. Nothing if there is no such node."""
     if not kube.cordon(node):
         return
 
-    def look() -> Observation:
+    def probe() -> Observation:
         left = [pod for pod in kube.pods(node=node) if _must_leave(pod)]
         for pod in left:
             kube.evict(pod)
-        return Observation(not left, ", ".join(f"{p.namespace}/{p.name}" for p in left[:5]))
+        names = [f"{pod.namespace}/{pod.name}" for pod in left[:5]]
+        return Observation(not left, f"pods are left: {', '.join(names)}")
 
     wait(
         Condition(
             f"{node} is drained",
-            look,
+            probe,
             DEADLINE,
             every=0.5,
-            hint="a PodDisruptionBudget may hold these pods; `--no-drain` does not ask it",
+            hint="a PodDisruptionBudget may hold these pods; `--no-drain` skips evictions",
         )
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from plexctl.bootstrap.cluster import api_access
 from plexctl.clients.kube.client import NodeStatus, UnreachableError
-from plexctl.clients.kube.look import look
+from plexctl.clients.kube.state import read_state
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import RUNNING, HostState, unreachable_reasons
 from plexctl.model.plex import Node, Plex, Role
@@ -23,7 +23,7 @@ def status(
 
     What does not answer is told, and is no error.
     """
-    asked = messages.ask(look, api_access(plex, ctx.seed))
+    asked = messages.ask(read_state, api_access(plex, ctx.seed))
     states = hosts.result()
     found, dns, api = None, "unknown", "answers"
     try:

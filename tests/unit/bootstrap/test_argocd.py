@@ -1,4 +1,4 @@
-"""What is made of Argo CD's own words about its applications."""
+"""The state of apps, read from the conditions of Argo CD's Applications."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SET: dict[str, Any] = {
     "spec": {"generators": [{"git": {"revision": "main"}}]},
     "status": {"conditions": [{"type": "ResourcesUpToDate", "status": "True", "message": "ok"}]},
 }
-WELL = {
+HEALTHY = {
     "sync": {"status": "Synced", "revision": "abc"},
     "health": {"status": "Healthy"},
     "operationState": {"phase": "Succeeded"},
@@ -49,30 +49,30 @@ def kube(application_set: Any = SET, **applications: Any) -> Kube:
     return cast(Kube, FakeKube(application_set, **applications))
 
 
-def test_what_is_synced_and_healthy_is_there() -> None:
-    seen = argocd.apps(kube(web=WELL, api=WELL))
+def test_synced_and_healthy_applications_are_ready() -> None:
+    observed = argocd.apps(kube(web=HEALTHY, api=HEALTHY))
 
-    assert seen.synced
-    assert seen.failures == ()
-    assert [(app.name, app.sync, app.revision) for app in seen.apps] == [
+    assert observed.synced
+    assert observed.failures == ()
+    assert [(app.name, app.sync, app.revision) for app in observed.apps] == [
         ("api", Sync.READY, "abc"),
         ("web", Sync.READY, "abc"),
     ]
-    assert seen.summary == "2 of 2 applied"
+    assert observed.summary == "2 of 2 applied"
 
 
 @pytest.mark.parametrize(
     ("status", "sync", "message"),
     [
-        ({}, Sync.PROGRESSING, "not looked at yet"),
+        ({}, Sync.PROGRESSING, "not compared yet"),
         ({"sync": {"status": "OutOfSync"}}, Sync.PROGRESSING, "OutOfSync"),
-        (WELL | {"health": {"status": "Progressing"}}, Sync.PROGRESSING, "Synced, Progressing"),
+        (HEALTHY | {"health": {"status": "Progressing"}}, Sync.PROGRESSING, "Synced, Progressing"),
         (
-            WELL | {"operationState": {"phase": "Running", "message": "waits"}},
+            HEALTHY | {"operationState": {"phase": "Running", "message": "waits"}},
             "progressing",
             "wait",
         ),
-        (WELL | {"health": {"status": "Suspended"}}, Sync.SUSPENDED, "Suspended"),
+        (HEALTHY | {"health": {"status": "Suspended"}}, Sync.SUSPENDED, "Suspended"),
         (
             {
                 "sync": {"status": "OutOfSync"},
@@ -82,7 +82,7 @@ def test_what_is_synced_and_healthy_is_there() -> None:
             "no such kind",
         ),
         (
-            WELL
+            HEALTHY
             | {
                 "health": {"status": "Degraded"},
                 "resources": [
@@ -97,47 +97,50 @@ def test_what_is_synced_and_healthy_is_there() -> None:
             "Deployment web: exceeded its deadline",
         ),
         (
-            WELL | {"conditions": [{"type": "ComparisonError", "message": "no path\n apps/web"}]},
+            HEALTHY
+            | {"conditions": [{"type": "ComparisonError", "message": "no path\n apps/web"}]},
             Sync.FAILED,
             "no path apps/web",
         ),
     ],
 )
-def test_what_is_not(status: Any, sync: Sync, message: str) -> None:
+def test_an_application_that_is_not_ready_has_the_reason(
+    status: Any, sync: Sync, message: str
+) -> None:
     (app,) = argocd.apps(kube(web=status)).apps
 
     assert app.sync == sync
     assert message in app.message
 
 
-def test_git_that_cannot_be_read_is_a_failure_of_the_source() -> None:
+def test_an_unreadable_repository_is_a_failure_of_the_source() -> None:
     condition = {"type": "ErrorOccurred", "status": "True", "message": "no route to host"}
-    seen = argocd.apps(kube(SET | {"status": {"conditions": [condition]}}))
+    observed = argocd.apps(kube(SET | {"status": {"conditions": [condition]}}))
 
-    assert seen.stuck
-    assert seen.failures == ("ApplicationSet apps: no route to host",)
+    assert observed.stuck
+    assert observed.failures == ("ApplicationSet apps: no route to host",)
 
 
-def test_a_repository_without_apps_for_this_plex_is_said() -> None:
+def test_a_repository_without_apps_for_this_plex_is_a_failure() -> None:
     (failure,) = argocd.apps(kube()).failures
 
     assert "no apps/*/config.yml in git names this plex" in failure
 
 
-def test_before_argo_is_there_nothing_is_synced() -> None:
+def test_nothing_is_synced_before_argo_cd_is_installed() -> None:
     assert not argocd.apps(kube(None)).synced
 
 
-def test_applications_of_others_do_not_count() -> None:
-    fake = FakeKube(SET, web=WELL)
+def test_applications_of_other_application_sets_do_not_count() -> None:
+    fake = FakeKube(SET, web=HEALTHY)
     fake.lists[f"{argocd.HERE}/applications"]["items"].append(application("mine", {}, "other"))
 
     assert [app.name for app in argocd.apps(cast(Kube, fake)).apps] == ["web"]
 
 
-def test_it_can_be_told_to_look_again() -> None:
-    fake = FakeKube(SET, web=WELL)
-    argocd.request(cast(Kube, fake), ["web"])
+def test_a_refresh_annotates_the_set_and_its_applications() -> None:
+    fake = FakeKube(SET, web=HEALTHY)
+    argocd.refresh(cast(Kube, fake), ["web"])
 
     assert fake.annotated == [
         f"/applicationsets/apps {argocd.REFRESH_SET}",

@@ -1,4 +1,4 @@
-"""What is made of Flux' own words about its source and its Kustomizations."""
+"""The state of apps, read from the conditions of Flux' source and Kustomizations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ OLD, NEW = "tree@sha256:0ld", "tree@sha256:new"
 KIND = "OCIRepository"
 
 
-def ready(status: str = "True", reason: str = "Succeeded", message: str = "", seen: int = 1) -> Any:
+def ready(
+    status: str = "True", reason: str = "Succeeded", message: str = "", observed: int = 1
+) -> Any:
     return {
         "type": "Ready",
         "status": status,
         "reason": reason,
         "message": message,
-        "observedGeneration": seen,
+        "observedGeneration": observed,
     }
 
 
@@ -60,53 +62,53 @@ class FakeKube:
         return True
 
 
-def look(*kustomizations: Any, **source: Any) -> Apps:
+def apps(*kustomizations: Any, **source: Any) -> Apps:
     return flux.apps(cast(Kube, FakeKube(*kustomizations, **source)), KIND)
 
 
 def state(found: Any, **source: Any) -> Sync:
-    return look(found, **source).apps[0].sync
+    return apps(found, **source).apps[0].sync
 
 
-def test_what_is_applied_as_the_source_has_it_is_ready() -> None:
+def test_an_app_at_the_revision_of_its_source_is_ready() -> None:
     assert state(kustomization("web", ready())) is Sync.READY
-    assert look(kustomization("web", ready())).synced
+    assert apps(kustomization("web", ready())).synced
 
 
-def test_what_is_applied_of_an_older_artifact_goes_on() -> None:
+def test_an_app_at_an_older_revision_is_progressing() -> None:
     assert state(kustomization("web", ready(), OLD)) is Sync.PROGRESSING
 
 
-def test_a_failure_is_one_even_if_nothing_was_ever_applied() -> None:
+def test_an_app_that_was_never_applied_can_have_failed() -> None:
     failed = ready("False", "ArtifactFailed", "kustomization path\nnot found")
-    seen = look(kustomization("web", failed, applied=""))
-    assert seen.failures == ("Kustomization web: kustomization path not found",)
+    observed = apps(kustomization("web", failed, applied=""))
+    assert observed.failures == ("Kustomization web: kustomization path not found",)
 
 
-def test_a_source_that_is_being_fetched_once_more_is_no_failure() -> None:
+def test_a_source_that_is_fetched_once_more_has_not_failed() -> None:
     message = "Source is not ready, artifact not found, retrying in 200ms"
     waits = kustomization("web", ready("False", "ArtifactFailed", message))
     assert state(waits) is Sync.PROGRESSING
 
 
-def test_while_the_source_is_fetched_nothing_has_failed_yet() -> None:
+def test_no_app_has_failed_while_the_source_is_fetched() -> None:
     failed = kustomization("web", ready("False", "BuildFailed"))
     assert state(failed, source=ready("Unknown", "Progressing")) is Sync.PROGRESSING
 
 
-def test_a_dependency_is_waited_for() -> None:
+def test_an_app_waits_for_its_dependency() -> None:
     waits = ready("False", "DependencyNotReady", "dependency 'infra' is not ready")
-    [app] = look(kustomization("web", waits, dependsOn=[{"name": "infra"}])).apps
+    [app] = apps(kustomization("web", waits, dependsOn=[{"name": "infra"}])).apps
     assert (app.sync, app.depends_on) == (Sync.WAITING, ("infra",))
 
 
-def test_what_a_condition_says_of_an_older_object_does_not_count() -> None:
-    found = kustomization("web", ready(seen=1))
+def test_a_condition_of_an_older_generation_does_not_count() -> None:
+    found = kustomization("web", ready(observed=1))
     found["metadata"]["generation"] = 2
     assert state(found) is Sync.PROGRESSING
 
 
-def test_what_was_true_before_somebody_asked_does_not_count() -> None:
+def test_a_state_from_before_the_last_request_does_not_count() -> None:
     found = kustomization("web", ready())
     found["metadata"]["annotations"] = {flux.REQUESTED: "2026-11-21T12:00:01Z"}
     assert state(found) is Sync.PROGRESSING
@@ -114,40 +116,41 @@ def test_what_was_true_before_somebody_asked_does_not_count() -> None:
     assert state(found) is Sync.READY
 
 
-def test_what_is_suspended_is_left_alone() -> None:
+def test_a_suspended_app_is_suspended_at_any_revision() -> None:
     assert state(kustomization("web", ready(), OLD, suspend=True)) is Sync.SUSPENDED
 
 
-def test_only_what_comes_from_the_plex_source_counts() -> None:
+def test_only_kustomizations_of_the_plex_source_are_apps() -> None:
     other = kustomization("web", ready("False", "BuildFailed"))
     other["spec"]["sourceRef"]["name"] = "elsewhere"
-    assert look(other).apps == ()
+    assert apps(other).apps == ()
 
 
-def test_another_artifact_than_the_pushed_one_is_not_enough() -> None:
-    seen = flux.apps(cast(Kube, FakeKube(kustomization("web", ready()))), KIND, revision="sha256:x")
-    assert seen.source is not None
-    assert seen.source.sync is Sync.PROGRESSING
-    assert not seen.synced
+def test_a_source_at_another_revision_than_the_pushed_one_is_progressing() -> None:
+    kube = cast(Kube, FakeKube(kustomization("web", ready())))
+    observed = flux.apps(kube, KIND, revision="sha256:x")
+    assert observed.source is not None
+    assert observed.source.sync is Sync.PROGRESSING
+    assert not observed.synced
 
 
-def test_a_circle_is_told_once_the_tree_is_applied() -> None:
+def test_a_circle_of_dependencies_is_an_error_once_the_tree_is_applied() -> None:
     waits = ready("False", "DependencyNotReady")
     circle = (
         kustomization("egg", waits, dependsOn=[{"name": "hen"}]),
         kustomization("hen", waits, dependsOn=[{"name": "egg"}]),
     )
-    flux.no_cycle(look(kustomization(NAME, ready(), OLD), *circle))
+    flux.raise_if_cycle(apps(kustomization(NAME, ready(), OLD), *circle))
     with pytest.raises(PlexError, match="egg -> hen -> egg"):
-        flux.no_cycle(look(kustomization(NAME, ready()), *circle))
+        flux.raise_if_cycle(apps(kustomization(NAME, ready()), *circle))
 
 
-def test_those_that_have_not_heard_of_an_artifact_are_told_once() -> None:
+def test_apps_that_do_not_notice_an_artifact_are_notified_once() -> None:
     time = 0.0
-    kube = FakeKube(kustomization("late", ready(), OLD), kustomization("well", ready()))
-    seen = flux.apps(cast(Kube, kube), KIND)
-    nudge = flux.ReconcileRequest(cast(Kube, kube), Clock(now=lambda: time))
-    for moment in (0.0, 1.0, flux.UNHEARD + 0.1, flux.UNHEARD + 9.0):
+    kube = FakeKube(kustomization("late", ready(), OLD), kustomization("done", ready()))
+    observed = flux.apps(cast(Kube, kube), KIND)
+    notifier = flux.ArtifactNotifier(cast(Kube, kube), Clock(now=lambda: time))
+    for moment in (0.0, 1.0, flux.UNNOTICED + 0.1, flux.UNNOTICED + 9.0):
         time = moment
-        nudge(seen)
+        notifier.update(observed)
     assert kube.annotated == ["late"]

@@ -1,25 +1,25 @@
-"""Waiting for apps tells of each of them what it does, once for each time that this changes."""
+"""A wait for apps reports each change of the state of an app once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from plexctl.bootstrap.gitops import SyncWatch
+from plexctl.bootstrap.gitops import AppsWait
 from plexctl.model.apps import App, Apps, Sync, Workload
 from plexctl.model.events import Outcome
 
 SOURCE = App("OCIRepository", "plex", "flux-system", Sync.READY, "", "tree@sha256:1")
 
 
-class Told:
-    """A reporter, its step and what that was told."""
+class PartsRecorder:
+    """A reporter and its step, which records the parts."""
 
     def __init__(self) -> None:
         self.parts: list[tuple[str, str, Outcome | None]] = []
 
     @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[Told]:
+    def step(self, title: str, *, expect: str = "") -> Iterator[PartsRecorder]:
         yield self
 
     def mark(self, node: str, what: str) -> None: ...
@@ -36,17 +36,17 @@ def app(name: str, sync: Sync, message: str = "") -> App:
     return App("Kustomization", name, "flux-system", sync, message, "")
 
 
-def test_each_change_of_an_app_is_told_once() -> None:
+def test_each_change_of_an_app_is_reported_once() -> None:
     begins = Apps(SOURCE, (app("infra", Sync.PROGRESSING), app("web", Sync.WAITING)))
     fails = Apps(SOURCE, (app("infra", Sync.PROGRESSING), app("web", Sync.FAILED, "no image")))
     runs = Workload("Deployment", "web", "web", True, "1 of 1 available")
     there = Apps(SOURCE, (app("infra", Sync.READY), app("web", Sync.READY)), (runs,))
     turns = iter((begins, begins, fails, there))
-    told = Told()
+    recorder = PartsRecorder()
 
-    SyncWatch("demo", lambda: next(turns), told, "look").wait()
+    AppsWait("demo", lambda: next(turns), recorder, "hint").run()
 
-    assert told.parts == [
+    assert recorder.parts == [
         ("OCIRepository plex", "ready", Outcome.CHANGED),
         ("Kustomization infra", "progressing", None),
         ("Kustomization web", "waiting", None),

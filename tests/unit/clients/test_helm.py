@@ -29,7 +29,7 @@ def fake(tmp_path: Path) -> Path:
     return program
 
 
-def test_documents_come_out_and_nothing_of_the_user_goes_in(
+def test_helm_uses_nothing_of_the_user(
     fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HELM_NAMESPACE", "theirs")
@@ -53,7 +53,7 @@ def test_documents_come_out_and_nothing_of_the_user_goes_in(
     assert "theirs" not in json.dumps(seen["env"])
 
 
-def test_a_chart_that_does_not_render_is_said(fake: Path, tmp_path: Path) -> None:
-    with pytest.raises(PlexError, match=r"tiny\.tgz does not render") as caught:
+def test_a_chart_that_does_not_render_is_an_error(fake: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlexError, match=r"cannot render the chart tiny\.tgz") as caught:
         helm.template(fake, tmp_path / "tiny.tgz", "tiny", "here", {"broken": True})
     assert "map.yaml:1: broken" in caught.value.details[-1]

@@ -23,7 +23,7 @@ def file(tmp_path: Path, fake_sops: FakeSops) -> Path:
     return file
 
 
-def test_what_was_encrypted_can_be_read(fake_sops: FakeSops, file: Path) -> None:
+def test_an_encrypted_file_can_be_decrypted(fake_sops: FakeSops, file: Path) -> None:
     assert b"canary" not in file.read_bytes()
     assert fake_sops().decrypt(file).reveal() == PLAIN
 
@@ -39,7 +39,7 @@ def test_no_secret_is_in_arguments_or_environment(fake_sops: FakeSops, file: Pat
     assert "canary" not in repr(sops)
 
 
-def test_nothing_of_the_user_counts(
+def test_sops_uses_nothing_of_the_user(
     fake_sops: FakeSops, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SOPS_AGE_KEY", "SOPS_AGE_RECIPIENTS", "SOPS_PGP_FP", "SOPS_CONFIG"):
@@ -58,29 +58,31 @@ def test_rotation_changes_the_recipient_with_the_epoch(fake_sops: FakeSops, file
     assert second.decrypt(file).reveal() == PLAIN
 
 
-def test_a_lowered_epoch_is_told(fake_sops: FakeSops, file: Path) -> None:
+def test_a_lowered_epoch_is_reported(fake_sops: FakeSops, file: Path) -> None:
     file.write_bytes(fake_sops(2).rotate(file))
-    with pytest.raises(PlexError, match="no key of this lab opens") as error:
+    with pytest.raises(PlexError, match="with the keys of this lab") as error:
         fake_sops(1).decrypt(file)
     assert fake_sops(2).recipient in error.value.details[0]
     assert "secrets.epoch" in (error.value.hint or "")
-    with pytest.raises(PlexError, match="no key of this lab"):
+    with pytest.raises(PlexError, match="with the keys of this lab"):
         fake_sops(2, RootSeed(Secret(bytes(32)))).rotate(file)
 
 
-def test_a_built_secret_for_other_keys_is_told(fake_sops: FakeSops, file: Path) -> None:
-    with pytest.raises(PlexError, match="no key of this lab opens a Secret of the tree") as error:
+def test_a_built_secret_for_other_keys_is_reported(fake_sops: FakeSops, file: Path) -> None:
+    with pytest.raises(
+        PlexError, match="cannot decrypt a Secret in the tree with the keys"
+    ) as error:
         fake_sops(2, RootSeed(Secret(bytes(32)))).decrypt_built(file.read_bytes())
     assert fake_sops().recipient in error.value.details[0]
 
 
-def test_a_file_changed_by_hand_is_told(fake_sops: FakeSops, file: Path) -> None:
+def test_a_file_changed_by_hand_is_reported(fake_sops: FakeSops, file: Path) -> None:
     file.write_text(file.read_text().replace("mac: ENC[1", "mac: wrong"))
     with pytest.raises(PlexError, match="was changed after it was encrypted"):
         fake_sops().decrypt(file)
 
 
-def test_what_sops_says_of_plain_text_is_not_shown(fake_sops: FakeSops, file: Path) -> None:
+def test_output_of_sops_about_plain_text_is_hidden(fake_sops: FakeSops, file: Path) -> None:
     with pytest.raises(PlexError) as error:
         fake_sops().encrypt(PLAIN.replace(b"canary", b"refuse me"), file)
     assert "refuse me" not in repr((error.value.summary, error.value.details))

@@ -1,4 +1,4 @@
-"""Workers leave their cluster all together, or not at all."""
+"""All workers are drained, or none of them stays cordoned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from plexctl.clients.kube.client import Kube, Pod
-from plexctl.errors import PlexError
+from plexctl.errors import Interrupted, PlexError
 from plexctl.workflow.plex import drain as draining
 from plexctl.workflow.plex.drain import drain
 from tests.null_reporter import NullReporter
@@ -16,14 +16,18 @@ from tests.null_reporter import NullReporter
 
 @dataclass
 class Cluster:
-    """Two workers with a pod each; `held` is one that a disruption budget does not let go."""
+    """Two workers with a pod each; a disruption budget holds the pod `held`."""
 
     held: str = ""
     on: dict[str, str] = field(default_factory=lambda: {"demo2": "red", "demo3": "blue"})
-    closed: set[str] = field(default_factory=set)
+    cordoned: set[str] = field(default_factory=set)
 
-    def cordon(self, name: str, *, closed: bool = True) -> bool:
-        self.closed = self.closed | {name} if closed else self.closed - {name}
+    def cordon(self, name: str) -> bool:
+        self.cordoned.add(name)
+        return name in ("demo2", "demo3")
+
+    def uncordon(self, name: str) -> bool:
+        self.cordoned.discard(name)
         return name in ("demo2", "demo3")
 
     def pods(self, *, node: str) -> tuple[Pod, ...]:
@@ -37,7 +41,7 @@ class Cluster:
         return True
 
 
-class Told(NullReporter):
+class ProgressRecorder(NullReporter):
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
@@ -46,21 +50,34 @@ class Told(NullReporter):
         self.texts.append(text)
 
 
-def test_all_are_emptied_one_after_another() -> None:
-    cluster, step = Cluster(), Told()
+def test_workers_are_drained_one_after_another() -> None:
+    cluster, step = Cluster(), ProgressRecorder()
 
     drain(cast(Kube, cluster), ["demo2", "demo3"], step)
 
-    assert (cluster.on, cluster.closed) == ({}, {"demo2", "demo3"})
-    assert step.texts == ["draining demo2", "draining demo3"]
+    assert (cluster.on, cluster.cordoned) == ({}, {"demo2", "demo3"})
+    assert step.texts == ["drain demo2", "drain demo3"]
 
 
-def test_where_one_cannot_be_emptied_all_take_pods_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_one_worker_cannot_be_drained_all_are_uncordoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(draining, "DEADLINE", 0.6)
     cluster = Cluster(held="blue")
 
-    with pytest.raises(PlexError, match="demo3 is drained") as error:
-        drain(cast(Kube, cluster), ["demo2", "demo3"], Told())
+    with pytest.raises(PlexError, match="until demo3 is drained") as error:
+        drain(cast(Kube, cluster), ["demo2", "demo3"], ProgressRecorder())
 
     assert "default/blue" in " ".join(error.value.details)
-    assert cluster.closed == set()
+    assert cluster.cordoned == set()
+
+
+def test_an_interrupted_drain_uncordons_all_workers() -> None:
+    class Interrupting(Cluster):
+        def evict(self, pod: Pod) -> bool:
+            raise Interrupted
+
+    cluster = Interrupting()
+    with pytest.raises(Interrupted):
+        drain(cast(Kube, cluster), ["demo2", "demo3"], ProgressRecorder())
+    assert cluster.cordoned == set()

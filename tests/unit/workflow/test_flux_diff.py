@@ -1,4 +1,4 @@
-"""How the tree is built: what cannot be read of it is told, and all else goes on."""
+"""The tree is built as Flux builds it; a part that cannot be built is reported with the reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
-from plexctl.workflow.gitops.diff import _Builder
+from plexctl.workflow.gitops.diff import TreeBuilder
 
 from ..conftest import FakeSops
 
@@ -21,7 +21,7 @@ data: {colour: "${COLOUR:=red}", shape: "${SHAPE}"}
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
-    """kubectl there builds a folder by showing a file of it."""
+    """A lab whose `kubectl kustomize FOLDER` prints FOLDER/built.yaml."""
     (tmp_path / "clusters" / "demo").mkdir(parents=True)
     kubectl = tmp_path / "kubectl"
     kubectl.write_text('#!/bin/sh\ncat "$2/built.yaml"\n')
@@ -29,27 +29,31 @@ def lab(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def builder(lab: Path, sops: FakeSops, built: bytes, **facts: str) -> _Builder:
+def builder(lab: Path, sops: FakeSops, built: bytes, **facts: str) -> TreeBuilder:
     (lab / "clusters" / "demo" / "built.yaml").write_bytes(built)
-    return _Builder(lab, lab / "kubectl", facts, sops())
+    return TreeBuilder(lab, lab / "kubectl", facts, sops())
 
 
-def test_variables_get_their_values(lab: Path, fake_sops: FakeSops) -> None:
+def test_variables_are_substituted(lab: Path, fake_sops: FakeSops) -> None:
     building = builder(lab, fake_sops, PLAIN.encode(), SHAPE="round")
-    ((_, (document,)),) = building.all(GITOPS)
+    ((_, (document,)),) = building.build_all(GITOPS)
     assert document["data"] == {"colour": "red", "shape": "round"}
     assert building.failures == ()
 
 
-def test_a_value_that_breaks_the_yaml_is_told_and_not_shown(lab: Path, fake_sops: FakeSops) -> None:
+def test_a_value_that_breaks_the_yaml_is_reported_without_the_value(
+    lab: Path, fake_sops: FakeSops
+) -> None:
     building = builder(lab, fake_sops, PLAIN.encode(), SHAPE="canary: round")
-    assert list(building.all(GITOPS)) == []
+    assert list(building.build_all(GITOPS)) == []
     (failure,) = building.failures
-    assert failure.endswith(": ConfigMap apps/web is no YAML with the values of its variables")
+    assert failure.endswith(
+        ": ConfigMap apps/web is not valid YAML after its variables are substituted"
+    )
 
 
-def test_a_secret_for_other_keys_is_told(lab: Path, fake_sops: FakeSops) -> None:
+def test_a_secret_for_other_keys_is_reported(lab: Path, fake_sops: FakeSops) -> None:
     plain = b"kind: Secret\nmetadata: {name: key}\nstringData: {word: canary}\n"
     building = builder(lab, fake_sops, fake_sops(2).encrypt(plain, lab / "key.yaml"))
-    assert list(building.all(GITOPS)) == []
-    assert "no key of this lab opens a Secret of the tree" in building.failures[0]
+    assert list(building.build_all(GITOPS)) == []
+    assert "cannot decrypt a Secret in the tree with the keys of this lab" in building.failures[0]

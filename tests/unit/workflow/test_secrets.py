@@ -61,7 +61,7 @@ def memory_is_empty(root: Path) -> bool:
     return not list((root.parent / "memory").iterdir())
 
 
-def test_encrypt_takes_plain_files_and_leaves_encrypted_ones(
+def test_encrypt_keeps_files_that_are_encrypted_already(
     root: Path, web: Path, fake_sops: FakeSops
 ) -> None:
     other = root / "apps" / "other.yml"
@@ -83,19 +83,17 @@ def test_encrypt_changes_nothing_if_one_file_is_refused(root: Path, fake_sops: F
     with pytest.raises(PlexError) as error:
         encrypt(fake_sops(), [good, bad])
     assert error.value.details == (
-        f"{bad}:5: has `kind: ConfigMap`: only `kind: Secret` is encrypted",
+        f"{bad}:5: an object has `kind: ConfigMap`: only `kind: Secret` can be encrypted",
     )
     assert good.read_text() == PLAIN
     assert fake_sops.calls() == []
 
 
-def test_encrypt_refuses_what_was_added_to_an_encrypted_file(
-    web: Path, fake_sops: FakeSops
-) -> None:
+def test_encrypt_refuses_a_plain_value_in_an_encrypted_file(web: Path, fake_sops: FakeSops) -> None:
     web.write_text(web.read_text().replace("stringData:\n", "stringData:\n  more: canary\n"))
     with pytest.raises(PlexError) as error:
         encrypt(fake_sops(), [web])
-    assert "is encrypted in part" in error.value.details[0]
+    assert "is encrypted only in part" in error.value.details[0]
 
 
 @pytest.mark.parametrize("name", ["secret.json", "secret", "seed.age"])
@@ -106,11 +104,11 @@ def test_names_that_rotate_would_not_find_are_refused(name: str, fake_sops: Fake
         lambda: rotate(fake_sops(), Path(), [Path(name)]),
     )
     for verb in verbs:
-        with pytest.raises(UsageError, match="ends with"):
+        with pytest.raises(UsageError, match="must end with"):
             verb()
 
 
-def test_edit_encrypts_what_was_saved(
+def test_edit_encrypts_the_saved_text(
     root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
 ) -> None:
     use_editor('sed -i s/canary/sparrow/ "$1"; cp "$1" "$1~"')
@@ -146,11 +144,15 @@ def test_edit_of_a_new_file_begins_with_a_template(
 @pytest.mark.parametrize(
     ("body", "summary", "detail"),
     [
-        ("exit 3", "ended with code 3", ""),
-        ('rm "$1"', "has left no secret.yaml", ""),
-        ('sed -i s/Secret/ConfigMap/ "$1"', "nothing was changed", "secret.yaml:1: has `kind"),
-        ('echo "a: [" >>"$1"', "nothing was changed", "is not valid YAML"),
-        ("kill -INT $$", "ended with code -2", ""),
+        ("exit 3", "failed with code 3", ""),
+        ('rm "$1"', "deleted secret.yaml", ""),
+        (
+            'sed -i s/Secret/ConfigMap/ "$1"',
+            "nothing was changed",
+            "secret.yaml:1: an object has `kind",
+        ),
+        ('echo "a: [" >>"$1"', "nothing was changed", "not valid YAML"),
+        ("kill -INT $$", "failed with code -2", ""),
     ],
 )
 def test_edit_that_fails_changes_nothing(
@@ -190,27 +192,27 @@ def test_a_signal_leaves_nothing_behind(
     assert memory_is_empty(root)
 
 
-def test_edit_refuses_where_no_memory_is_mounted(
+def test_edit_refuses_a_folder_that_is_not_in_memory(
     root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
 ) -> None:
     use_editor("true")
     editor.MOUNTS.write_text(
         f"tmpfs {editor.MEMORY} tmpfs rw 0 0\n/dev/sda1 {editor.MEMORY} ext4 rw 0 0\n"
     )
-    with pytest.raises(PlexError, match="no file system in memory"):
+    with pytest.raises(PlexError, match="not a file system in memory"):
         edit(fake_sops(), web)
 
 
-def test_edit_does_not_overwrite_what_another_has_written(
+def test_edit_does_not_overwrite_a_change_made_meanwhile(
     root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
 ) -> None:
     use_editor(f'sed -i s/canary/sparrow/ "$1"; echo "# theirs" >>{web}')
-    with pytest.raises(PlexError, match="has changed meanwhile"):
+    with pytest.raises(PlexError, match="has changed since"):
         edit(fake_sops(), web)
     assert web.read_text().endswith("# theirs\n")
 
 
-def test_edit_of_a_plain_file_says_how_to_encrypt_it(root: Path, fake_sops: FakeSops) -> None:
+def test_edit_of_a_plain_file_hints_how_to_encrypt_it(root: Path, fake_sops: FakeSops) -> None:
     file = root / "apps" / "plain.yaml"
     file.write_text(PLAIN)
     with pytest.raises(PlexError, match="is not encrypted") as error:
@@ -218,14 +220,14 @@ def test_edit_of_a_plain_file_says_how_to_encrypt_it(root: Path, fake_sops: Fake
     assert f"plexctl secret encrypt {file}" in (error.value.hint or "")
 
 
-def test_which_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_editor_is_visual_or_editor_or_a_common_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "two 'words here'")
     monkeypatch.setenv("VISUAL", " ")
     assert editor.editor() == ("two", "words here")
     monkeypatch.setenv("VISUAL", "code --wait")
     assert editor.editor() == ("code", "--wait")
     monkeypatch.setenv("VISUAL", "it's")
-    with pytest.raises(PlexError, match="VISUAL is no command"):
+    with pytest.raises(PlexError, match="VISUAL is not a valid command"):
         editor.editor()
     monkeypatch.delenv("VISUAL")
     monkeypatch.delenv("EDITOR")
@@ -263,7 +265,7 @@ def test_rotate_changes_nothing_if_one_file_cannot_be_read(
     assert web.read_bytes() == before
 
 
-def test_plain_secrets_are_found_wherever_they_are(root: Path, web: Path) -> None:
+def test_plain_secrets_are_found_in_all_kinds_of_files(root: Path, web: Path) -> None:
     files = {
         "apps/a.yaml": f"kind: ConfigMap\n---\n{PLAIN}",
         "apps/b.json": '{"kind": "Secret", "data": {"a": "Zm9v"}}',
@@ -272,7 +274,7 @@ def test_plain_secrets_are_found_wherever_they_are(root: Path, web: Path) -> Non
         "apps/e.yaml": "x: &x {kind: Secret}\n---\n<<: {kind: Secret}\ndata: {a: b}\n",
         "apps/f.yaml": "kind: Secret\nstringData: hunter2\n",
         "clusters/g.yaml": web.read_text().replace("stringData:\n", "stringData:\n  a: plain\n"),
-        # What follows is none.
+        # No plain Secrets:
         "apps/h.yaml": "kind: ConfigMap\ndata: {a: b}\n",
         "apps/i.yaml": 'kind: Secret\nstringData: {a: ""}\ndata:\n',
         "apps/j.txt": PLAIN,

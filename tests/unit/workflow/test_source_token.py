@@ -24,14 +24,14 @@ def context(number: int) -> Context:
     return cast(Context, SimpleNamespace(seed=seed, lab=SimpleNamespace(secrets_epoch=1)))
 
 
-def test_one_that_cannot_be_decrypted_is_stored_anew_as_its_hint_says(tmp_path: Path) -> None:
+def test_a_token_that_cannot_be_decrypted_can_be_stored_again(tmp_path: Path) -> None:
     ours, theirs = context(1), context(2)
-    plex = cast(Plex, SimpleNamespace(file=tmp_path / "plex.yaml"))
+    plex = cast(Plex, SimpleNamespace(name="demo", file=tmp_path / "plex.yaml"))
     assert read_token(ours, plex) is None
     assert store_token(theirs, plex, WORD)
     with pytest.raises(PlexError, match="cannot be decrypted") as error:
         read_token(ours, plex)
-    assert error.value.hint == "`plexctl flux token` stores it anew"
+    assert error.value.hint == "store it again: `plexctl flux token demo`"
 
     assert store_token(ours, plex, WORD)
     assert read_token(ours, plex) == WORD

@@ -45,7 +45,7 @@ def names(artifact: bytes) -> list[str]:
         return tar.getnames()
 
 
-def test_it_has_what_flux_applies_and_none_of_the_labs_own_files(root: Path) -> None:
+def test_the_artifact_has_files_for_flux_and_none_of_plexctl(root: Path) -> None:
     assert names(pack_tree(root, PATH)) == [
         "apps/web/kustomization.yaml",
         "clusters/demo/kustomization.yaml",
@@ -62,7 +62,7 @@ def test_the_same_files_give_the_same_bytes(root: Path) -> None:
     assert pack_tree(root, PATH) != before
 
 
-def test_a_plain_secret_is_refused_with_its_place(root: Path) -> None:
+def test_a_plain_secret_is_refused_with_file_and_line(root: Path) -> None:
     file = root / "apps" / "web" / "secret.yaml"
     file.write_text("a: b\n---\nkind: Secret\nmetadata: {name: key}\nstringData: {word: open}\n")
     with pytest.raises(PlexError) as caught:
@@ -71,10 +71,10 @@ def test_a_plain_secret_is_refused_with_its_place(root: Path) -> None:
     assert "open" not in str(caught.value)
 
 
-def test_a_lab_without_a_tree_is_told_how_to_begin(root: Path) -> None:
+def test_a_lab_without_a_tree_gets_a_hint_how_to_write_one(root: Path) -> None:
     with pytest.raises(PlexError, match=r"no kustomization\.yaml") as caught:
         pack_tree(root, "clusters/other")
-    assert caught.value.hint == "`plexctl init --gitops` writes a tree to begin with"
+    assert caught.value.hint == "`plexctl init --gitops` writes the first files"
 
 
 HOSTS = f"""\
@@ -142,7 +142,7 @@ def test_a_push_reaches_the_registry_of_each_host(
     assert set(registries.pushed) == asked
 
 
-def test_a_push_is_new_if_one_registry_had_it_not(root: Path, registries: Registries) -> None:
+def test_a_push_is_new_if_one_registry_lacked_it(root: Path, registries: Registries) -> None:
     lab = lab_of(root, "hosts: [local, far]")
     registries.full = {"local"}
     assert push(lab) == ("sha256:0123", True)
@@ -150,7 +150,7 @@ def test_a_push_is_new_if_one_registry_had_it_not(root: Path, registries: Regist
     assert push(lab) == ("sha256:0123", False)
 
 
-def test_a_silent_host_is_left_out_unless_the_master_is_there(
+def test_an_unreachable_host_is_skipped_unless_the_master_runs_there(
     root: Path, registries: Registries
 ) -> None:
     registries.silent = {"far"}
