@@ -24,7 +24,7 @@ from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import BaseSource, Form
 from plexctl.plan.recipes import Recipe
-from plexctl.plan.resources.machines import seed_volume
+from plexctl.plan.resources.incus import seed_volume
 from plexctl.plan.resources.profile import NIC, node_config, vm_devices
 
 STAGE = "/mnt"

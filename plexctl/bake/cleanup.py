@@ -10,7 +10,7 @@ from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.observed import ObservedVolume, Tagged
 from plexctl.model.settings import TAG
 from plexctl.plan.recipes import Recipe
-from plexctl.plan.resources.machines import SEED
+from plexctl.plan.resources.incus import SEED
 
 PROPERTY = "plexctl."
 """Prefix of the properties that say what a baked image is."""

@@ -17,7 +17,7 @@ from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
 from plexctl.model.types import Base, BaseSource
 from plexctl.plan.boot.seed import seed_iso
-from plexctl.plan.resources.machines import SEED, seed_volume
+from plexctl.plan.resources.incus import SEED, seed_volume
 from plexctl.plan.resources.profile import NIC
 from plexctl.plan.resources.proxmox import CORES, MEMORY
 

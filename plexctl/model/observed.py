@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from plexctl.errors import PlexError
+from plexctl.model.resources import Key, Kind
 
 RUNNING = "Running"
 
@@ -84,6 +85,22 @@ class HostState:
         """One sentence; None if it was read."""
         unreachable = self.unreachable
         return ": ".join((unreachable.summary, *unreachable.details)) if unreachable else None
+
+    def objects(self, kind: Kind) -> Mapping[str, Tagged]:
+        """The objects of one kind, by name."""
+        match kind:
+            case Kind.INSTANCE:
+                return self.instances
+            case Kind.NETWORK:
+                return self.networks
+            case Kind.PROFILE:
+                return self.profiles
+            case Kind.VOLUME:
+                return self.volumes
+
+    def find(self, key: Key) -> Tagged | None:
+        """The object with this key, which is one of this host; None if it does not exist."""
+        return self.objects(key.kind).get(key.name)
 
     def image(self, name: str) -> ObservedImage | None:
         """The image with the alias `name`, and the volume of that name where its nodes share one.

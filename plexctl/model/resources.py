@@ -23,5 +23,11 @@ class Key:
     host: str
     name: str
 
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """The key that `str` wrote. ValueError if `text` is none."""
+        kind, host, name = text.split("/")
+        return cls(Kind(kind), host, name)
+
     def __str__(self) -> str:
         return f"{self.kind}/{self.host}/{self.name}"

@@ -1,96 +1,63 @@
-"""Resources to reality: the interface of an engine, and what it says it would do."""
+"""The interface of an engine: it brings hosts to what a list of resources says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState, ObservedImage
-from plexctl.plan.resources.types import Instance, Owner, Resource
-
-
-class Action(StrEnum):
-    CREATE = "create"
-    UPDATE = "update"  # in place: networks, profiles and volumes
-    REPLACE = "replace"  # instances are cattle
-    START = "start"
-    DELETE = "delete"
-
-    @property
-    def past(self) -> str:
-        """ "created", "started"."""
-        return f"{self.removesuffix('e')}ed"
-
-
-LEAVING = (Action.DELETE, Action.REPLACE)
+from plexctl.plan.resources.types import Instance, Resource
+from plexctl.provision.change import Change, DiffOptions
+from plexctl.provision.start_gate import StartGate
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One thing an engine would do to one object. No change is listed for what is as wanted."""
+class ApplyJob:
+    """All that an engine needs to apply changes."""
 
-    action: Action
-    host: str
-    kind: str  # "network", "profile", "volume" or "instance"
-    name: str
-    reason: str
-    resource: Resource | None  # None: it is not wanted (any more)
-    parent_run: str | None = None  # of an instance: the run that made its master, if it stays
+    wanted: tuple[Resource, ...]  # all resources of the plan; `direct` only needs the changes
+    changes: tuple[Change, ...]
+    states: Mapping[str, HostState]  # of all hosts in `wanted` and `changes`
+    run: str  # identifier of the run, for the tags of objects
+    reporter: Reporter
+    gate: StartGate | None = None  # None: every instance starts at once
 
-    @property
-    def key(self) -> str:
-        return f"{self.kind}/{self.host}/{self.name}"
+    def wait_to_start(self, instance: Instance) -> None:
+        """Return when `instance` may start. PlexError if what it waits for does not happen."""
+        if self.gate:
+            self.gate.wait(instance)
 
-    @property
-    def parent(self) -> str | None:
-        """Key of the instance whose recreation recreates this one."""
-        return self.resource.parent if isinstance(self.resource, Instance) else None
-
-
-@dataclass(frozen=True, slots=True)
-class DiffOptions:
-    """What is asked for beyond the resources themselves."""
-
-    owner: Owner
-    replace: frozenset[str] = frozenset()  # keys of instances to make anew in any case
-    volumes: bool = False  # remove volumes too that are not wanted, with all that is on them
-
-
-def require_image(state: HostState, name: str, word: str = "image") -> ObservedImage:
-    """The image called `name`, a `word` of a host. PlexError if the host has none."""
-    found = state.image(name)
-    if found is None:
-        raise PlexError(f"host {state.host} has no {word} {name}", hint="bake it: `plexctl bake`")
-    return found
+    def on_reachable_hosts(self) -> ApplyJob:
+        """The job without the resources of hosts that do not answer."""
+        wanted = tuple(one for one in self.wanted if self.states[one.host].unreachable is None)
+        return replace(self, wanted=wanted)
 
 
 class Engine(Protocol):
     """Brings hosts to what a list of resources says. Every method may be called again."""
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
-        """What the hosts have now. PlexError if none of them answers, not if only some do."""
+        """What the hosts have now. UnreachableHostError only if none of them answers."""
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
+        self, resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
-        """What would have to be done. PlexError if a name is taken by somebody else."""
+        """The changes that are needed. PlexError if an object of another owner has a name."""
 
-    def apply(
-        self,
-        wanted: Sequence[Resource],
-        changes: Sequence[Change],
-        states: dict[str, HostState],
-        run: str,
-        reporter: Reporter,
-        before_start: Callable[[Instance], None],
-    ) -> None:
-        """Do it: `changes` bring the hosts to `wanted`.
+    def apply(self, job: ApplyJob) -> None:
+        """Apply the changes of `job`.
 
-        `before_start` may hold an instance back until others are ready for it.
-
-        UnreachableHostError if all that failed did so because a host does not answer (any more).
+        UnreachableHostError if nothing failed but calls to hosts that do not answer (any more);
+        everything else is done then. PlexError with all failures otherwise.
         """
+
+
+def require_image(state: HostState, name: str, word: str = "image") -> ObservedImage:
+    """The image called `name`, a `word` of a host. PlexError if the host does not have it."""
+    found = state.image(name)
+    if found is None:
+        raise PlexError(f"host {state.host} has no {word} {name}", hint="bake it: `plexctl bake`")
+    return found

@@ -1,22 +1,31 @@
-"""The tags that say whose an object is, and of which run: the same whatever engine writes them."""
+"""The tags on objects: owner, hash and run. They are the same for both engines."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plexctl.model.settings import TAG, Settings, settings
-from plexctl.plan.resources.types import Resource, resource_hash
+from plexctl.plan.resources.types import Instance, Resource, resource_hash
+from plexctl.provision.change import Change
 
 
-def tags(resource: Resource, run: str, parent: str | None = None) -> dict[str, str]:
-    """Of an object made or changed by `run`; `parent` is the run that made its master."""
+def tags(resource: Resource, run: str, change: Change | None = None) -> dict[str, str]:
+    """Tags of an object that `run` creates or updates.
+
+    A worker also has the run that created its master: the one in `change` if the master stays,
+    else this one.
+    """
     found = {
         "lab": resource.owner.lab,
         "plex": resource.owner.plex,
         "hash": resource_hash(resource),
         "run": run,
     }
-    return {**found, "parent": parent} if parent else found
+    if isinstance(resource, Instance) and resource.parent:
+        found["parent"] = (change.parent_run if change else None) or run
+    return found
 
 
-def tagged(config: Settings, given: dict[str, str]) -> Settings:
+def tagged(config: Settings, tags: Mapping[str, str]) -> Settings:
     """`config` with tags as Incus config keys."""
-    return settings({**dict(config), **{f"{TAG}{key}": value for key, value in given.items()}})
+    return settings({**dict(config), **{f"{TAG}{key}": value for key, value in tags.items()}})

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
-from plexctl.provision.engine import Action
+from plexctl.provision.change import Action
 from plexctl.render.apps_text import apps_text
 from plexctl.render.tables import count, table
 from plexctl.results.plex import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plexctl.provision.engine import Action
+from plexctl.provision.change import Action
 from plexctl.results.apps import AppsResult
 
 UNKNOWN = "unknown"

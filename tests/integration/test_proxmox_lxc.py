@@ -123,7 +123,7 @@ def test_a_login_that_is_refused_is_one_message_and_the_next_run_mends_it(
     assert "does `ssh root@pve1.test` work without a password" in said
     assert "Traceback" not in said
     assert [(one["name"], one["reason"]) for one in planned] == [
-        ("lifecycle3", "was left half made")
+        ("lifecycle3", "creation was interrupted")
     ]
     assert all(guest.running for guest in story.nodes().values())
     assert node.mounted() == []

@@ -28,9 +28,9 @@ from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Instance, Network, Profile
+from plexctl.provision.change import DiffOptions
 from plexctl.provision.diff import diff
-from plexctl.provision.direct.seeds import put_seed
-from plexctl.provision.engine import DiffOptions
+from plexctl.provision.direct.incus import write_seed
 
 from .support import LOCAL, host
 
@@ -100,9 +100,9 @@ def _profile(plan: Plan) -> Profile:
 
 def test_the_server_takes_what_a_vm_is_defined_by(incus: IncusHost, plan: Plan) -> None:
     vm, profile = plan.instances[0], _profile(plan)
-    put_seed(incus, incus.read(), vm, "run1")
-    both = {**dict(profile.config), **dict(vm.config)}
-    devices = {**dict(profile.devices), **dict(vm.devices)}
+    write_seed(incus, incus.read(), vm, "run1")
+    both = {**dict(profile.config), **dict(vm.incus.config)}
+    devices = {**dict(profile.devices), **dict(vm.incus.devices)}
 
     incus.profiles.put(profile.name, settings(both), tuple(sorted(devices.items())), exists=False)
 
@@ -115,8 +115,8 @@ def test_a_vm_is_made_where_the_server_runs_vms(
     incus: IncusHost, plan: Plan, tmp_path: Path
 ) -> None:
     vm, profile = plan.instances[0], _profile(plan)
-    without_card = tuple((name, one) for name, one in vm.devices if name != "pci-card")
-    put_seed(incus, incus.read(), vm, "run1")
+    without_card = tuple((name, one) for name, one in vm.incus.devices if name != "pci-card")
+    write_seed(incus, incus.read(), vm, "run1")
     incus.profiles.put(profile.name, profile.config, profile.devices, exists=False)
     disk = tmp_path / "disk.qcow2"
     disk.write_bytes(_empty_qcow2())
@@ -126,7 +126,9 @@ def test_a_vm_is_made_where_the_server_runs_vms(
     try:
         types = {one["fingerprint"]: one["type"] for one in incus.connection.objects("images")}
         assert types[image] == "virtual-machine"
-        _create(incus, replace(vm, devices=without_card), image, profile.name)
+        _create(
+            incus, replace(vm, spec=replace(vm.incus, devices=without_card)), image, profile.name
+        )
     except PlexError as error:
         if "not supported on this server" not in error.summary:
             raise
@@ -153,8 +155,8 @@ def _create(incus: IncusHost, vm: Instance, image: str, profile: str) -> None:
         image=image,
         form=vm.form,
         profiles=(profile,),
-        config=vm.config,
-        devices=vm.devices,
+        config=vm.incus.config,
+        devices=vm.incus.devices,
     )
 
 
@@ -162,9 +164,9 @@ def test_a_seed_is_a_tagged_disc_that_is_replaced_and_removed(incus: IncusHost, 
     vm = plan.instances[0]
     name = f"{vm.name}-seed"
 
-    put_seed(incus, incus.read(), vm, "run1")
+    write_seed(incus, incus.read(), vm, "run1")
     first = incus.read().volumes[name]
-    put_seed(incus, incus.read(), vm, "run2")
+    write_seed(incus, incus.read(), vm, "run2")
     second = incus.read().volumes[name]
 
     owner = {"lab": vm.owner.lab, "plex": NAME, "seed": vm.name}
@@ -183,5 +185,5 @@ def test_a_seed_that_a_crash_left_untagged_is_found(incus: IncusHost, plan: Plan
 
     state = {"local": incus.read()}
     assert [c.name for c in diff((), state, DiffOptions(vm.owner))] == [f"{vm.name}-seed"]
-    put_seed(incus, incus.read(), vm, "run1")
+    write_seed(incus, incus.read(), vm, "run1")
     assert incus.read().volumes[f"{vm.name}-seed"].tags["run"] == "run1"

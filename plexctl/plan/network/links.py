@@ -1,4 +1,4 @@
-"""What the nodes of a plex are plugged into, on each of its hosts."""
+"""The networks that the nodes of a plex are attached to, on each of its hosts."""
 
 from __future__ import annotations
 
@@ -8,53 +8,52 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from plexctl.model.hosts import HostSpec
-from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.model.settings import settings
-from plexctl.plan.resources.profile import NIC
 from plexctl.plan.resources.types import Network, Owner
 
 BRIDGE_PREFIX = "plex-"
 
 TUNNEL_MTU = 1450
-"""Bytes of a packet that fit into VXLAN on a network whose own packets have 1500."""
-
+"""Bytes of a packet that fit into VXLAN on a network with packets of 1500 bytes."""
 
 TUNNEL_PORT = 4789
-"""The one that is registered for VXLAN; the kernel's own default is an older one."""
+"""The port that IANA registered for VXLAN; the kernel's default is an older one."""
 
 TUNNEL_TTL = 64
-"""Routers that a packet may go through from host to host. With Incus' default, 1, it meets none."""
+"""Routers that a packet may pass from host to host. Incus' default, 1, allows none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A host of a plex, and how a node gets onto the plex's network there."""
+    """A host of a plex, and the bridge there that connects nodes to the plex's network."""
 
     host: HostSpec
     gateway: IPv4Interface  # of the nodes on it
-    network: Network | None  # the bridge that is made there; None: one that the host has
-    nic: Mapping[str, str]  # the device of a node, without its address
+    bridge: str
+    network: Network | None = None  # the bridge, if the plex creates it; None: the host has it
+    vlan: int | None = None  # tag of the nodes on a bridge that the host has
 
 
 def network_name(plex: str) -> str:
-    """Of the bridge; Linux allows 15 characters."""
+    """Name of the plex's bridge. Linux allows 15 characters."""
     return f"{BRIDGE_PREFIX}{plex}"
 
 
 def mtu(plex: Plex) -> int | None:
-    """Bytes of a packet between nodes; None: as the network has it."""
+    """Bytes of a packet between nodes; None: the default of the network."""
     return TUNNEL_MTU if plex.networks.link is Link.OWN and len(plex.hosts) > 1 else None
 
 
 def sites(plex: Plex, owner: Owner, hosts: Mapping[str, HostSpec]) -> dict[str, Site]:
-    """All hosts that `plex` can have nodes on. The first is the middle of a star of tunnels."""
+    """All hosts that `plex` can have nodes on. The first is the center of a star of tunnels."""
     members = tuple(hosts[name] for name in plex.hosts)
     found = {}
     for place, host in enumerate(members):
         gateway = plex.networks.gateway(place)
         if plex.networks.link is Link.BRIDGE:
-            found[host.name] = Site(host, gateway, None, _existing(plex, host))
+            assert host.bridge is not None, host.name  # config.check requires one
+            found[host.name] = Site(host, gateway, host.bridge, vlan=plex.networks.vlan or None)
             continue
         network = bridge(
             owner,
@@ -63,7 +62,7 @@ def sites(plex: Plex, owner: Owner, hosts: Mapping[str, HostSpec]) -> dict[str, 
             pods=str(plex.networks.pods),
             tunnels=_tunnels(plex, owner, members, place),
         )
-        found[host.name] = Site(host, gateway, network, _own(network))
+        found[host.name] = Site(host, gateway, network.name, network)
     return found
 
 
@@ -75,11 +74,14 @@ def bridge(
     pods: str | None = None,
     tunnels: Mapping[str, str] | None = None,
 ) -> Network:
-    """A bridge of the owner's own. `pods` are reached over it too: their nodes answer for them."""
+    """The bridge of one owner on one host.
+
+    `pods` is a network that is routed over the bridge: nodes answer ARP requests for their pods.
+    """
     config = {
         "ipv4.address": str(gateway),
         "ipv4.nat": "true",
-        # Nodes know their addresses; dnsmasq only answers names.
+        # Nodes have static addresses; dnsmasq only resolves names.
         "ipv4.dhcp": "false",
         "ipv6.address": "none",
         **({"ipv4.routes": pods} if pods else {}),
@@ -88,23 +90,10 @@ def bridge(
     return Network(network_name(owner.plex), host, owner, settings(config))
 
 
-def _own(network: Network) -> dict[str, str]:
-    """A node has the MTU of the bridge that it is on."""
-    return {"type": "nic", "network": network.name, "name": NIC}
-
-
-def _existing(plex: Plex, host: HostSpec) -> dict[str, str]:
-    assert host.bridge is not None, host.name  # `check` has seen to it
-    vlan = {"vlan": str(plex.networks.vlan)} if plex.networks.vlan else {}
-    if host.kind is HostKind.PROXMOX:
-        return {"bridge": host.bridge, **vlan}
-    return {"type": "nic", "nictype": "bridged", "parent": host.bridge, "name": NIC, **vlan}
-
-
 def _tunnels(plex: Plex, owner: Owner, members: tuple[HostSpec, ...], place: int) -> dict[str, str]:
-    """Config of a bridge that leads to those of the other hosts.
+    """Config of the VXLAN tunnels from one host's bridge to those of the other hosts.
 
-    A star: bridges that are all joined to one another would send a packet round for ever.
+    The tunnels form a star: a full mesh would forward packets in loops.
     """
     if len(members) == 1:
         return {}

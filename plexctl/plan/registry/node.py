@@ -21,8 +21,7 @@ from plexctl.plan.boot.files import BootFile, pack, private, text
 from plexctl.plan.boot.node import ssh_files
 from plexctl.plan.network.files import link_lines, machine_files
 from plexctl.plan.network.links import Site, bridge
-from plexctl.plan.resources.machines import machine, machine_profile
-from plexctl.plan.resources.profile import NIC
+from plexctl.plan.resources.incus import machine, machine_profile
 from plexctl.plan.resources.types import Owner, Resource, Volume
 
 FOLDER = "/etc/plexctl"
@@ -58,8 +57,8 @@ def registry_resources(
         )
     owner = Owner(seed.lab_id, registry.name)
     network = bridge(owner, host.name, registry.gateway)
-    nic = {"type": "nic", "network": network.name, "name": NIC}
-    profile = machine_profile(owner, Site(host, registry.gateway, network, nic), node_type, facts)
+    site = Site(host, registry.gateway, network.name, network)
+    profile = machine_profile(owner, site, node_type, facts)
     volume = Volume(registry.name, host.name, owner, host.pool)
     disk = {"type": "disk", "pool": host.pool, "source": volume.name, "path": DATA}
     node = machine(

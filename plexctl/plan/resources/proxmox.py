@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from plexctl.model.plex import Node, Plex
-from plexctl.model.settings import settings
+from plexctl.model.resources import Key
 from plexctl.model.types import Form
 from plexctl.plan.boot.cloudinit import meta_data, network_config, user_data
 from plexctl.plan.boot.seed import seed_iso
 from plexctl.plan.network.links import Site
+from plexctl.plan.resources.specs import CloudInit, ProxmoxSpec
 from plexctl.plan.resources.types import Instance, Owner
 
 CORES = 2
 MEMORY = 2 << 30
-"""Bytes. A VM has no more than it is given: where nothing is said, what kubeadm wants at least."""
-
-PCI = "pci."
-"""Prefix of the settings with names of PCI mappings: "pci.0"."""
-
-USER_DATA, NETWORK_CONFIG, META_DATA = "user-data", "network-config", "meta-data"
+"""Bytes. A VM needs a fixed size: without one in the plex file it has what kubeadm requires."""
 
 
 def proxmox_machine(
@@ -28,54 +24,31 @@ def proxmox_machine(
     *,
     image: str,
     boot: bytes,
-    parent: str | None,
+    parent: Key | None,
 ) -> Instance:
-    """The machine of `node`. Its settings are cores, memory (MiB), disk (MiB), mac, bridge and
-    vlan; of a VM also pci.0 and on, and what cloud-init is told; of a container whether it is
-    privileged. There is a disk, a vlan or a pci only if one is asked for, and so it is with the
-    cores of a container.
-    """
-    host, size, form = site.host, node.size, node.type.base.form
-    config = {
-        "memory": str(_mebibytes(size.memory or MEMORY)),
-        "mac": node.mac,
-        "bridge": site.nic["bridge"],
-    }
-    if form is Form.VM:
-        config |= {
-            "cores": str(size.cpu or CORES),
-            USER_DATA: user_data(),
-            NETWORK_CONFIG: network_config(plex, node),
-            META_DATA: meta_data(node.name),
-        }
-    else:
-        config["privileged"] = "yes" if node.type.privileged else "no"
-        if size.cpu is not None:
-            config["cores"] = str(size.cpu)
-    if "vlan" in site.nic:
-        config["vlan"] = site.nic["vlan"]
-    if size.disk is not None:
-        config["disk"] = str(_mebibytes(size.disk))
-    for number, device in enumerate(node.type.pci):
-        config[f"{PCI}{number}"] = host.pci[device]
-    return Instance(
-        node.name,
-        host.name,
-        owner,
-        form,
-        image,
-        profile="",
-        config=settings(config),
-        devices=(),
-        boot=boot,
-        parent=parent,
+    """The VM or container of `node`, a resource without any other."""
+    size, vm = node.size, node.type.base.form is Form.VM
+    spec = ProxmoxSpec(
+        node.mac,
+        site.bridge,
+        _mebibytes(size.memory or MEMORY),
+        cores=size.cpu or (CORES if vm else None),
+        disk=None if size.disk is None else _mebibytes(size.disk),
+        vlan=site.vlan,
+        pci=tuple(site.host.pci[device] for device in node.type.pci),
+        cloud_init=_cloud_init(plex, node) if vm else None,
+        privileged=not vm and node.type.privileged,
     )
+    form = node.type.base.form
+    return Instance(node.name, site.host.name, owner, form, image, spec, boot, parent=parent)
 
 
 def seed_of(vm: Instance) -> bytes:
     """The disk that a VM finds its files on; it holds keys."""
-    config = dict(vm.config)
-    return seed_iso(vm.boot, config[USER_DATA], config[NETWORK_CONFIG], config[META_DATA])
+    found = vm.proxmox.cloud_init
+    if found is None:
+        raise TypeError(f"{vm.key} is a container, which has no seed")
+    return seed_iso(vm.boot, found.user_data, found.network_config, found.meta_data)
 
 
 def seed_name(vm: Instance) -> str:
@@ -83,11 +56,10 @@ def seed_name(vm: Instance) -> str:
     return f"plex-seed-{vm.owner.lab}-{vm.name}.iso"
 
 
-def pci_mappings(vm: Instance) -> tuple[str, ...]:
-    """Names of the PCI mappings that a VM has, in their order."""
-    found = {int(key.removeprefix(PCI)): v for key, v in vm.config if key.startswith(PCI)}
-    return tuple(found[number] for number in sorted(found))
+def _cloud_init(plex: Plex, node: Node) -> CloudInit:
+    return CloudInit(user_data(), network_config(plex, node), meta_data(node.name))
 
 
 def _mebibytes(size: int) -> int:
+    """Rounded up."""
     return -(-size >> 20)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import ClassVar
 
+from plexctl.model.resources import Key, Kind
 from plexctl.model.settings import Devices, Settings
 from plexctl.model.types import Form
+from plexctl.plan.resources.specs import IncusSpec, ProxmoxSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,19 @@ class Owner:
 class Network:
     """A managed bridge of one plex on one host."""
 
+    kind: ClassVar = Kind.NETWORK
+
     name: str
     host: str
     owner: Owner
     config: Settings
 
     @property
-    def key(self) -> str:
-        return f"network/{self.host}/{self.name}"
+    def key(self) -> Key:
+        return Key(self.kind, self.host, self.name)
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[Key, ...]:
         return ()
 
 
@@ -41,21 +45,25 @@ class Network:
 class Profile:
     """What all nodes of one type of a plex share."""
 
+    kind: ClassVar = Kind.PROFILE
+
     name: str
     host: str
     owner: Owner
     config: Settings
     devices: Devices
-    needs: tuple[str, ...] = ()
+    needs: tuple[Key, ...] = ()
 
     @property
-    def key(self) -> str:
-        return f"profile/{self.host}/{self.name}"
+    def key(self) -> Key:
+        return Key(self.kind, self.host, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A disk that outlives the instance that has it, and is removed only if that is asked for."""
+    """A disk that outlives its instance. It is deleted only on request."""
+
+    kind: ClassVar = Kind.VOLUME
 
     name: str
     host: str
@@ -64,11 +72,11 @@ class Volume:
     config: Settings = ()
 
     @property
-    def key(self) -> str:
-        return f"volume/{self.host}/{self.name}"
+    def key(self) -> Key:
+        return Key(self.kind, self.host, self.name)
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[Key, ...]:
         return ()
 
 
@@ -76,33 +84,47 @@ class Volume:
 class Instance:
     """One node. It is cattle: any change of what decides its hash replaces it."""
 
+    kind: ClassVar = Kind.INSTANCE
+
     name: str
     host: str
     owner: Owner
     form: Form
     image: str  # name of a baked image: "plex-kube-<recipe>"
-    profile: str
-    config: Settings
-    devices: Devices
-    boot: bytes = field(repr=False)  # tar of the files it boots with; holds keys
-    needs: tuple[str, ...] = ()
-    parent: str | None = None  # key of the instance whose recreation recreates this one
-    known: str = ""  # SHA-256 of `boot` where that was not made, as only a comparison is wanted
+    spec: IncusSpec | ProxmoxSpec
+    boot: bytes = field(repr=False)  # the files that the node boots with; holds keys
+    needs: tuple[Key, ...] = ()
+    parent: Key | None = None  # the instance whose recreation recreates this one
+    known: str = ""  # SHA-256 of `boot`, where a plan is only compared and `boot` is left empty
 
     @property
-    def key(self) -> str:
-        return f"instance/{self.host}/{self.name}"
+    def key(self) -> Key:
+        return Key(self.kind, self.host, self.name)
+
+    @property
+    def incus(self) -> IncusSpec:
+        """The spec of an instance on an Incus host. TypeError on another kind of host."""
+        if not isinstance(self.spec, IncusSpec):
+            raise TypeError(f"{self.key} is not on an Incus host")
+        return self.spec
+
+    @property
+    def proxmox(self) -> ProxmoxSpec:
+        """The spec of an instance on a Proxmox host. TypeError on another kind of host."""
+        if not isinstance(self.spec, ProxmoxSpec):
+            raise TypeError(f"{self.key} is not on a Proxmox host")
+        return self.spec
 
 
 Resource = Network | Profile | Volume | Instance
 
 
 def resource_hash(resource: Resource) -> str:
-    """16 hex digits over all that decides `resource`."""
+    """16 hex digits over all that decides `resource`. Another hash replaces a running instance."""
     content = {f.name: _plain(getattr(resource, f.name)) for f in fields(resource)}
     if isinstance(resource, Instance):
-        content["boot"] = boot_digest(resource)
-        del content["known"]
+        del content["spec"], content["known"]
+        content |= {**resource.spec.hashed(), "boot": boot_digest(resource)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -111,9 +133,15 @@ def boot_digest(instance: Instance) -> str:
     return instance.known or hashlib.sha256(instance.boot).hexdigest()
 
 
-def _plain(value: Any) -> object:
-    if isinstance(value, bytes):
-        return None
-    if isinstance(value, Owner):
-        return [value.lab, value.plex]
+def _plain(value: object) -> object:
+    """A field as the hash has it: keys as text. Bytes and specs are added by `resource_hash`."""
+    match value:
+        case Owner(lab=lab, plex=plex):
+            return [lab, plex]
+        case Key():
+            return str(value)
+        case (Key(), *_):
+            return [str(key) for key in value]
+        case bytes() | IncusSpec() | ProxmoxSpec():
+            return None
     return value

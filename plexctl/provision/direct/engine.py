@@ -1,36 +1,35 @@
-"""The engine `direct`: calls to the hosts' own APIs. What exists is the state."""
+"""The engine `direct`: calls to the hosts' own APIs. The objects on the hosts are all its state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from plexctl.clients.incus.host import IncusHost
-from plexctl.clients.proxmox.host import ProxmoxHost
-from plexctl.errors import PlexError
-from plexctl.model.events import Reporter
 from plexctl.model.host import Host
 from plexctl.model.observed import HostState
-from plexctl.model.settings import Settings
-from plexctl.model.types import Form
-from plexctl.plan.boot.files import BOOT_TAR
-from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume
+from plexctl.model.resources import Kind
+from plexctl.plan.resources.types import Resource
+from plexctl.provision.change import Change, DiffOptions
 from plexctl.provision.diff import diff
-from plexctl.provision.direct.graph import Task, run_tasks
-from plexctl.provision.direct.proxmox import ProxmoxMaker, claimed
-from plexctl.provision.direct.seeds import put_seed
-from plexctl.provision.engine import LEAVING, Action, Change, DiffOptions, require_image
+from plexctl.provision.direct.applier import applier_of
+from plexctl.provision.direct.claim import claim_bare_clones
+from plexctl.provision.direct.tasks import Step, Task, run_tasks
+from plexctl.provision.engine import ApplyJob
 from plexctl.provision.read import read_hosts
-from plexctl.provision.tags import tagged, tags
 
-ATTEMPTS = 5
-"""So often an instance is made until its files are in it: the server loses its way rarely."""
+USERS: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.INSTANCE: (),
+    Kind.PROFILE: (Kind.INSTANCE,),
+    Kind.NETWORK: (Kind.INSTANCE, Kind.PROFILE),
+    Kind.VOLUME: (Kind.INSTANCE,),
+}
+"""The kinds of objects that use one of a kind, and are deleted before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectEngine:
-    """One client per host; as many instances are made at once as each host allows."""
+    """One client per host. Each host sets how many objects are changed on it at once."""
 
     hosts: Mapping[str, Host]
 
@@ -38,152 +37,46 @@ class DirectEngine:
         return read_hosts(self.hosts, hosts)
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
+        self, resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
-        return diff(resources, claimed(states, options.owner), options)
+        return diff(resources, claim_bare_clones(states, options.owner), options)
 
-    def apply(
-        self,
-        wanted: Sequence[Resource],
-        changes: Sequence[Change],
-        states: dict[str, HostState],
-        run: str,
-        reporter: Reporter,
-        before_start: Callable[[Instance], None],
-    ) -> None:
-        leaving, making = [], []
-        for change in changes:
-            host = change.host
-            maker = _maker(self.hosts[host], states[host], run, reporter, before_start)
-            if change.action in LEAVING:
-                work = partial(maker.delete, change)
-                leaving.append(
-                    Task(_leaving(change.key), work, _before_leaving(change, changes), host)
-                )
+    def apply(self, job: ApplyJob) -> None:
+        """Deletions come first on each host.
+
+        A new worker may wait for its master's start, and the master for the deletion of all its
+        old workers: these must not wait for a place behind new workers.
+        """
+        names = {change.host for change in job.changes}
+        appliers = {name: applier_of(self.hosts[name], job) for name in names}
+        deletions, others = [], []
+        for change in job.changes:
+            applier = appliers[change.host]
+            if change.deletes:
+                step, needs = Step(change.key, deletes=True), _before_deletion(change, job.changes)
+                deletions.append(Task(step, partial(applier.delete, change), tuple(needs)))
             if change.resource is not None:
-                work = partial(maker.make, change, change.resource)
-                making.append(Task(change.key, work, _before(change, changes), host))
-        limits = {name: self.hosts[name].spec.parallel for name in {c.host for c in changes}}
-        # New workers may be held back until their master is there, which waits for all old ones
-        # to be gone: these must not wait behind those.
-        run_tasks((*leaving, *making), limits)
+                work = partial(applier.put, change, change.resource)
+                needs = _before_put(change, change.resource, job.changes)
+                others.append(Task(Step(change.key), work, tuple(needs)))
+        limits = {name: self.hosts[name].spec.parallel for name in names}
+        run_tasks((*deletions, *others), limits)
 
 
-def _leaving(key: str) -> str:
-    return f"{key} leaves"
+def _before_put(change: Change, resource: Resource, changes: Sequence[Change]) -> Iterator[Step]:
+    """What a resource names, and the deletion of its predecessor; of a master also old workers.
 
-
-def _before(change: Change, changes: Sequence[Change]) -> tuple[str, ...]:
-    """A resource needs what it names and its predecessor gone; a master also its old workers.
-
-    They hold valid keys: a worker of the old cluster would register with the new one.
+    Their keys are valid: a worker of the old cluster would register with the new one.
     """
-    assert change.resource is not None
-    old_workers = (
-        c.key
-        for c in changes
-        if c.kind == "instance" and c.parent == change.key and c.action in LEAVING
-    )
-    return (*change.resource.needs, *map(_leaving, (change.key, *old_workers)))
+    yield from map(Step, resource.needs)
+    yield Step(change.key, deletes=True)
+    for other in changes:
+        if other.is_instance and other.parent == change.key and other.deletes:
+            yield Step(other.key, deletes=True)
 
 
-def _before_leaving(change: Change, changes: Sequence[Change]) -> tuple[str, ...]:
-    """What goes needs those that use it to be gone."""
-    users = {
-        "instance": (),
-        "profile": ("instance",),
-        "network": ("instance", "profile"),
-        "volume": ("instance",),
-    }
-    return tuple(
-        _leaving(c.key) for c in changes if c.action in LEAVING and c.kind in users[change.kind]
-    )
-
-
-def _maker(
-    client: Host,
-    state: HostState,
-    run: str,
-    reporter: Reporter,
-    before_start: Callable[[Instance], None],
-) -> _Maker | ProxmoxMaker:
-    if isinstance(client, ProxmoxHost):
-        return ProxmoxMaker(client, state, run, reporter, before_start)
-    assert isinstance(client, IncusHost), client.name
-    return _Maker(client, state, run, reporter, before_start)
-
-
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """Makes the changes of one host."""
-
-    incus: IncusHost
-    state: HostState
-    run: str
-    reporter: Reporter
-    before_start: Callable[[Instance], None]
-
-    def make(self, change: Change, resource: Resource) -> None:
-        exists = change.action is Action.UPDATE
-        match resource:
-            case Network(name=name):
-                config = self._tagged(resource, resource.config)
-                self.incus.networks.put(name, config, exists=exists)
-            case Profile(name=name):
-                config = self._tagged(resource, resource.config)
-                self.incus.profiles.put(name, config, resource.devices, exists=exists)
-            case Volume(name=name, pool=pool):
-                config = self._tagged(resource, resource.config)
-                self.incus.volumes.put(name, pool, config, exists=exists)
-            case Instance(name=name):
-                if change.action is not Action.START:
-                    self._create(change, resource)
-                self.before_start(resource)
-                self.reporter.mark(name, "starting")
-                self.incus.start(name)
-                self.reporter.mark(name, "started")
-
-    def _create(self, change: Change, instance: Instance) -> None:
-        """An instance that was never started is half made: the start comes last."""
-        image = require_image(self.state, instance.image)
-        parent = (change.parent_run or self.run) if instance.parent else None
-        if instance.form is Form.VM:
-            put_seed(self.incus, self.state, instance, self.run)
-        for _ in range(ATTEMPTS):
-            self.reporter.mark(instance.name, "creating")
-            self.incus.instances.create(
-                instance.name,
-                image=image.fingerprint,
-                form=instance.form,
-                profiles=(instance.profile,),
-                config=self._tagged(instance, instance.config, parent),
-                devices=instance.devices,
-            )
-            self.reporter.mark(instance.name, "created")
-            if instance.form is Form.VM:
-                return  # it finds its files on its seed
-            if self.incus.instances.push(instance.name, BOOT_TAR, instance.boot, mode=0o600):
-                self.reporter.mark(instance.name, "pushed")
-                return
-            self.incus.delete_instance(instance.name, running=False)
-        raise PlexError(
-            f"host {self.incus.spec.name} cannot write files into {instance.name}",
-            hint="try again, or look into the log of the Incus daemon there",
-        )
-
-    def delete(self, change: Change) -> None:
-        match change.kind:
-            case "instance":
-                running = self.state.instances[change.name].status != "Stopped"
-                self.reporter.mark(change.name, "leaving")
-                self.incus.delete_instance(change.name, running=running)
-                self.reporter.mark(change.name, "gone")
-            case "profile":
-                self.incus.profiles.delete(change.name)
-            case "network":
-                self.incus.networks.delete(change.name)
-            case "volume":
-                self.incus.delete_volume(change.name)
-
-    def _tagged(self, resource: Resource, config: Settings, parent: str | None = None) -> Settings:
-        return tagged(config, tags(resource, self.run, parent))
+def _before_deletion(change: Change, changes: Sequence[Change]) -> Iterator[Step]:
+    """The deletions of all objects that may use this one."""
+    for other in changes:
+        if other.deletes and other.kind in USERS[change.kind]:
+            yield Step(other.key, deletes=True)

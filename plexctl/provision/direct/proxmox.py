@@ -1,116 +1,75 @@
-"""Changes of one Proxmox host: guests made, started and removed."""
+"""Changes of the guests of one Proxmox host."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import IMAGE, WHOLE
 from plexctl.model.condition import wait
-from plexctl.model.events import Reporter
-from plexctl.model.observed import HostState, ObservedImage
+from plexctl.model.observed import ObservedImage
 from plexctl.model.types import Form
-from plexctl.plan.resources.proxmox import pci_mappings, seed_name, seed_of
-from plexctl.plan.resources.types import Instance, Owner, Resource
-from plexctl.provision.direct.proxmox_lxc import container_options, write_files
-from plexctl.provision.engine import Action, Change, require_image
+from plexctl.plan.boot.files import BOOT_TAR
+from plexctl.plan.resources.proxmox import seed_name, seed_of
+from plexctl.plan.resources.types import Instance, Resource
+from plexctl.provision.change import Action, Change
+from plexctl.provision.direct.proxmox_options import (
+    RAW_NODE_OPTIONS,
+    container_options,
+    vm_options,
+)
+from plexctl.provision.engine import ApplyJob, require_image
 from plexctl.provision.tags import tags
 
 
 @dataclass(frozen=True, slots=True)
-class ProxmoxMaker:
-    """Makes the changes of one host. All that a plan has for it are instances."""
+class ProxmoxApplier:
+    """Creates, starts and deletes guests. A plan has only instances for a Proxmox host."""
 
     server: ProxmoxHost
-    state: HostState
-    run: str
-    reporter: Reporter
-    before_start: Callable[[Instance], None]
+    job: ApplyJob
 
-    def make(self, change: Change, resource: Resource) -> None:
+    def put(self, change: Change, resource: Resource) -> None:
         assert isinstance(resource, Instance), resource.key
         name = resource.name
         if change.action is not Action.START:
             self._create(change, resource)
-        self.before_start(resource)
+        self.job.wait_to_start(resource)
         self.server.start(name)
-        self.reporter.mark(name, "started")
-        if resource.form is not Form.VM:
-            return  # the server says that it has started once it has
-        wait(self.server.vms.agent_answers(name))
-        self.reporter.mark(name, "agent")
-
-    def _create(self, change: Change, vm: Instance) -> None:
-        """A guest is half made until its tags say that it is whole, which is written last."""
-        image = require_image(self.state, vm.image, "template")
-        parent = (change.parent_run or self.run) if vm.parent else None
-        given = {**tags(vm, self.run, parent), IMAGE: vm.image}
-        if vm.form is not Form.VM:
-            self._create_container(vm, image, given)
-            return
-        linked = self.server.settings.linked
-        vmid = self.server.vms.clone(image.fingerprint, vm.name, given, linked=linked)
-        self.reporter.mark(vm.name, "created")
-        if disk := dict(vm.config).get("disk"):
-            self.server.vms.grow_disk(vmid, int(disk) << 20)
-        seed = self.server.storage.upload_iso(seed_name(vm), seed_of(vm))
-        self.server.guests.configure(vmid, {**given, WHOLE: "yes"}, options(vm, seed))
-        self.reporter.mark(vm.name, "pushed")
-
-    def _create_container(
-        self, node: Instance, image: ObservedImage, given: dict[str, str]
-    ) -> None:
-        options = container_options(node, self.server.spec.pool)
-        vmid = self.server.containers.create(node.name, image.fingerprint, given, options)
-        self.reporter.mark(node.name, "created")
-        write_files(self.server, vmid, node)
-        self.server.guests.configure(vmid, {**given, WHOLE: "yes"}, {}, "lxc")
-        self.reporter.mark(node.name, "pushed")
+        self.job.reporter.mark(name, "started")
+        if resource.form is Form.VM:  # the start of a container returns once it runs
+            wait(self.server.vms.agent_answers(name))
+            self.job.reporter.mark(name, "agent")
 
     def delete(self, change: Change) -> None:
-        assert change.kind == "instance", change.key
+        assert change.is_instance, change.key
         self.server.delete_instance(change.name)
 
+    def _create(self, change: Change, instance: Instance) -> None:
+        """Create a guest. The tag that marks it as complete is written last."""
+        image = require_image(self.job.states[instance.host], instance.image, "template")
+        own = {**tags(instance, self.job.run, change), IMAGE: instance.image}
+        if instance.form is Form.VM:
+            self._create_vm(instance, image, own)
+        else:
+            self._create_container(instance, image, own)
+        self.job.reporter.mark(instance.name, "pushed")
 
-def claimed(states: Mapping[str, HostState], owner: Owner) -> dict[str, HostState]:
-    """`states` in which clones that nobody has configured are half-made nodes of `owner`.
+    def _create_vm(self, vm: Instance, image: ObservedImage, own: dict[str, str]) -> None:
+        linked, spec = self.server.settings.linked, vm.proxmox
+        vmid = self.server.vms.clone(image.fingerprint, vm.name, own, linked=linked)
+        self.job.reporter.mark(vm.name, "created")
+        if spec.disk:
+            self.server.vms.grow_disk(vmid, spec.disk << 20)
+        seed = self.server.storage.upload_iso(seed_name(vm), seed_of(vm))
+        self.server.guests.configure(vmid, {**own, WHOLE: "yes"}, vm_options(spec, seed))
 
-    OpenTofu's provider clones first: until it goes on, a VM has the notes of its template.
-    """
-    return {name: _claimed(state, owner) for name, state in states.items()}
-
-
-def _claimed(state: HostState, owner: Owner) -> HostState:
-    bare = {
-        name: replace(seen, tags={"lab": owner.lab, "plex": owner.plex}, started=False)
-        for name, seen in state.instances.items()
-        if seen.tags.get("plexctl.lab") == owner.lab
-        and re.fullmatch(rf"{re.escape(owner.plex)}[1-9]\d*", name)
-    }
-    return replace(state, instances={**state.instances, **bare}) if bare else state
-
-
-def options(vm: Instance, seed: str) -> dict[str, object]:
-    """What Proxmox VE is told of a VM whose first disk and name it has already."""
-    config = dict(vm.config)
-    network = f"virtio={config['mac']},bridge={config['bridge']}"
-    if "vlan" in config:
-        network += f",tag={config['vlan']}"
-    found: dict[str, object] = {
-        "cores": int(config["cores"]),
-        "memory": int(config["memory"]),
-        # Memory that is taken back while it runs would be kubelet's to account for.
-        "balloon": 0,
-        "net0": network,
-        "ide2": f"{seed},media=cdrom",
-        "agent": "enabled=1",
-        "onboot": 1,
-    }
-    mappings = pci_mappings(vm)
-    if mappings:
-        found["machine"] = "q35"  # the machine that has PCI Express
-    for number, mapping in enumerate(mappings):
-        found[f"hostpci{number}"] = f"mapping={mapping},pcie=1"
-    return found
+    def _create_container(self, node: Instance, image: ObservedImage, own: dict[str, str]) -> None:
+        spec = node.proxmox
+        options = container_options(spec, self.server.spec.pool)
+        vmid = self.server.containers.create(node.name, image.fingerprint, own, options)
+        self.job.reporter.mark(node.name, "created")
+        if spec.privileged:
+            self.server.containers.set_raw(vmid, RAW_NODE_OPTIONS)
+        self.server.containers.write_file(vmid, BOOT_TAR, node.boot)
+        self.server.guests.configure(vmid, {**own, WHOLE: "yes"}, {}, "lxc")

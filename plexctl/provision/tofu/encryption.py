@@ -1,4 +1,4 @@
-"""OpenTofu's state, encrypted with a key of the lab's seed that is in no argument and no file."""
+"""OpenTofu's encrypted state. Its key comes from the lab's seed, and is in no argument or file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plexctl.clients.tofu import KEY, is_terraform
 from plexctl.model.files import write_changed
 from plexctl.model.secret import Secret
 
-Key = Secret
+StateKey = Secret
 """32 bytes."""
 
 FILE = "encryption.tf.json"
@@ -21,26 +21,29 @@ FILE = "encryption.tf.json"
 HEADER = {"magic": "OpenTofu-External-Key-Provider", "version": 1}
 
 SHOW = f'[ -z "${KEY}" ] && exec "$0" "$@"; cat "/proc/self/fd/${KEY}"; exec cat >/dev/null'
-"""The program that OpenTofu asks for the key: plexctl has it ready, in a file without a name.
+"""The program that OpenTofu runs to get the key: plexctl passes it in a file without a name.
 
-By hand, the words after it are run. What OpenTofu says to it has no meaning here.
+If a user runs OpenTofu, the script runs its arguments instead. The request of OpenTofu on standard
+input has no meaning here.
 """
 
 
 @contextmanager
 def encrypted(
-    folder: Path, key: Key, program: Path, by_hand: Sequence[str]
+    folder: Path, key: StateKey, program: Path, key_command: Sequence[str]
 ) -> Iterator[int | None]:
-    """Have OpenTofu's state in `folder` encrypted; yields what `Tofu.key` is meanwhile.
+    """Configure the encryption of the state in `folder`; yields the value of `Tofu.key`.
 
-    `by_hand` is a command that writes `answer(key)`, for those who call OpenTofu themselves.
-    None for Terraform, which knows no encryption; no secret is in its state either.
+    `key_command` prints `answer(key)` to a user who calls OpenTofu in `folder`. Terraform, which
+    has no encryption, yields None; its state has no secret either.
     """
     if is_terraform(program):
         (folder / FILE).unlink(missing_ok=True)
         yield None
         return
-    write_changed(folder / FILE, (json.dumps(_settings(by_hand), indent=2) + "\n").encode(), 0o600)
+    write_changed(
+        folder / FILE, (json.dumps(_settings(key_command), indent=2) + "\n").encode(), 0o600
+    )
     file = os.memfd_create("plexctl")
     try:
         os.write(file, answer(key))
@@ -49,8 +52,8 @@ def encrypted(
         os.close(file)
 
 
-def answer(key: Key) -> bytes:
-    """What OpenTofu's protocol wants a key provider to write."""
+def answer(key: StateKey) -> bytes:
+    """The answer of a key provider in OpenTofu's protocol."""
     encoded = base64.b64encode(key.reveal()).decode()
     content = {
         "keys": {"encryption_key": encoded, "decryption_key": encoded},
@@ -59,8 +62,8 @@ def answer(key: Key) -> bytes:
     return (json.dumps(HEADER) + "\n" + json.dumps(content) + "\n").encode()
 
 
-def _settings(by_hand: Sequence[str]) -> dict[str, object]:
-    command = ["sh", "-c", SHOW, *by_hand]
+def _settings(key_command: Sequence[str]) -> dict[str, object]:
+    command = ["sh", "-c", SHOW, *key_command]
     method = {"method": "method.aes_gcm.lab", "enforced": True}
     return {
         "terraform": {

@@ -1,4 +1,4 @@
-"""The folder that OpenTofu works in: modules, variables, boot files and state of one plex."""
+"""The folder that OpenTofu runs in: modules, variables, boot files and state of one plex."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from plexctl.model.files import write_changed, write_private
 
 VARIABLES = "terraform.tfvars.json"
 IMPORTS = "imports.tf.json"
-ROOT = "incus"
-"""The folder of the modules that is the root for a plex on Incus hosts."""
+INCUS_ROOT, PROXMOX_ROOT = "incus", "proxmox"
+"""Folders below `terraform/` that are the root module, by kind of host."""
 
 MARK = "modules.sha256"
 LOCK = ".terraform.lock.hcl"
-STEPS_ASIDE = 180
-"""Seconds that an OpenTofu may still take whose plexctl was killed."""
-LOOK = 0.2
+END_SECONDS = 180
+"""How long an OpenTofu may still run whose plexctl was killed."""
+EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class TofuFolder:
-    """All of it private: 0700. It may be removed at any time, as the hosts have what counts."""
+    """Private: 0700. A user may delete it at any time, as the hosts have what counts."""
 
     path: Path
-    name: str = ROOT  # of the module that is the root, which is below it
-    locks: Path | None = None  # folder with the lab's own locks of providers; None: there are none
+    name: str = INCUS_ROOT  # name of the root module, and of its folder below `path`
+    locks: Path | None = None  # folder with the lab's locks of providers; None: there are none
 
     @property
     def root(self) -> Path:
@@ -45,13 +45,13 @@ class TofuFolder:
         return self.path / "boot"
 
     def open(self) -> None:
-        """Have it there, for nobody else to read."""
+        """Create the folder, readable only by its owner."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.chmod(0o700)
         self.root.mkdir(exist_ok=True)
 
     def write(self, modules: Path, variables: Mapping[str, Any], tofu: Tofu) -> None:
-        """Have modules, providers and variables there as they are to be."""
+        """Write modules and variables, and install the providers, where anything has changed."""
         write_changed(self.root / VARIABLES, _json(variables), 0o600)
         (self.root / IMPORTS).unlink(missing_ok=True)
         mark = f"{_digest(modules)} {tofu.program} {self.name}"
@@ -74,11 +74,11 @@ class TofuFolder:
         write_private(marked, _marked(mark, lock).encode())
 
     def _lock(self, tofu: Tofu) -> Path | None:
-        """The two programs lock the same providers under different addresses."""
+        """The lab's lock. OpenTofu and Terraform lock a provider under different addresses."""
         return self.locks and self.locks / f"{tofu.program.name}-{self.name}.lock.hcl"
 
     def write_boot(self, files: Mapping[Path, bytes]) -> None:
-        """Have what nodes boot with, and nothing else, in `boot`. It holds keys."""
+        """Write the files that nodes boot with, and delete all others in `boot`. They hold keys."""
         self.boot.mkdir(exist_ok=True, mode=0o700)
         for file in set(self.boot.iterdir()) - files.keys():
             file.unlink()
@@ -94,31 +94,31 @@ class TofuFolder:
     def drop_imports(self) -> None:
         (self.root / IMPORTS).unlink(missing_ok=True)
 
-    def drop_state(self) -> None:
-        """Put a state aside that cannot be read."""
+    def put_state_aside(self) -> None:
+        """Rename a state that cannot be read."""
         (self.root / STATE).replace(self.root / f"{STATE}.unreadable")
 
     def wait_until_free(self, reporter: Reporter) -> bool:
-        """Until no OpenTofu is at work here: one may outlive the plexctl that started it.
+        """Wait until no OpenTofu runs here: one may outlive the plexctl that started it.
 
-        Returns whether there was one; PlexError if it does not end.
+        True if one ran. PlexError if it does not end.
         """
-        if not self._held():
+        if not self._is_locked():
             return False
-        with reporter.step("OpenTofu of a run that was killed ends"):
+        with reporter.step("wait until OpenTofu of an interrupted run ends"):
             wait(
                 Condition(
-                    f"OpenTofu in {self.root} has ended",
-                    lambda: Observation(not self._held()),
-                    STEPS_ASIDE,
-                    every=LOOK,
-                    hint="end it, and run this again",
+                    f"OpenTofu in {self.root} ends",
+                    lambda: Observation(not self._is_locked()),
+                    END_SECONDS,
+                    every=EVERY,
+                    hint="end that process, and run the command again",
                 )
             )
         return True
 
-    def _held(self) -> bool:
-        """Whether another process has the lock on the state, as OpenTofu itself asks for it."""
+    def _is_locked(self) -> bool:
+        """Whether another process has OpenTofu's lock on the state."""
         try:
             with (self.root / STATE).open("r+b") as state:
                 fcntl.lockf(state, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,81 +11,82 @@ from typing import Any, ClassVar, Protocol
 from plexctl.clients.tofu import Event, Tofu
 from plexctl.model.events import Reporter
 from plexctl.model.observed import HostState
+from plexctl.model.resources import Key
 from plexctl.plan.resources.types import Instance, Resource
-from plexctl.provision.engine import Change
+from plexctl.provision.change import Change
+from plexctl.provision.tofu.tags import Tags
 
-Tags = Mapping[str, Mapping[str, str]]
-"""The tags of each resource by its key."""
+ImportBlock = dict[str, str]
+"""An import block of OpenTofu: `to`, the address in the state, and `id`, the provider's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderTraits:
-    """Of the objects that a provider makes."""
+    """Facts about a provider and its module."""
 
-    instance: str  # the type of resource that nodes are
-    image: str  # what the nodes' images are called there
-    made: tuple[str, ...]  # what has happened to a node once OpenTofu says that it is made
-    keeps_boot: bool  # whether it looks at boot files in every plan, not only to make nodes
+    node_type: str  # OpenTofu's type of the resource that a node is
+    image: str  # the word of the hosts for an image of nodes: "template"
+    created: tuple[str, ...]  # marks of a node that OpenTofu has created
+    plan_reads_boot: bool  # whether each plan reads boot files, or only the creation of a node
 
 
 class Provider(Protocol):
-    """One provider and its module, for the objects of one plex."""
+    """One provider with its module, for the objects of one plex."""
 
-    kind: ClassVar[ProviderTraits]
+    traits: ClassVar[ProviderTraits]
 
     def addresses(self, resources: Iterable[Resource]) -> frozenset[str]:
-        """All that OpenTofu keeps for them."""
+        """All addresses in the state that belong to `resources`."""
 
     def address(self, instance: Instance) -> str:
-        """Where it keeps a node."""
+        """The address of the node itself."""
 
-    def triggers(self, instance: Instance) -> tuple[str, ...]:
-        """Addresses of what decides whether it makes a node anew."""
+    def replace_triggers(self, instance: Instance) -> tuple[str, ...]:
+        """Addresses of the objects whose change replaces the node."""
 
-    def variables(
+    def tfvars(
         self, wanted: Sequence[Resource], states: Mapping[str, HostState], tags: Tags, boot: Path
     ) -> dict[str, Any]:
-        """What its root module reads.
+        """The variables of the root module.
 
-        `states` are those of all hosts that have, or had, any of it; `boot` is the folder of
-        `boot_files`.
+        `states` are those of all hosts with objects that are wanted or deleted; `boot` is the
+        folder of `boot_files`.
         """
 
     def boot_files(self, instances: Iterable[Instance], boot: Path) -> Iterator[tuple[Path, bytes]]:
-        """What nodes boot with, and where it looks for that."""
+        """The files that nodes boot with, at the paths in `boot` that the variables name."""
 
-    def imports(
+    def import_blocks(
         self, there: Sequence[Resource], states: Mapping[str, HostState], known: frozenset[str]
-    ) -> list[dict[str, str]]:
-        """Import blocks of objects that exist, as far as their addresses are not `known`."""
+    ) -> list[ImportBlock]:
+        """Blocks for objects that exist, without addresses that are `known`."""
 
-    def half_made(self, instances: Sequence[Instance], changes: Sequence[Change]) -> frozenset[str]:
-        """Keys of those that a provider which was killed has not done with."""
+    def incomplete(
+        self, instances: Sequence[Instance], changes: Sequence[Change]
+    ) -> frozenset[Key]:
+        """Keys of existing nodes that an interrupted provider did not complete."""
 
-    def left_behind(
-        self,
-        instances: Sequence[Instance],
-        states: Mapping[str, HostState],
-        known: frozenset[str],
+    def obstacles(
+        self, instances: Sequence[Instance], states: Mapping[str, HostState], known: frozenset[str]
     ) -> Iterator[Change]:
-        """Deletions of what would be in the way when `instances` are made."""
+        """Deletions of other objects that prevent the creation of `instances`."""
 
-    def given(self, tofu: Tofu) -> AbstractContextManager[Tofu]:
+    def connected(self, tofu: Tofu) -> AbstractContextManager[Tofu]:
         """`tofu` with all that the provider needs to reach its hosts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyProgress:
-    """What OpenTofu tells, as this run's own progress."""
+    """Reports OpenTofu's events as progress of this run."""
 
-    kind: ProviderTraits
+    traits: ProviderTraits
     reporter: Reporter
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if event.get("type") != "apply_complete":
             return
         hook = event["hook"]
         resource = hook["resource"]
-        if resource["resource_type"] == self.kind.instance and hook["action"] == "create":
-            for what in self.kind.made:
-                self.reporter.mark(str(resource["resource_key"]), what)
+        if resource["resource_type"] == self.traits.node_type and hook["action"] == "create":
+            for mark in self.traits.created:
+                self.reporter.mark(str(resource["resource_key"]), mark)

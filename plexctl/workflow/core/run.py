@@ -28,6 +28,7 @@ from plexctl.model.events import (
     StepEnded,
     StepWentOn,
 )
+from plexctl.model.resources import Key
 
 KEPT = 50
 """Journals that are kept in a lab."""
@@ -94,9 +95,9 @@ class Run:
     def note(self, text: str) -> None:
         self.tell(Noted(self.seconds(), text))
 
-    def intend(self, changes: Mapping[str, str]) -> None:
-        """Write down what is going to be done, before it is."""
-        self.tell(Intended(self.seconds(), dict(changes)))
+    def intend(self, changes: Mapping[Key, str]) -> None:
+        """Record what is going to be done to which object, before it is done."""
+        self.tell(Intended(self.seconds(), {str(key): what for key, what in changes.items()}))
 
     def tell(self, event: Event) -> None:
         with self._lock:

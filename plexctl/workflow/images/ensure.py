@@ -17,7 +17,7 @@ from plexctl.model.events import Outcome
 from plexctl.model.kinds import HostKind
 from plexctl.model.types import Form, NodeType
 from plexctl.plan.recipes import Recipe, layers
-from plexctl.plan.resources.machines import kernel
+from plexctl.plan.resources.incus import kernel
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.images.recipes import (

@@ -17,7 +17,7 @@ from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.model.types import NodeType
 from plexctl.plan.recipes import Recipe, recipe
-from plexctl.plan.resources.machines import kernel
+from plexctl.plan.resources.incus import kernel
 from plexctl.workflow.core.context import Context
 
 UNBAKED = "not yet baked"

@@ -15,11 +15,9 @@ from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Engine
 from plexctl.provision.tofu.encryption import answer
 from plexctl.provision.tofu.engine import TofuEngine
-from plexctl.provision.tofu.folder import ROOT as INCUS
-from plexctl.provision.tofu.folder import TofuFolder
-from plexctl.provision.tofu.incus import IncusProvider
+from plexctl.provision.tofu.folder import INCUS_ROOT, PROXMOX_ROOT, TofuFolder
+from plexctl.provision.tofu.incus.provider import IncusProvider
 from plexctl.provision.tofu.provider import Provider
-from plexctl.provision.tofu.tfvars_proxmox import ROOT as PROXMOX
 from plexctl.workflow.core.clients import servers_folder
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
@@ -47,11 +45,11 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
 def let_end(ctx: Context, plex: str, run: Run) -> bool:
     """Wait until everything that an interrupted run started has finished.
 
-    That is OpenTofu itself, and what the hosts do when the program that asked for it is gone.
-    Returns whether hosts must be read (again) after it.
+    That is OpenTofu itself, and what hosts do after the program that asked for it is gone. Returns
+    whether hosts must be read (again) after it.
     """
-    folder = tofu_folder(ctx, plex)
-    waited = any(TofuFolder(folder, root).wait_until_free(run) for root in (INCUS, PROXMOX))
+    folder, roots = tofu_folder(ctx, plex), (INCUS_ROOT, PROXMOX_ROOT)
+    waited = any(TofuFolder(folder, root).wait_until_free(run) for root in roots)
     if run.resumes or folder.exists():
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
@@ -70,10 +68,10 @@ def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
     PlexError if the plex is on hosts of two kinds, or of two Proxmox clusters.
     """
     plexctl = str(Path(sys.argv[0]).absolute())
-    by_hand = (plexctl, "-C", str(ctx.lab.root.absolute()), "engine", "tofu", plex, "--key")
+    key_command = (plexctl, "-C", str(ctx.lab.root.absolute()), "engine", "tofu", plex, "--key")
     assert isinstance(ctx.engine, DirectEngine)
     proxmox = on_proxmox(ctx, plex)
-    root = PROXMOX if proxmox else INCUS
+    root = PROXMOX_ROOT if proxmox else INCUS_ROOT
     folder = TofuFolder(tofu_folder(ctx, plex), root, locks=ctx.lab.root)
     provider: Provider = (
         proxmox_provider(ctx, plex, folder) if proxmox else _incus_provider(ctx, plex)
@@ -83,7 +81,7 @@ def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
         modules=builtin("terraform"),
         folder=folder,
         key=_key(ctx, plex),
-        by_hand=by_hand,
+        key_command=key_command,
         provider=provider,
         direct=ctx.engine,
     )

@@ -10,7 +10,7 @@ from plexctl.model.limits import NEIGHBOURS, PER_NODE, shortages
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import Instance
-from plexctl.provision.engine import Action, Change
+from plexctl.provision.change import Action, Change
 
 PROC = Path("/proc")
 
@@ -26,7 +26,7 @@ def limit_notes(
     A virtual machine has a kernel of its own; the kernels of other machines are not looked at.
     """
     for name, host in hosts.items():
-        mine = [c for c in changes if c.host == name and c.kind == "instance"]
+        mine = [c for c in changes if c.host == name and c.is_instance]
         new = [c for c in mine if _is_container(c) and c.action is not Action.UPDATE]
         if not new or not host.local:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState, unreachable_reasons
@@ -10,7 +10,8 @@ from plexctl.model.plex import Plex
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.engine import Change, DiffOptions
+from plexctl.provision.change import Change, DiffOptions
+from plexctl.provision.engine import ApplyJob
 from plexctl.results.plex import ChangeRow, PlanResult, TofuPlan
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.digest_cache import known_digests, store_digests
@@ -75,7 +76,8 @@ def _tofu_plan(
             states = ctx.engine.read(plex.hosts)
             changes = difference(ctx, wanted, states)
         engine = tofu_engine(ctx, plex.name, run)
-        planned, text = engine.preview(wanted.resources, changes, states, run, shown=shown)
+        job = ApplyJob(wanted.resources, tuple(changes), states, "plan", run)
+        planned, text = engine.preview(job, shown=shown)
     return TofuPlan(tuple(f"{one.action} {one.address}" for one in planned), text)
 
 
@@ -93,7 +95,7 @@ def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Input
 def difference(
     ctx: Context,
     plan: Plan,
-    states: dict[str, HostState],
+    states: Mapping[str, HostState],
     replace: frozenset[str] = frozenset(),
 ) -> tuple[Change, ...]:
     """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""

@@ -11,8 +11,8 @@ from plexctl.model.nodes import nodes
 from plexctl.model.types import Form
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.tofu.folder import TofuFolder
-from plexctl.provision.tofu.proxmox import ProxmoxProvider, Server
-from plexctl.provision.tofu.tfvars_proxmox import settings
+from plexctl.provision.tofu.proxmox.addresses import proxmox_of
+from plexctl.provision.tofu.proxmox.provider import ClusterAccess, ProxmoxProvider
 from plexctl.workflow.core.clients import pinned_certificate
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.host.tokens import read_host_token
@@ -37,8 +37,8 @@ def proxmox_provider(ctx: Context, plex: str, folder: TofuFolder) -> ProxmoxProv
     folder.open()
     certificate = folder.path / CERTIFICATE
     pinned_certificate(first, certificate)
-    server = Server(certificate, lambda: read_host_token(ctx.lab, ctx.seed, first))
-    return ProxmoxProvider(plex, {host.name: host for host in members}, server, ctx.engine)
+    access = ClusterAccess(certificate, lambda: read_host_token(ctx.lab, ctx.seed, first))
+    return ProxmoxProvider(plex, {host.name: host for host in members}, access, ctx.engine)
 
 
 def _require_one_cluster(ctx: Context, plex: str, members: Sequence[HostSpec]) -> None:
@@ -63,4 +63,4 @@ def _require_one_cluster(ctx: Context, plex: str, members: Sequence[HostSpec]) -
 
 
 def _api(host: HostSpec) -> tuple[str | None, str]:
-    return host.url, settings(host).token
+    return host.url, proxmox_of(host).token

@@ -14,34 +14,33 @@ from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.engine import DiffOptions
-from plexctl.results.apps import apps_result
+from plexctl.provision.change import DiffOptions
+from plexctl.provision.engine import ApplyJob
 from plexctl.results.plex import DestroyResult, EngineResult, UpResult
 from plexctl.workflow.core.context import Context
-from plexctl.workflow.core.run import Run, start
+from plexctl.workflow.core.run import start
 from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import prune_images
-from plexctl.workflow.plex.converge import converge, take_over
+from plexctl.workflow.plex.converge import ConvergeOptions, converge
 from plexctl.workflow.plex.engines import let_end
 from plexctl.workflow.plex.lookup import node_names
 from plexctl.workflow.plex.plan import change_rows
-from plexctl.workflow.plex.status import node_rows
-from plexctl.workflow.registry.verbs import ensure_registry
+from plexctl.workflow.plex.takeover import take_over
 
 
 def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> UpResult:
     """Bring `plex` to what its files say."""
     with start(ctx.lab.state, "up", plex.name, ctx.listener) as run:
-        return _converged(ctx, plex, run, (), drain=drain, wait=wait)
+        return converge(ctx, plex, run, ConvergeOptions(drain=drain, wait=wait))
 
 
 def replace(
     ctx: Context, plex: Plex, names: Sequence[str], *, drain: bool = True, wait: bool = True
 ) -> UpResult:
     """Make nodes anew. The master stands for the whole cluster: its workers follow it."""
-    chosen = node_names(plex, names)
+    options = ConvergeOptions(frozenset(node_names(plex, names)), drain=drain, wait=wait)
     with start(ctx.lab.state, "replace", plex.name, ctx.listener) as run:
-        return _converged(ctx, plex, run, chosen, drain=drain, wait=wait)
+        return converge(ctx, plex, run, options)
 
 
 def scale(
@@ -56,7 +55,7 @@ def scale(
             else:
                 set_workers(plex.file, workers)
                 step.end(Outcome.CHANGED, f"{plex.workers} to {workers}")
-        return _converged(ctx, wanted, run, (), drain=drain, wait=wait)
+        return converge(ctx, wanted, run, ConvergeOptions(drain=drain, wait=wait))
 
 
 def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
@@ -102,24 +101,9 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
             changes = ctx.engine.diff((), states, DiffOptions(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})
             # Whatever made it: the objects say whose they are, and no other program is needed.
-            ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+            ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
             raise_if_left_behind(ctx, states, still_there(name), f"plexctl destroy {name}")
             shutil.rmtree(ctx.access(name), ignore_errors=True)
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()
     return DestroyResult(name, change_rows(changes), pruned)
-
-
-def _converged(
-    ctx: Context, plex: Plex, run: Run, replaced: Sequence[str], *, drain: bool, wait: bool
-) -> UpResult:
-    registry = ctx.lab.registry if plex.type.kubernetes else None
-    states = ensure_registry(ctx, registry, run) if registry else None
-    done = converge(
-        ctx, plex, run, states=states, replace=frozenset(replaced), drained=drain, waiting=wait
-    )
-    rows = node_rows(ctx, plex) if wait else ()
-    seconds = {**done.seconds, "all": run.seconds()}
-    kubeconfig = ctx.access(plex.name) / "kubeconfig"
-    apps = apps_result(plex.name, done.apps) if done.apps else None
-    return UpResult(plex.name, done.changes, rows, seconds, run.id, kubeconfig, apps)

@@ -9,7 +9,7 @@ from plexctl.model.observed import HostState
 from plexctl.model.registry import TYPE, Registry
 from plexctl.model.types import NodeType
 from plexctl.plan.resources.types import Instance, Owner
-from plexctl.provision.engine import Change, DiffOptions
+from plexctl.provision.change import Change, DiffOptions
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.images.recipes import UNBAKED, known_recipe
 

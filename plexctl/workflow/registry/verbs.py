@@ -20,7 +20,8 @@ from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.registry import Registry
 from plexctl.plan.registry.node import DATA
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.engine import Change, DiffOptions
+from plexctl.provision.change import Change, DiffOptions
+from plexctl.provision.engine import ApplyJob
 from plexctl.results.plex import UNKNOWN, DestroyResult
 from plexctl.results.registry import ANSWERS, RegistryResult, RegistryRow, RegistryUpResult
 from plexctl.workflow.core.context import Context
@@ -105,7 +106,7 @@ def destroy_registry(ctx: Context) -> DestroyResult:
         options = DiffOptions(Owner(ctx.seed.lab_id, registry.name), volumes=True)
         changes = ctx.engine.diff((), states, options)
         run.intend({change.key: change.action for change in changes})
-        ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+        ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
         raise_if_left_behind(ctx, ctx.hosts, still_there(registry.name), "plexctl registry destroy")
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     return DestroyResult(registry.name, change_rows(changes), ())
@@ -139,7 +140,7 @@ def _converge(
     changes = registry_changes(ctx, registry, registry_images(ctx), states, replace=replace)
     with run.step(f"the registry {registry.name}") as step:
         run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
-        ctx.engine.apply((), changes, states, run.id, run, lambda _: None)
+        ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     if changes:
         with run.step(f"the registry answers at https://{registry.endpoint}") as step:

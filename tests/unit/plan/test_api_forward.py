@@ -39,14 +39,14 @@ def test_its_nodes_go_to_the_master(demo: Plex) -> None:
 def test_the_masters_host_leads_to_the_api(demo: Plex, inputs: Inputs) -> None:
     master, *workers = plan_plex(far(demo), inputs).instances
 
-    device = dict(dict(master.devices)["api"])
+    device = dict(dict(master.incus.devices)["api"])
     assert device == {
         "type": "proxy",
         "listen": "tcp:0.0.0.0:20042",
         "connect": "tcp:127.0.0.1:6443",
     }
-    assert all("api" not in dict(worker.devices) for worker in workers)
-    assert "api" not in dict(plan_plex(demo, inputs).instances[0].devices)
+    assert all("api" not in dict(worker.incus.devices) for worker in workers)
+    assert "api" not in dict(plan_plex(demo, inputs).instances[0].incus.devices)
 
 
 def test_the_api_shows_a_certificate_for_that_address(demo: Plex, inputs: Inputs) -> None:

@@ -10,10 +10,12 @@ import pytest
 from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Group, JsonText, Link, Networks, Plex
+from plexctl.model.resources import Kind
 from plexctl.model.types import NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.network.links import TUNNEL_MTU, mtu, sites
 from plexctl.plan.plan import plan_plex
+from plexctl.plan.resources.incus import nic
 from plexctl.plan.resources.types import Network, Owner
 
 OWNER = Owner("1a2b3c4d", "demo")
@@ -124,14 +126,14 @@ def test_on_a_bridge_that_is_there_nothing_is_made(demo: Plex, vlan: int | None)
 
     assert [site.network for site in found.values()] == [None, None]
     assert {str(site.gateway) for site in found.values()} == {"10.64.3.254/24"}
-    assert found["one"].nic == {
+    assert nic(found["one"]) == {
         "type": "nic",
         "nictype": "bridged",
         "parent": "br0",
         "name": "eth0",
         **tag,
     }
-    assert found["pve"].nic == {"bridge": "vmbr0", **tag}
+    assert (found["pve"].bridge, found["pve"].vlan) == ("vmbr0", vlan)
     assert mtu(bridged(demo, vlan)) is None
 
 
@@ -154,6 +156,6 @@ def test_a_plan_over_two_hosts_has_all_of_each_there(demo: Plex, inputs: Inputs)
         "demo3": "one",
     }
     for instance in plan.instances:
-        needed = [need for need in instance.needs if need.startswith(("profile/", "network/"))]
+        needed = [key for key in instance.needs if key.kind in (Kind.PROFILE, Kind.NETWORK)]
         assert needed
-        assert all(need.split("/")[1] == instance.host for need in needed)
+        assert all(key.host == instance.host for key in needed)

@@ -18,7 +18,7 @@ from plexctl.model.plex import Group, JsonText, Networks, Plex, Taint
 from plexctl.model.types import Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources.types import Instance, resource_hash
+from plexctl.plan.resources.types import Instance, Profile, resource_hash
 
 GOLDEN = Path(__file__).parent / "golden"
 PRIVATE = re.compile(
@@ -32,12 +32,14 @@ def describe(plan: Plan) -> str:
     """All of a plan as text; of private keys only the digest."""
     parts = []
     for resource in plan.resources:
-        parts.append(f"##### {resource.key} needs {', '.join(resource.needs) or 'nothing'}")
-        parts += [f"{key}: {value!r}" for key, value in resource.config]
-        for name, device in getattr(resource, "devices", ()):
+        needs = ", ".join(map(str, resource.needs))
+        parts.append(f"##### {resource.key} needs {needs or 'nothing'}")
+        spec = resource.incus if isinstance(resource, Instance) else resource
+        parts += [f"{key}: {value!r}" for key, value in spec.config]
+        for name, device in getattr(spec, "devices", ()):
             parts.append(f"device {name}: {dict(device)}")
         if isinstance(resource, Instance):
-            parts.append(f"image {resource.image}, profile {resource.profile}")
+            parts.append(f"image {resource.image}, profile {resource.incus.profile}")
             parts.append(f"parent {resource.parent}")
             parts += tar_as_text(resource.boot)
     return "\n".join(parts) + "\n"
@@ -129,9 +131,9 @@ def test_a_group_gives_its_nodes_sizes_labels_and_taints(demo: Plex, inputs: Inp
     third = plan.instances[2]
     files = "\n".join(tar_as_text(third.boot))
 
-    assert dict(third.config)["limits.cpu.allowance"] == "200ms/100ms"
-    assert dict(third.config)["limits.memory"] == str(2 << 30)
-    assert dict(dict(third.devices)["root"])["size"] == str(20 << 30)
+    assert dict(third.incus.config)["limits.cpu.allowance"] == "200ms/100ms"
+    assert dict(third.incus.config)["limits.memory"] == str(2 << 30)
+    assert dict(dict(third.incus.devices)["root"])["size"] == str(20 << 30)
     assert '"--node-labels=disk=fast --register-with-taints=gpu=yes:NoSchedule"' in files
     assert "maxPods: 40" in files
     assert "maxPods" not in "\n".join(tar_as_text(plan.instances[1].boot))
@@ -166,7 +168,7 @@ def test_the_control_groups_of_the_host_decide(
 ) -> None:
     facts = {"local": HostFacts(version, sys_resource=True, cpus=4, memory=8 << 30)}
     plan = plan_plex(demo, replace(inputs, facts=facts))
-    profile = next(r for r in plan.resources if r.key.startswith("profile/"))
+    profile = next(r for r in plan.resources if isinstance(r, Profile))
 
     assert f"lxc.{expected}.devices.allow=a" in dict(profile.config)["raw.lxc"]
 

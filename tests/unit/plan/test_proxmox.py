@@ -13,7 +13,8 @@ from plexctl.model.plex import Link, Plex
 from plexctl.model.types import Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
-from plexctl.plan.resources.proxmox import pci_mappings, seed_name, seed_of
+from plexctl.plan.resources.proxmox import seed_name, seed_of
+from plexctl.plan.resources.specs import ProxmoxSpec
 from plexctl.plan.resources.types import Instance, resource_hash
 
 PVE = HostSpec(
@@ -48,14 +49,13 @@ def test_a_node_is_a_vm_with_its_size_its_card_and_its_devices(
     planned: tuple[Instance, ...],
 ) -> None:
     vm = planned[1]
-    config = dict(vm.config)
+    spec = vm.proxmox
 
     assert (vm.form, vm.needs, vm.parent) == (Form.VM, (), planned[0].key)
-    assert (config["cores"], config["memory"]) == ("4", "3072")
-    assert (config["bridge"], config["vlan"]) == ("vmbr0", "7")
-    assert config["mac"].startswith("10:66:6a:")
-    assert pci_mappings(vm) == ("rtx4090",)
-    assert "disk" not in config
+    assert (spec.cores, spec.memory, spec.disk) == (4, 3072, None)
+    assert (spec.bridge, spec.vlan) == ("vmbr0", 7)
+    assert spec.mac.startswith("10:66:6a:")
+    assert spec.pci == ("rtx4090",)
 
 
 def test_the_seed_has_the_boot_files_and_is_called_after_lab_and_node(
@@ -69,7 +69,7 @@ def test_the_seed_has_the_boot_files_and_is_called_after_lab_and_node(
 
 def test_no_key_is_in_what_a_host_is_told(planned: tuple[Instance, ...]) -> None:
     assert b"PRIVATE KEY" in planned[0].boot
-    assert "PRIVATE KEY" not in str(planned[0].config)
+    assert "PRIVATE KEY" not in str(planned[0].spec)
 
 
 def test_scaling_replaces_nothing_and_another_size_does(
@@ -90,12 +90,6 @@ def test_a_container_has_its_files_and_no_seed(vms: Plex, inputs: Inputs) -> Non
     node = plan_plex(replace(vms, type=kind), there).instances[1]
 
     assert node.form is Form.CONTAINER
-    assert dict(node.config) == {
-        "memory": "2048",
-        "mac": dict(node.config)["mac"],
-        "bridge": "vmbr0",
-        "vlan": "7",
-        "disk": "5120",
-        "privileged": "yes",
-    }
+    mac = node.proxmox.mac
+    assert node.spec == ProxmoxSpec(mac, "vmbr0", 2048, disk=5120, vlan=7, privileged=True)
     assert b"network.batch" in node.boot

@@ -67,7 +67,7 @@ def test_its_disk_is_no_part_of_its_node(resources: tuple[Resource, ...]) -> Non
     node = next(r for r in resources if isinstance(r, Instance))
 
     assert volume.key in node.needs
-    assert dict(dict(node.devices)["data"]) == {
+    assert dict(dict(node.incus.devices)["data"]) == {
         "type": "disk",
         "pool": "default",
         "source": volume.name,

@@ -58,9 +58,11 @@ def describe(plan: Plan) -> str:
     """What is different about VMs; the files in the tar are those of any node."""
     parts = []
     for resource in plan.resources:
-        parts.append(f"##### {resource.key} needs {', '.join(resource.needs) or 'nothing'}")
-        parts += [f"{key}: {value!r}" for key, value in resource.config]
-        for name, device in getattr(resource, "devices", ()):
+        needs = ", ".join(map(str, resource.needs))
+        parts.append(f"##### {resource.key} needs {needs or 'nothing'}")
+        spec = resource.incus if isinstance(resource, Instance) else resource
+        parts += [f"{key}: {value!r}" for key, value in spec.config]
+        for name, device in getattr(spec, "devices", ()):
             parts.append(f"device {name}: {dict(device)}")
         if isinstance(resource, Instance):
             parts.append(f"form {resource.form}, image {resource.image}")
@@ -71,7 +73,7 @@ def describe(plan: Plan) -> str:
 
 
 def instances(plan: Plan) -> list[dict[str, str]]:
-    return [dict(instance.config) for instance in plan.instances]
+    return [dict(instance.incus.config) for instance in plan.instances]
 
 
 def profile_of(plan: Plan) -> Profile:
@@ -112,7 +114,7 @@ def test_a_vm_has_more_than_incus_would_give_it(vms: Plex, inputs: Inputs) -> No
 
     sized = replace(vms, type=replace(vms.type, size=Size(cpu=6, memory=9 << 30, disk=50 << 30)))
     plan = plan_plex(sized, inputs)
-    config, device = instances(plan)[0], dict(plan.instances[0].devices)
+    config, device = instances(plan)[0], dict(plan.instances[0].incus.devices)
     assert (config["limits.cpu"], config["limits.memory"]) == ("6", str(9 << 30))
     assert dict(device["root"])["size"] == str(50 << 30)
 
@@ -144,14 +146,14 @@ def test_a_node_has_the_devices_that_its_type_names(
         return plan_plex(wanted, replace(inputs, hosts={"local": host}))
 
     first, moved = (plan(a).instances[1] for a in ("0000:01:00.0", "0000:03:00.0"))
-    assert dict(dict(first.devices)["pci-gpu"]) == device
-    assert "pci-other" not in dict(first.devices)
+    assert dict(dict(first.incus.devices)["pci-gpu"]) == device
+    assert "pci-other" not in dict(first.incus.devices)
     assert resource_hash(first) != resource_hash(moved)
 
 
 def test_no_key_is_in_what_the_server_is_told_of_a_vm(vms: Plex, inputs: Inputs) -> None:
     for vm in plan_plex(vms, inputs).instances:
-        assert not any("cloud-init" in key or "user-data" in key for key, _ in vm.config)
+        assert not any("cloud-init" in key or "user-data" in key for key, _ in vm.incus.config)
         files = disc(vm.boot)
         assert b"PRIVATE" in files.pop("boot.tar")
         assert not any(b"PRIVATE" in content for content in files.values())

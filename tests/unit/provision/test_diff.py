@@ -1,4 +1,4 @@
-"""From what a host has to what has to be done."""
+"""The changes from what a host has to what a plan wants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from plexctl.model.observed import (
     ObservedProfile,
     ObservedVolume,
 )
+from plexctl.model.resources import Key, Kind
 from plexctl.model.types import Form
+from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import (
     Instance,
     Network,
@@ -25,12 +27,12 @@ from plexctl.plan.resources.types import (
     Volume,
     resource_hash,
 )
+from plexctl.provision.change import Action, Change, DiffOptions
 from plexctl.provision.diff import diff
-from plexctl.provision.engine import Action, Change, DiffOptions
 
 OWNER = Owner("1a2b3c4d", "demo")
-MASTER = "instance/local/demo1"
-WISHES = DiffOptions(OWNER)
+MASTER = Key(Kind.INSTANCE, "local", "demo1")
+OPTIONS = DiffOptions(OWNER)
 
 
 def instance(number: int, *, boot: bytes = b"files") -> Instance:
@@ -40,11 +42,9 @@ def instance(number: int, *, boot: bytes = b"files") -> Instance:
         owner=OWNER,
         form=Form.CONTAINER,
         image="plex-kube-0123456789ab",
-        profile="plex-demo-kube",
-        config=(),
-        devices=(),
+        spec=IncusSpec("plex-demo-kube", (), ()),
         boot=boot,
-        needs=("profile/local/plex-demo-kube",),
+        needs=(Key(Kind.PROFILE, "local", "plex-demo-kube"),),
         parent=None if number == 1 else MASTER,
     )
 
@@ -86,34 +86,34 @@ def actions(changes: tuple[Change, ...]) -> dict[str, Action]:
     return {change.name: change.action for change in changes}
 
 
-def test_what_is_as_wanted_changes_nothing() -> None:
-    assert diff(WANTED, whole(), WISHES) == ()
+def test_a_host_that_has_the_plan_has_no_changes() -> None:
+    assert diff(WANTED, whole(), OPTIONS) == ()
 
 
-def test_an_empty_host_gets_everything_in_the_order_of_the_plan() -> None:
-    changes = diff(WANTED, {"local": HostState("local", {}, {}, {}, ())}, WISHES)
+def test_everything_is_created_on_an_empty_host_in_the_order_of_the_plan() -> None:
+    changes = diff(WANTED, {"local": HostState("local", {}, {}, {}, ())}, OPTIONS)
 
     assert [change.key for change in changes] == [resource.key for resource in WANTED]
     assert {change.action for change in changes} == {Action.CREATE}
 
 
-def test_a_changed_profile_is_updated_in_place_and_no_node_is_touched() -> None:
+def test_a_changed_profile_is_updated_in_place_without_its_nodes() -> None:
     wanted = (NETWORK, replace(PROFILE, config=(("limits.cpu", "2"),)), *WANTED[2:])
 
-    assert actions(diff(wanted, whole(), WISHES)) == {PROFILE.name: Action.UPDATE}
+    assert actions(diff(wanted, whole(), OPTIONS)) == {PROFILE.name: Action.UPDATE}
 
 
-def test_a_changed_file_replaces_that_worker_only() -> None:
+def test_a_changed_file_replaces_only_its_worker() -> None:
     wanted = (*WANTED[:3], instance(2, boot=b"other files"), instance(3))
 
-    assert actions(diff(wanted, whole(), WISHES)) == {"demo2": Action.REPLACE}
+    assert actions(diff(wanted, whole(), OPTIONS)) == {"demo2": Action.REPLACE}
 
 
 def test_replacing_the_master_replaces_its_workers() -> None:
-    changes = diff(WANTED, whole(), replace(WISHES, replace=frozenset({MASTER})))
+    changes = diff(WANTED, whole(), replace(OPTIONS, replace=frozenset({MASTER})))
 
     assert actions(changes) == dict.fromkeys(("demo1", "demo2", "demo3"), Action.REPLACE)
-    assert {c.reason for c in changes} == {"asked for", "its master is made anew"}
+    assert {c.reason for c in changes} == {"requested", "master is replaced"}
 
 
 def test_workers_of_an_earlier_master_are_replaced() -> None:
@@ -121,63 +121,63 @@ def test_workers_of_an_earlier_master_are_replaced() -> None:
     new = {**tags(instance(1)), "run": "run2"}
     found = state(seen(instance(1), tags=new), seen(instance(2)), seen(instance(3)))
 
-    changes = diff(WANTED, found, WISHES)
+    changes = diff(WANTED, found, OPTIONS)
 
     assert actions(changes) == {"demo2": Action.REPLACE, "demo3": Action.REPLACE}
     assert {change.parent_run for change in changes} == {"run2"}
 
 
-def test_a_lost_master_is_made_again_with_all_its_workers() -> None:
+def test_a_missing_master_is_created_and_its_workers_are_replaced() -> None:
     found = state(seen(instance(2)), seen(instance(3)))
 
-    assert actions(diff(WANTED, found, WISHES)) == {
+    assert actions(diff(WANTED, found, OPTIONS)) == {
         "demo1": Action.CREATE,
         "demo2": Action.REPLACE,
         "demo3": Action.REPLACE,
     }
 
 
-def test_an_instance_that_was_never_started_is_half_made() -> None:
+def test_an_instance_that_never_started_is_replaced() -> None:
     half = seen(instance(2), started=False, status="Stopped")
-    changes = diff(WANTED, state(seen(instance(1)), half, seen(instance(3))), WISHES)
+    changes = diff(WANTED, state(seen(instance(1)), half, seen(instance(3))), OPTIONS)
 
     assert actions(changes) == {"demo2": Action.REPLACE}
-    assert changes[0].reason == "was left half made"
+    assert changes[0].reason == "creation was interrupted"
 
 
-def test_a_stopped_node_is_started_and_its_workers_stay() -> None:
+def test_a_stopped_master_is_started_and_its_workers_stay() -> None:
     stopped = seen(instance(1), status="Stopped")
     found = state(stopped, seen(instance(2)), seen(instance(3)))
 
-    assert actions(diff(WANTED, found, WISHES)) == {"demo1": Action.START}
+    assert actions(diff(WANTED, found, OPTIONS)) == {"demo1": Action.START}
 
 
-def test_what_is_wanted_no_more_goes() -> None:
-    assert actions(diff(WANTED[:4], whole(), WISHES)) == {"demo3": Action.DELETE}
+def test_a_node_that_the_plan_does_not_have_is_deleted() -> None:
+    assert actions(diff(WANTED[:4], whole(), OPTIONS)) == {"demo3": Action.DELETE}
 
 
-def test_what_goes_is_told_in_the_order_of_its_numbers() -> None:
+def test_deletions_are_listed_in_the_order_of_the_numbers() -> None:
     found = state(*(seen(instance(number)) for number in (1, 10, 2)))
 
-    assert [change.name for change in diff(WANTED[:3], found, WISHES)] == ["demo2", "demo10"]
+    assert [change.name for change in diff(WANTED[:3], found, OPTIONS)] == ["demo2", "demo10"]
 
 
-def test_without_any_wish_all_of_the_plex_goes_and_nothing_else() -> None:
+def test_without_resources_only_the_objects_of_the_plex_are_deleted() -> None:
     found = whole()
     found["local"].instances["other1"] = seen(instance(1), name="other1", tags={})  # type: ignore[index]
 
-    assert set(actions(diff((), found, WISHES))) == {r.name for r in WANTED}
+    assert set(actions(diff((), found, OPTIONS))) == {r.name for r in WANTED}
 
 
 @pytest.mark.parametrize(
     ("found", "whose"),
-    [({}, "nothing that plexctl made"), ({"lab": "ffff", "plex": "demo"}, "of lab ffff")],
+    [({}, "was not created by plexctl"), ({"lab": "ffff", "plex": "demo"}, "of lab ffff")],
 )
-def test_what_belongs_to_somebody_else_is_not_touched(found: dict[str, str], whose: str) -> None:
+def test_an_instance_of_another_owner_is_an_error(found: dict[str, str], whose: str) -> None:
     foreign = seen(instance(2), tags=found)
 
     with pytest.raises(PlexError) as error:
-        diff(WANTED, state(seen(instance(1)), foreign, seen(instance(3))), WISHES)
+        diff(WANTED, state(seen(instance(1)), foreign, seen(instance(3))), OPTIONS)
 
     assert "instance demo2 on host local" in error.value.details[0]
     assert whose in error.value.details[0]
@@ -194,35 +194,35 @@ def store(**volume: str) -> dict[str, HostState]:
     return {"local": replace(state(seen(KEEPER))["local"], volumes={disk.name: disk})}
 
 
-def test_a_disk_is_made_with_its_instance_and_stays_as_it_is() -> None:
-    changes = diff(STORE, state(), WISHES)
+def test_a_volume_is_created_with_its_instance_once() -> None:
+    changes = diff(STORE, state(), OPTIONS)
 
     assert [c.key for c in changes] == [VOLUME.key, KEEPER.key]
-    assert diff(STORE, store(), WISHES) == ()
+    assert diff(STORE, store(), OPTIONS) == ()
 
 
-def test_a_disk_stays_when_its_instance_is_made_anew() -> None:
-    changes = diff(STORE, store(), replace(WISHES, replace=frozenset({KEEPER.key})))
+def test_a_volume_stays_when_its_instance_is_replaced() -> None:
+    changes = diff(STORE, store(), replace(OPTIONS, replace=frozenset({KEEPER.key})))
 
     assert [(c.action, c.key) for c in changes] == [(Action.REPLACE, KEEPER.key)]
 
 
-def test_a_disk_with_other_settings_is_changed_in_place() -> None:
-    (change,) = diff(STORE, store(hash="another"), WISHES)
+def test_a_volume_with_other_settings_is_updated_in_place() -> None:
+    (change,) = diff(STORE, store(hash="another"), OPTIONS)
 
     assert (change.action, change.key) == (Action.UPDATE, VOLUME.key)
 
 
-def test_a_disk_that_nobody_wants_goes_only_where_that_is_asked_for() -> None:
-    kept = diff((), store(), WISHES)
-    gone = diff((), store(), replace(WISHES, volumes=True))
+def test_an_unwanted_volume_is_deleted_only_on_request() -> None:
+    kept = diff((), store(), OPTIONS)
+    gone = diff((), store(), replace(OPTIONS, volumes=True))
 
-    assert "volume" not in {change.kind for change in kept}
+    assert Kind.VOLUME not in {change.kind for change in kept}
     assert {change.key for change in gone} == {resource.key for resource in STORE}
 
 
-def test_a_disk_of_somebody_else_is_not_touched() -> None:
+def test_a_volume_of_another_owner_is_an_error() -> None:
     with pytest.raises(PlexError) as error:
-        diff(STORE, store(lab="ffff"), WISHES)
+        diff(STORE, store(lab="ffff"), OPTIONS)
 
     assert "volume depot on host local belongs to plex demo of lab ffff" in error.value.details

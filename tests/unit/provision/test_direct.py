@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Observation
 from plexctl.model.observed import HostState, ObservedImage
-from plexctl.plan.resources.types import Instance
+from plexctl.provision.change import DiffOptions
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import DiffOptions
+from plexctl.provision.engine import ApplyJob
+from plexctl.provision.start_gate import StartGate
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import MASTER, OWNER, STORE, WANTED, store, whole
+from .test_diff import MASTER, OWNER, STORE, WANTED, instance, store, whole
 
 
 def applied(
@@ -25,7 +27,7 @@ def applied(
     incus.instances.losing = list(losing)
     engine = DirectEngine({"local": incus})
     changes = engine.diff(wanted, found, options)
-    engine.apply((), changes, found, "run9", NullReporter(), lambda _: None)
+    engine.apply(ApplyJob((), changes, found, "run9", NullReporter()))
     return incus
 
 
@@ -80,15 +82,16 @@ def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None
     engine = DirectEngine({"local": incus})
     changes = engine.diff(WANTED, found, DiffOptions(OWNER, replace=frozenset({MASTER})))
 
-    def before_start(instance: Instance) -> None:
-        assert instance.name == "demo1" or ("instances.start", "demo1") in incus.calls
+    def started() -> Observation:
+        return Observation(("instances.start", "demo1") in incus.calls)
 
-    engine.apply((), changes, found, "run9", NullReporter(), before_start)
+    gate = StartGate(frozenset(), Condition("demo1 starts", started, 5, every=0.01))
+    engine.apply(ApplyJob((), changes, found, "run9", NullReporter(), gate))
     assert incus.names("instances.start") == ["demo1", "demo2", "demo3"]
 
 
 def test_a_new_worker_beside_an_old_master_names_the_run_that_made_it() -> None:
-    options = DiffOptions(OWNER, replace=frozenset({"instance/local/demo2"}))
+    options = DiffOptions(OWNER, replace=frozenset({instance(2).key}))
     incus = applied(with_image(whole()["local"]), options)
 
     assert incus.instances.config["demo2"]["user.plex.parent"] == "run1"

@@ -11,11 +11,13 @@ import pycdlib
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.model.settings import settings
+from plexctl.model.resources import Key, Kind
 from plexctl.model.types import Form
+from plexctl.plan.resources.specs import CloudInit, ProxmoxSpec
 from plexctl.plan.resources.types import Instance, Owner
+from plexctl.provision.change import Action, Change, DiffOptions
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Action, Change, DiffOptions
+from plexctl.provision.engine import ApplyJob
 from tests.fake_pve import FakePve
 from tests.null_reporter import NullReporter
 from tests.proxmox import TEMPLATE, client_of, with_template
@@ -29,29 +31,25 @@ def pve() -> Iterator[FakePve]:
         yield fake
 
 
-def vm(number: int, **more: str) -> Instance:
-    config = {
-        "cores": "2",
-        "memory": "2048",
-        "mac": f"10:66:6a:00:00:0{number}",
-        "bridge": "vmbr0",
-        "user-data": "#cloud-config\n",
-        "network-config": "version: 2\n",
-        "meta-data": "instance-id: x\n",
-        **more,
-    }
-    return Instance(
-        f"demo{number}",
-        "pve1",
-        OWNER,
-        Form.VM,
-        TEMPLATE,
-        "",
-        settings(config),
-        (),
-        b"keys of the node",
-        parent=None if number == 1 else "instance/pve1/demo1",
+def vm(
+    number: int, *, vlan: int | None = None, disk: int | None = None, pci: tuple[str, ...] = ()
+) -> Instance:
+    spec = ProxmoxSpec(
+        f"10:66:6a:00:00:0{number}",
+        "vmbr0",
+        memory=2048,
+        cores=2,
+        disk=disk,
+        vlan=vlan,
+        pci=pci,
+        cloud_init=CloudInit("#cloud-config\n", "version: 2\n", "instance-id: x\n"),
     )
+    boot, parent = b"keys of the node", None if number == 1 else key(1)
+    return Instance(f"demo{number}", "pve1", OWNER, Form.VM, TEMPLATE, spec, boot, parent=parent)
+
+
+def key(number: int) -> Key:
+    return Key(Kind.INSTANCE, "pve1", f"demo{number}")
 
 
 WANTED = (vm(1), vm(2), vm(3))
@@ -65,7 +63,7 @@ class Run:
         self.engine = DirectEngine({"pve1": self.server})
 
     def changes(
-        self, wanted: tuple[Instance, ...] = WANTED, replace: frozenset[str] = frozenset()
+        self, wanted: tuple[Instance, ...] = WANTED, replace: frozenset[Key] = frozenset()
     ) -> tuple[Change, ...]:
         return self.engine.diff(wanted, self.engine.read(["pve1"]), DiffOptions(OWNER, replace))
 
@@ -73,11 +71,11 @@ class Run:
         self,
         wanted: tuple[Instance, ...] = WANTED,
         run: str = "run1",
-        replace: frozenset[str] = frozenset(),
+        replace: frozenset[Key] = frozenset(),
     ) -> list[tuple[Action, str]]:
         changes = self.changes(wanted, replace)
         states = self.engine.read(["pve1"])
-        self.engine.apply(wanted, changes, states, run, NullReporter(), lambda _: None)
+        self.engine.apply(ApplyJob(wanted, changes, states, run, NullReporter()))
         return [(change.action, change.name) for change in changes]
 
 
@@ -95,11 +93,11 @@ def nodes(pve: FakePve) -> dict[str, Any]:
 def test_vms_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
     pve: FakePve, run: Run
 ) -> None:
-    made = run((vm(1, vlan="7", disk="5120"), vm(2), vm(3)))
+    made = run((vm(1, vlan=7, disk=5120), vm(2), vm(3)))
     config = nodes(pve)["demo1"].config
 
     assert made == [(Action.CREATE, f"demo{n}") for n in (1, 2, 3)]
-    assert run.changes((vm(1, vlan="7", disk="5120"), vm(2), vm(3))) == ()
+    assert run.changes((vm(1, vlan=7, disk=5120), vm(2), vm(3))) == ()
     assert all(guest.running for guest in nodes(pve).values())
     assert config["net0"] == "virtio=10:66:6A:00:00:01,bridge=vmbr0,tag=7"
     assert (int(config["cores"]), str(config["memory"])) == (2, "2048")
@@ -121,7 +119,7 @@ def test_a_vm_finds_its_files_on_a_disk_of_its_own(pve: FakePve, run: Run) -> No
 
 def test_devices_need_the_machine_that_has_pci_express(pve: FakePve, run: Run) -> None:
     pve.add_mapping("gpu", ["node=pve1,path=0000:01:00.0,id=10de:2204"])
-    run((vm(1, **{"pci.0": "gpu"}),))
+    run((vm(1, pci=("gpu",)),))
     config = nodes(pve)["demo1"].config
 
     assert config["hostpci0"] == "mapping=gpu,pcie=1"
@@ -153,12 +151,10 @@ def test_a_new_master_has_new_workers_and_a_new_worker_nothing_else(pve: FakePve
     run()
     before = {name: guest.vmid for name, guest in nodes(pve).items()}
 
-    assert run(run="run2", replace=frozenset({"instance/pve1/demo3"})) == [
-        (Action.REPLACE, "demo3")
-    ]
+    assert run(run="run2", replace=frozenset({key(3)})) == [(Action.REPLACE, "demo3")]
     after = {name: guest.vmid for name, guest in nodes(pve).items()}
     assert {name for name in before if before[name] != after[name]} == {"demo3"}
-    assert len(run(run="run3", replace=frozenset({"instance/pve1/demo1"}))) == 3
+    assert len(run(run="run3", replace=frozenset({key(1)}))) == 3
     assert run.changes() == ()
 
 
@@ -178,9 +174,7 @@ def test_a_vm_of_somebody_else_is_in_the_way_and_left_alone(pve: FakePve, run: R
     with pytest.raises(PlexError) as error:
         run()
 
-    assert error.value.details == (
-        "instance demo2 on host pve1 belongs to nothing that plexctl made",
-    )
+    assert error.value.details == ("instance demo2 on host pve1 was not created by plexctl",)
 
 
 def test_a_template_that_is_missing_is_an_error_that_says_how_to_make_it(run: Run) -> None:

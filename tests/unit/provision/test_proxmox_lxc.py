@@ -10,11 +10,13 @@ import pytest
 
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
-from plexctl.model.settings import settings
+from plexctl.model.resources import Key, Kind
 from plexctl.model.types import Form
+from plexctl.plan.resources.specs import ProxmoxSpec
 from plexctl.plan.resources.types import Instance, Owner
+from plexctl.provision.change import Action, DiffOptions
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Action, DiffOptions
+from plexctl.provision.engine import ApplyJob
 from tests.fake_node import Node, install
 from tests.fake_pve import FakePve, Guest
 from tests.null_reporter import NullReporter
@@ -45,29 +47,28 @@ def server(pve: FakePve, node: Node) -> ProxmoxHost:
     return with_login(client_of(pve), "root@pve1.test:2222")
 
 
-def container(number: int, **more: str) -> Instance:
-    config = {
-        "memory": "2048",
-        "mac": f"10:66:6a:00:00:0{number}",
-        "bridge": "vmbr0",
-        "privileged": "yes",
-        **more,
-    }
-    parent = None if number == 1 else "instance/pve1/demo1"
-    return Instance(
-        f"demo{number}", "pve1", OWNER, Form.CONTAINER, IMAGE, "", settings(config), (), BOOT,
-        parent=parent,
-    )  # fmt: skip
+def container(
+    number: int,
+    *,
+    vlan: int | None = None,
+    disk: int | None = None,
+    cores: int | None = None,
+    privileged: bool = True,
+) -> Instance:
+    mac = f"10:66:6a:00:00:0{number}"
+    spec = ProxmoxSpec(mac, "vmbr0", 2048, cores=cores, disk=disk, vlan=vlan, privileged=privileged)
+    name, parent = f"demo{number}", None if number == 1 else Key(Kind.INSTANCE, "pve1", "demo1")
+    return Instance(name, "pve1", OWNER, Form.CONTAINER, IMAGE, spec, BOOT, parent=parent)
 
 
-WANTED = (container(1, vlan="7", disk="5000", cores="3"), container(2))
+WANTED = (container(1, vlan=7, disk=5000, cores=3), container(2))
 
 
 def apply(server: ProxmoxHost, wanted: tuple[Instance, ...] = WANTED) -> list[tuple[Action, str]]:
     engine = DirectEngine({"pve1": server})
     states = engine.read(["pve1"])
     changes = engine.diff(wanted, states, DiffOptions(OWNER))
-    engine.apply(wanted, changes, states, "run1", NullReporter(), lambda _: None)
+    engine.apply(ApplyJob(wanted, changes, states, "run1", NullReporter()))
     return [(change.action, change.name) for change in changes]
 
 

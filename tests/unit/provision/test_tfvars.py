@@ -1,4 +1,4 @@
-"""What OpenTofu's modules are given: a golden file, and what a run may not touch."""
+"""The variables of OpenTofu's modules: a golden file, and the tags that a run may not change."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import pytest
 from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
+from plexctl.model.resources import Key
 from plexctl.model.types import Form
-from plexctl.plan.resources.types import Instance, Resource
-from plexctl.provision.engine import Action, Change
-from plexctl.provision.tofu.tfvars import (
-    addresses,
-    boot_file,
-    has_seed,
-    imports,
-    tags_of,
-    tfvars,
-    triggers,
-)
+from plexctl.plan.resources.specs import IncusSpec
+from plexctl.plan.resources.types import Instance, Resource, Volume
+from plexctl.provision.change import Action, Change
+from plexctl.provision.engine import ApplyJob
+from plexctl.provision.seeds import has_seed
+from plexctl.provision.tofu.incus.addresses import addresses, import_blocks, replace_triggers
+from plexctl.provision.tofu.incus.tfvars import boot_file, incus_tfvars
+from plexctl.provision.tofu.tags import tags_by_key
+from tests.null_reporter import NullReporter
 
 from .test_diff import NETWORK, PROFILE, STORE, WANTED, instance, whole
 
@@ -54,49 +53,55 @@ SPREAD: tuple[Resource, ...] = (
 
 def vm(number: int, boot: bytes = b"seed") -> Instance:
     disk = (("pool", "fast"), ("source", f"demo{number}-seed"), ("type", "disk"))
-    return replace(instance(number), form=Form.VM, boot=boot, devices=(("seed", disk),))
+    spec = IncusSpec("plex-demo-kube", (), (("seed", disk),))
+    return replace(instance(number), form=Form.VM, boot=boot, spec=spec)
 
 
 def created(resource: Resource, action: Action = Action.CREATE) -> Change:
-    kind, host, name = resource.key.split("/")
-    return Change(action, host, kind, name, "", resource)
+    return Change(action, resource.key, "", resource)
+
+
+def tags(
+    resources: tuple[Resource, ...], changes: tuple[Change, ...], states: dict[str, HostState]
+) -> dict[Key, dict[str, str]]:
+    return tags_by_key(ApplyJob(resources, changes, states, "run9", NullReporter()))
 
 
 def test_a_plex_on_two_hosts(request: pytest.FixtureRequest) -> None:
-    given = tags_of(SPREAD, [created(one) for one in SPREAD], EMPTY, "run9")
-    variables = tfvars(
+    given = tags(SPREAD, tuple(created(one) for one in SPREAD), EMPTY)
+    variables = incus_tfvars(
         "demo", SPREAD, HOSTS, given, boot=BOOT, config_dir=Path("/lab/.plexctl/hosts")
     )
 
     assert variables == json.loads(GOLDEN.read_text())
 
 
-def test_what_does_not_change_keeps_its_tags() -> None:
-    """Else OpenTofu would change all of it in every run."""
-    given = tags_of(WANTED, (), whole(), "run9")
+def test_an_unchanged_object_keeps_its_tags() -> None:
+    """Otherwise OpenTofu would change every object in every run."""
+    given = tags(WANTED, (), whole())
 
-    assert {tags["run"] for tags in given.values()} == {"run1"}
-    assert given["instance/local/demo2"]["parent"] == "run1"
+    assert {one["run"] for one in given.values()} == {"run1"}
+    assert given[instance(2).key]["parent"] == "run1"
 
 
-def test_what_is_made_gets_the_tags_of_the_run() -> None:
+def test_a_replaced_node_has_the_tags_of_the_run() -> None:
     again = created(instance(2), Action.REPLACE)
-    given = tags_of(WANTED, [replace(again, parent_run="run1")], whole(), "run9")
+    given = tags(WANTED, (replace(again, parent_run="run1"),), whole())
 
-    assert given["instance/local/demo2"]["run"] == "run9"
-    assert given["instance/local/demo2"]["parent"] == "run1"
-    assert given["instance/local/demo3"]["run"] == "run1"
+    assert given[instance(2).key]["run"] == "run9"
+    assert given[instance(2).key]["parent"] == "run1"
+    assert given[instance(3).key]["run"] == "run1"
 
 
-def test_what_is_only_started_stays_what_it_is() -> None:
-    given = tags_of(WANTED, [created(instance(2), Action.START)], whole(), "run9")
+def test_a_started_node_keeps_its_tags() -> None:
+    given = tags(WANTED, (created(instance(2), Action.START),), whole())
 
-    assert given["instance/local/demo2"]["run"] == "run1"
+    assert given[instance(2).key]["run"] == "run1"
 
 
 def test_a_vm_finds_its_files_on_a_volume() -> None:
-    given = tags_of((vm(1),), [created(vm(1))], EMPTY, "run9")
-    variables = tfvars("demo", (vm(1),), HOSTS, given, boot=BOOT, config_dir=None)
+    given = tags((vm(1),), (created(vm(1)),), EMPTY)
+    variables = incus_tfvars("demo", (vm(1),), HOSTS, given, boot=BOOT, config_dir=None)
 
     source = variables["volumes"]["local/demo1-seed"]["source"]
     assert source == str(boot_file(vm(1), BOOT))
@@ -116,25 +121,25 @@ def test_addresses_are_those_of_the_module() -> None:
         'module.incus.terraform_data.generation["demo2"]',
         'module.incus.terraform_data.lineage["demo2"]',
     }
-    assert triggers(instance(1)) == ('module.incus.terraform_data.generation["demo1"]',)
+    assert replace_triggers(instance(1)) == ('module.incus.terraform_data.generation["demo1"]',)
     assert not has_seed(instance(1))
 
 
-def test_only_what_is_not_known_is_taken_over() -> None:
+def test_only_objects_that_are_not_in_the_state_are_imported() -> None:
     state = HostState("local", {}, {}, {}, (), {"demo1-seed": None})  # type: ignore[dict-item]
     known = frozenset({'module.incus.incus_instance.master["demo1"]'})
 
-    assert [one["id"] for one in imports(instance(1), frozenset(), state)] == [
+    assert [one["id"] for one in import_blocks(instance(1), frozenset(), state)] == [
         "local:demo1,image=plex-kube-0123456789ab"
     ]
-    assert list(imports(instance(1), known, state)) == []
-    assert list(imports(vm(1), known, state)) == [
+    assert list(import_blocks(instance(1), known, state)) == []
+    assert list(import_blocks(vm(1), known, state)) == [
         {
             "to": 'module.incus.incus_storage_volume.seed["local/demo1-seed"]',
             "id": "local:/fast/demo1-seed",
         }
     ]
-    (volume,) = (one for one in STORE if one.key.startswith("volume/"))
-    assert [one["id"] for one in imports(volume, known, state)] == [
-        f"local:/{volume.pool}/{volume.name}"  # type: ignore[union-attr]
+    (volume,) = (one for one in STORE if isinstance(one, Volume))
+    assert [one["id"] for one in import_blocks(volume, known, state)] == [
+        f"local:/{volume.pool}/{volume.name}"
     ]

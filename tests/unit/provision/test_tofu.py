@@ -1,4 +1,4 @@
-"""What the engine `tofu` asks of OpenTofu: a program that answers as it does, and no more."""
+"""The calls of the engine `tofu` to OpenTofu, which is a small program here."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ import pytest
 from plexctl.clients.tofu import PLAN, STATE
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
+from plexctl.model.condition import Condition, Observation
 from plexctl.model.observed import HostState, ObservedImage
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.types import Resource
+from plexctl.provision.change import DiffOptions
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import DiffOptions
+from plexctl.provision.engine import ApplyJob
+from plexctl.provision.start_gate import StartGate
 from plexctl.provision.tofu.engine import TofuEngine
 from plexctl.provision.tofu.folder import IMPORTS, TofuFolder
-from plexctl.provision.tofu.incus import IncusProvider
-from plexctl.provision.tofu.tfvars import addresses
+from plexctl.provision.tofu.incus.addresses import addresses
+from plexctl.provision.tofu.incus.provider import IncusProvider
 from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import OWNER, WANTED, WISHES, instance, seen, state, whole
+from .test_diff import OPTIONS, OWNER, WANTED, instance, seen, state, whole
 
 IMAGE = ObservedImage("f", ("plex-kube-0123456789ab",), {}, 0)
 WORKER = 'module.incus.incus_instance.worker["demo2"]'
@@ -81,10 +84,10 @@ class Estate:
         )
         (self.folder.path / f"plan-{number}").write_text("".join(f"{one}\n" for one in lines))
 
-    def apply(self, found: dict[str, HostState], options: DiffOptions = WISHES) -> list[str]:
+    def apply(self, found: dict[str, HostState], options: DiffOptions = OPTIONS) -> list[str]:
         """What OpenTofu was asked, in short."""
         changes = self.engine.diff(WANTED, found, options)
-        self.engine.apply(WANTED, changes, found, "run9", NullReporter(), lambda _: None)
+        self.engine.apply(ApplyJob(WANTED, changes, found, "run9", NullReporter()))
         return self.asked()
 
     def asked(self) -> list[str]:
@@ -112,7 +115,7 @@ def estate(tmp_path: Path) -> Estate:
         modules=tmp_path / "terraform",
         folder=folder,
         key=Secret(bytes(32)),
-        by_hand=("true",),
+        key_command=("true",),
         provider=IncusProvider("demo", {"local": incus.spec}, None, direct),
         direct=direct,
     )
@@ -123,23 +126,23 @@ def with_image(found: dict[str, HostState]) -> dict[str, HostState]:
     return {name: replace(one, images=(IMAGE,)) for name, one in found.items()}
 
 
-def test_what_is_as_wanted_and_known_is_only_planned(estate: Estate) -> None:
+def test_a_plex_that_is_as_wanted_is_only_planned(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
 
     assert estate.apply(whole()) == ["state list", "init", "plan"]
     assert estate.incus.calls == []
 
 
-def test_what_the_plan_says_is_done(estate: Estate) -> None:
+def test_a_plan_with_changes_is_applied(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.plans(1, ("replace", WORKER))
     found = with_image(whole())
-    options = replace(WISHES, replace=frozenset({instance(2).key}))
+    options = replace(OPTIONS, replace=frozenset({instance(2).key}))
 
     assert estate.apply(found, options)[-2:] == ["plan", "apply"]
 
 
-def test_a_node_that_the_state_does_not_know_is_imported(estate: Estate) -> None:
+def test_a_node_that_is_not_in_the_state_is_imported(estate: Estate) -> None:
     estate.knows(*(addresses(WANTED) - set(OF_WORKER)))
     estate.plans(1, ("create", OF_WORKER[1]))
 
@@ -149,7 +152,7 @@ def test_a_node_that_the_state_does_not_know_is_imported(estate: Estate) -> None
     assert not (estate.folder.root / IMPORTS).exists()
 
 
-def test_a_node_that_was_made_anew_elsewhere_is_not_made_once_more(
+def test_a_node_that_another_machine_replaced_is_imported_again(
     estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its run is another than the one in the state: OpenTofu alone would replace it."""
@@ -173,24 +176,26 @@ def test_a_node_that_was_made_anew_elsewhere_is_not_made_once_more(
     assert asked[-1] == "plan"
 
 
-def test_a_plan_says_that_such_a_node_is_imported(estate: Estate) -> None:
+def test_a_preview_lists_the_import_of_such_a_node(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.plans(1, ("replace", WORKER))
 
-    planned, _ = estate.engine.preview(WANTED, (), whole(), NullReporter(), shown=True)
+    planned, _ = estate.engine.preview(
+        ApplyJob(WANTED, (), whole(), "plan", NullReporter()), shown=True
+    )
 
     assert [(one.action, one.address) for one in planned] == [("import", WORKER)]
     assert "apply" not in estate.asked()
 
 
-def test_a_change_in_place_needs_no_wish(estate: Estate) -> None:
+def test_a_change_in_place_is_applied_without_a_change_of_plexctl(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.plans(1, ("update", WORKER))
 
     assert estate.apply(whole())[-2:] == ["plan", "apply"]
 
 
-def test_a_state_that_cannot_be_read_is_put_aside(estate: Estate) -> None:
+def test_an_unreadable_state_is_put_aside(estate: Estate) -> None:
     estate.knows()
     (estate.folder.path / "listed").unlink()
 
@@ -200,7 +205,7 @@ def test_a_state_that_cannot_be_read_is_put_aside(estate: Estate) -> None:
     assert (estate.folder.root / f"{STATE}.unreadable").read_text() == "a state"
 
 
-def test_without_an_image_nothing_is_begun(estate: Estate) -> None:
+def test_nothing_is_applied_without_an_image(estate: Estate) -> None:
     estate.knows()
     with pytest.raises(PlexError, match="host local has no image plex-kube-0123456789ab"):
         estate.apply(state())
@@ -208,16 +213,16 @@ def test_without_an_image_nothing_is_begun(estate: Estate) -> None:
     assert "apply" not in estate.asked()
 
 
-def test_nothing_wanted_needs_no_opentofu(estate: Estate) -> None:
-    changes = estate.engine.diff((), whole(), WISHES)
-    estate.engine.apply((), changes, whole(), "run9", NullReporter(), lambda _: None)
+def test_a_destroy_needs_no_opentofu(estate: Estate) -> None:
+    changes = estate.engine.diff((), whole(), OPTIONS)
+    estate.engine.apply(ApplyJob((), changes, whole(), "run9", NullReporter()))
 
     assert not (estate.folder.path / "asked").exists()
     deleted = set(estate.incus.names("instances.delete"))
     assert deleted == {"demo1", "demo2", "demo3"}
 
 
-def test_boot_files_are_there_only_meanwhile(estate: Estate) -> None:
+def test_boot_files_exist_only_during_a_run(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.apply(whole())
 
@@ -228,7 +233,7 @@ def test_boot_files_are_there_only_meanwhile(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize(("booted", "deleted"), [(True, []), (False, ["demo2"])])
-def test_an_unknown_node_without_its_files_is_made_anew(
+def test_a_node_without_its_files_that_is_not_in_the_state_is_deleted(
     estate: Estate, booted: bool, deleted: list[str]
 ) -> None:
     """It was killed before it had given them."""
@@ -240,16 +245,20 @@ def test_an_unknown_node_without_its_files_is_made_anew(
     assert estate.incus.names("instances.delete") == deleted
 
 
-def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> None:
+def test_old_workers_are_deleted_before_many_start_with_a_new_master(estate: Estate) -> None:
     wanted: tuple[Resource, ...] = (*WANTED, *(instance(number) for number in range(4, 8)))
     found = with_image(state(*(seen(instance(number)) for number in range(1, 8))))
     estate.knows(*addresses(wanted))
     options = DiffOptions(OWNER, frozenset({instance(1).key}))
     changes = estate.engine.diff(wanted, found, options)
-    held: list[str] = []
-    estate.engine.apply(
-        wanted, changes, found, "run9", NullReporter(), lambda one: held.append(one.name)
-    )
+    asked_before: list[str] = []
+
+    def api_answers() -> Observation:
+        asked_before.extend(estate.asked())
+        return Observation(True)
+
+    gate = StartGate(frozenset(), Condition("the API answers", api_answers, 0))
+    estate.engine.apply(ApplyJob(wanted, changes, found, "run9", NullReporter(), gate))
 
     lines = (estate.folder.path / "asked").read_text().splitlines()
     first, second = (line for line in lines if line.startswith("plan"))
@@ -257,7 +266,7 @@ def test_old_workers_go_before_many_come_with_a_new_master(estate: Estate) -> No
     assert 'master["demo1"]' in first
     assert "worker" not in first
     assert "-target=" not in second
-    assert held == ["demo7"]
+    assert [one.split()[0] for one in asked_before if one.startswith("plan")] == ["plan"]
     deleted = estate.incus.names("instances.delete")
     assert sorted(deleted) == [f"demo{number}" for number in range(2, 8)]
 
@@ -274,7 +283,7 @@ def locked(estate: Estate, tmp_path: Path) -> Iterator[tuple[Estate, Path]]:
     yield Estate(replace(estate.engine, folder=folder), folder, estate.incus), tmp_path
 
 
-def test_providers_are_locked_for_the_lab(locked: tuple[Estate, Path]) -> None:
+def test_the_lab_keeps_the_lock_of_providers(locked: tuple[Estate, Path]) -> None:
     estate, lab = locked
     estate.knows(*addresses(WANTED))
     estate.apply(whole())

@@ -1,4 +1,4 @@
-"""An OpenTofu that outlived its plexctl is waited for, and not for ever."""
+"""plexctl waits for an OpenTofu that outlived its plexctl, for a limited time."""
 
 from __future__ import annotations
 
@@ -42,21 +42,19 @@ def other(folder: TofuFolder) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def test_nobody_is_at_work(folder: TofuFolder) -> None:
+def test_a_free_folder_needs_no_wait(folder: TofuFolder) -> None:
     assert not folder.wait_until_free(NullReporter())
 
 
-def test_one_that_does_not_end_is_told_with_its_folder(
+def test_an_opentofu_that_does_not_end_is_an_error_with_its_folder(
     folder: TofuFolder, other: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 0)
-    with pytest.raises(
-        PlexError, match=f"waiting until OpenTofu in {folder.root} has ended"
-    ) as error:
+    monkeypatch.setattr(tofu_folder, "END_SECONDS", 0)
+    with pytest.raises(PlexError, match=f"waiting until OpenTofu in {folder.root} ends") as error:
         folder.wait_until_free(NullReporter())
-    assert error.value.hint == "end it, and run this again"
+    assert error.value.hint == "end that process, and run the command again"
 
-    monkeypatch.setattr(tofu_folder, "STEPS_ASIDE", 20)
+    monkeypatch.setattr(tofu_folder, "END_SECONDS", 20)
     assert other.stdin
     other.stdin.close()
     folder.wait_until_free(NullReporter())

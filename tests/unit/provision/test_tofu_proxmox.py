@@ -1,4 +1,4 @@
-"""What OpenTofu is told of VMs on Proxmox hosts that are there already."""
+"""The import of VMs that exist on Proxmox hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.tofu.proxmox import ProxmoxProvider, Server
+from plexctl.provision.tofu.proxmox.provider import ClusterAccess, ProxmoxProvider
 from tests.fake_pve import FakePve
 from tests.proxmox import client_of
 
@@ -23,12 +23,12 @@ def pve() -> Iterator[FakePve]:
         yield fake
 
 
-def test_one_that_went_meanwhile_is_told(pve: FakePve) -> None:
-    """The states were read before: it was there then."""
+def test_a_vm_that_is_deleted_meanwhile_is_an_error(pve: FakePve) -> None:
+    """The states were read before, when the VM existed."""
     client = client_of(pve)
-    server = Server(Path("/nowhere.pem"), lambda: Secret(b""))
+    access = ClusterAccess(Path("/nowhere.pem"), lambda: Secret(b""))
     direct = DirectEngine({"pve1": client})
-    provider = ProxmoxProvider("demo", {"pve1": client.spec}, server, direct)
-    with pytest.raises(PlexError, match="demo1 on host pve1 has gone") as error:
-        provider.imports((vm(1),), {}, frozenset())
-    assert error.value.hint == "run it again"
+    provider = ProxmoxProvider("demo", {"pve1": client.spec}, access, direct)
+    with pytest.raises(PlexError, match="demo1 on host pve1 was deleted") as error:
+        provider.import_blocks((vm(1),), {}, frozenset())
+    assert error.value.hint == "run the command again"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from plexctl.provision.engine import Action
+from plexctl.provision.change import Action
 from plexctl.render.json import json_text, yaml_as_json
 from plexctl.results.hosts import (
     HostPreparedResult,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from plexctl.provision.engine import Action
+from plexctl.provision.change import Action
 from plexctl.render.text import text
 from plexctl.results.plex import ChangeRow
 from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResult

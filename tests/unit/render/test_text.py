@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from plexctl import results
-from plexctl.provision.engine import Action
+from plexctl.provision.change import Action
 from plexctl.render.tables import size
 from plexctl.render.text import DOMAINS, text
 from plexctl.results.apps import AppRow, AppsResult, PushResult

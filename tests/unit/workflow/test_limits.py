@@ -11,8 +11,9 @@ from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.types import Form
+from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import Instance, Owner
-from plexctl.provision.engine import Action, Change
+from plexctl.provision.change import Action, Change
 from plexctl.workflow.plex.limits import limit_notes, read_limits
 
 HOST = HostSpec("local", HostKind.INCUS, "/run/incus", "default", 4)
@@ -39,7 +40,7 @@ def proc(tmp_path: Path) -> Path:
 
 def creations(number: int, form: Form = Form.CONTAINER) -> list[Change]:
     return [
-        Change(Action.CREATE, "local", "instance", f"a{n}", "missing", instance(f"a{n}", form))
+        Change(Action.CREATE, instance(f"a{n}", form).key, "missing", instance(f"a{n}", form))
         for n in range(number)
     ]
 
@@ -50,9 +51,7 @@ def instance(name: str, form: Form) -> Instance:
         name=name,
         owner=Owner("lab", "a"),
         image="plex-kube-1",
-        profile="plex-a",
-        config=(),
-        devices=(),
+        spec=IncusSpec("plex-a", (), ()),
         boot=b"",
         form=form,
     )

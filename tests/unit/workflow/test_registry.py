@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,6 @@ from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.command import CommandResult
-from plexctl.model.events import Reporter
 from plexctl.model.hosts import HostFacts
 from plexctl.model.observed import (
     HostState,
@@ -26,10 +25,12 @@ from plexctl.model.observed import (
     ObservedVolume,
 )
 from plexctl.model.registry import TYPE
+from plexctl.model.resources import Key
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume, resource_hash
+from plexctl.provision.change import Action, Change, DiffOptions
 from plexctl.provision.diff import diff
-from plexctl.provision.engine import Action, Change, DiffOptions
+from plexctl.provision.engine import ApplyJob
 from plexctl.results.registry import RegistryRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
@@ -58,7 +59,7 @@ class Incus:
 class Engine:
     """Makes what it is told to in memory."""
 
-    resources: dict[str, Resource] = field(default_factory=dict)
+    resources: dict[Key, Resource] = field(default_factory=dict)
     reads: int = 0
     applied: list[Change] = field(default_factory=list)
 
@@ -82,21 +83,13 @@ class Engine:
         return {"local": state}
 
     def diff(
-        self, resources: Sequence[Resource], states: dict[str, HostState], options: DiffOptions
+        self, resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
     ) -> tuple[Change, ...]:
         return diff(resources, states, options)
 
-    def apply(
-        self,
-        wanted: object,
-        changes: Sequence[Change],
-        states: dict[str, HostState],
-        run: str,
-        reporter: Reporter,
-        before_start: Callable[[Instance], None],
-    ) -> None:
-        self.applied += changes
-        for change in changes:
+    def apply(self, job: ApplyJob) -> None:
+        self.applied += job.changes
+        for change in job.changes:
             if change.resource is None:
                 del self.resources[change.key]
             else:

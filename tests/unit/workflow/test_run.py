@@ -9,6 +9,7 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.events import Event, Noted, Outcome, StepEnded
+from plexctl.model.resources import Key, Kind
 from plexctl.workflow.core.run import last_unfinished, start
 
 
@@ -19,7 +20,7 @@ def journal(state: Path) -> list[dict[str, object]]:
 
 def test_what_is_intended_is_written_down_before_it_is_done(tmp_path: Path) -> None:
     with start(tmp_path, "up", "demo", lambda _: None) as run:
-        run.intend({"instance/local/demo1": "create: missing"})
+        run.intend({Key(Kind.INSTANCE, "local", "demo1"): "create: missing"})
         written = journal(tmp_path)
 
     assert written[-1]["changes"] == {"instance/local/demo1": "create: missing"}

@@ -1,4 +1,4 @@
-"""A host that does not answer: what is on it is left alone, and the others go on."""
+"""A host that does not answer: its objects are left alone, and work on other hosts goes on."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import pytest
 
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.observed import HostState, ObservedImage, unreachable_reasons
+from plexctl.model.resources import Key, Kind
 from plexctl.plan.resources.types import Resource
+from plexctl.provision.change import DiffOptions
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.direct.graph import Task, run_tasks
-from plexctl.provision.engine import DiffOptions
+from plexctl.provision.direct.tasks import Step, Task, run_tasks
+from plexctl.provision.engine import ApplyJob
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import NETWORK, OWNER, PROFILE, WISHES, instance, seen, state
+from .test_diff import NETWORK, OPTIONS, OWNER, PROFILE, instance, seen, state
 
-SILENCE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
+UNREACHABLE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
 FAR_NETWORK = replace(NETWORK, host="far")
 FAR_PROFILE = replace(PROFILE, host="far", needs=(FAR_NETWORK.key,))
-FAR = replace(instance(2), host="far", needs=("profile/far/plex-demo-kube",))
+FAR = replace(instance(2), host="far", needs=(FAR_PROFILE.key,))
 WANTED: tuple[Resource, ...] = (
     NETWORK,
     PROFILE,
@@ -35,34 +37,34 @@ WANTED: tuple[Resource, ...] = (
 )
 
 
-def half_silent(*there: int) -> dict[str, HostState]:
+def half_unreachable(*there: int) -> dict[str, HostState]:
     """Host local has these nodes; far does not answer."""
     local = state(*(seen(instance(number)) for number in there))
-    return {**local, "far": HostState.of_unreachable("far", SILENCE)}
+    return {**local, "far": HostState.of_unreachable("far", UNREACHABLE)}
 
 
-def told(found: dict[str, HostState], options: DiffOptions = WISHES) -> list[tuple[str, str]]:
+def listed(found: dict[str, HostState], options: DiffOptions = OPTIONS) -> list[tuple[str, str]]:
     return [(change.action.value, change.name) for change in diff(WANTED, found, options)]
 
 
-def test_nothing_is_said_of_a_silent_host() -> None:
-    assert told(half_silent(1, 3)) == []
-    assert told(half_silent(1)) == [("create", "demo3")]
+def test_an_unreachable_host_has_no_changes() -> None:
+    assert listed(half_unreachable(1, 3)) == []
+    assert listed(half_unreachable(1)) == [("create", "demo3")]
     options = DiffOptions(OWNER, replace=frozenset({FAR.key, instance(3).key}))
-    assert told(half_silent(1, 3), options) == [("replace", "demo3")]
-    assert [c.host for c in diff((), half_silent(1), WISHES)] == ["local"] * 3
+    assert listed(half_unreachable(1, 3), options) == [("replace", "demo3")]
+    assert [c.host for c in diff((), half_unreachable(1), OPTIONS)] == ["local"] * 3
 
 
-def test_workers_of_a_silent_master_stay_as_they_are() -> None:
+def test_workers_of_an_unreachable_master_stay_as_they_are() -> None:
     master = replace(instance(1), host="far")
     worker = replace(instance(3), parent=master.key)
-    found = {**state(seen(worker)), "far": HostState.of_unreachable("far", SILENCE)}
+    found = {**state(seen(worker)), "far": HostState.of_unreachable("far", UNREACHABLE)}
 
-    assert diff((NETWORK, PROFILE, master, worker), found, WISHES) == ()
+    assert diff((NETWORK, PROFILE, master, worker), found, OPTIONS) == ()
 
 
-def test_what_states_say_of_silence() -> None:
-    assert unreachable_reasons(half_silent(1).values()) == (
+def test_states_list_why_hosts_are_unreachable() -> None:
+    assert unreachable_reasons(half_unreachable(1).values()) == (
         "host far: Incus does not answer: timed out",
     )
     assert unreachable_reasons(state().values()) == ()
@@ -75,7 +77,7 @@ def falling(name: str, at: str = "") -> FakeIncus:
 
     def before(call: str, _: str) -> None:
         if call == at:
-            incus.down = SILENCE
+            incus.down = UNREACHABLE
 
     incus.before = before
     return incus
@@ -84,32 +86,32 @@ def falling(name: str, at: str = "") -> FakeIncus:
 @pytest.mark.parametrize(
     "at", ["networks.put", "instances.create", "instances.push", "instances.start"]
 )
-def test_the_others_go_on_when_one_falls_silent(at: str) -> None:
+def test_work_on_other_hosts_goes_on_when_one_stops_answering(at: str) -> None:
     local, far = falling("local"), falling("far", at)
     engine = DirectEngine({"local": local, "far": far})
     states = engine.read(("local", "far"))
-    changes = engine.diff(WANTED, states, WISHES)
+    changes = engine.diff(WANTED, states, OPTIONS)
 
     with pytest.raises(UnreachableHostError) as error:
-        engine.apply(WANTED, changes, states, "run9", NullReporter(), lambda _: None)
+        engine.apply(ApplyJob(WANTED, changes, states, "run9", NullReporter()))
 
-    assert error.value is SILENCE
+    assert error.value is UNREACHABLE
     assert set(local.names("instances.start")) == {"demo1", "demo3"}
     assert at not in {call for call, _ in far.calls}
 
 
-def test_reading_goes_on_without_a_silent_host() -> None:
+def test_reachable_hosts_are_read_without_an_unreachable_one() -> None:
     local, far = falling("local"), falling("far")
-    far.down = SILENCE
+    far.down = UNREACHABLE
     engine = DirectEngine({"local": local, "far": far})
 
     states = engine.read(("local", "far", "local"))
 
     assert states["local"].unreachable is None
-    assert states["far"] == HostState.of_unreachable("far", SILENCE)
+    assert states["far"] == HostState.of_unreachable("far", UNREACHABLE)
     with pytest.raises(UnreachableHostError) as error:  # where there is no other
         engine.read(("far",))
-    assert error.value is SILENCE
+    assert error.value is UNREACHABLE
 
 
 def test_hosts_are_read_at_the_same_time() -> None:
@@ -132,25 +134,26 @@ OTHER = UnreachableHostError("host near: Incus does not answer", hint="is it up?
 
 
 def failures(*errors: PlexError) -> PlexError:
-    tasks = [Task(str(number), partial(fail, one)) for number, one in enumerate(errors)]
+    steps = (Step(Key(Kind.INSTANCE, "local", f"demo{number}")) for number in range(9))
+    tasks = [Task(step, partial(fail, one)) for step, one in zip(steps, errors, strict=False)]
     with pytest.raises(PlexError) as raised:
-        run_tasks(tasks, {"": 4})
+        run_tasks(tasks, {"local": 4})
     return raised.value
 
 
-def test_one_silence_is_told_once_however_much_it_stopped() -> None:
-    assert failures(SILENCE, SILENCE, SILENCE) is SILENCE
+def test_one_unreachable_host_is_one_error_for_all_its_tasks() -> None:
+    assert failures(UNREACHABLE, UNREACHABLE, UNREACHABLE) is UNREACHABLE
 
 
-def test_two_silences_are_a_silence() -> None:
-    told = failures(SILENCE, OTHER)
-    assert isinstance(told, UnreachableHostError)
-    assert told.summary == "2 hosts do not answer"
-    assert set(told.details) == {SILENCE.summary, "timed out", OTHER.summary}
-    assert told.hint == "is it up?"
+def test_two_unreachable_hosts_are_one_unreachable_error() -> None:
+    error = failures(UNREACHABLE, OTHER)
+    assert isinstance(error, UnreachableHostError)
+    assert error.summary == "2 hosts do not answer"
+    assert set(error.details) == {UNREACHABLE.summary, "timed out", OTHER.summary}
+    assert error.hint == "is it up?"
 
 
-def test_a_failure_beside_a_silence_is_a_failure() -> None:
-    told = failures(SILENCE, PlexError("no disk"))
-    assert not isinstance(told, UnreachableHostError)
-    assert told.summary == "2 things failed"
+def test_a_failure_beside_an_unreachable_host_is_a_plain_error() -> None:
+    error = failures(UNREACHABLE, PlexError("no disk"))
+    assert not isinstance(error, UnreachableHostError)
+    assert error.summary == "2 changes failed"

@@ -1,15 +1,17 @@
-"""The resources that a machine needs, whatever it is: its bridge, its profile, itself."""
+"""Nodes on Incus hosts: the profile that nodes of one type share, and the instance itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.resources import Key
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form, NodeType, Size
 from plexctl.plan.network.links import Site, network_name
 from plexctl.plan.resources.profile import NIC, node_config, node_devices
 from plexctl.plan.resources.proxmox import CORES, MEMORY
+from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import Instance, Owner, Profile
 
 SEED = "seed"
@@ -29,7 +31,7 @@ def kernel(node_type: NodeType, host: HostFacts) -> HostFacts:
 def machine_profile(owner: Owner, site: Site, node_type: NodeType, facts: HostFacts) -> Profile:
     base, privileged = node_type.base, node_type.privileged
     config = node_config(base.form, privileged=privileged, facts=facts)
-    device = node_devices(base, nic=site.nic, pool=site.host.pool, privileged=privileged)
+    device = node_devices(base, nic=nic(site), pool=site.host.pool, privileged=privileged)
     return Profile(
         f"{network_name(owner.plex)}-{node_type.name}",
         site.host.name,
@@ -38,6 +40,14 @@ def machine_profile(owner: Owner, site: Site, node_type: NodeType, facts: HostFa
         devices(device),
         needs=(site.network.key,) if site.network else (),
     )
+
+
+def nic(site: Site) -> dict[str, str]:
+    """The network device of a node, without its address. It has the MTU of its bridge."""
+    if site.network:
+        return {"type": "nic", "network": site.bridge, "name": NIC}
+    vlan = {"vlan": str(site.vlan)} if site.vlan else {}
+    return {"type": "nic", "nictype": "bridged", "parent": site.bridge, "name": NIC, **vlan}
 
 
 def machine(
@@ -52,10 +62,10 @@ def machine(
     pool: str,
     facts: HostFacts,
     boot: bytes,
-    parent: str | None = None,
+    parent: Key | None = None,
     disks: Mapping[str, Mapping[str, str]] | None = None,
     pci: Mapping[str, str] | None = None,
-    needs: tuple[str, ...] = (),
+    needs: tuple[Key, ...] = (),
 ) -> Instance:
     """The instance `name` on the profile's host, for its owner.
 
@@ -77,9 +87,7 @@ def machine(
         profile.owner,
         node_type.base.form,
         image,
-        profile.name,
-        settings(config),
-        devices(device),
+        IncusSpec(profile.name, settings(config), devices(device)),
         boot,
         needs=(profile.key, *needs),
         parent=parent,

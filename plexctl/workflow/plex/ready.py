@@ -1,0 +1,80 @@
+"""The waits of a run on a plex: its API, its nodes, DNS, and its apps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from plexctl.bootstrap.wait import ClusterConditions
+from plexctl.clients.kube.client import Kube
+from plexctl.model.apps import Apps
+from plexctl.model.condition import Condition, wait
+from plexctl.model.events import Outcome
+from plexctl.model.plex import Role
+from plexctl.plan.plan import Plan
+from plexctl.provision.change import Change
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import Run
+from plexctl.workflow.core.unreachable import on_reachable_hosts
+from plexctl.workflow.gitops.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterWaits:
+    """Waits for one cluster, each a step of the run. Nodes of unreachable hosts are left out."""
+
+    ctx: Context
+    plan: Plan
+    kube: Kube
+    run: Run
+    seconds: dict[str, float] = field(default_factory=dict)  # "api", "nodes", … since the start
+    _marked: set[str] = field(default_factory=set)
+
+    def api_answers(self) -> Condition:
+        return self._conditions().api_answers()
+
+    def until_api_answers(self) -> None:
+        if "api" not in self.seconds:
+            self._wait(self.api_answers(), "api")
+
+    def until_ready(self, changes: Sequence[Change]) -> None:
+        """Until all nodes are Ready and DNS answers; nothing for a plex without a cluster."""
+        if all(node.role is Role.PLAIN for node in self.plan.nodes):
+            return
+        self.until_api_answers()
+        self._register_again(changes)
+        self._wait(self._conditions().nodes_ready(), "nodes")
+        self._wait(self._conditions().dns_available(), "dns")
+
+    def until_delivered(self, delivery: Delivery) -> Apps:
+        """Until the apps of the plex are there."""
+        apps = delivery.wait(self.kube, self.run)
+        self.seconds["apps"] = self.run.seconds()
+        self.run.mark(self.plan.nodes[0].name, "apps")
+        return apps
+
+    def _conditions(self) -> ClusterConditions:
+        nodes = on_reachable_hosts(self.ctx, self.plan.nodes)
+        plex, hosts = self.plan.plex, self.ctx.hosts
+        return ClusterConditions(plex, nodes, self.kube, hosts, self.run, self._marked)
+
+    def _wait(self, condition: Condition, name: str) -> None:
+        with self.run.step(condition.title) as step:
+            wait(condition)
+            self.seconds[name] = self.run.seconds()
+            step.end(Outcome.UNCHANGED)
+
+    def _register_again(self, changes: Sequence[Change]) -> None:
+        """Restart kubelet on nodes that run and have no node object in the cluster.
+
+        A kubelet only registers when it starts. Somebody has deleted the node object: `kubectl`,
+        or a plexctl that was killed before it replaced the machine.
+        """
+        changed = {change.name for change in changes}
+        registered = {node.name for node in self.kube.nodes()}
+        for node in on_reachable_hosts(self.ctx, self.plan.nodes):
+            if node.role is Role.PLAIN or node.name in changed | registered:
+                continue
+            self.run.note(f"{node.name} is not registered in the cluster: restart its kubelet")
+            host = self.ctx.hosts[node.host]
+            host.execute(node.name, ("systemctl", "restart", "kubelet"))
