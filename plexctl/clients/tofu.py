@@ -30,7 +30,7 @@ KEY = "PLEXCTL_KEY_FD"
 
 REGISTRY = (
     "providers come from the registry, or from a mirror that TF_CLI_CONFIG_FILE names: see"
-    " docs/engines.md; `plexctl engine direct` needs none"
+    " docs/how-to/opentofu.md; `plexctl engine direct` needs none"
 )
 
 QUIET = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}

@@ -26,12 +26,10 @@ def _one_master(value: object) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeFields:
-    cpu: int | None = entry(whole(1, 1024), "Processors. Without it, all of the host's.", None)
-    memory: int | None = entry(
-        values.SIZE, "Memory, as in 2GiB. Without it, all of the host's.", None
-    )
+    cpu: int | None = entry(whole(1, 1024), "Processors. Default: all of the host's.", None)
+    memory: int | None = entry(values.SIZE, "Memory, as in 2GiB. Default: all of the host's.", None)
     disk: int | None = entry(
-        values.SIZE, "Size of the root disk, as in 20GiB. Without it, that of the pool.", None
+        values.SIZE, "Size of the root disk, as in 20GiB. Default: that of the pool.", None
     )
 
     def size(self) -> Size:
@@ -42,59 +40,59 @@ class SizeFields:
 class NetworksFields:
     link: Link = entry(
         choice(Link),
-        "What nodes are plugged into: `own` is a bridge of the plex's own on each host, joined by "
-        "VXLAN where they are several; `bridge` is the one that each host names, which leads to "
-        "all of them.",
+        "The network that nodes are attached to: `own` creates a bridge for the plex on each host "
+        "and joins several hosts by VXLAN; `bridge` uses the bridge that hosts.yaml names for each "
+        "host, which must reach all of them.",
         Link.OWN,
     )
     router: IPv4Address | None = entry(
-        values.ADDRESS, "With `link: bridge`: the address that leads out of it.", None
+        values.ADDRESS, "With `link: bridge`: the gateway of the nodes.", None
     )
-    vlan: int | None = entry(
-        whole(1, 4094), "With `link: bridge`: the VLAN that nodes are in.", None
-    )
+    vlan: int | None = entry(whole(1, 4094), "With `link: bridge`: the VLAN of the nodes.", None)
     nodes: IPv4Network | None = entry(
         values.network(16, 28),
-        "Network of the nodes, /16 to /28: its hosts have the first addresses, node N the (10+N)th."
-        " Without it, 10.64.S.0/24, where S (0 to 61) follows from the plex's name.",
+        "Network of the nodes, /16 to /28: hosts have the first addresses, node N the (10+N)th. "
+        "Default: 10.64.S.0/24, where S (0 to 61) follows from the plex's name.",
         None,
     )
     pods: IPv4Network | None = entry(
         values.network(8, 23),
-        "Network of the pods, /8 to /23: node N has its Nth /24. Without it, 10.(128+S).0.0/16.",
+        "Network of the pods, /8 to /23: node N has its Nth /24. Default: 10.(128+S).0.0/16.",
         None,
     )
     services: IPv4Network | None = entry(
         values.network(12, 28),
-        "Network of the services, /12 to /28. Without it, a /20 in 10.96.0.0/14.",
+        "Network of the services, /12 to /28. Default: a /20 in 10.96.0.0/14.",
         None,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsFields:
-    replicas: int = entry(whole(1, 16), "How many pods of CoreDNS run.", 1)
+    replicas: int = entry(whole(1, 16), "Number of CoreDNS pods.", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFields:
     nodes: frozenset[int] = needed(
         values.NUMBERS,
-        'Which nodes: a number, or ranges as in "1-3, 7". 1 is the master.',
+        'The nodes of the group: a number, or ranges as in "1-3, 7". 1 is the master.',
         frozenset(),
     )
-    type: str | None = entry(values.NAME, "Their type. Without it, the plex's.", None)
-    host: str | None = entry(values.NAME, "The host they run on. Without it, the plex's.", None)
+    type: str | None = entry(values.NAME, "Their type. Default: that of the plex.", None)
+    host: str | None = entry(
+        values.NAME, "The host that they run on. Default: that of the plex.", None
+    )
     size: SizeFields = entry(
-        Record(SizeFields), "Limits of each, over those of their type.", SizeFields()
+        Record(SizeFields), "Limits of each node; they override those of the type.", SizeFields()
     )
     labels: Mapping[str, str] = entry(
-        MapOf(values.LABEL_KEY, values.LABEL_VALUE), "Labels of their Node objects.", {}
+        MapOf(values.LABEL_KEY, values.LABEL_VALUE), "Labels of the Node objects.", {}
     )
     taints: tuple[Taint, ...] | None = entry(
         ListOf(values.TAINT),
-        "Taints, as in `key=value:NoSchedule`. They replace those of groups before, and the "
-        "master's own; an empty list leaves none.",
+        "Taints, as in `key=value:NoSchedule`. They replace those of earlier groups, and the "
+        "master's own; an empty list removes all taints.",
         None,
     )
     kubelet: JsonText = entry(
@@ -115,17 +113,19 @@ class KubeadmFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitopsFields:
-    engine: GitopsEngine = entry(choice(GitopsEngine), "What applies the apps.", GitopsEngine.FLUX)
+    engine: GitopsEngine = entry(
+        choice(GitopsEngine), "The program that applies the apps.", GitopsEngine.FLUX
+    )
     source: tuple[SourceKind, str] = entry(
         values.APP_SOURCE,
-        "Where the apps come from: `registry` (what `plexctl flux push` packs), `ssh://…` or "
-        "`https://…` (git), `oci://…` (an artifact). Without it, `registry`.",
+        "Source of the apps: `registry` (the lab's registry, filled by `plexctl flux push`), "
+        "`ssh://…` or `https://…` (git), `oci://…` (an artifact). Default: `registry`.",
         (SourceKind.REGISTRY, ""),
     )
-    branch: str | None = entry(values.TEXT, "Branch of git. Without it, main.", None)
+    branch: str | None = entry(values.TEXT, "Branch of git. Default: main.", None)
     tag: str | None = entry(values.TEXT, "Tag of git or of the artifact.", None)
     semver: str | None = entry(
-        values.TEXT, "The newest tag of the artifact in this range, as in `1.x`.", None
+        values.TEXT, "Use the newest tag of the artifact in this range, as in `1.x`.", None
     )
     known_hosts: str | None = entry(
         values.LAB_FILE,
@@ -134,29 +134,29 @@ class GitopsFields:
     )
     user: str | None = entry(
         values.TEXT,
-        "Whose the token is that `plexctl flux token` keeps for an https or oci source. Without "
-        "it, git.",
+        "User name that is sent with the token of `plexctl flux token`, for an https or oci "
+        "source. Default: git.",
         None,
     )
     ca: str | None = entry(
         values.LAB_FILE,
-        "File in the lab with the certificates (PEM) of the authorities that vouch for an https "
-        "or oci source. Without it, the public ones.",
+        "File in the lab with the certificates (PEM) of the authorities that an https or oci "
+        "source is checked against. Default: the public ones.",
         None,
     )
     verify: str | None = entry(
         values.LAB_FILE,
-        "File in the lab with the public keys that must have signed: OpenPGP for git, cosign for "
+        "File in the lab with the public keys of accepted signatures: OpenPGP for git, cosign for "
         "an artifact.",
         None,
     )
     path: str | None = entry(
         values.LAB_FILE,
-        "Folder of the source that is applied first. Without it, clusters/ and the plex's name.",
+        "Folder of the source that is applied first. Default: clusters/ and the plex's name.",
         None,
     )
     interval: int = entry(
-        whole(1, 86400), "Seconds between two looks at the source when nothing is pushed.", 60
+        whole(1, 86400), "Seconds between two checks of the source when nothing is pushed.", 60
     )
 
 
@@ -164,33 +164,34 @@ class GitopsFields:
 class PlexFields:
     kubernetes: str | None = entry(
         values.VERSION,
-        "Version of Kubernetes; 1.36 is the newest 1.36 that plexctl knows. Without it, the "
-        "newest of all.",
+        "Version of Kubernetes; 1.36 is the newest patch release of 1.36 in the pins. Default: the "
+        "newest version of all.",
         None,
     )
     host: str | None = entry(
-        values.NAME, "The host its nodes run on. Without it, the first of hosts.yaml.", None
+        values.NAME, "The host that its nodes run on. Default: the first of hosts.yaml.", None
     )
     hosts: tuple[str, ...] = entry(
         ListOf(values.NAME, least=1), "Hosts that its nodes are spread over, instead of `host`.", ()
     )
     spread: Spread = entry(
         choice(Spread),
-        "How: `even` is one after the other, `capacity` gives each as many as its memory allows "
-        "for. `host` of a group wins.",
+        "How nodes are distributed over `hosts`: `even` is round robin, `capacity` gives each host "
+        "as many as its memory allows. `host` of a group overrides it.",
         Spread.EVEN,
     )
     engine: ProvisionEngine = entry(
         choice(ProvisionEngine),
-        "What makes its objects: plexctl itself, or OpenTofu. `plexctl engine` changes it.",
+        "The engine that creates its objects: plexctl itself, or OpenTofu. `plexctl engine` "
+        "changes it.",
         ProvisionEngine.DIRECT,
     )
     type: str = entry(values.NAME, "Type of its nodes: a file in types/.", "kube")
     masters: int = entry(
-        Scalar(_one_master, {"const": 1}), "How many masters there are: one is supported.", 1
+        Scalar(_one_master, {"const": 1}), "Number of masters; only one is supported.", 1
     )
     workers: int = entry(
-        whole(0, values.MOST_NODES - 1), "How many workers there are besides the master.", 2
+        whole(0, values.MOST_NODES - 1), "Number of workers, besides the master.", 2
     )
     networks: NetworksFields = entry(
         Record(NetworksFields),
@@ -201,24 +202,26 @@ class PlexFields:
     dns: DnsFields = entry(Record(DnsFields), "DNS of its services.", DnsFields())
     api_port: int | None = entry(
         whole(1024, 65535),
-        "Where none of its hosts is this machine: the port of its master's host at which its API "
-        "is reached. Without it, one from 20000 on that follows from its network.",
+        "For a plex with no node on this machine: the port of the master's host that forwards to "
+        "the API. Default: one between 20000 and 29999 that follows from its network.",
         None,
     )
-    epoch: int = entry(whole(1, 10**6), "Another number makes new keys for all of the plex.", 1)
+    epoch: int = entry(
+        whole(1, 10**6), "Generation of its keys: another number gives the plex new keys.", 1
+    )
     durable: bool = entry(
         flag(),
-        "Whether etcd waits for the disk at each write, which costs seconds at the start. Without "
-        "it, a power cut of the host may cost the cluster's state (`replace master` makes it "
-        "anew); a crash of a node or of etcd does not.",
+        "Whether etcd waits for the disk at each write, which costs seconds at the start. If "
+        "false, a power cut of the host may lose the cluster's state (`replace master` recreates "
+        "the cluster); a crash of a node or of etcd does not.",
         False,
     )
     gitops: GitopsFields | None = entry(
-        Record(GitopsFields), "What brings up its apps. Without it, nothing does.", None
+        Record(GitopsFields), "How its apps are applied. Default: not at all.", None
     )
     groups: tuple[GroupFields, ...] = entry(
         ListOf(Record(GroupFields)),
-        "What is different for some of its nodes. A later group wins over an earlier one.",
+        "Settings of some of its nodes. A later group overrides an earlier one.",
         (),
     )
     kubeadm: KubeadmFields = entry(
@@ -230,11 +233,11 @@ class PlexFields:
 class LayerFields:
     name: str = needed(values.NAME, "Name of the layer: roles/ROLE/tasks/NAME.yml is applied.", "")
     artifacts: tuple[str, ...] = entry(
-        ListOf(values.NAME), "What it installs from the depot, as in containerd.", ()
+        ListOf(values.NAME), "Components of the depot that it installs, as in containerd.", ()
     )
     engine: GitopsEngine | None = entry(
         choice(GitopsEngine),
-        "Only plexes with this `gitops.engine` have it. Without it, all.",
+        "Only plexes with this `gitops.engine` use the layer. Default: all plexes.",
         None,
     )
 
@@ -242,22 +245,25 @@ class LayerFields:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeFields:
     role: str = needed(values.NAME, "The Ansible role that bakes it: a folder in roles/.", "")
-    base: str = entry(values.NAME, "The OS it is baked on: a name in types/bases.yaml.", "debian12")
+    base: str = entry(
+        values.NAME, "The OS that it is baked on: a name in types/bases.yaml.", "debian12"
+    )
     layers: tuple[LayerFields, ...] = needed(
         ListOf(Record(LayerFields), least=1),
-        "Its images, each on the one before. A change of one bakes it and those after it.",
+        "Its image layers, each baked on the one before. A change of one bakes it and all later "
+        "ones.",
         (),
     )
     kubernetes: bool = entry(
-        flag(), "Whether its nodes join the cluster. Without it they are plain machines.", False
+        flag(), "Whether its nodes join the cluster. If false, they are plain machines.", False
     )
     privileged: bool = entry(
-        flag(), "Whether its containers are privileged, which those of Kubernetes need.", False
+        flag(), "Whether its containers are privileged; containers with Kubernetes must be.", False
     )
     size: SizeFields = entry(Record(SizeFields), "Limits of each node.", SizeFields())
     pci: tuple[str, ...] = entry(
         ListOf(values.NAME),
-        "PCI devices handed to each node, by the names that hosts give them.",
+        "PCI devices that each node gets, by the names in hosts.yaml.",
         (),
     )
 
@@ -265,15 +271,15 @@ class TypeFields:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFields:
     release: str = needed(values.NAME, "Release of the OS, as in bookworm.", "")
-    form: Form = entry(choice(Form), "What its nodes are.", Form.CONTAINER)
+    form: Form = entry(choice(Form), "Kind of its nodes.", Form.CONTAINER)
     source: BaseSource = entry(
-        choice(BaseSource), "Where its root file system comes from.", BaseSource.DEBOOTSTRAP
+        choice(BaseSource), "Source of its root file system.", BaseSource.DEBOOTSTRAP
     )
     packages: tuple[str, ...] = entry(
-        ListOf(values.PACKAGE), "Packages that it has besides the smallest system.", ()
+        ListOf(values.PACKAGE), "Packages besides those of the minimal system.", ()
     )
     mirror: str | None = entry(
-        values.URL, "Mirror of packages. Without it, the one that this machine uses.", None
+        values.URL, "Mirror of packages. Default: the mirror of this machine.", None
     )
     server: str = entry(
         values.URL, "Image server, for `source: images`.", "https://images.linuxcontainers.org"
@@ -285,7 +291,9 @@ class BaseFields:
         values.URL, "Disk image in qcow2 with cloud-init, for `source: cloud`.", None
     )
     checksum: str | None = entry(
-        values.CHECKSUM, "Of that image: `sha256:…` or `sha512:…`. It must be given.", None
+        values.CHECKSUM,
+        "Checksum of that image, `sha256:…` or `sha512:…`; needed with `source: cloud`.",
+        None,
     )
 
 

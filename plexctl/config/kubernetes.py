@@ -26,7 +26,7 @@ from plexctl.config.shape import (
 from plexctl.config.values import PATH, TEXT
 
 _OBJECT = {"apiVersion": "plexctl writes it", "kind": "plexctl writes it"}
-_CERTIFICATES = "certificates are made before the first boot; `epoch` renews them"
+_CERTIFICATES = "certificates are created before the first boot; `epoch` renews them"
 _IMAGES = "images are in the node's own image: `kubernetes` decides their versions"
 _DETECTED = "detected on the host"
 

@@ -67,7 +67,7 @@ def _denied(host: HostSpec, what: str, reason: str) -> PlexError:
     if found is None:
         return PlexError(
             f"{cannot(host, what)}: {reason}",
-            hint=f"docs/proxmox.md lists the privileges that the token {token} needs",
+            hint=f"docs/how-to/proxmox.md lists the privileges that the token {token} needs",
         )
     path, privilege, user = found["path"], found["privilege"], token.partition("!")[0]
     return PlexError(
@@ -75,7 +75,7 @@ def _denied(host: HostSpec, what: str, reason: str) -> PlexError:
         details=(reason,),
         hint=f"`pveum acl modify {path} --users {user} --roles ROLE`, with a role that has "
         f"{privilege}; with `--tokens '{token}'` as well if the token has rights of its own; "
-        "docs/proxmox.md lists all that are needed",
+        "docs/how-to/proxmox.md lists all that are needed",
     )
 
 
