@@ -1,4 +1,4 @@
-"""Names for the shell's completion, from the configuration alone."""
+"""Completion of names in a shell. Reads files of the lab; calls no host."""
 
 from __future__ import annotations
 
@@ -7,85 +7,64 @@ from pathlib import Path
 
 import typer
 
+from plexctl.config.builtin import builtin, names
+from plexctl.config.load import find_lab, load_lab
+from plexctl.depot.pins import load_pins
+from plexctl.errors import PlexError
+from plexctl.model.nodes import node_name
+
 
 def plex_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Plexes of the lab: the folders with a plex file; none of them is read."""
-    from plexctl.config.load import find_lab
-    from plexctl.errors import PlexError
-
+    """Plexes of the lab: the folders with a plex file. No plex file is read."""
     try:
-        files = (find_lab(_directory(context)) / "clusters").glob("*/plex.yaml")
-        return _fitting((file.parent.name for file in files), incomplete)
+        files = (lab_folder(context) / "clusters").glob("*/plex.yaml")
+        return fitting((file.parent.name for file in files), incomplete)
     except (PlexError, OSError):
         return []
 
 
 def node_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Nodes of the plex that `--plex` names, or of all plexes; nothing if the lab is faulty."""
-    from plexctl.config.load import find_lab, load_lab
-    from plexctl.depot.pins import load_pins
-    from plexctl.errors import PlexError
-    from plexctl.model.nodes import node_name
-
+    """Nodes of the plex of `--plex`, or of all plexes; none if the configuration has problems."""
     try:
-        root = find_lab(_directory(context))
+        root = lab_folder(context)
         lab = load_lab(root, load_pins(root / "pins").versions())
     except (PlexError, OSError):
         return []
     chosen = context.params.get("plex")
     plexes = [plex for plex in lab.plexes.values() if chosen in (None, plex.name)]
-    names = (node_name(plex.name, n + 1) for plex in plexes for n in range(plex.size))
-    return _fitting(("master", *names), incomplete)
+    found = (node_name(plex.name, n + 1) for plex in plexes for n in range(plex.size))
+    return fitting(("master", *found), incomplete)
 
 
 def run_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Runs that the lab has recorded."""
-    from plexctl.config.load import find_lab
-    from plexctl.errors import PlexError
-
+    """Recorded runs of the lab."""
     try:
-        files = (find_lab(_directory(context)) / ".plexctl" / "runs").glob("*.jsonl")
-        return _fitting((file.stem for file in files), incomplete)
+        files = (lab_folder(context) / ".plexctl" / "runs").glob("*.jsonl")
+        return fitting((file.stem for file in files), incomplete)
     except (PlexError, OSError):
         return []
 
 
 def type_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Types of nodes that the lab sees, its own and the built-in ones."""
-    from plexctl.config.builtin import names
-    from plexctl.config.load import find_lab
-    from plexctl.errors import PlexError
-
+    """Types of nodes: those of the lab and the built-in ones."""
     try:
-        files = names(find_lab(_directory(context)), "types")
+        files = names(lab_folder(context), "types")
     except (PlexError, OSError):
         return []
-    known = (name.removesuffix(".yaml") for name in files)
-    return _fitting((name for name in known if name != "bases"), incomplete)
+    types = (name.removesuffix(".yaml") for name in files)
+    return fitting((name for name in types if name != "bases"), incomplete)
 
 
 def app_names(incomplete: str) -> list[str]:
-    """Apps that come with plexctl."""
-    from plexctl.config.builtin import builtin
-
-    return _fitting((folder.name for folder in builtin("apps").glob("*/")), incomplete)
+    """Built-in apps."""
+    return fitting((folder.name for folder in builtin("apps").glob("*/")), incomplete)
 
 
-def chart_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Apps of the lab that are from charts."""
-    from plexctl.config.load import find_lab
-    from plexctl.errors import PlexError
-    from plexctl.workflow.gitops.charts import app_files
-
-    try:
-        return _fitting(app_files(find_lab(_directory(context))), incomplete)
-    except (PlexError, OSError):
-        return []
-
-
-def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
+def fitting(names: Iterable[str], incomplete: str) -> list[str]:
+    """The names that begin with `incomplete`, sorted."""
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-def _directory(context: typer.Context) -> Path:
-    return Path(context.find_root().params.get("directory") or ".")
+def lab_folder(context: typer.Context) -> Path:
+    """The root of the lab. PlexError if there is none."""
+    return find_lab(Path(context.find_root().params.get("directory") or "."))

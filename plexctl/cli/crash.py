@@ -1,4 +1,4 @@
-"""What no one expected: told in one line, and written down in full."""
+"""Unexpected exceptions: one line for the user, and the traceback in a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from plexctl.model.files import write_private
 
 
 def as_bug(error: Exception) -> PlexError:
-    """`error` as a user sees it: a bug, with its traceback in a file that only they can read.
+    """`error` as the user sees it: a bug, whose traceback is in a file with mode 0600.
 
-    What the system refuses is none: its file and the reason say all.
+    An OSError with a file name is not a bug: the name and the reason are all that matters.
     """
     if isinstance(error, OSError) and error.filename:
-        hint = "who may read and write there?" if isinstance(error, PermissionError) else None
+        denied = isinstance(error, PermissionError)
+        hint = f"check its owner and mode: `ls -ld {error.filename}`" if denied else None
         return PlexError(f"{error.filename}: {error.strerror}", hint=hint)
     summary = f"this is a bug in plexctl: {type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
@@ -28,19 +29,22 @@ def as_bug(error: Exception) -> PlexError:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.txt"
         write_private(file, f"plexctl {__version__}: {command}\n{text}".encode())
-    except (OSError, PlexError) as why:
+    except (OSError, PlexError) as reason:
         last = text.strip().splitlines()[-3:-1]
-        return PlexError(summary, details=(f"the traceback cannot be written: {why}", *last))
-    return PlexError(summary, hint=f"please report it with the traceback in {file}")
+        return PlexError(summary, details=(f"the traceback cannot be written: {reason}", *last))
+    return PlexError(
+        summary,
+        hint=f"run the command again; if it fails again, report the bug and attach {file}",
+    )
 
 
 def _folder() -> Path:
-    """The state folder of the lab, or of the user where there is none."""
-    from platformdirs import user_state_path
-
-    from plexctl.config.load import find_lab
-
+    """The state folder of the lab, or of the user where there is no lab."""
     try:
+        from plexctl.config.load import find_lab  # the bug may be in what this imports
+
         return find_lab(Path()) / ".plexctl"
-    except Exception:  # noqa: BLE001 - the bug may be right there
+    except Exception:  # noqa: BLE001 - see above
+        from platformdirs import user_state_path  # few runs need it
+
         return user_state_path("plexctl")

@@ -1,4 +1,4 @@
-"""Verbs about what nodes are made of: the depot and images."""
+"""The verbs about the depot."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.complete import type_names
-from plexctl.cli.options import Json, Quiet, Verbose
-from plexctl.cli.session import answer, end, lab
+from plexctl.cli.options import Json, Quiet
+from plexctl.cli.session import lab
+from plexctl.cli.terminal import answer, end
+from plexctl.depot.sources import SourceName, Sources
 from plexctl.errors import ExitCode, UsageError
+from plexctl.render import images_text
+from plexctl.workflow.images import depot
 
-depot = typer.Typer(no_args_is_help=True, help="Keep what nodes are made of, verified.")
 
-
-@depot.command()
 def fill(
     context: typer.Context,
-    carried: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Take what this folder has.")
+    folder: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Take files from this folder first."),
     ] = None,
     allowed: Annotated[
         list[str] | None,
         typer.Option(
-            "--source", help="Ask only this source: dir, release or gobuild. May be repeated."
+            "--source",
+            metavar="SOURCE",
+            help="Use only this source: dir, release or gobuild. May be repeated.",
         ),
     ] = None,
     mirrors: Annotated[
@@ -32,92 +35,51 @@ def fill(
         typer.Option(
             "--mirror",
             metavar="URL=URL",
-            help="Fetch what begins with the first from the second. May be repeated.",
+            help="Replace the first URL by the second where a URL begins with it. May be repeated.",
         ),
     ] = None,
     ca: Annotated[
-        Path | None, typer.Option("--ca", help="Certificates to trust instead of the usual ones.")
+        Path | None,
+        typer.Option("--ca", metavar="FILE", help="CA certificates; default: the system's."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Have all that plexes of the lab need; what is there is verified."""
+    """Fetch and verify everything that the lab needs."""
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.depot.sources import SourceName, Sources
-        from plexctl.workflow.images import depot
-
         try:
             names = tuple(map(SourceName, allowed or SourceName))
         except ValueError as error:
-            raise UsageError(str(error), hint=f"there are {', '.join(SourceName)}") from error
+            raise UsageError(str(error), hint=f"sources: {', '.join(SourceName)}") from error
         rewrites = tuple(map(_rewrite, mirrors or ()))
         lock = ctx.lab.root / "depot.lock"
-        result = depot.fill(ctx, Sources(carried, lock, rewrites, ca, names))
-    answer(result, json)
+        result = depot.fill(ctx, Sources(folder, lock, rewrites, ca, names))
+    answer(result, images_text.depot, json)
 
 
-@depot.command("list")
 def list_(context: typer.Context, json: Json = False) -> None:
-    """Show what the depot has."""
+    """List the components in the depot."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.images import depot
-
         result = depot.contents(ctx)
-    answer(result, json)
+    answer(result, images_text.depot, json)
 
 
-@depot.command()
 def verify(context: typer.Context, json: Json = False, quiet: Quiet = False) -> None:
-    """Read every byte of the depot. Ends with code 1 if some are damaged."""
-    with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow.images import depot
+    """Check the SHA-256 of every file in the depot.
 
+    Deletes damaged files; the next `fill` fetches them again. Ends with code 1 if there are any.
+    """
+    with lab(context, quiet=quiet) as ctx:
         result = depot.verify(ctx)
-    answer(result, json)
+    answer(result, images_text.verify, json)
     end(ExitCode.FAILED if result.damaged else ExitCode.DONE)
 
 
-@depot.command()
 def prune(context: typer.Context, json: Json = False) -> None:
-    """Remove what no supported version of Kubernetes needs."""
+    """Delete files that no supported Kubernetes needs."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.images import depot
-
         result = depot.prune(ctx)
-    answer(result, json)
-
-
-def bake(
-    context: typer.Context,
-    types: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[TYPE]...",
-            help="Types of nodes; default: all that plexes have.",
-            autocompletion=type_names,
-        ),
-    ] = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Remove images that nothing uses any more.")
-    ] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Bake the images of nodes.
-
-    What is baked already costs a look. Fills the depot as needed.
-    """
-    from plexctl.workflow.core.prefetch import prefetcher
-
-    with prefetcher() as messages, lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.provision.read import read_hosts
-
-        hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
-        from plexctl.workflow.images import bake
-
-        result = bake.bake(ctx, tuple(types or ()), hosts, prune=prune)
-    answer(result, json)
+    answer(result, images_text.prune, json)
 
 
 def _rewrite(mirror: str) -> tuple[str, str]:

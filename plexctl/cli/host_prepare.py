@@ -1,4 +1,4 @@
-"""The verb `host prepare`, which changes a machine."""
+"""The verb `host prepare`."""
 
 from __future__ import annotations
 
@@ -7,127 +7,158 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.options import Json, Quiet, Verbose, Yes
-from plexctl.cli.session import answer, confirm, lab
+from plexctl.cli.options import HostArgument, Json, Quiet, Verbose, Yes
+from plexctl.cli.session import lab
+from plexctl.cli.terminal import answer, confirm
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind, Repository
-
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="What hosts.yaml and plex files call it.")
-]
+from plexctl.render import host_text
+from plexctl.workflow.host import ready as host_ready
+from plexctl.workflow.host.request import (
+    POOL_SIZE,
+    BridgeRequest,
+    HostRequest,
+    LocalTarget,
+    PoolRequest,
+    ProxmoxRequest,
+)
 
 
 def prepare(
     context: typer.Context,
-    name: NameArgument,
+    name: HostArgument,
     ssh: Annotated[
         str | None,
         typer.Option(
             metavar="USER@HOST[:PORT]",
-            help="Another machine; without it, `ssh` in hosts.yaml, or this one.",
+            help="Prepare this machine; default: `ssh` in hosts.yaml, or the local machine.",
         ),
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="SSH key; default: the user's own.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="SSH key; default: your own.")
+    ] = None,
     known_hosts: Annotated[
-        Path | None, typer.Option(help="File with its SSH host key; default: the user's own.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File with its SSH host key; default: your own."),
     ] = None,
     accept_new: Annotated[
-        bool, typer.Option("--accept-new", help="Trust the first SSH host key that is seen.")
+        bool, typer.Option("--accept-new", help="Trust an unknown SSH host key.")
     ] = False,
     kind: Annotated[
         HostKind | None,
-        typer.Option(help="What runs the nodes; default: as hosts.yaml says, or incus."),
+        typer.Option(help="The kind of host; default: `kind` in hosts.yaml, or incus."),
     ] = None,
     https: Annotated[
-        str, typer.Option(help="Where Incus answers, as in :8443; default: as it is, or :8443.")
+        str,
+        typer.Option(
+            metavar="[ADDRESS]:PORT",
+            help="Listen address of Incus; default: the present one, or :8443.",
+        ),
     ] = "",
     repository: Annotated[
-        Repository, typer.Option(help="Where Incus comes from.")
+        Repository, typer.Option(help="Package repository of Incus.")
     ] = Repository.AUTO,
     pool: Annotated[
         str | None,
-        typer.Option(help="Storage pool of Incus; default: as hosts.yaml says, or default."),
+        typer.Option(
+            "--pool",
+            metavar="POOL",
+            help="Storage pool of Incus; default: `pool` in hosts.yaml, or default.",
+        ),
     ] = None,
     driver: Annotated[
-        str, typer.Option(help="Its driver; default: btrfs where that works, else dir.")
+        str,
+        typer.Option(
+            "--driver",
+            metavar="DRIVER",
+            help="Driver of a new pool; default: btrfs where possible, else dir.",
+        ),
     ] = "",
     source: Annotated[
-        str, typer.Option(help="A device or a folder for it; default: a sparse file.")
+        str,
+        typer.Option(
+            metavar="PATH", help="Device or folder of a new pool; default: a sparse file."
+        ),
     ] = "",
-    size: Annotated[str, typer.Option(help="Size of that file; default: 60GiB.")] = "",
-    no_pool: Annotated[bool, typer.Option("--no-pool", help="Leave pools alone.")] = False,
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="Size of that file; default: 60GiB.")
+    ] = "",
+    no_pool: Annotated[bool, typer.Option("--no-pool", help="Create no storage pool.")] = False,
     bridge: Annotated[
-        str | None, typer.Option(help="Make a bridge of this name, for `link: bridge`.")
+        str | None,
+        typer.Option(metavar="NAME", help="Create a bridge of this name, for `link: bridge`."),
     ] = None,
     uplink: Annotated[
-        str, typer.Option(help="The bridge's interface to the network; it has no address.")
+        str,
+        typer.Option(
+            metavar="INTERFACE", help="The bridge's interface to the network, without addresses."
+        ),
     ] = "",
     bridge_address: Annotated[
-        str, typer.Option(help="The bridge's own address, as in 10.0.5.1/24.")
+        str,
+        typer.Option(metavar="ADDRESS", help="The bridge's address, for example 10.0.5.1/24."),
     ] = "",
-    iommu: Annotated[bool, typer.Option("--iommu", help="Switch the IOMMU on.")] = False,
+    iommu: Annotated[bool, typer.Option("--iommu", help="Enable the IOMMU.")] = False,
     vfio: Annotated[
         list[str] | None,
-        typer.Option(metavar="VENDOR:DEVICE", help="PCI devices kept for VMs; may be repeated."),
+        typer.Option(metavar="VENDOR:DEVICE", help="Reserve PCI devices for VMs. May be repeated."),
     ] = None,
     pci: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=ADDRESS",
-            help="A PCI device and the name that types ask for; may be repeated.",
+            help="Name a PCI device, so that types can use it. May be repeated.",
         ),
     ] = None,
     wireguard: Annotated[
-        bool, typer.Option("--wireguard", help="Insist on the kernel module of WireGuard.")
+        bool, typer.Option("--wireguard", help="Fail without WireGuard's kernel module.")
     ] = False,
-    vms: Annotated[bool, typer.Option("--vms", help="Have what virtual machines need.")] = False,
+    vms: Annotated[bool, typer.Option("--vms", help="Install support for VMs.")] = False,
     no_token: Annotated[
-        bool, typer.Option("--no-token", help="Prepare it only; the lab does not get to know it.")
+        bool, typer.Option("--no-token", help="Only prepare the machine; do not add it to the lab.")
     ] = False,
     new_token: Annotated[
-        bool, typer.Option("--new-token", help="Make a token also where there has been one.")
+        bool, typer.Option("--new-token", help="Create a token even if the machine had one.")
     ] = False,
     storage: Annotated[
         str | None,
         typer.Option(
-            help="Proxmox: storage for images and disks of configuration; default: as hosts.yaml "
-            "says, or local."
+            "--storage",
+            metavar="STORAGE",
+            help="Proxmox: storage for images and ISO files; default: `iso` in hosts.yaml, or "
+            "local.",
         ),
     ] = None,
     disks: Annotated[
         str | None,
         typer.Option(
-            help="Proxmox: storage for nodes' disks; default: as hosts.yaml says, or the same."
+            metavar="STORAGE",
+            help="Proxmox: storage for disks of nodes; default: `pool` in hosts.yaml, or "
+            "--storage.",
         ),
     ] = None,
     node: Annotated[
-        str | None, typer.Option(help="Proxmox: its name in the cluster; default: NAME.")
+        str | None,
+        typer.Option(
+            "--node", metavar="NODE", help="Proxmox: its name in the cluster; default: NAME."
+        ),
     ] = None,
     yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make a machine a host: what nodes need of it, then what the lab needs to reach it.
+    """Install what a machine needs to be a host, and add it.
 
-    Debian, Ubuntu or a node of Proxmox VE, through Ansible. Says beforehand what it will change;
-    a second time nothing is left to change. The machine is never rebooted.
+    The machine runs Debian, Ubuntu or Proxmox VE, and is changed with Ansible. plexctl first
+    prints what it will change, and asks. A second run changes nothing. plexctl never reboots the
+    machine.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.host import ready as host_ready
-        from plexctl.workflow.host.request import (
-            POOL_SIZE,
-            BridgeRequest,
-            HostRequest,
-            LocalTarget,
-            PoolRequest,
-            ProxmoxRequest,
-        )
-
         there = ctx.lab.hosts.get(name)
         kind = kind or (there.kind if there else HostKind.INCUS)
         if (uplink or bridge_address) and bridge is None:
-            raise UsageError("which bridge is that of?", hint="--bridge br0")
+            raise UsageError("--uplink and --bridge-address need --bridge", hint="add --bridge br0")
         reach = host_ready.reach(
             ctx, name, ssh, key=key, known_hosts=known_hosts, accept_new=accept_new
         )
@@ -158,7 +189,7 @@ def prepare(
         )
         confirm(host_ready.intention(request), yes)
         result = host_ready.prepare_host(ctx, request, node=node)
-    answer(result, json)
+    answer(result, host_text.prepared, json)
 
 
 def _named(devices: list[str] | tuple[str, ...]) -> dict[str, str]:
@@ -166,6 +197,8 @@ def _named(devices: list[str] | tuple[str, ...]) -> dict[str, str]:
     for device in devices:
         name, equals, address = device.partition("=")
         if not (name and equals and address):
-            raise UsageError(f"'{device}' is not NAME=ADDRESS", hint="as in gpu=0000:01:00.0")
+            raise UsageError(
+                f"--pci {device}: must be NAME=ADDRESS", hint="for example gpu=0000:01:00.0"
+            )
         found[name] = address
     return found

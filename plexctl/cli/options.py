@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PlexArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="PLEX",
-        help="The plex; default: the current or only one.",
+        help="The plex; default: the current or only plex.",
         autocompletion=plex_names,
         show_default=False,
     ),
@@ -23,22 +23,32 @@ PlexOption = Annotated[
     typer.Option(
         "--plex",
         metavar="PLEX",
-        help="The plex; default: the one that has the node, the current or only one.",
+        help="The plex; default: the plex of the node, or the current or only plex.",
         autocompletion=plex_names,
     ),
 ]
 NodeArgument = Annotated[
     str,
-    typer.Argument(metavar="NODE", help='A node: "demo2", or "master".', autocompletion=node_names),
+    typer.Argument(
+        metavar="NODE", help='The node, for example demo2, or "master".', autocompletion=node_names
+    ),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Answer in JSON on standard output; errors too.")
+    bool, typer.Option("--json", help="Print the answer or the error to stdout as JSON.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every instant of every node.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show every recorded instant of every node.")
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until nodes are Ready.")]
-NoDrain = Annotated[bool, typer.Option("--no-drain", help="Do not empty workers before they go.")]
+NoDrain = Annotated[
+    bool, typer.Option("--no-drain", help="Delete or replace workers without draining them.")
+]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file (mode 0600).")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file (mode 0600)."),
+]
+HostArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Its name in hosts.yaml and in plex files.")
 ]

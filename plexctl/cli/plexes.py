@@ -1,4 +1,4 @@
-"""Verbs about a whole plex."""
+"""The verbs that change a plex."""
 
 from __future__ import annotations
 
@@ -6,39 +6,28 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.options import Json, NoDrain, NoWait, PlexArgument, Quiet, Verbose, Yes
-from plexctl.cli.session import answer, answer_up, confirm, end, lab, say
+from plexctl.cli.complete import node_names
+from plexctl.cli.options import (
+    Json,
+    NoDrain,
+    NoWait,
+    PlexArgument,
+    PlexOption,
+    Quiet,
+    Verbose,
+    Yes,
+)
+from plexctl.cli.session import lab
+from plexctl.cli.terminal import answer, confirm, end, say
 from plexctl.errors import ExitCode
 from plexctl.model.kinds import ProvisionEngine
-
-
-def plan(
-    context: typer.Context,
-    plex: PlexArgument = None,
-    tofu: Annotated[
-        bool,
-        typer.Option("--tofu", help="Show it as OpenTofu does, where that makes the plex."),
-    ] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Show what `up` would do. Ends with code 3 if there is something to do."""
-    from plexctl.workflow.core.prefetch import prefetcher
-
-    with prefetcher() as messages, lab(context, quiet=quiet) as ctx:
-        from plexctl.provision.read import read_hosts
-        from plexctl.workflow.core.context import find_plex
-
-        chosen = find_plex(ctx, plex)
-        hosts = messages.ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
-        from plexctl.workflow.plex import plan as planning
-
-        result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
-    if tofu and result.tofu and not json:
-        say(result.tofu.text)
-    else:
-        answer(result, json)
-    end(ExitCode.DONE if result.nothing else ExitCode.CHANGES)
+from plexctl.model.nodes import node_name
+from plexctl.render import plex_text
+from plexctl.results.plex import UpResult
+from plexctl.workflow.core.context import find_plex
+from plexctl.workflow.plex import verbs
+from plexctl.workflow.plex.engines import state_key
+from plexctl.workflow.plex.lookup import has_master, plex_of, removable_plex
 
 
 def up(
@@ -50,22 +39,19 @@ def up(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring a plex to what its files say.
+    """Create a plex, or change it to match its configuration.
 
-    Bakes images that are missing; a second run changes nothing.
+    Bakes missing images first. A second run changes nothing.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.core.context import find_plex
-        from plexctl.workflow.plex import verbs
-
         result = verbs.up(ctx, find_plex(ctx, plex), drain=not no_drain, wait=not no_wait)
-    answer_up(result, json)
+    _answer(result, json)
 
 
 def scale(
     context: typer.Context,
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="How many workers it shall have.")
+        int, typer.Option("--workers", metavar="NUMBER", min=0, help="The number of workers.")
     ],
     plex: PlexArgument = None,
     no_wait: NoWait = False,
@@ -75,36 +61,49 @@ def scale(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Change how many workers a plex has.
+    """Change the number of workers of a plex.
 
-    In its file first, then in reality.
+    Writes the number into the plex file, then changes the plex.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.core.context import find_plex
-        from plexctl.workflow.plex import verbs
-
         chosen = find_plex(ctx, plex)
         if workers < chosen.workers:
-            confirm(f"the workers of {chosen.name} go from {chosen.workers} to {workers}", yes)
+            last = node_name(chosen.name, chosen.size)
+            first = node_name(chosen.name, chosen.size - chosen.workers + workers + 1)
+            names = last if first == last else f"{first} to {last}"
+            confirm(f"{names} will be deleted, with all local data", yes)
         result = verbs.scale(ctx, chosen, workers, drain=not no_drain, wait=not no_wait)
-    answer_up(result, json)
+    _answer(result, json)
 
 
-def status(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
-    """Show how a plex is. Ends with code 1 if not all is well."""
-    from plexctl.workflow.core.prefetch import prefetcher
+def replace(
+    context: typer.Context,
+    nodes: Annotated[
+        list[str],
+        typer.Argument(metavar="NODE...", help='Workers, or "master".', autocompletion=node_names),
+    ],
+    plex: PlexOption = None,
+    no_wait: NoWait = False,
+    no_drain: NoDrain = False,
+    yes: Yes = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Recreate nodes.
 
-    with prefetcher() as messages, lab(context, quiet=True) as ctx:
-        from plexctl.provision.read import read_hosts
-        from plexctl.workflow.core.context import find_plex
-
-        chosen = find_plex(ctx, plex)
-        hosts = messages.ask(read_hosts, dict(ctx.hosts), chosen.hosts)
-        from plexctl.workflow.plex import status as plex_status
-
-        result = plex_status.status(ctx, chosen, hosts, messages)
-    answer(result, json)
-    end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
+    "master" recreates all nodes of the plex: the cluster loses all its objects and data.
+    """
+    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+        chosen = plex_of(ctx, nodes, plex)
+        if has_master(chosen, nodes):
+            confirm(
+                f"all nodes of {chosen.name} will be recreated: the cluster loses all its objects"
+                " and data",
+                yes,
+            )
+        result = verbs.replace(ctx, chosen, nodes, drain=not no_drain, wait=not no_wait)
+    _answer(result, json)
 
 
 def engine(
@@ -116,40 +115,36 @@ def engine(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Have plexctl itself or OpenTofu make the objects of a plex. No node is made anew."""
+    """Choose what creates a plex: plexctl itself or OpenTofu. No node is recreated."""
     with lab(context, quiet=quiet or key, verbose=verbose) as ctx:
-        from plexctl.workflow.core.context import find_plex
-        from plexctl.workflow.plex import verbs
-
-        if key:  # OpenTofu asks, which somebody has called by hand
-            from plexctl.workflow.plex.engines import state_key
-
+        if key:  # OpenTofu calls this, where a user has started it by hand
             say(state_key(ctx, find_plex(ctx, plex).name))
             return
         result = verbs.engine(ctx, find_plex(ctx, plex), chosen)
-    answer(result, json)
+    answer(result, plex_text.engine, json)
 
 
 def destroy(
     context: typer.Context,
     plex: PlexArgument = None,
-    images: Annotated[
-        bool, typer.Option("--images", help="Remove images too that no plex uses.")
-    ] = False,
+    images: Annotated[bool, typer.Option("--images", help="Delete unused images too.")] = False,
     yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove all that was made for a plex.
+    """Delete the objects of a plex.
 
-    Its files stay, and `up` brings it back with the same names, addresses and keys.
+    Its configuration stays: `up` creates the plex again, with the same names, addresses and keys.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.plex import verbs
-        from plexctl.workflow.plex.lookup import removable_plex
-
         name = removable_plex(ctx, plex)
-        confirm(f"all of plex {name} will be removed", yes)
+        confirm(f"all nodes of plex {name} will be deleted, with all data in the cluster", yes)
         result = verbs.destroy(ctx, name, images=images)
-    answer(result, json)
+    answer(result, plex_text.destroy, json)
+
+
+def _answer(result: UpResult, as_json: bool) -> None:
+    """Print the result; code 1 if an app has failed."""
+    answer(result, plex_text.up, as_json)
+    end(ExitCode.FAILED if result.apps and result.apps.failures else ExitCode.DONE)

@@ -1,54 +1,48 @@
-"""Verbs about the lab's registry."""
+"""The verbs about the lab's registry."""
 
 from __future__ import annotations
 
 import typer
 
 from plexctl.cli.options import Json, Quiet, Verbose, Yes
-from plexctl.cli.session import answer, confirm, end, lab
+from plexctl.cli.session import lab
+from plexctl.cli.terminal import answer, confirm, end
 from plexctl.errors import ExitCode
-
-registry = typer.Typer(
-    no_args_is_help=True, help="Keep what is pushed, and images pulled once for all nodes."
+from plexctl.render import plex_text, registry_text
+from plexctl.workflow.registry.verbs import (
+    destroy_registry,
+    registry_of,
+    registry_status,
+    registry_up,
 )
 
 
-@registry.command()
 def up(
     context: typer.Context, json: Json = False, quiet: Quiet = False, verbose: Verbose = False
 ) -> None:
-    """Bring the registry to what hosts.yaml says; `up` of a plex does it too."""
+    """Create the registry, or change it to match its files. `plexctl up` does this too."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.registry.verbs import registry_up
-
         result = registry_up(ctx)
-    answer(result, json)
+    answer(result, registry_text.up, json)
 
 
-@registry.command()
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show how the registry is and what was pushed. Ends with code 1 if not all is well."""
+    """Show the state of the registry. Ends with code 1 if it is not healthy."""
     with lab(context, quiet=True) as ctx:
-        from plexctl.workflow.registry.verbs import registry_status
-
         result = registry_status(ctx)
-    answer(result, json)
+    answer(result, registry_text.status, json)
     end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
 
 
-@registry.command()
 def replace(
     context: typer.Context, json: Json = False, quiet: Quiet = False, verbose: Verbose = False
 ) -> None:
-    """Make its node anew. All that is in it stays."""
+    """Recreate the registry's node. Pushed and cached images are kept."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.registry.verbs import registry_up
-
         result = registry_up(ctx, replace=True)
-    answer(result, json)
+    answer(result, registry_text.up, json)
 
 
-@registry.command()
 def destroy(
     context: typer.Context,
     yes: Yes = False,
@@ -56,11 +50,9 @@ def destroy(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove the registry with all that is in it, cached and pushed."""
+    """Delete the registry and its contents."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        from plexctl.workflow.registry.verbs import destroy_registry, registry_of
-
         name = registry_of(ctx).name
-        confirm(f"the registry {name} and all in it, cached and pushed, will be removed", yes)
+        confirm(f"registry {name} will be deleted, with all pushed and cached images", yes)
         result = destroy_registry(ctx)
-    answer(result, json)
+    answer(result, plex_text.destroy, json)

@@ -1,4 +1,4 @@
-"""Verbs about secrets of apps."""
+"""The verbs about encrypted Secrets of apps."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.options import Json, Quiet
-from plexctl.cli.session import answer, lab
+from plexctl.cli.session import lab
+from plexctl.cli.terminal import answer
+from plexctl.render import lab_text
+from plexctl.workflow.gitops import secrets
 
-secret = typer.Typer(no_args_is_help=True, help="Keep secrets of apps encrypted in their files.")
 
-
-@secret.command()
 def edit(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An encrypted file, or a new one.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An encrypted or a new file.")],
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Edit a file of Secrets with $VISUAL or $EDITOR.
+    """Edit a file of Secrets in your editor. The editor is $VISUAL or $EDITOR.
 
-    Its plain text is in memory alone; what you save is encrypted before it reaches a disk.
+    The plain text stays in memory; plexctl encrypts it before it writes the file.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow.gitops import secrets
-
         sops = secrets.lab_sops(ctx)
-    # The terminal is the editor's now: nothing else may draw on it.
-    answer(secrets.edit(sops, file), json)
+    # Outside of the block: progress must not be drawn over the editor.
+    answer(secrets.edit(sops, file), lab_text.secrets, json)
 
 
-@secret.command()
 def encrypt(
     context: typer.Context,
     files: Annotated[
@@ -41,33 +38,31 @@ def encrypt(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Encrypt files in place. Where one has anything but Secrets, none is changed."""
+    """Encrypt files of Secrets in place.
+
+    If a file contains anything but Secrets, no file is changed.
+    """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow.gitops import secrets
-
         result = secrets.encrypt(secrets.lab_sops(ctx), files)
-    answer(result, json)
+    answer(result, lab_text.secrets, json)
 
 
-@secret.command()
 def rotate(
     context: typer.Context,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE]...", help="Encrypted files; default: all below clusters/ and apps/."
+            metavar="[FILE]...", help="Encrypted files; default: all in clusters/ and apps/."
         ),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Encrypt files anew, with new data keys.
+    """Encrypt files with new data keys.
 
-    They are for the lab's newest key then, and no other: raise secrets.epoch in
-    clusters/hosts.yaml beforehand to have a new one.
+    Only the lab's newest key can decrypt the files afterwards. For a new key, first raise
+    secrets.epoch in clusters/hosts.yaml.
     """
     with lab(context, quiet=quiet) as ctx:
-        from plexctl.workflow.gitops import secrets
-
         result = secrets.rotate(secrets.lab_sops(ctx), ctx.lab.root, files or ())
-    answer(result, json)
+    answer(result, lab_text.secrets, json)

@@ -12,13 +12,13 @@ from plexctl.errors import Interrupted
 
 
 def start() -> None:
-    """Have three streams, whatever the caller has closed, and signals that end with a word."""
+    """Open the standard streams that the caller has closed, and turn signals into Interrupted."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # `plexctl list >&-`
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show "✓" gets "?".
+            # A terminal that cannot encode "✓" shows "?".
             stream.reconfigure(errors="replace")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

@@ -44,7 +44,7 @@ LATEST = ("dns", "apps")
 class Ending(StrEnum):
     DONE = "done"
     FAILED = "failed"
-    OPEN = "not ended"  # it goes on, or was killed
+    OPEN = "unfinished"  # it goes on, or was killed
 
 
 @dataclass(frozen=True, slots=True)

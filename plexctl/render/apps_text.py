@@ -1,8 +1,6 @@
-"""What brings up apps, as text."""
+"""Results about apps, as text."""
 
 from __future__ import annotations
-
-from typing import assert_never
 
 from plexctl.model.apps import short
 from plexctl.render.errors import shown_path
@@ -17,45 +15,36 @@ from plexctl.results.apps import (
     TokenResult,
 )
 
-Result = AppsResult | DiffResult | FluxKeyResult | PushResult | RenderResult | TokenResult
+SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 SHOWN = 90
-"""Characters of a message in a table; `--json` has all of it."""
+"""Characters of a message in a table; `--json` prints the whole message."""
 
 
-def text(result: Result) -> str:
-    match result:
-        case AppsResult():
-            return apps_text(result)
-        case PushResult():
-            return _push(result)
-        case DiffResult():
-            return _diff(result)
-        case RenderResult():
-            return _render(result)
-        case FluxKeyResult():
-            return result.public
-        case TokenResult():
-            did = "wrote" if result.changed else "unchanged:"
-            return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` hands it over"
-        case _:
-            assert_never(result)
+def key(result: FluxKeyResult) -> str:
+    return result.public_key
 
 
-def _render(result: RenderResult) -> str:
+def token(result: TokenResult) -> str:
+    did = "wrote" if result.changed else "unchanged:"
+    return f"{did} {shown_path(result.file)}; `plexctl up {result.plex}` applies it"
+
+
+def rendered(result: RenderResult) -> str:
     rows = [
         (one.app, one.chart, one.version, "written" if one.changed else "unchanged")
         for one in result.apps
     ]
     if not rows:
-        return "nothing was rendered"
-    taken = "a Kustomization with `path: ./apps/APP/rendered` takes them instead of the HelmRelease"
-    return f"{table(('APP', 'CHART', 'VERSION', 'MANIFESTS'), rows)}\n\n{taken}"
+        return "no charts to render"
+    use = "to apply the manifests, set `path: ./apps/APP/rendered` in the app's Kustomization"
+    return f"{table(('APP', 'CHART', 'VERSION', 'MANIFESTS'), rows)}\n\n{use}"
 
 
-def apps_text(result: AppsResult) -> str:
+def apps(result: AppsResult) -> str:
     rows = [
-        (row.kind, row.name, row.state, short(row.revision), cut(_told(row))) for row in result.rows
+        (row.kind, row.name, row.state, short(row.revision), cut(_message(row)))
+        for row in result.objects
     ]
     lines = [table(("KIND", "NAME", "STATE", "REVISION", "MESSAGE"), rows)] if rows else []
     if result.failures:
@@ -65,20 +54,20 @@ def apps_text(result: AppsResult) -> str:
     return "\n".join(lines)
 
 
-def _told(row: AppRow) -> str:
-    """What Flux says of what is ready is its revision once more."""
+def _message(row: AppRow) -> str:
+    """Empty where it would only repeat the revision, as Flux' message about a ready object does."""
     return "" if row.revision and row.state == "ready" else row.message
 
 
-def _push(result: PushResult) -> str:
+def push(result: PushResult) -> str:
     did = "pushed" if result.changed else "unchanged"
     applied = f"applied after {result.seconds:.1f} s"
-    last = applied if result.apps.healthy else "not all of it is applied yet"
-    return f"{apps_text(result.apps)}\n\n{result.plex}: {did} {short(result.digest)}; {last}"
+    last = applied if result.apps.healthy else "not everything is applied yet"
+    return f"{apps(result.apps)}\n\n{result.plex}: {did} {short(result.digest)}; {last}"
 
 
-def _diff(result: DiffResult) -> str:
-    parts = [f"{one.action} {one.object}  ({one.app})\n{one.text}" for one in result.changes]
+def diff(result: DiffResult) -> str:
+    parts = [f"{SIGNS[one.action]} {one.object}  ({one.app})\n{one.diff}" for one in result.changes]
     parts += [f"failed: {line}" for line in result.failures]
     if not parts:
         return f"{result.plex}: a push would change nothing"
@@ -87,4 +76,5 @@ def _diff(result: DiffResult) -> str:
 
 
 def cut(message: str) -> str:
+    """At most SHOWN characters."""
     return message if len(message) <= SHOWN else f"{message[: SHOWN - 1]}…"

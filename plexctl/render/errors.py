@@ -1,12 +1,12 @@
-"""Errors as people read them, on standard error, and as programs do."""
+"""Errors as text for people, and as JSON for programs."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from plexctl.errors import ConfigError, PlexError, Problem
+from plexctl.render.json import versioned
 
 RED, CYAN, PLAIN = "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
 
@@ -30,7 +30,7 @@ def problem_text(problem: Problem) -> str:
 
 
 def error_json(error: PlexError) -> str:
-    """One object with the key "error"; a configuration's problems are listed in it."""
+    """One object with the keys "version" and "error". A ConfigError lists its problems."""
     content: dict[str, object] = {
         "summary": error.summary,
         "details": list(error.details),
@@ -47,11 +47,11 @@ def error_json(error: PlexError) -> str:
             }
             for problem in error.problems
         ]
-    return json.dumps({"error": content}, indent=2, ensure_ascii=False)
+    return versioned({"error": content})
 
 
 def shown_path(path: Path) -> str:
-    """Relative to the current folder where it is below it, as one would type it."""
+    """`path` relative to the current folder, if it is inside of that folder."""
     try:
         return str(path.relative_to(Path.cwd()))
     except (ValueError, OSError):
@@ -59,7 +59,7 @@ def shown_path(path: Path) -> str:
 
 
 def colors(terminal: bool) -> bool:
-    """Whether to colour what goes to a terminal: https://no-color.org."""
+    """Whether to print colours to a terminal; see https://no-color.org."""
     return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -8,28 +8,36 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+VERSION = 1
+"""Of the keys of all answers and errors. It changes when a key is renamed or deleted."""
+
 
 def json_text(result: DataclassInstance) -> str:
-    """One object; paths are text, and names of fields are the keys."""
-    return json.dumps(asdict(result), indent=2, ensure_ascii=False, default=_plain)
+    """One object: "version", then the fields of `result` by name. Paths are strings."""
+    return versioned(asdict(result))
+
+
+def versioned(content: Mapping[str, Any]) -> str:
+    """`content` as one object with "version" as its first key."""
+    return json.dumps({"version": VERSION, **content}, indent=2, ensure_ascii=False, default=_plain)
 
 
 def document_text(document: Mapping[str, Any]) -> str:
-    """A document of another tool, as Ansible's inventory."""
+    """A document whose format another tool defines: Ansible's inventory."""
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def yaml_as_json(text: str) -> str:
-    """A YAML document, as a kubeconfig."""
-    import yaml
-
+    """A YAML document whose format another tool defines: a kubeconfig."""
     return document_text(yaml.safe_load(text))
 
 
 def _plain(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"a result has a {type(value).__name__}, which JSON has not")
+    raise TypeError(f"a result contains a {type(value).__name__}, which JSON does not support")

@@ -1,13 +1,12 @@
-"""Plexes and their nodes, as text."""
+"""Results about plexes and their nodes, as text."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import assert_never
 
 from plexctl.provision.change import Action
-from plexctl.render.apps_text import apps_text
+from plexctl.render import apps_text
 from plexctl.render.tables import count, table
 from plexctl.results.plex import (
     UNKNOWN,
@@ -31,45 +30,29 @@ SIGNS = {
 }
 ENGINES = {"direct": "plexctl itself", "tofu": "OpenTofu"}
 
-Result = (
-    DestroyResult | EngineResult | ListResult | LogResult | PlanResult | StatusResult | UpResult
-)
+
+def log(result: LogResult) -> str:
+    return "\n".join(result.lines)
 
 
-def text(result: Result) -> str:
-    match result:
-        case PlanResult():
-            return _plan(result)
-        case UpResult():
-            return _up(result)
-        case StatusResult():
-            return _status(result)
-        case DestroyResult():
-            return _destroy(result)
-        case ListResult():
-            return _list(result)
-        case LogResult():
-            return "\n".join(result.lines)
-        case EngineResult():
-            was = "" if result.changed else " already"
-            return f"{result.plex} is made by {ENGINES[result.engine]}{was}; no node was made anew"
-        case _:
-            assert_never(result)
+def engine(result: EngineResult) -> str:
+    state = "is" if result.changed else "already is"
+    return f"{result.plex}: the engine {state} {ENGINES[result.engine]}; no node was recreated"
 
 
-def _plan(result: PlanResult) -> str:
-    unreachable = [f"{why}; nothing is said of it" for why in result.unreachable]
-    if result.nothing:
-        also = "; OpenTofu has no changes" if result.tofu else ""
-        return "\n".join([f"{result.plex}: nothing to do{also}", *unreachable])
-    lines = [f"bake: {', '.join(result.bake)} first"] if result.bake else []
+def plan(result: PlanResult) -> str:
+    unreachable = [f"{why}; this plan leaves out the host" for why in result.unreachable]
+    if result.empty:
+        also = "; OpenTofu finds no changes" if result.tofu else ""
+        return "\n".join([f"{result.plex}: no changes{also}", *unreachable])
+    lines = [f"bake first: {', '.join(result.types_to_bake)}"] if result.types_to_bake else []
     width = max((len(SIGNS[change.action]) for change in result.changes), default=0)
     lines += [_change(change, width, _hosts(result.changes)) for change in result.changes]
     sums = Counter(change.action for change in result.changes)
     to_do = (f"{number} to {action}" for action, number in sums.items())
-    lines.append(f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}")
+    lines.append(f"{result.plex}: {', '.join(to_do) or 'no other changes'}")
     if result.tofu:
-        lines += ["", "as OpenTofu has it:", *(f"  {one}" for one in result.tofu.changes)]
+        lines += ["", "changes in OpenTofu:", *(f"  {one}" for one in result.tofu.changes)]
     return "\n".join([*lines, *unreachable])
 
 
@@ -77,14 +60,14 @@ def _change(change: ChangeRow, width: int, hosts: int) -> str:
     line = f"{SIGNS[change.action]:{width}} {change.action} {change.kind} {change.name}"
     if hosts > 1:
         line += f" on {change.host}"
-    # That something is missing is why anything is created.
+    # The reason to create an object is always the same: it is missing.
     return line if change.action is Action.CREATE else f"{line}: {change.reason}"
 
 
-def _up(result: UpResult) -> str:
-    did = done(result.changes)
+def up(result: UpResult) -> str:
+    did = changes_text(result.changes)
     if not result.nodes:
-        return f"{result.plex}: {did}; `plexctl status {result.plex}` shows how far it is"
+        return f"{result.plex}: {did}; `plexctl status {result.plex}` shows its progress"
     members = [node for node in result.nodes if node.ready is not None]
     times = [f"{count(len(members), 'node')} Ready after {result.seconds['nodes']:.1f} s"]
     if "dns" in result.seconds:
@@ -93,7 +76,7 @@ def _up(result: UpResult) -> str:
         times.append(f"apps after {result.seconds['apps']:.1f} s")
     lines = [nodes_table(result.nodes), "", f"{result.plex}: {did}; {', '.join(times)}"]
     if result.apps:
-        lines[1:1] = ["", apps_text(result.apps)]
+        lines[1:1] = ["", apps_text.apps(result.apps)]
     ours = [node for node in result.nodes if node.instance]
     if result.changes:
         lines += [
@@ -105,12 +88,12 @@ def _up(result: UpResult) -> str:
     return "\n".join(lines)
 
 
-def _status(result: StatusResult) -> str:
+def status(result: StatusResult) -> str:
     lines = [nodes_table(result.nodes), ""]
     if result.healthy:
-        return "\n".join([*lines, f"{result.plex}: all is well; the API and DNS answer"])
+        return "\n".join([*lines, f"{result.plex}: healthy; the API and DNS answer"])
     if all(row.instance == "missing" for row in result.nodes):
-        up = f"{result.plex}: it is not there; `plexctl up {result.plex}` makes it"
+        up = f"{result.plex}: not created; `plexctl up {result.plex}` creates it"
         return "\n".join([*lines, up])
     facts = [f"API: {result.api}", f"DNS: {result.dns}", *result.unreachable]
     fine = ("Running", UNKNOWN, "")
@@ -118,7 +101,7 @@ def _status(result: StatusResult) -> str:
     unready = [row.name for row in result.nodes if row.ready is False and row.name not in late]
     facts += [f"not running: {', '.join(late)}"] if late else []
     facts += [f"not Ready: {', '.join(unready)}"] if unready else []
-    return "\n".join([*lines, f"{result.plex}: not well", *(f"  {fact}" for fact in facts)])
+    return "\n".join([*lines, f"{result.plex}: unhealthy", *(f"  {fact}" for fact in facts)])
 
 
 def nodes_table(rows: Sequence[NodeRow]) -> str:
@@ -142,23 +125,23 @@ def nodes_table(rows: Sequence[NodeRow]) -> str:
 
 
 def _node_status(row: NodeRow) -> str:
-    """Ready or not where the cluster says so, else what its instance is."""
+    """Ready or NotReady if the cluster reports it, else the status of the instance."""
     if row.ready is None or row.instance not in ("Running", UNKNOWN, ""):
         return row.instance
     return "Ready" if row.ready else "NotReady"
 
 
-def _destroy(result: DestroyResult) -> str:
-    kinds = Counter(change.kind for change in result.removed)
-    gone = [count(number, kind) for kind, number in kinds.items()]
+def destroy(result: DestroyResult) -> str:
+    kinds = Counter(change.kind for change in result.deleted)
+    deleted = [count(number, kind) for kind, number in kinds.items()]
     if result.images:
-        gone.append(f"{count(len(result.images), 'image')} ({', '.join(result.images)})")
-    return f"{result.plex}: {'removed ' + ', '.join(gone) if gone else 'there was nothing of it'}"
+        deleted.append(f"{count(len(result.images), 'image')} ({', '.join(result.images)})")
+    return f"{result.plex}: {'deleted ' + ', '.join(deleted) if deleted else 'nothing to delete'}"
 
 
-def _list(result: ListResult) -> str:
+def plexes(result: ListResult) -> str:
     if not result.plexes:
-        return "no plex yet: `plexctl init` writes a first one"
+        return "no plex yet: `plexctl init` writes the first one"
     rows = [
         (
             "*" if row.current else "",
@@ -173,11 +156,11 @@ def _list(result: ListResult) -> str:
     return "\n".join([shown, *(["", *result.unreachable] if result.unreachable else [])])
 
 
-def done(changes: Sequence[ChangeRow]) -> str:
-    """ "3 created, 1 deleted": of instances; of other objects only where no instance changed."""
+def changes_text(changes: Sequence[ChangeRow]) -> str:
+    """ "3 created, 1 deleted": counts instances, or all objects if no instance changed."""
     instances = [change for change in changes if change.kind == "instance"]
     sums = Counter(change.action for change in instances or changes)
-    return ", ".join(f"{n} {action.past}" for action, n in sums.items()) or "nothing to do"
+    return ", ".join(f"{n} {action.past}" for action, n in sums.items()) or "no changes"
 
 
 def _hosts(changes: Sequence[ChangeRow]) -> int:

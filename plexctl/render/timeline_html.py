@@ -42,7 +42,7 @@ def _steps(line: Timeline) -> list[str]:
     rows = []
     for step in line.steps:
         ended = line.seconds if step.ended is None else step.ended
-        told = step.outcome or "not ended"
+        told = step.outcome or "unfinished"
         rows.append((step_title(step), told, seconds(step.began), seconds(ended - step.began)))
     return _table("Steps", ("step", "", "at, s", "took, s"), rows)
 

@@ -108,7 +108,7 @@ def _steps(line: Timeline, scale: _Scale, top: float) -> Iterator[str]:
         took = f"{ended - step.began:.2f} s from {step.began:.2f} s on"
         kind = "leaves" if step.outcome == "failed" else "step"
         yield _label(scale, y, _cut(step.title))
-        told = f"{step.title}: {step.text or step.outcome or 'not ended'}; {took}"
+        told = f"{step.title}: {step.text or step.outcome or 'unfinished'}; {took}"
         yield _rect(scale, y, BAR, kind, step.began, ended, told)
 
 

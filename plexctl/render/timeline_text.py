@@ -10,7 +10,7 @@ from plexctl.observe.lanes import Phase, bars, combined, lanes, ticks, typical
 from plexctl.observe.timeline import Ending, NodeLine, StepLine, Timeline, median
 from plexctl.render.lines import SIGNS, duration
 from plexctl.render.tables import count, table
-from plexctl.workflow.plex.timeline import RunsResult
+from plexctl.results.runs import RunsResult
 
 WIDTH = 80
 TITLE = 44

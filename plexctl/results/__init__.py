@@ -1,1 +1,1 @@
-"""What verbs answer: values that one renderer turns into text or JSON."""
+"""Results of commands: values that a renderer turns into text, and `--json` into JSON."""

@@ -1,4 +1,4 @@
-"""What verbs about a plex's apps answer."""
+"""Results of commands about the apps of a plex."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plexctl.model.apps import Apps, Sync
 
 @dataclass(frozen=True, slots=True)
 class AppRow:
-    """A source, a Kustomization, or something that runs because of one."""
+    """A source, a Kustomization, or a workload that a Kustomization has created."""
 
     kind: str
     name: str
@@ -23,7 +23,7 @@ class AppRow:
 class AppsResult:
     plex: str
     healthy: bool
-    rows: tuple[AppRow, ...]
+    objects: tuple[AppRow, ...]
     failures: tuple[str, ...]
 
 
@@ -41,7 +41,7 @@ class PushResult:
     plex: str
     digest: str  # of the artifact
     changed: bool
-    seconds: float  # until all was applied, or until it was sent where nobody waited
+    seconds: float  # until everything was applied, or with --no-wait until it was pushed
     apps: AppsResult
 
 
@@ -51,20 +51,20 @@ class ObjectDiff:
 
     app: str
     object: str  # "Deployment hello-world/hello-world"
-    action: str  # "+", "~" or "-"
-    text: str  # a unified diff, without the value of any secret
+    action: str  # "create", "update" or "delete"
+    diff: str  # a unified diff, without the values of Secrets
 
 
 @dataclass(frozen=True, slots=True)
 class DiffResult:
     plex: str
     changes: tuple[ObjectDiff, ...]
-    failures: tuple[str, ...]  # what cannot be built, or would be refused
+    failures: tuple[str, ...]  # Kustomizations that cannot be built, and objects that are refused
 
 
 @dataclass(frozen=True, slots=True)
 class RenderRow:
-    """An app from a chart, as plain manifests."""
+    """The manifests that were rendered from an app's chart."""
 
     app: str
     chart: str
@@ -81,7 +81,7 @@ class RenderResult:
 @dataclass(frozen=True, slots=True)
 class FluxKeyResult:
     plex: str
-    public: str  # "ssh-ed25519 AAAA… comment"
+    public_key: str  # "ssh-ed25519 AAAA… comment"
 
 
 @dataclass(frozen=True, slots=True)

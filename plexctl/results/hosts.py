@@ -1,4 +1,4 @@
-"""What verbs about hosts answer."""
+"""Results of commands about hosts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """A host of the lab, and whether it answers."""
+    """A host of the lab."""
 
     name: str
     kind: str
-    where: str  # URL or socket
-    answer: str  # "answers", or why it does not
-    instances: int | None  # of this lab; None: it does not say
+    endpoint: str  # URL or socket
+    unreachable: str | None  # the reason; None: the host answers
+    instances: int | None  # of this lab; None: unknown
     cpus: int
     memory: int  # bytes
 
@@ -24,28 +24,28 @@ class HostsResult:
 
     @property
     def healthy(self) -> bool:
-        return all(row.answer == "answers" for row in self.hosts)
+        return all(row.unreachable is None for row in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRow:
-    """One thing that was looked after on a machine: "packages"."""
+    """One part of a machine's configuration, for example "packages"."""
 
     name: str
     changed: bool
-    tasks: tuple[str, ...]  # those that changed it
+    tasks: tuple[str, ...]  # the tasks that have changed it
 
 
 @dataclass(frozen=True, slots=True)
 class HostPreparedResult:
-    """A machine that was made a host. The token that it gave out is not told."""
+    """A machine after `host prepare`. Its token is not part of the result."""
 
     name: str
     changed: bool  # the machine or the lab
     items: tuple[PreparedRow, ...]
     notes: tuple[str, ...]
-    url: str | None  # where its API answers
-    text: str  # what it is to the lab now
+    url: str | None  # of its API
+    message: str  # its relation to the lab
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +54,4 @@ class HostResult:
 
     name: str
     changed: bool
-    text: str
+    message: str

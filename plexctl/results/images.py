@@ -1,4 +1,4 @@
-"""What verbs about images and the depot answer."""
+"""Results of commands about images and the depot."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DepotResult:
 
 @dataclass(frozen=True, slots=True)
 class DamagedRow:
-    """A file of the depot whose bytes have changed, or that is gone."""
+    """A file of the depot that has changed or is missing."""
 
     component: str
     version: str
@@ -52,7 +52,7 @@ class DamagedRow:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    components: int  # how many were whole before
+    checked: int  # components, including the damaged ones
     damaged: tuple[DamagedRow, ...]
 
 

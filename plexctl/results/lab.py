@@ -1,4 +1,4 @@
-"""What verbs about the lab's own files answer."""
+"""Results of commands about the lab's own files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ class InitResult:
     root: Path
     plex: str
     written: tuple[Path, ...]
-    key: Path | None  # what opens the lab's seed; None: a passphrase
+    key_file: Path | None  # decrypts the lab's seed; None: a passphrase does
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    written: tuple[Path, ...]
+    unchanged: tuple[str, ...]  # plexes that the lab already has
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class KubeconfigResult:
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """A file of secrets: whether the verb has changed it."""
+    """A file of Secrets."""
 
     file: Path
     changed: bool
@@ -37,6 +43,6 @@ class SecretRow:
 
 @dataclass(frozen=True, slots=True)
 class SecretsResult:
-    done: str  # what has been done with those that changed: "encrypted"
+    action: str  # what was done with the changed files: "encrypted" or "rotated"
     files: tuple[SecretRow, ...]
-    recipient: str  # the public age key that they are encrypted for
+    recipient: str  # the public age key that the files are encrypted for

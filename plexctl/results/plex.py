@@ -1,4 +1,4 @@
-"""What verbs about plexes and their nodes answer."""
+"""Results of commands about plexes and their nodes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from plexctl.provision.change import Action
 from plexctl.results.apps import AppsResult
 
 UNKNOWN = "unknown"
-"""What an instance is whose host does not answer."""
+"""Status of an instance on an unreachable host."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One object that a run would change, or has changed."""
+    """An object that `up` would change, or has changed."""
 
     action: Action
     kind: str
@@ -26,15 +26,15 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class TofuPlan:
-    """The same plan as OpenTofu has it."""
+    """The plan of OpenTofu for the same changes."""
 
     changes: tuple[str, ...]  # "create module.incus.incus_instance.master[\"demo1\"]"
-    text: str  # as it shows it
+    text: str  # the output of `tofu plan`
 
 
 @dataclass(frozen=True, slots=True)
 class EngineResult:
-    """A plex that another engine makes from now on."""
+    """The engine of a plex, after `plexctl engine`."""
 
     plex: str
     engine: str
@@ -44,30 +44,28 @@ class EngineResult:
 @dataclass(frozen=True, slots=True)
 class PlanResult:
     plex: str
-    bake: tuple[str, ...]  # types whose image would be baked first
+    types_to_bake: tuple[str, ...]  # types of nodes whose image is missing
     changes: tuple[ChangeRow, ...]
-    tofu: TofuPlan | None = None  # of a plex that OpenTofu makes
-    unreachable: tuple[
-        str, ...
-    ] = ()  # of each host that does not answer, why: nothing is said of it
+    tofu: TofuPlan | None = None  # None: the engine is not OpenTofu
+    unreachable: tuple[str, ...] = ()  # the reason for each unreachable host
 
     @property
-    def nothing(self) -> bool:
+    def empty(self) -> bool:
         """Whether `up` would change nothing."""
-        return not (self.changes or self.bake or (self.tofu and self.tofu.changes))
+        return not (self.changes or self.types_to_bake or (self.tofu and self.tofu.changes))
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node as its plex file, its host and its cluster know it."""
+    """A node according to its plex file, its host and its cluster."""
 
     name: str
     role: str
     type: str
     host: str
     address: str
-    instance: str  # "Running", "Stopped", "missing", "unknown" where its host does not answer
-    ready: bool | None  # None: the cluster does not say
+    instance: str  # "Running", "Stopped", "missing", or "unknown" on an unreachable host
+    ready: bool | None  # None: unknown
     version: str
     note: str
 
@@ -77,10 +75,10 @@ class UpResult:
     plex: str
     changes: tuple[ChangeRow, ...]
     nodes: tuple[NodeRow, ...]
-    seconds: Mapping[str, float]  # "api", "nodes", "dns", "all": since the command began
+    seconds: Mapping[str, float]  # "api", "nodes", "dns", "all": since the run began
     run: str
     kubeconfig: Path
-    apps: AppsResult | None = None  # None: nothing brings up any
+    apps: AppsResult | None = None  # None: the plex has no apps
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +88,22 @@ class StatusResult:
     api: str
     dns: str
     nodes: tuple[NodeRow, ...]
-    unreachable: tuple[str, ...] = ()  # of each host that does not answer, why
+    unreachable: tuple[str, ...] = ()  # the reason for each unreachable host
 
 
 @dataclass(frozen=True, slots=True)
 class LogResult:
-    """What a node has logged last."""
+    """The last lines of a node's log."""
 
     node: str
-    unit: str | None  # None: all of them
+    unit: str | None  # None: all units
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DestroyResult:
     plex: str
-    removed: tuple[ChangeRow, ...]
+    deleted: tuple[ChangeRow, ...]
     images: tuple[str, ...]
 
 
@@ -115,11 +113,11 @@ class ListRow:
     current: bool
     kubernetes: str
     nodes: int
-    running: int  # as far as hosts answer
+    running: int  # on reachable hosts
     network: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListResult:
     plexes: tuple[ListRow, ...]
-    unreachable: tuple[str, ...] = ()  # of each host that does not answer, why
+    unreachable: tuple[str, ...] = ()  # the reason for each unreachable host

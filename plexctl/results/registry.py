@@ -1,4 +1,4 @@
-"""What verbs about the lab's registry answer."""
+"""Results of commands about the lab's registry."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class RegistryRow:
 
     host: str
     instance: str  # "Running", "Stopped", "missing", "unknown"
-    api: str  # ANSWERS, or why not
-    used: int | None  # bytes; None: it does not run
+    api: str  # ANSWERS, or the reason why it does not answer
+    used: int | None  # bytes; None: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RegistryResult:
     healthy: bool  # on all hosts
     upstreams: Mapping[str, str]  # name in image references -> URL
     hosts: tuple[RegistryRow, ...]
-    repositories: tuple[str, ...]  # what was pushed
+    repositories: tuple[str, ...]  # of pushed artifacts
 
 
 @dataclass(frozen=True, slots=True)

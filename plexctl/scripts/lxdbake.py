@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     host, node = where(asked.where)
     from plexctl.cli.session import opened
     from plexctl.model.gitops import GitopsEngine
-    from plexctl.render.text import text
+    from plexctl.render import images_text
     from plexctl.scripts.bake_on import bake_on
 
     with opened(asked.directory, quiet=asked.quiet, verbose=asked.verbose) as ctx:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         result = bake_on(
             ctx, host, asked.type, asked.base, kubernetes=asked.kubernetes, engine=engine
         )
-    print(text(result))
+    print(images_text.bake(result))
     print(f"{node}: {result.images[0].name} on {host}")
     return ExitCode.DONE
 

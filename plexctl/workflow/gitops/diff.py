@@ -41,6 +41,7 @@ SUBSTITUTE = "kustomize.toolkit.fluxcd.io/substitute"
 """A label or annotation; with the value "disabled", Flux substitutes no variables."""
 
 POLICY = "kustomize.toolkit.fluxcd.io/ssa"
+REJECTED = "rejected"
 KEEPING = ("IfNotPresent", "Ignore")
 """Values of the annotation POLICY with which Flux does not change an object that exists."""
 
@@ -70,8 +71,9 @@ def diff(ctx: Context, plex: Plex) -> DiffResult:
                 found = list(pool.map(lambda pair: compare(api, *pair), objects))
             pruned = _pruned(ctx, plex, gitops, built)
     changes = (*(one for one in found if one is not None), *pruned)
-    failures = (*builder.failures, *(f"{c.object}: {c.text}" for c in changes if c.action == "!"))
-    return DiffResult(plex.name, tuple(c for c in changes if c.action != "!"), failures)
+    rejected = (f"{c.object}: {c.diff}" for c in changes if c.action == REJECTED)
+    valid = tuple(c for c in changes if c.action != REJECTED)
+    return DiffResult(plex.name, valid, (*builder.failures, *rejected))
 
 
 @dataclass(slots=True)
@@ -165,7 +167,7 @@ def _has_substitution_disabled(document: Document) -> bool:
 def compare(api: ObjectApi, app: str, document: Document) -> ObjectDiff | None:
     """What applying `document` as a part of `app` would change; None if nothing.
 
-    The action is "+", "~", or "!" for an object that the API rejects.
+    The action is "create", "update", or REJECTED for an object that the API rejects.
     """
     from plexctl.clients.kube.official import NotServedError
 
@@ -179,17 +181,17 @@ def compare(api: ObjectApi, app: str, document: Document) -> ObjectDiff | None:
             return None
         after = api.dry_run_apply(document, MANAGER)
     except InvalidObjectError as error:
-        return ObjectDiff(app, _name(document), "!", error.summary)
+        return ObjectDiff(app, _name(document), REJECTED, error.summary)
     except NotServedError as error:
         # The same push creates its namespace or its kind.
-        return ObjectDiff(app, _name(document), "+", f"new; not checked: {error.summary}")
+        return ObjectDiff(app, _name(document), "create", f"new; not checked: {error.summary}")
     old, new = _shown(before, None), _shown(after, before)
     if old == new:
         return None
     lines = difflib.unified_diff(
         old.splitlines(), new.splitlines(), "now", "after a push", lineterm="", n=2
     )
-    return ObjectDiff(app, _name(document), "~" if before else "+", "\n".join(lines))
+    return ObjectDiff(app, _name(document), "update" if before else "create", "\n".join(lines))
 
 
 def _key(document: Document) -> tuple[str, str, str]:
@@ -213,7 +215,7 @@ def _pruned(
     with cluster(plex, ctx.seed) as kube:
         applied = applied_objects(kube, KINDS[gitops.source.kind])
     return [
-        ObjectDiff(app, _joined(*key), "-", "deleted")
+        ObjectDiff(app, _joined(*key), "delete", "deleted")
         for app, *key in applied
         if tuple(key) not in wanted and app in built
     ]

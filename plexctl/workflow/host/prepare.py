@@ -13,6 +13,7 @@ from plexctl.config.builtin import overlay
 from plexctl.model.events import Outcome, Reporter
 from plexctl.model.limits import SYSCTLS
 from plexctl.model.secret import Secret
+from plexctl.results.hosts import PreparedRow
 from plexctl.workflow.host.request import (
     HostRequest,
     InstanceTarget,
@@ -36,18 +37,9 @@ _ITEMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedItem:
-    """One thing that was looked after: "packages". `tasks` are those that changed it."""
-
-    name: str
-    changed: bool
-    tasks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class PrepareResult:
     host: str
-    items: tuple[PreparedItem, ...]
+    items: tuple[PreparedRow, ...]
     notes: tuple[str, ...]  # what a user should know: "a reboot is needed: …"
     url: str | None  # "https://10.0.0.7:8443"
     certificate: str | None  # SHA-256 of the server's certificate, hex
@@ -165,7 +157,7 @@ def _result(request: HostRequest, applied: ansible.Applied, token: Path) -> Prep
     )
 
 
-def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedItem]:
+def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedRow]:
     """One for each task file of the role, in their order."""
     parts: dict[str, list[str]] = {}
     for task in tasks:
@@ -174,7 +166,7 @@ def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedItem]:
             if task.changed:
                 changed.append(task.name)
     for name, changed in parts.items():
-        yield PreparedItem(name, bool(changed), tuple(changed))
+        yield PreparedRow(name, bool(changed), tuple(changed))
 
 
 def url(request: HostRequest, answers: Mapping[str, Any]) -> str | None:

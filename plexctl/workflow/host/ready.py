@@ -10,7 +10,7 @@ from plexctl.clients.incus.trust import known
 from plexctl.config.edit_hosts import set_host
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.kinds import HostKind
-from plexctl.results.hosts import HostPreparedResult, HostResult, PreparedRow
+from plexctl.results.hosts import HostPreparedResult, HostResult
 from plexctl.workflow.core.clients import credentials
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, start
@@ -94,10 +94,10 @@ def prepare_host(
     return HostPreparedResult(
         request.name,
         done.changed or added.changed,
-        tuple(PreparedRow(item.name, item.changed, item.tasks) for item in done.items),
+        done.items,
         done.notes,
         done.url,
-        added.text,
+        added.message,
     )
 
 
@@ -129,7 +129,7 @@ def _added(
         changed = set_host(hosts_file(ctx), name, fields)
         return HostResult(name, changed, f"host {name} is this machine")
     if not joins:
-        return HostResult(name, False, f"{name} is prepared; the lab was told nothing of it")
+        return HostResult(name, False, f"{name} is prepared; it was not added to the lab")
     if done.url is None or done.certificate is None:
         raise PlexError(f"{name} does not say where its API answers", details=done.notes)
     ssh = login(request.reach)

@@ -44,16 +44,17 @@ def list_hosts(ctx: Context) -> HostsResult:
 
 def _row(ctx: Context, name: str) -> HostRow:
     client = ctx.hosts[name]
-    host, answer, instances = client.spec, "answers", None
+    host = client.spec
+    unreachable = instances = None
     cpus = memory = 0
     try:
         facts = client.facts()
         cpus, memory = facts.cpus, facts.memory
         instances = _instances(ctx, name)
     except PlexError as error:
-        answer = ": ".join((error.summary, *error.details))
-    where = host.url or host.socket
-    return HostRow(name, str(host.kind), where, answer, instances, cpus, memory)
+        unreachable = ": ".join((error.summary, *error.details))
+    endpoint = host.url or host.socket
+    return HostRow(name, str(host.kind), endpoint, unreachable, instances, cpus, memory)
 
 
 def _instances(ctx: Context, name: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -32,16 +31,9 @@ from plexctl.model.files import write_new
 from plexctl.model.lab import Lab
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Networks, Plex
+from plexctl.results.lab import ImportResult
 
 DEFAULT_TYPE = "kube"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportResult:
-    """The files that were written, and the plexes that were there just so."""
-
-    written: tuple[Path, ...]
-    unchanged: tuple[str, ...]
 
 
 def export(root: Path) -> Plexhocs:

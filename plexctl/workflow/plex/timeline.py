@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,28 +14,11 @@ from plexctl.model.lab import CURRENT
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.observe.nodes import Inside, from_json, read, to_json, with_inside
 from plexctl.observe.timeline import Ending, Timeline, parts, timeline
+from plexctl.results.runs import RunRow, RunsResult
 from plexctl.workflow.core.run import inside_file
 
 if TYPE_CHECKING:  # clients take longer to load than all else here
     from plexctl.workflow.core.context import Context
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run, in short."""
-
-    run: str
-    began: str  # date and time in UTC, ISO 8601
-    verb: str
-    plex: str
-    ending: str  # "done", "failed", "not ended"
-    seconds: float
-    nodes: int  # that it made, started or removed
-
-
-@dataclass(frozen=True, slots=True)
-class RunsResult:
-    runs: tuple[RunRow, ...]  # the oldest first
 
 
 def list_runs(state: Path, plex: str | None = None) -> RunsResult:

@@ -1,4 +1,4 @@
-"""The verbs `host add` and `remove` as a user has them, on a fake Proxmox."""
+"""The verbs `host add` and `host remove`, on a fake Proxmox."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_node_of_proxmox_is_added(
     for path in (path for path in lab.rglob("*") if path.is_file()):
         assert secret.encode() not in path.read_bytes(), path
     rows = json.loads(plexctl("host", "list", "--json").out)["hosts"]
-    assert {row["name"]: row["answer"] for row in rows}["pve1"] == "answers"
+    assert {row["name"]: row["unreachable"] for row in rows}["pve1"] is None
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_node_of_proxmox_is_added(
         (("--pool", "nowhere"), "nowhere"),
     ],
 )
-def test_what_a_proxmox_does_not_have_is_told_before_anything_is_written(
+def test_a_node_or_pool_that_proxmox_lacks_is_an_error_and_nothing_is_written(
     plexctl: Plexctl,
     lab: Path,
     pve: FakePve,
@@ -72,7 +72,7 @@ def test_what_a_proxmox_does_not_have_is_told_before_anything_is_written(
     assert not (lab / "clusters" / "hosts").exists()
 
 
-def test_a_token_that_is_wrong(
+def test_a_wrong_token_is_an_error(
     plexctl: Plexctl, lab: Path, pve: FakePve, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     type_in(monkeypatch, "00000000-0000-0000-0000-000000000000")
@@ -83,13 +83,13 @@ def test_a_token_that_is_wrong(
     assert not (lab / "clusters" / "hosts").exists()
 
 
-def test_a_token_goes_with_its_kind(plexctl: Plexctl, lab: Path) -> None:
+def test_a_token_id_needs_its_kind_of_host(plexctl: Plexctl, lab: Path) -> None:
     for words in (("--kind", "proxmox"), ("--token-id", TOKEN)):
         ended = plexctl("host", "add", "far", "https://127.0.0.1:9", "-y", *words)
         assert ended.code == 2
-        assert "--token-id goes with --kind proxmox" in ended.err
+        assert "--token-id and --kind proxmox need each other" in ended.err
 
 
-def test_a_host_that_is_in_use_stays(plexctl: Plexctl, lab: Path) -> None:
+def test_a_host_of_a_plex_cannot_be_removed(plexctl: Plexctl, lab: Path) -> None:
     assert "named by plex alpha, beta" in plexctl("host", "remove", "local").err
     assert plexctl("host", "remove", "nowhere").code == 2

@@ -10,9 +10,9 @@ import pytest
 
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
-from plexctl.results.hosts import HostResult
+from plexctl.results.hosts import HostResult, PreparedRow
 from plexctl.workflow.host import ready as host_ready
-from plexctl.workflow.host.prepare import PreparedItem, PrepareResult
+from plexctl.workflow.host.prepare import PrepareResult
 from plexctl.workflow.host.request import HostRequest, LocalTarget, SshTarget
 from tests.fake_pve import FakePve
 from tests.fake_pve.state import Storage
@@ -37,8 +37,8 @@ class Prepared:
         def prepare(root: Path, cache: Path, request: HostRequest, run: object) -> PrepareResult:
             self.asked.append(request)
             items = (
-                PreparedItem("packages", True, ("Install Incus",)),
-                PreparedItem("pool", False, ()),
+                PreparedRow("packages", True, ("Install Incus",)),
+                PreparedRow("pool", False, ()),
             )
             return PrepareResult(request.name, items, ("a reboot is needed",), **self.answer)
 
@@ -75,7 +75,7 @@ def test_a_prepared_machine_is_a_host(plexctl: Plexctl, lab: Path, prepared: Pre
 
     assert ended.code == 0, ended
     assert ended.out.splitlines() == [
-        "ITEM                 WHAT",
+        "ITEM                 TASKS",
         "packages  changed    Install Incus",
         "pool      unchanged",
         "note: a reboot is needed",
@@ -101,7 +101,7 @@ def test_a_prepared_machine_is_a_host(plexctl: Plexctl, lab: Path, prepared: Pre
 def test_the_token_is_in_no_answer(plexctl: Plexctl, lab: Path, prepared: Prepared) -> None:
     ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "-y", "--json")
     answer = json.loads(ended.out)
-    assert list(answer) == ["name", "changed", "items", "notes", "url", "text"]
+    assert list(answer) == ["version", "name", "changed", "items", "notes", "url", "message"]
     assert list(answer["items"][0]) == ["name", "changed", "tasks"]
     assert "sesame" not in ended.out + ended.err
 
@@ -138,11 +138,11 @@ def test_this_machine_needs_no_token(plexctl: Plexctl, lab: Path, prepared: Prep
     assert entry(lab, "local") == {"kind": "incus", "socket": "/nowhere/unix.socket"}
 
 
-def test_without_a_token_the_lab_is_told_nothing(
+def test_without_a_token_the_machine_is_not_added(
     plexctl: Plexctl, lab: Path, prepared: Prepared
 ) -> None:
     ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "--no-token", "-y", "-q")
-    assert "far is prepared; the lab was told nothing of it" in ended.out
+    assert "far is prepared; it was not added to the lab" in ended.out
     assert prepared.asked[0].client is None
     assert prepared.added == []
 
@@ -156,8 +156,8 @@ def test_without_a_token_the_lab_is_told_nothing(
         (("local", "--ssh", "root@10.0.0.7"), "host local is this machine already"),
         (("local", "--kind", "proxmox"), "host local is this machine already"),
         (("Far", "--ssh", "root@10.0.0.7"), "'Far' is not a name"),
-        (("local", "--uplink", "eth1"), "which bridge is that of?"),
-        (("local", "--pci", "01:00.0"), "'01:00.0' is not NAME=ADDRESS"),
+        (("local", "--uplink", "eth1"), "--uplink and --bridge-address need --bridge"),
+        (("local", "--pci", "01:00.0"), "--pci 01:00.0: must be NAME=ADDRESS"),
         (("local", "--pci", "gpu=x"), "no address of a PCI device"),
         (("local", "--repository", "elsewhere"), "'elsewhere' is not one of"),
         (("local", "--kind", "proxmox", "--bridge", "br0"), "its own network settings"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from plexctl import __version__
-from plexctl.cli.main import VERBS
+from plexctl.cli.verbs import SECTIONS, Group, LazyCommand, Verb
 from plexctl.errors import PlexError
 from plexctl.model.plex import Plex
 from plexctl.results.plex import UpResult
@@ -24,9 +25,39 @@ from .conftest import Plexctl
 
 def test_version_and_help(plexctl: Plexctl) -> None:
     assert plexctl("--version").out == f"plexctl {__version__}\n"
-    told = plexctl("--help").out
-    for verb in (*(name for verbs in VERBS.values() for name in verbs), "depot"):
-        assert f"\n  {verb} " in told
+    text = plexctl("--help").out
+    for section, verbs in SECTIONS.items():
+        assert f"\n{section}:\n" in text
+        for name, verb in verbs.items():
+            assert re.search(rf"^  {name} +{re.escape(verb.help)}$", text, re.MULTILINE)
+
+
+ALL = [
+    *((name, verb) for verbs in SECTIONS.values() for name, verb in verbs.items()),
+    *(
+        (f"{group} {name}", verb)
+        for verbs in SECTIONS.values()
+        for group, own in verbs.items()
+        if isinstance(own, Group)
+        for name, verb in own.verbs.items()
+    ),
+]
+"""Every verb and group, with the words that call it."""
+
+
+@pytest.mark.parametrize(("call", "verb"), ALL)
+def test_help_in_lists_is_the_first_sentence_of_a_verbs_own_help(
+    plexctl: Plexctl, call: str, verb: Verb | Group
+) -> None:
+    shown = " ".join(plexctl(*call.split(), "--help").out.split())
+    assert f" {verb.help} " in shown
+    assert len(verb.help) <= 62  # one line of 80 columns
+    assert not re.search(r" --?[A-Z]", shown.replace(" -C", ""))  # Typer may use a metavar as name
+    if isinstance(verb, Verb):
+        command = LazyCommand(call.split()[-1], verb).load()
+        assert command.get_short_help_str(limit=80) == verb.help
+    else:
+        assert all(f" {name} {own.help}" in shown for name, own in verb.verbs.items())
 
 
 @pytest.mark.parametrize(
@@ -77,13 +108,13 @@ def test_with_json_an_error_is_an_answer_too(plexctl: Plexctl, lab: Path) -> Non
 def test_a_bug_is_one_line_and_a_private_file(
     plexctl: Plexctl, lab: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plexctl.config.load.find_lab", lambda _: 1 / 0)
+    monkeypatch.setattr("plexctl.cli.session.find_lab", lambda _: 1 / 0)
     ended = plexctl("-C", str(lab), "list")
     assert ended.code == 1
     first, hint = ended.err.splitlines()
     assert first == "error: this is a bug in plexctl: ZeroDivisionError: division by zero"
     file = Path(hint.rsplit(" ", 1)[1])
-    assert file.is_relative_to(home)  # as not even the lab is found
+    assert file.parent == lab / ".plexctl"
     assert file.stat().st_mode & 0o777 == 0o600
     assert "Traceback (most recent call last)" in file.read_text()
 
@@ -150,7 +181,7 @@ def test_what_loses_something_needs_a_yes_without_a_terminal(
 ) -> None:
     ended = plexctl(*argv.split())
     assert (ended.code, calls) == (2, [])
-    assert "hint: say it beforehand: -y" in ended.err
+    assert "error: refusing to continue without -y: stdin is not a terminal" in ended.err
     assert plexctl(*argv.split(), "-y", "--json").code == 0
     assert calls == [call]
 

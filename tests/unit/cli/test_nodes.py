@@ -67,6 +67,7 @@ def test_exec_and_logs_answer_in_json(
     ended = plexctl("exec", "beta1", "--json", "--", "false", "--json")
     assert ended.code == 7
     assert json.loads(ended.out) == {
+        "version": 1,
         "argv": ["false", "--json"],
         "code": 7,
         "stdout": "out of beta1\n",
@@ -74,12 +75,13 @@ def test_exec_and_logs_answer_in_json(
     }
     shown = plexctl("logs", "beta1", "-u", "kubelet", "--json")
     assert json.loads(shown.out) == {
+        "version": 1,
         "node": "beta1",
         "unit": "kubelet",
         "lines": ["out of beta1"],
     }
     endless = plexctl("logs", "beta1", "-f", "--json")
-    assert (endless.code, "--follow has no end" in endless.err) == (2, True)
+    assert (endless.code, "--follow and --json exclude each other" in endless.err) == (2, True)
 
 
 def test_logs_of_a_unit_and_followed(

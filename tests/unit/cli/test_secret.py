@@ -48,7 +48,7 @@ def test_a_clone_and_the_seed_are_all_one_needs(
         answers.append(json.loads(plexctl("secret", "rotate", "--json").out))
     assert answers[0] == answers[1]
     assert answers[0]["recipient"] != answers[2]["recipient"]
-    assert answers[0].keys() == {"done", "files", "recipient"}
+    assert answers[0].keys() == {"version", "action", "files", "recipient"}
     assert answers[0]["files"] == [{"file": str(web), "changed": True}]
 
 
@@ -66,4 +66,4 @@ def test_what_is_wrong_is_told_in_one_message(plexctl: Plexctl, lab: Path, web: 
 
 
 def test_rotate_without_secrets(plexctl: Plexctl, lab: Path) -> None:
-    assert plexctl("secret", "rotate").out == "no encrypted file below clusters/ and apps/\n"
+    assert plexctl("secret", "rotate").out == "no encrypted file in clusters/ and apps/\n"

@@ -43,6 +43,7 @@ def test_problems_are_told_like_a_compiler_does_it(
 def test_json_has_the_problems_as_fields() -> None:
     error = ConfigError([Problem(Path("/lab/plex.yaml"), 7, "workers", "bad", None)])
     assert json.loads(error_json(error)) == {
+        "version": 1,
         "error": {
             "summary": "the configuration has 1 problem",
             "details": [],
@@ -56,7 +57,7 @@ def test_json_has_the_problems_as_fields() -> None:
                     "hint": None,
                 }
             ],
-        }
+        },
     }
 
 

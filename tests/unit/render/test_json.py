@@ -1,13 +1,32 @@
-"""The keys that programs rely on. A change here breaks somebody's script: say so in CHANGELOG."""
+"""The keys of every answer, on which programs rely.
+
+A change here breaks somebody's script: raise VERSION, and write it into CHANGELOG.md.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
+from plexctl import results
+from plexctl.model.command import CommandResult
 from plexctl.provision.change import Action
 from plexctl.render.json import json_text, yaml_as_json
+from plexctl.results.apps import (
+    AppRow,
+    AppsResult,
+    DiffResult,
+    FluxKeyResult,
+    ObjectDiff,
+    PushResult,
+    RenderResult,
+    RenderRow,
+    TokenResult,
+)
 from plexctl.results.hosts import (
     HostPreparedResult,
     HostResult,
@@ -24,79 +43,169 @@ from plexctl.results.images import (
     PruneResult,
     VerifyResult,
 )
-from plexctl.results.lab import InitResult, KubeconfigResult, UseResult
+from plexctl.results.lab import (
+    ImportResult,
+    InitResult,
+    KubeconfigResult,
+    SecretRow,
+    SecretsResult,
+    UseResult,
+)
 from plexctl.results.plex import (
     ChangeRow,
     DestroyResult,
+    EngineResult,
     ListResult,
     ListRow,
+    LogResult,
     NodeRow,
     PlanResult,
     StatusResult,
+    TofuPlan,
     UpResult,
 )
+from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResult
+from plexctl.results.runs import RunRow, RunsResult
 
 CHANGED = ChangeRow(Action.CREATE, "instance", "demo1", "local", "missing")
 NODE = NodeRow("demo1", "master", "kube", "local", "10.64.3.11", "Running", None, "", "")
 PATH = Path("/lab/file")
+APPS = AppsResult("demo", True, (AppRow("Kustomization", "web", "ready", "", ""),), ("failure",))
+PREPARED = PreparedRow("pool", True, ("task",))
 
 CHANGE_KEYS = "action kind name host reason"
 NODE_KEYS = "name role type host address instance ready version note"
+APPS_KEYS = "plex healthy objects[kind name state revision message] failures[]"
 
-KEYS: dict[Any, str] = {
-    PlanResult(
-        "demo", ("kube",), (CHANGED,), unreachable=("far",)
-    ): f"plex bake[] changes[{CHANGE_KEYS}] tofu unreachable[]",
-    StatusResult(
-        "demo", True, "", "", (NODE,), ("far",)
-    ): f"plex healthy api dns nodes[{NODE_KEYS}] unreachable[]",
-    DestroyResult("demo", (CHANGED,), ("i",)): f"plex removed[{CHANGE_KEYS}] images[]",
-    ListResult(
-        (ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),), ("far",)
-    ): "plexes[plex current kubernetes nodes running network] unreachable[]",
-    HostsResult(
-        (HostRow("far", "incus", "https://10.0.0.7:8443", "answers", 1, 8, 1 << 30),)
-    ): "hosts[name kind where answer instances cpus memory]",
-    HostResult("far", True, "text"): "name changed text",
-    HostPreparedResult(
-        "far", True, (PreparedRow("pool", True, ("task",)),), ("note",), None, "text"
-    ): "name changed items[name changed tasks[]] notes[] url text",
-    BakeResult(
-        (ImageRow("kube", "local", "1.36.3", "plex-kube-0123", True),), ("old",)
-    ): "images[type host kubernetes name changed] pruned[]",
-    DepotResult(
-        PATH, (DepotRow("runc", "1.4.0", "release", 1, 2, ("note",)),)
-    ): "folder components[component version source artifacts size notes[]]",
-    VerifyResult(
-        1, (DamagedRow("runc", "1.4.0", "runc", "a", "b"),)
-    ): "components damaged[component version name expected found]",
-    PruneResult(("runc 1.3.0",), 1): "components[] freed",
-    InitResult(PATH, "demo", (PATH,), PATH): "root plex written[] key",
-    UseResult("demo"): "plex",
-    KubeconfigResult("demo", PATH, "demo-admin@demo", True): "plex file context changed",
-}
+KEYS: Sequence[tuple[Any, str]] = (
+    (
+        PlanResult("demo", ("kube",), (CHANGED,), TofuPlan(("create x",), "text"), ("far",)),
+        f"plex types_to_bake[] changes[{CHANGE_KEYS}] tofu{{changes[] text}} unreachable[]",
+    ),
+    (
+        UpResult("demo", (CHANGED,), (NODE,), {"nodes": 6.1}, "run", PATH, APPS),
+        f"plex changes[{CHANGE_KEYS}] nodes[{NODE_KEYS}] seconds{{nodes}} run kubeconfig"
+        f" apps{{{APPS_KEYS}}}",
+    ),
+    (
+        StatusResult("demo", True, "", "", (NODE,), ("far",)),
+        f"plex healthy api dns nodes[{NODE_KEYS}] unreachable[]",
+    ),
+    (DestroyResult("demo", (CHANGED,), ("i",)), f"plex deleted[{CHANGE_KEYS}] images[]"),
+    (EngineResult("demo", "tofu", True), "plex engine changed"),
+    (
+        ListResult((ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),), ("far",)),
+        "plexes[plex current kubernetes nodes running network] unreachable[]",
+    ),
+    (LogResult("demo1", None, ("line",)), "node unit lines[]"),
+    (CommandResult(("ls",), 0, "", ""), "argv[] code stdout stderr"),
+    (APPS, APPS_KEYS),
+    (
+        PushResult("demo", "sha256:0", True, 1.0, APPS),
+        f"plex digest changed seconds apps{{{APPS_KEYS}}}",
+    ),
+    (
+        DiffResult("demo", (ObjectDiff("web", "Service web/web", "update", "-a"),), ("failure",)),
+        "plex changes[app object action diff] failures[]",
+    ),
+    (
+        RenderResult((RenderRow("web", "web", "1.0.0", PATH, True),)),
+        "apps[app chart version file changed]",
+    ),
+    (FluxKeyResult("demo", "ssh-ed25519 AAAA"), "plex public_key"),
+    (TokenResult("demo", PATH, True), "plex file changed"),
+    (
+        HostsResult((HostRow("far", "incus", "https://10.0.0.7:8443", None, 1, 8, 1 << 30),)),
+        "hosts[name kind endpoint unreachable instances cpus memory]",
+    ),
+    (HostResult("far", True, "message"), "name changed message"),
+    (
+        HostPreparedResult("far", True, (PREPARED,), ("note",), None, "message"),
+        "name changed items[name changed tasks[]] notes[] url message",
+    ),
+    (
+        BakeResult((ImageRow("kube", "local", "1.36.3", "plex-kube-0123", True),), ("old",)),
+        "images[type host kubernetes name changed] pruned[]",
+    ),
+    (
+        DepotResult(PATH, (DepotRow("runc", "1.4.0", "release", 1, 2, ("note",)),)),
+        "folder components[component version source artifacts size notes[]]",
+    ),
+    (
+        VerifyResult(1, (DamagedRow("runc", "1.4.0", "runc", "a", "b"),)),
+        "checked damaged[component version name expected found]",
+    ),
+    (PruneResult(("runc 1.3.0",), 1), "components[] freed"),
+    (
+        RegistryResult(
+            "registry",
+            "10.64.63.2:5000",
+            True,
+            {},
+            (RegistryRow("local", "Running", "answers", 1),),
+            ("plexctl/demo",),
+        ),
+        "registry endpoint healthy upstreams{} hosts[host instance api used] repositories[]",
+    ),
+    (
+        RegistryUpResult("registry", "10.64.63.2:5000", (CHANGED,), "run"),
+        f"registry endpoint changes[{CHANGE_KEYS}] run",
+    ),
+    (InitResult(PATH, "demo", (PATH,), PATH), "root plex written[] key_file"),
+    (ImportResult((PATH,), ("demo",)), "written[] unchanged[]"),
+    (UseResult("demo"), "plex"),
+    (KubeconfigResult("demo", PATH, "demo-admin@demo", True), "plex file context changed"),
+    (
+        SecretsResult("encrypted", (SecretRow(PATH, True),), "age1"),
+        "action files[file changed] recipient",
+    ),
+    (
+        RunsResult((RunRow("run", "", "up", "demo", "done", 1.0, 3),)),
+        "runs[run began verb plex ending seconds nodes]",
+    ),
+)
 
 
-def keys(value: dict[str, Any]) -> str:
-    """Keys in their order; those of what is in a list in brackets."""
-    return " ".join(
-        key
-        + (f"[{keys(one[0]) if isinstance(one[0], dict) else ''}]" if isinstance(one, list) else "")
-        for key, one in value.items()
-    )
+def keys(value: Mapping[str, Any]) -> str:
+    """Keys in their order, with those of nested objects and of the objects in lists."""
+    return " ".join(f"{key}{_nested(one)}" for key, one in value.items())
+
+
+def _nested(value: object) -> str:
+    match value:
+        case dict():
+            return f"{{{keys(value)}}}"
+        case [dict() as first, *_]:
+            return f"[{keys(first)}]"
+        case list():
+            return "[]"
+        case _:
+            return ""
 
 
 def test_keys_of_every_answer() -> None:
-    found = {type(result).__name__: keys(json.loads(json_text(result))) for result in KEYS}
-    assert found == {type(result).__name__: wanted for result, wanted in KEYS.items()}
+    found = {type(one).__name__: keys(json.loads(json_text(one))) for one, _ in KEYS}
+    assert found == {type(one).__name__: f"version {wanted}" for one, wanted in KEYS}
 
 
-def test_up_has_seconds_by_name_and_a_path_as_text() -> None:
-    result = UpResult("demo", (CHANGED,), (NODE,), {"nodes": 6.1}, "20260101T000000-up-demo", PATH)
+def test_every_result_is_in_the_list_of_keys() -> None:
+    modules = [
+        import_module(f"{results.__name__}.{found.name}")
+        for found in iter_modules(results.__path__)
+    ]
+    named = {
+        name
+        for module in modules
+        for name, kind in vars(module).items()
+        if name.endswith("Result") and kind.__module__ == module.__name__
+    }
+    assert named <= {type(one).__name__ for one, _ in KEYS}
+
+
+def test_values_are_plain() -> None:
+    result = UpResult("demo", (CHANGED,), (NODE,), {"nodes": 6.1}, "run", PATH)
     answer = json.loads(json_text(result))
-    assert keys(answer) == (
-        f"plex changes[{CHANGE_KEYS}] nodes[{NODE_KEYS}] seconds run kubeconfig apps"
-    )
+    assert answer["version"] == 1
     assert answer["seconds"] == {"nodes": 6.1}
     assert answer["kubeconfig"] == "/lab/file"
     assert answer["changes"][0]["action"] == "create"

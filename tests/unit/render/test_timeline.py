@@ -20,7 +20,7 @@ from plexctl.observe.timeline import Ending, StepLine, Timeline, timeline
 from plexctl.render.timeline_html import html_text
 from plexctl.render.timeline_svg import MOST, svg_text
 from plexctl.render.timeline_text import runs_text, timeline_text
-from plexctl.workflow.plex.timeline import RunRow, RunsResult
+from plexctl.results.runs import RunRow, RunsResult
 from tests.journals import journal
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_seed_is_locked_with_the_users_key(tmp_path: Path) -> None:
     result = init(tmp_path, "lab")
 
-    assert result.key == key_file(user_config_dir())
+    assert result.key_file == key_file(user_config_dir())
     assert load(tmp_path, user_config_dir()).lab_id
 
 
@@ -31,7 +31,7 @@ def test_a_seed_locked_with_a_passphrase_needs_no_key(tmp_path: Path) -> None:
 
     result = init(tmp_path, "lab", passphrase)
 
-    assert result.key is None
+    assert result.key_file is None
     assert not key_file(user_config_dir()).exists()
     assert load(tmp_path, user_config_dir(), lambda: passphrase).lab_id
 

@@ -17,7 +17,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.render.text import text
+from plexctl.render import host_text
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.unreachable import on_reachable_hosts, raise_if_unreachable
 from plexctl.workflow.host import verbs as hosts
@@ -69,25 +69,25 @@ def ctx(tmp_path: Path) -> Context:
     return Context(lab, SEED, pins, clients, DirectEngine(clients), tmp_path, lambda _: None)
 
 
-def test_a_silent_host_is_told_and_the_others_with_it(ctx: Context) -> None:
+def test_list_shows_unreachable_and_reachable_hosts(ctx: Context) -> None:
     result = hosts.list_hosts(ctx)
     local, far = result.hosts
 
     assert not result.healthy
-    assert (local.answer, local.instances, local.where) == (
-        "answers",
+    assert (local.unreachable, local.instances, local.endpoint) == (
+        None,
         1,
         "/var/lib/incus/unix.socket",
     )
-    assert (far.answer, far.instances) == ("host far: Incus does not answer: timed out", None)
-    assert text(result) == (
-        "HOST   KIND   AT                          CPUS  MEMORY    INSTANCES\n"
+    assert (far.unreachable, far.instances) == ("host far: Incus does not answer: timed out", None)
+    assert host_text.hosts(result) == (
+        "HOST   KIND   ENDPOINT                    CPUS  MEMORY    INSTANCES\n"
         "local  incus  /var/lib/incus/unix.socket  2     8.0 GiB   1\n"
         "far    incus  https://10.0.0.7:8443       8     64.0 GiB  ?\n"
         "\n"
         "host far: Incus does not answer: timed out"
     )
-    assert (far.where, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
+    assert (far.endpoint, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
 
 
 def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
@@ -103,7 +103,7 @@ def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
 
     monkeypatch.setattr(FakeIncus, "facts", facts)
     local, far = hosts.list_hosts(ctx).hosts
-    assert (local.answer, local.instances) == (refusal.summary, None)
+    assert (local.unreachable, local.instances) == (refusal.summary, None)
     assert far.cpus == FOUND.cpus
 
 
@@ -138,7 +138,7 @@ def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
 
     removed = hosts.remove(without, "far")
 
-    assert (removed.changed, removed.text) == (True, "host far is no part of the lab any more")
+    assert (removed.changed, removed.message) == (True, "host far is no part of the lab any more")
     assert not token.exists()
 
     assert file.read_text() == "# Mine.\nhosts:\n  local: {address: 10.0.0.5}\n"
@@ -152,7 +152,7 @@ def test_what_a_removed_host_keeps_is_told(ctx: Context) -> None:
     answering = {name: client(host) for name, host in ctx.lab.hosts.items()}
     without = replace(ctx, hosts=answering, lab=replace(ctx.lab, plexes={}))
     text = "host far is no part of the lab any more; it keeps 1 instance of it"
-    assert hosts.remove(without, "far").text == text
+    assert hosts.remove(without, "far").message == text
 
 
 @dataclass
@@ -179,7 +179,7 @@ def meeting(monkeypatch: pytest.MonkeyPatch) -> Meeting:
 
 def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meeting) -> None:
     first = hosts.add_host(ctx, "third", "10.0.0.8", token=Secret(b"t"))
-    assert (first.changed, first.text) == (True, "host third is at https://10.0.0.8:8443")
+    assert (first.changed, first.message) == (True, "host third is at https://10.0.0.8:8443")
     file = ctx.lab.root / "clusters" / "hosts.yaml"
     assert file.read_text() == FILE + (
         "  third:\n"

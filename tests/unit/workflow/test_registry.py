@@ -207,7 +207,7 @@ def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:
 
     result = verbs.destroy_registry(ctx)
 
-    assert {c.kind for c in result.removed} == {"instance", "profile", "network", "volume"}
+    assert {c.kind for c in result.deleted} == {"instance", "profile", "network", "volume"}
     assert engine.resources == {}
 
 

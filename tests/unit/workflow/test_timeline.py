@@ -60,7 +60,7 @@ def test_runs_are_listed_with_how_they_ended(state: Path) -> None:
     assert [(row.run, row.ending, row.nodes) for row in rows] == [
         (UP, "done", 3),
         (SCALE, "done", 3),
-        (OTHER, "not ended", 0),
+        (OTHER, "unfinished", 0),
     ]
     assert [row.run for row in list_runs(state, "big").runs] == [UP, SCALE]
 

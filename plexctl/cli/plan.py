@@ -1,0 +1,38 @@
+"""The verb `plan`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plexctl.cli.options import Json, PlexArgument, Quiet
+from plexctl.cli.session import lab, prefetch
+from plexctl.cli.terminal import answer, end, say
+from plexctl.errors import ExitCode
+from plexctl.provision.read import read_hosts
+from plexctl.render import plex_text
+from plexctl.workflow.core.context import find_plex
+from plexctl.workflow.plex import plan as planning
+
+
+def plan(
+    context: typer.Context,
+    plex: PlexArgument = None,
+    tofu: Annotated[
+        bool,
+        typer.Option("--tofu", help="Show the plan of OpenTofu, for a plex with that engine."),
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what `up` would change. Ends with code 3 if there are changes."""
+    with lab(context, quiet=quiet) as ctx:
+        chosen = find_plex(ctx, plex)
+        hosts = prefetch(context).ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
+        result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
+    if tofu and result.tofu and not json:
+        say(result.tofu.text)
+    else:
+        answer(result, plex_text.plan, json)
+    end(ExitCode.DONE if result.empty else ExitCode.CHANGES)

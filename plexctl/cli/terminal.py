@@ -1,0 +1,89 @@
+"""Answers on standard output, questions on the terminal, and exit codes."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.model.secret import Secret
+from plexctl.render.json import json_text
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Result = TypeVar("_Result", bound="DataclassInstance")
+
+
+def answer(result: _Result, text: Callable[[_Result], str], as_json: bool) -> None:
+    """Print the result of a command, as JSON or as `text` renders it.
+
+    Nothing else is printed to standard output.
+    """
+    say(json_text(result) if as_json else text(result))
+
+
+def say(text: str) -> None:
+    """Print an answer that is text. Flushed, so that a closed pipe is noticed here."""
+    print(text, flush=True)
+
+
+def end(code: ExitCode | int) -> None:
+    """End the process with `code` if it is not 0."""
+    if code:
+        raise typer.Exit(int(code))
+
+
+def confirm(loss: str, yes: bool) -> None:
+    """Ask before something is lost, unless `yes`. `loss` is a clause: what will be lost.
+
+    UsageError where there is no terminal to ask on, PlexError if the user refuses.
+    """
+    if yes:
+        return
+    if not _terminal():
+        raise UsageError(
+            "refusing to continue without -y: stdin is not a terminal",
+            details=(loss,),
+            hint=f"to continue: `{shlex.join(['plexctl', *sys.argv[1:], '-y'])}`",
+        )
+    if not typer.confirm(f"{loss}. Continue?", err=True):
+        raise PlexError("nothing was changed")
+
+
+def hidden(prompt: str) -> Secret:
+    """Read a secret from standard input, without echo where that is a terminal."""
+    ask = _asking(prompt)
+    return ask() if ask else Secret(sys.stdin.buffer.readline().strip())
+
+
+def passphrase() -> Callable[[], Secret] | None:
+    """A function that asks for the seed's passphrase; None without a terminal."""
+    return _asking("Passphrase of this lab's seed: ")
+
+
+def new_passphrase() -> Secret:
+    """Ask twice for the passphrase of a new seed. UsageError if the answers differ."""
+    ask = _asking("New passphrase for the seed: ")
+    again = _asking("Repeat the passphrase: ")
+    if ask is None or again is None:
+        raise UsageError("--passphrase needs a terminal: stdin is not one")
+    entered = ask()
+    if not entered.reveal() or entered != again():
+        raise UsageError("the passphrases differ or are empty; nothing was written")
+    return entered
+
+
+def _asking(prompt: str) -> Callable[[], Secret] | None:
+    if not _terminal():
+        return None
+    return lambda: Secret(getpass.getpass(prompt, sys.stderr).encode())
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
