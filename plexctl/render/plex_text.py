@@ -43,14 +43,14 @@ def engine(result: EngineResult) -> str:
 def plan(result: PlanResult) -> str:
     unreachable = [f"{why}; this plan leaves out the host" for why in result.unreachable]
     if result.empty:
-        also = "; OpenTofu finds no changes" if result.tofu else ""
-        return "\n".join([f"{result.plex}: no changes{also}", *unreachable])
+        also = "; OpenTofu has no changes" if result.tofu else ""
+        return "\n".join([f"{result.plex}: nothing to do{also}", *unreachable])
     lines = [f"bake first: {', '.join(result.types_to_bake)}"] if result.types_to_bake else []
     width = max((len(SIGNS[change.action]) for change in result.changes), default=0)
     lines += [_change(change, width, _hosts(result.changes)) for change in result.changes]
     sums = Counter(change.action for change in result.changes)
     to_do = (f"{number} to {action}" for action, number in sums.items())
-    lines.append(f"{result.plex}: {', '.join(to_do) or 'no other changes'}")
+    lines.append(f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}")
     if result.tofu:
         lines += ["", "changes in OpenTofu:", *(f"  {one}" for one in result.tofu.changes)]
     return "\n".join([*lines, *unreachable])
@@ -160,7 +160,7 @@ def changes_text(changes: Sequence[ChangeRow]) -> str:
     """ "3 created, 1 deleted": counts instances, or all objects if no instance changed."""
     instances = [change for change in changes if change.kind == "instance"]
     sums = Counter(change.action for change in instances or changes)
-    return ", ".join(f"{n} {action.past}" for action, n in sums.items()) or "no changes"
+    return ", ".join(f"{n} {action.past}" for action, n in sums.items()) or "nothing to do"
 
 
 def _hosts(changes: Sequence[ChangeRow]) -> int:

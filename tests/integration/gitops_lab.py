@@ -51,7 +51,7 @@ class GitopsLab:
 
     def states(self) -> dict[str, str]:
         answer = self.lab.run("flux", "status", PLEX, "--json", code=None)
-        return {row["name"]: row["state"] for row in json.loads(answer.out)["rows"]}
+        return {row["name"]: row["state"] for row in json.loads(answer.out)["objects"]}
 
     def push(self, code: int = 0) -> Answer:
         return self.lab.run("flux", "push", PLEX, "-q", code=code, timeout=120)

@@ -203,7 +203,7 @@ def test_the_apps_come_from_git_with_the_derived_key(gitops_lab: GitopsLab, tmp_
         assert server.served > 0
         assert gitops_lab.greeting() == f"from git for {PLEX}"
         status = gitops_lab.lab.ask("flux", "status", PLEX)
-        [source] = [row for row in status["rows"] if row["kind"] == "GitRepository"]
+        [source] = [row for row in status["objects"] if row["kind"] == "GitRepository"]
         assert source["revision"].endswith(first)
 
         file.write_text(file.read_text().replace("from git", "again from git"))

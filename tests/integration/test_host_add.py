@@ -78,8 +78,8 @@ def test_a_token_makes_a_machine_a_host(alone: Lab, far: NestedHost) -> None:
     assert file.read_text() == before
     rows = {row["name"]: row for row in alone.ask("host", "list")["hosts"]}
     assert rows.keys() == {"local", "second"}
-    assert {row["answer"] for row in rows.values()} == {"answers"}
-    assert rows["second"]["where"] == far.url
+    assert {row["unreachable"] for row in rows.values()} == {None}
+    assert rows["second"]["endpoint"] == far.url
 
 
 def test_prepare_of_a_host_leaves_it_as_it_is(alone: Lab, far: NestedHost) -> None:
@@ -90,7 +90,7 @@ def test_prepare_of_a_host_leaves_it_as_it_is(alone: Lab, far: NestedHost) -> No
     answer = alone.ask(*words, "-y", "-q")
 
     assert {item["name"] for item in answer["items"] if item["changed"]} == set()
-    assert answer["text"] == f"host second is at {far.url}"
+    assert answer["message"] == f"host second is at {far.url}"
     assert f"ssh: root@{far.address.ip}" in hosts_file(alone).read_text()
     assert far.run("incus", "config", "trust", "list-tokens", "--format=csv") == tokens
 

@@ -68,10 +68,10 @@ def test_plan_shows_hosts_if_changes_concern_several() -> None:
 
 
 def test_plan_without_changes() -> None:
-    assert plex_text.plan(PlanResult("demo", (), ())) == "demo: no changes"
+    assert plex_text.plan(PlanResult("demo", (), ())) == "demo: nothing to do"
     unreachable = ("host far: Incus does not answer: timed out",)
     assert plex_text.plan(PlanResult("demo", (), (), unreachable=unreachable)) == (
-        f"demo: no changes\n{unreachable[0]}; this plan leaves out the host"
+        f"demo: nothing to do\n{unreachable[0]}; this plan leaves out the host"
     )
 
 
@@ -97,7 +97,7 @@ def test_up_shows_nodes_times_and_the_next_commands() -> None:
 def test_up_without_changes_shows_its_nodes() -> None:
     result = UpResult("demo", (), NODES, {"nodes": 0.2, "dns": 0.3}, "run", Path("k"))
     assert plex_text.up(result).splitlines()[-1] == (
-        "demo: no changes; 2 nodes Ready after 0.2 s, DNS after 0.3 s"
+        "demo: nothing to do; 2 nodes Ready after 0.2 s, DNS after 0.3 s"
     )
 
 
