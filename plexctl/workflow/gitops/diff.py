@@ -41,9 +41,11 @@ SUBSTITUTE = "kustomize.toolkit.fluxcd.io/substitute"
 """A label or annotation; with the value "disabled", Flux substitutes no variables."""
 
 POLICY = "kustomize.toolkit.fluxcd.io/ssa"
-REJECTED = "rejected"
 KEEPING = ("IfNotPresent", "Ignore")
 """Values of the annotation POLICY with which Flux does not change an object that exists."""
+
+REJECTED = "rejected"
+"""The action of an object that the API rejects; it is listed as a failure."""
 
 SERVER_FIELDS = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
 """Fields of metadata that the API sets by itself."""
