@@ -75,8 +75,8 @@ def needs_network(base: Base) -> bool:
     return base.source is not BaseSource.DEBOOTSTRAP
 
 
-def make_bridge(incus: IncusHost, name: str, tags: dict[str, str]) -> None:
-    """Make a network that leads to the package mirrors."""
+def create_bridge(incus: IncusHost, name: str, tags: dict[str, str]) -> None:
+    """Create a network that leads to the package mirrors."""
     config = {
         "ipv4.address": str(GATEWAY),
         "ipv4.nat": "true",

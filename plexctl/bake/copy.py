@@ -1,25 +1,58 @@
-"""A baked image carried from the host that baked it to another one."""
+"""Images copied from the host that bakes them to another Incus host."""
 
 from __future__ import annotations
 
-from plexctl.bake.bake import BakedImage
+from dataclasses import dataclass
+
+from plexctl.bake import shared
+from plexctl.bake.builder import BakedImage, BakeSetup
+from plexctl.bake.cleanup import sweep
+from plexctl.bake.incus import IncusBuilder
+from plexctl.bake.lock import BakeLock
 from plexctl.clients.incus.host import IncusHost
 from plexctl.model.events import Reporter
+from plexctl.model.hosts import HostFacts
+from plexctl.plan.recipes import Recipe
 
 
-def carried(
+@dataclass(frozen=True, slots=True)
+class CopyBuilder:
+    """Bakes on the host of `local`, and copies the image to `target` (see `ImageBuilder`)."""
+
+    local: IncusBuilder
+    target: IncusHost
+    setup: BakeSetup
+
+    def ensure(self, recipe: Recipe, nodes: HostFacts) -> BakedImage:
+        image, target, setup = self.local.ensure(recipe, nodes), self.target, self.setup
+        there = target.images.find(image.name)
+        if there and shared.is_whole(target, recipe):
+            return BakedImage(image.name, there.fingerprint, changed=False)
+        with BakeLock(setup.work, target.name, self._sweep, setup.reporter).alone():
+            copied = copy_image(self.local.incus, target, image, setup.reporter)
+            if not shared.is_whole(target, recipe):
+                title = f"copy the files that nodes of {image.name} share on host {target.name}"
+                with setup.reporter.step(title):
+                    shared.fill(target, recipe, copied.fingerprint, setup.lab)
+        return copied
+
+    def _sweep(self) -> None:
+        sweep(self.target, self.setup.lab)
+
+
+def copy_image(
     source: IncusHost, target: IncusHost, image: BakedImage, reporter: Reporter
 ) -> BakedImage:
-    """Have `image` of the host of `source` on the host of `target` too.
+    """Copy `image` from one host to another, if it is missing there.
 
     It goes through this machine, piece by piece: the hosts need not reach each other. The target
-    holds what it gets against the image's fingerprint.
+    verifies the image's fingerprint.
     """
     there = target.images.list()
     for one in there:
         if image.name in one.names:
             return BakedImage(image.name, one.fingerprint, changed=False)
-    with reporter.step(f"carry {image.name} to host {target.name}"):
+    with reporter.step(f"copy {image.name} to host {target.name}"):
         if any(one.fingerprint == image.fingerprint for one in there):
             target.images.set_name(image.fingerprint, image.name)
         else:

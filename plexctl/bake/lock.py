@@ -1,4 +1,4 @@
-"""One bake at a time on a host, and nothing of it left when it has ended."""
+"""One bake at a time on a host, which cleans up when it ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from plexctl.bake.place import temporary_folder
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 
@@ -18,32 +19,38 @@ LOCK_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class BakeLock:
-    """Recipes share layers, and a bake uses all of the machine: bakes of a host take turns.
+    """Bakes on a host run one after another: recipes share layers, and a bake uses all processors.
 
-    `folder` is of one host; `sweep` removes from the host what bakes have made on their way.
+    `work` has a folder for each host. `sweep` deletes from the host what bakes create on their way.
     """
 
-    folder: Path
+    work: Path
+    host: str
     sweep: Callable[[], None]
     reporter: Reporter
 
     @property
-    def temporary(self) -> Path:
-        """There while a bake is under way, and after it was interrupted."""
-        return self.folder / "tmp"
+    def folder(self) -> Path:
+        """Locks and logs of this host."""
+        return self.work / self.host
 
-    def mend(self) -> None:
-        """Remove what an interrupted bake has left, unless someone bakes just now."""
+    @property
+    def temporary(self) -> Path:
+        """Exists while a bake is under way, and after it was interrupted."""
+        return temporary_folder(self.work, self.host)
+
+    def clean_up(self) -> None:
+        """Delete what an interrupted bake has left, unless another bake is under way."""
         if self.temporary.exists():
             with suppress(Timeout), self.alone(waiting=False):
                 pass
 
     @contextmanager
     def alone(self, *, waiting: bool = True) -> Iterator[Path]:
-        """Have a turn, and a folder for it.
+        """Hold the lock, with a temporary folder.
 
-        Whatever a bake makes on its way is removed when it ends, or else before the next one.
-        Timeout if there is another one and this is not `waiting` for it.
+        Whatever a bake creates on its way is deleted when it ends, or else before the next one.
+        Timeout if another process holds the lock and this one is not `waiting`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked(waiting):
@@ -52,7 +59,7 @@ class BakeLock:
             try:
                 yield self.temporary
             except BaseException:
-                # What went wrong is the news, not that the rest could not be removed either.
+                # Report what went wrong, not that the cleanup failed too.
                 with suppress(PlexError, OSError):
                     self._clear()
                 raise
@@ -69,7 +76,9 @@ class BakeLock:
             try:
                 return lock.acquire(timeout=LOCK_SECONDS)
             except Timeout as error:
-                raise PlexError("the bake that is under way does not end") from error
+                raise PlexError(
+                    f"another bake on host {self.host} has not ended in {LOCK_SECONDS:.0f} s"
+                ) from error
 
     def _clear(self) -> None:
         self.sweep()
@@ -77,4 +86,4 @@ class BakeLock:
             try:
                 shutil.rmtree(self.temporary)
             except OSError as error:
-                raise PlexError(f"{error.filename} cannot be removed: {error.strerror}") from error
+                raise PlexError(f"{error.filename} cannot be deleted: {error.strerror}") from error

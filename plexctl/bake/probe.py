@@ -1,12 +1,18 @@
-"""What a host's kernel lets containers do, seen from inside one."""
+"""What a host's kernel allows containers, observed in one."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from plexctl.bake.builder import BakedImage
+from plexctl.bake.cleanup import sweep
+from plexctl.bake.copy import copy_image
+from plexctl.bake.lock import BakeLock
 from plexctl.clients.host_facts import CAP_SYS_RESOURCE
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
+from plexctl.model.events import Reporter
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import TAG, devices, settings
 from plexctl.model.types import Form
@@ -14,8 +20,24 @@ from plexctl.model.types import Form
 LOOK = "stat --file-system --format=%T /sys/fs/cgroup; sed -n 's/^CapBnd:\\s*//p' /proc/1/status"
 
 
+def probe_remote(
+    source: IncusHost, target: IncusHost, base: str, lab: str, work: Path, reporter: Reporter
+) -> HostFacts:
+    """The facts of `target`, observed in a container of the image `base` of the host `source`.
+
+    `work` is the folder of bakes, see `BakeSetup`.
+    """
+    there = source.images.find(base)
+    assert there is not None, base
+    image = BakedImage(base, there.fingerprint, changed=False)
+    with BakeLock(work, target.name, lambda: sweep(target, lab), reporter).alone():
+        copied = copy_image(source, target, image, reporter)
+        with reporter.step(f"probe what the kernel of {target.name} allows containers"):
+            return probe(target, copied.fingerprint, lab)
+
+
 def probe(incus: IncusHost, image: str, lab: str) -> HostFacts:
-    """Look in a transient privileged container of `image` (a fingerprint) of Debian."""
+    """Facts from a temporary privileged container of `image`, the fingerprint of a Debian."""
     name = f"plex-bake-probe-{os.getpid()}"
     raw = ("lxc.init.cmd=/bin/sleep infinity", "lxc.mount.auto=cgroup:rw:force", "lxc.cap.drop=")
     config = {
@@ -41,7 +63,7 @@ def probe(incus: IncusHost, image: str, lab: str) -> HostFacts:
     seen = done.stdout.split()
     if len(seen) != 2:
         raise PlexError(
-            f"host {incus.name}: a container does not say what it may do",
+            f"host {incus.name}: a container does not report its control groups and capabilities",
             details=(done.stdout + done.stderr).splitlines(),
         )
     cpus, memory = incus.machine()

@@ -1,4 +1,4 @@
-"""From a recipe to a template of VMs on a Proxmox host."""
+"""From a recipe to a template on a Proxmox host."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from pathlib import Path
 
 import yaml
 
-from plexctl.bake.bake import BakedImage
+from plexctl.bake.builder import BakedImage, BakeSetup
 from plexctl.bake.clean import VM_CLEAN
 from plexctl.bake.cleanup import properties
+from plexctl.bake.incus import IncusBuilder
 from plexctl.bake.layer import apply_layer
 from plexctl.bake.lock import BakeLock
-from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
+from plexctl.bake.vztmpl import copy_as_archive, find_archive
 from plexctl.clients import ansible
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.ssh import SshClient
-from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
-from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import SshKey, derived_key
 from plexctl.model.condition import wait
-from plexctl.model.events import Reporter, Step
+from plexctl.model.events import Step
 from plexctl.model.files import write_private
-from plexctl.model.hosts import VM_FACTS
-from plexctl.model.types import Base
+from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.types import Base, Form
 from plexctl.plan.boot.seed import seed_iso
 from plexctl.plan.recipes import Recipe, layers
 
-STAGE = "/var/tmp/plexctl"  # noqa: S108 - of the VM that is baked, where nobody else is
+STAGE = "/var/tmp/plexctl"  # noqa: S108 - of the VM that is baked, which has no other users
 DISK = 12 << 30
 """Bytes of a template's disk: a node's own size may be larger, never smaller."""
 
@@ -58,7 +57,7 @@ MACHINE: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class BakeAddress:
-    """Where a VM is while it is baked: an address that no node has, on a bridge of the host."""
+    """The network of a VM while it is baked: an address that no node has, on a bridge."""
 
     address: IPv4Interface
     router: IPv4Address
@@ -66,85 +65,101 @@ class BakeAddress:
     vlan: int | None = None
 
 
-def ensure_template(
-    server: ProxmoxHost,
-    recipe: Recipe,
-    *,
-    artifacts: Mapping[str, Stored],
-    find_role: FindRole,
-    bench: Callable[[], BakeAddress],
-    seed: RootSeed,
-    reporter: Reporter,
-    work: Path,
-) -> BakedImage:
-    """Have the template of `recipe` on the host of `server`.
+@dataclass(frozen=True, slots=True)
+class ProxmoxBuilder:
+    """Bakes templates of VMs on a Proxmox host, and makes templates of containers from images.
 
-    It is baked in one VM, on the nearest layer below that is a template, or else on the base's
-    disk image. A template that is there is never touched; what `bench` says is asked for only to
-    bake one. PlexError if it cannot be baked.
+    A template of VMs is baked in one VM: on the nearest layer below that is a template, or else on
+    the base's disk image. `bake_address` is called only to bake one. `containers` is called for the
+    builder of the Incus images that templates of containers are made from.
     """
-    bake = _TemplateBake(server, artifacts, find_role, seed, reporter)
-    folder = work / server.name
-    turns = BakeLock(folder, lambda: bake.sweep(), reporter)
-    if found := bake.find(recipe):
-        turns.mend()
-        return found
-    with turns.alone() as temporary:
-        if found := bake.find(recipe):  # somebody baked it meanwhile
+
+    server: ProxmoxHost
+    setup: BakeSetup
+    bake_address: Callable[[], BakeAddress]
+    containers: Callable[[], IncusBuilder]
+
+    def ensure(self, recipe: Recipe, nodes: HostFacts) -> BakedImage:
+        if recipe.base.form is Form.VM:
+            return self._vm_template(recipe)
+        return self._container_template(recipe, nodes)
+
+    def _vm_template(self, recipe: Recipe) -> BakedImage:
+        bake = _TemplateBake(self.server, self.setup)
+        lock = self._lock(bake.sweep)
+        if found := bake.find(recipe):
+            lock.clean_up()
             return found
-        place = bench()
-        with reporter.step(f"bake {recipe.name}", expect="about 10 minutes") as step:
-            return bake.template(recipe, place, temporary, folder, step)
+        with lock.alone() as temporary:
+            if found := bake.find(recipe):  # another bake has baked it meanwhile
+                return found
+            address, reporter = self.bake_address(), self.setup.reporter
+            with reporter.step(f"bake {recipe.name}", expect="about 10 minutes") as step:
+                return bake.template(recipe, address, temporary, lock.folder, step)
+
+    def _container_template(self, recipe: Recipe, nodes: HostFacts) -> BakedImage:
+        if found := find_archive(self.server, recipe.name):
+            return found
+        local = self.containers()
+        image = local.ensure(recipe, nodes)
+        with self._lock(lambda: None).alone() as temporary:
+            return copy_as_archive(
+                local.incus, self.server, image, self.setup.lab, self.setup.reporter, temporary
+            )
+
+    def _lock(self, sweep: Callable[[], None]) -> BakeLock:
+        return BakeLock(self.setup.work, self.server.name, sweep, self.setup.reporter)
 
 
 @dataclass(frozen=True, slots=True)
 class _TemplateBake:
     server: ProxmoxHost
-    artifacts: Mapping[str, Stored]
-    find_role: FindRole
-    seed: RootSeed
-    reporter: Reporter
+    setup: BakeSetup
+
+    @property
+    def lab(self) -> str:
+        return self.setup.lab
 
     def find(self, recipe: Recipe) -> BakedImage | None:
         found = self.server.read().image(recipe.name)
         return BakedImage(recipe.name, found.fingerprint, changed=False) if found else None
 
     def sweep(self) -> None:
-        """Remove what bakes of this lab have left. No bake of it may be under way."""
+        """Delete what bakes of this lab have left. The caller holds the lock."""
         for name, seen in self.server.read().instances.items():
-            if seen.tags.get("lab") == self.seed.lab_id and "bake" in seen.tags:
+            if seen.tags.get("lab") == self.lab and "bake" in seen.tags:
                 self.server.delete_instance(name)
-        mine = f"plex-bake-{self.seed.lab_id}-"
+        mine = f"plex-bake-{self.lab}-"
         for volume in self.server.storage.volumes():
             if volume.partition("/")[2].startswith(mine):
                 self.server.storage.delete(volume)
 
     def template(
-        self, recipe: Recipe, bench: BakeAddress, work: Path, logs: Path, step: Step
+        self, recipe: Recipe, place: BakeAddress, work: Path, logs: Path, step: Step
     ) -> BakedImage:
         name = f"plex-bake-{recipe.layer.name}-{recipe.digest[:8]}-{os.getpid()}"
-        tags = {"lab": self.seed.lab_id, "bake": recipe.name}
+        tags = {"lab": self.lab, "bake": recipe.name}
         vmid, below = self._machine(recipe, name, tags, step)
         self.server.vms.grow_disk(vmid, DISK)
-        with self._booted(vmid, name, tags, bench, work, step) as (ssh, key):
+        with self._booted(vmid, name, tags, place, work, step) as (ssh, key):
             for layer in layers(recipe):
                 if below is None or layer.digest not in _digests(below):
                     self._layer(layer, ssh, key, name, work, logs, step)
             step.progress("clean up")
             ssh.run(f"rm -rf {STAGE} /root/.ssh/authorized_keys\n{VM_CLEAN}", timeout=120)
-        step.progress("make the template")
-        self.server.vms.to_template(vmid, recipe.name, properties(recipe, self.seed.lab_id))
+        step.progress("create the template")
+        self.server.vms.to_template(vmid, recipe.name, properties(recipe, self.lab))
         return BakedImage(recipe.name, str(vmid), changed=True)
 
     def _machine(
         self, recipe: Recipe, name: str, tags: Mapping[str, str], step: Step
     ) -> tuple[int, Recipe | None]:
-        """A stopped VM, and the layer that it has already."""
+        """Create a stopped VM; returns its identifier and the layer that it has already."""
         for layer in reversed(layers(recipe)):
             if found := self.find(layer):
                 step.progress(f"clone {layer.name}")
                 return self.server.vms.clone(found.fingerprint, name, tags, linked=False), layer
-        step.progress(f"fetch the disk image of {recipe.base.name}")
+        step.progress(f"download the disk image of {recipe.base.name}")
         volume = self._disk_image(recipe.base)
         step.progress("import the disk image")
         disk = f"{self.server.spec.pool}:0,import-from={volume},discard=on,iothread=1"
@@ -153,10 +168,10 @@ class _TemplateBake:
         return vmid, None
 
     def _disk_image(self, base: Base) -> str:
-        assert base.url is not None, base.name  # the configuration is checked for both
+        assert base.url is not None, base.name  # the configuration is checked
         assert base.checksum is not None, base.name
         algorithm, _, checksum = base.checksum.partition(":")
-        file = f"plex-bake-{self.seed.lab_id}-{base.name}.qcow2"
+        file = f"plex-bake-{self.lab}-{base.name}.qcow2"
         return self.server.storage.download(file, base.url, algorithm, checksum)
 
     @contextmanager
@@ -165,34 +180,34 @@ class _TemplateBake:
         vmid: int,
         name: str,
         tags: Mapping[str, str],
-        bench: BakeAddress,
+        place: BakeAddress,
         work: Path,
         step: Step,
     ) -> Iterator[tuple[SshClient, Path]]:
-        """Start a VM with keys of this bake alone, and stop it when it is done."""
+        """Start a VM with keys of this bake alone; stop it at the end."""
         host_key, client_key = self._keys(name)
         key, known_hosts = work / "key", work / "known_hosts"
         write_private(key, client_key.private.reveal())
-        address = str(bench.address.ip)
+        address = str(place.address.ip)
         known_hosts.write_text(f"{address} {host_key.public}\n")
         mac = _mac(name)
         disk = seed_iso(
-            b"", _user_data(host_key, client_key), _network(bench, mac), _meta_data(name)
+            b"", _user_data(host_key, client_key), _network(place, mac), _meta_data(name)
         )
-        file = f"plex-bake-{self.seed.lab_id}-{name}.iso"
+        file = f"plex-bake-{self.lab}-{name}.iso"
         seed = self.server.storage.upload_iso(file, disk)
-        vlan = f",tag={bench.vlan}" if bench.vlan else ""
-        network = f"virtio={mac},bridge={bench.bridge}{vlan}"
+        vlan = f",tag={place.vlan}" if place.vlan else ""
+        network = f"virtio={mac},bridge={place.bridge}{vlan}"
         options = {**SIZE, "ide2": f"{seed},media=cdrom", "net0": network}
         self.server.guests.configure(vmid, tags, options)
         self.server.start(name)
-        step.progress(f"wait for {name}")
+        step.progress(f"wait until {name} takes SSH")
         ssh = SshClient(address, "root", key, known_hosts)
         wait(
             ssh.answers(
                 f"{name} takes SSH at {address}",
                 deadline=BOOT,
-                hint=f"does this machine reach {bench.address.network}; is {address} free?",
+                hint=f"check that {address} is free and this machine reaches its network",
             )
         )
         yield ssh, key
@@ -202,7 +217,9 @@ class _TemplateBake:
 
     def _keys(self, name: str) -> tuple[SshKey, SshKey]:
         host, client = (("bake", "ssh", kind, name) for kind in ("host", "client"))
-        return derived_key(self.seed, host, name), derived_key(self.seed, client, "plexctl-bake")
+        return derived_key(self.setup.seed, host, name), derived_key(
+            self.setup.seed, client, "plexctl-bake"
+        )
 
     def _layer(
         self,
@@ -214,7 +231,7 @@ class _TemplateBake:
         logs: Path,
         step: Step,
     ) -> None:
-        role = self.find_role(layer.role)
+        role = self.setup.find_role(layer.role)
         if layer.parent is None:
             step.progress(f"install the packages of {layer.base.name}")
             script = _INSTALL + " ".join(layer.base.packages)
@@ -223,10 +240,10 @@ class _TemplateBake:
                 raise PlexError(
                     f"base {layer.base.name}: its packages cannot be installed",
                     details=done.stderr.splitlines()[-12:],
-                    hint=f"does a VM at {ssh.address} reach the package mirror?",
+                    hint=f"check that a VM at {ssh.address} reaches the package mirror",
                 )
         step.progress(f"copy the files of {layer.layer.name}")
-        staged = stage_layer(layer, role, self.artifacts, work / layer.layer.name)
+        staged = stage_layer(layer, role, self.setup.artifacts, work / layer.layer.name)
         ssh.run(f"rm -rf {STAGE}", timeout=60)
         ssh.send(staged, STAGE, timeout=SEND)
         apply_layer(
@@ -246,7 +263,7 @@ def _digests(recipe: Recipe) -> set[str]:
 
 
 def _mac(name: str) -> str:
-    """An address below the prefix that nodes have, of which each bake has another one."""
+    """An address below the prefix of nodes, another one for each bake."""
     return "10:66:6a:" + ":".join(f"{b:02x}" for b in hashlib.sha256(name.encode()).digest()[:3])
 
 
@@ -261,11 +278,11 @@ def _user_data(host: SshKey, client: SshKey) -> str:
     return "#cloud-config\n" + yaml.safe_dump(config)
 
 
-def _network(bench: BakeAddress, mac: str) -> str:
-    router = str(bench.router)
+def _network(place: BakeAddress, mac: str) -> str:
+    router = str(place.router)
     link = {
         "match": {"macaddress": mac},
-        "addresses": [str(bench.address)],
+        "addresses": [str(place.address)],
         "routes": [{"to": "0.0.0.0/0", "via": router}],
         "nameservers": {"addresses": [router]},
     }

@@ -10,7 +10,6 @@ import os
 from plexctl.bake.cleanup import BAKE, tags
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import TAG, devices, settings
 from plexctl.plan.recipes import Recipe
 from plexctl.plan.resources.profile import container_config
@@ -34,7 +33,7 @@ def is_whole(incus: IncusHost, recipe: Recipe) -> bool:
     return volume is not None and volume.whole
 
 
-def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, facts: HostFacts, lab: str) -> None:
+def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, lab: str) -> None:
     """Make the volume of a recipe's image that is on the host. The caller has a turn to bake.
 
     What an interrupted one has left is used. The last tag says that all is there. PlexError with
@@ -43,7 +42,7 @@ def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, facts: HostFacts, l
     volume, pool = recipe.name, incus.spec.pool
     tagged = tags(recipe, lab)
     incus.volumes.put(volume, pool, settings(tagged), exists=volume in incus.volumes.list())
-    config = container_config(privileged=recipe.privileged, facts=facts)
+    config = container_config(privileged=recipe.privileged, facts=incus.facts())
     config["raw.lxc"] = "\n".join((config["raw.lxc"], SLEEP))
     name = f"{BAKE}share-{recipe.digest[:8]}-{os.getpid()}"
     incus.instances.create(

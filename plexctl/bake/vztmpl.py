@@ -1,4 +1,4 @@
-"""A baked image of containers as what Proxmox VE makes containers of: an archive of their files."""
+"""A baked image of containers as an archive that Proxmox VE creates containers of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from plexctl.bake.bake import BakedImage
+from plexctl.bake.builder import BakedImage
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import archive_name
@@ -17,13 +17,13 @@ from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 
 ROOT = "rootfs/"
-"""Where an Incus image has the files; what it has besides is for Incus alone."""
+"""The folder of the files in an Incus image; the rest of the image is for Incus alone."""
 
 QUICKLY = 1
-"""How hard to compress: it goes over the network once, and is unpacked for each node."""
+"""Level of compression: the archive is sent once, and unpacked for each node."""
 
 
-def carried_archive(
+def copy_as_archive(
     source: IncusHost,
     target: ProxmoxHost,
     image: BakedImage,
@@ -31,19 +31,18 @@ def carried_archive(
     reporter: Reporter,
     work: Path,
 ) -> BakedImage:
-    """Have `image` of the host of `source` as a container's template on the host of `target`.
+    """Copy an image of an Incus host to a Proxmox host, as a template of containers.
 
-    It is packed anew in `work`, piece by piece, and its name has the recipe's hash as the image's.
+    It is repacked in the folder `work`, piece by piece. Its name contains the image's.
     """
+    if found := find_archive(target, image.name):
+        return found
     name = archive_name(lab, image.name)
-    for found in target.storage.archives():
-        if image.name in found.names:
-            return BakedImage(image.name, found.fingerprint, changed=False)
     work.mkdir(parents=True, exist_ok=True)
     file = work / name
-    with reporter.step(f"carry {image.name} to host {target.name}") as step:
+    with reporter.step(f"copy {image.name} to host {target.name}") as step:
         try:
-            step.progress("pack it anew")
+            step.progress("repack it")
             with source.images.exported(image.fingerprint) as content:
                 checksum = repack(content, file)
             step.progress("upload it")
@@ -51,6 +50,14 @@ def carried_archive(
         finally:
             file.unlink(missing_ok=True)
     return BakedImage(image.name, volume, changed=True)
+
+
+def find_archive(host: ProxmoxHost, image: str) -> BakedImage | None:
+    """The template of containers that was made of the image called `image`, if it is there."""
+    for found in host.storage.archives():
+        if image in found.names:
+            return BakedImage(image, found.fingerprint, changed=False)
+    return None
 
 
 def repack(content: Iterator[bytes], file: Path) -> str:
@@ -83,7 +90,7 @@ def _in_root(member: tarfile.TarInfo) -> bool:
     member.name = f"./{member.name.removeprefix(ROOT)}"
     if member.islnk():
         member.linkname = f"./{member.linkname.removeprefix(ROOT)}"
-    # What is longer than the old format allows is written anew by its new name.
+    # Names that are too long for the old format are written again, from the new name.
     kept = {key: v for key, v in member.pax_headers.items() if key not in ("path", "linkpath")}
     member.pax_headers = kept
     return True

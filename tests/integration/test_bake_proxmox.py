@@ -15,8 +15,11 @@ import pycdlib
 import pytest
 import yaml
 
-from plexctl.bake.proxmox import BakeAddress, ensure_template
+from plexctl.bake.builder import BakeSetup
+from plexctl.bake.incus import IncusBuilder
+from plexctl.bake.proxmox import BakeAddress, ProxmoxBuilder
 from plexctl.bake.roles import role_digests
+from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.hosts import VM_FACTS
@@ -33,7 +36,7 @@ from .support import host
 
 NAME = "pvebake"
 GATEWAY = "198.18.75.1/24"
-BENCH = BakeAddress(IPv4Interface("198.18.75.254/24"), IPv4Address("198.18.75.1"), "vmbr0")
+BAKE_ADDRESS = BakeAddress(IPv4Interface("198.18.75.254/24"), IPv4Address("198.18.75.1"), "vmbr0")
 SEED = RootSeed(Secret(bytes(range(32))))
 DISK = b"QFI\xfb" + bytes(20) + (2 << 30).to_bytes(8) + bytes(100)
 
@@ -156,6 +159,15 @@ def wanted(folder: Path, disk: str) -> Recipe:
     return recipe(node, "1.36.3", roles=digests, artifacts={}, facts=VM_FACTS)
 
 
+def builder(server: ProxmoxHost, roles: Path, work: Path) -> ProxmoxBuilder:
+    setup = BakeSetup({}, lambda role: roles / role, SEED, NullReporter(), work)
+
+    def containers() -> IncusBuilder:
+        raise AssertionError("templates of VMs are baked without an Incus server")
+
+    return ProxmoxBuilder(server, setup, lambda: BAKE_ADDRESS, containers)
+
+
 def test_a_template_is_made_of_a_cloud_image_and_its_layers(
     pve: FakePve, machine: Machine, disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,16 +185,7 @@ def test_a_template_is_made_of_a_cloud_image_and_its_layers(
     pve.on_stop = look
 
     def bake() -> tuple[str, bool]:
-        image = ensure_template(
-            server,
-            found,
-            artifacts={},
-            find_role=lambda role: folder / role,
-            bench=lambda: BENCH,
-            seed=SEED,
-            reporter=NullReporter(),
-            work=tmp_path / "work",
-        )
+        image = builder(server, folder, tmp_path / "work").ensure(found, VM_FACTS)
         return image.name, image.changed
 
     assert bake() == (found.name, True)
@@ -202,16 +205,7 @@ def test_what_a_bake_that_failed_has_left_is_removed(
     folder, server = roles(tmp_path / "roles"), client_of(pve)
     pve.fail_task("qmstart", "start failed")
     with pytest.raises(PlexError, match="start failed"):
-        ensure_template(
-            server,
-            wanted(folder, disk),
-            artifacts={},
-            find_role=lambda role: folder / role,
-            bench=lambda: BENCH,
-            seed=SEED,
-            reporter=NullReporter(),
-            work=tmp_path / "work",
-        )
+        builder(server, folder, tmp_path / "work").ensure(wanted(folder, disk), VM_FACTS)
 
     assert pve.vms == {}
     assert not any(storage.volumes for storage in pve.storages.values())

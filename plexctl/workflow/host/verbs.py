@@ -9,11 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from plexctl.bake.bake import BakedImage
-from plexctl.bake.cleanup import sweep
-from plexctl.bake.copy import carried
-from plexctl.bake.lock import BakeLock
-from plexctl.bake.probe import probe
+from plexctl.bake.place import baking_host
+from plexctl.bake.probe import probe_remote
 from plexctl.clients.hosts import incus_hosts
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.trust import introduce, known, read_token, shown_fingerprint
@@ -31,7 +28,7 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, Run, start
 from plexctl.workflow.host.tokens import token_file
 from plexctl.workflow.images.ensure import bake_types
-from plexctl.workflow.images.recipes import builder, known_recipe
+from plexctl.workflow.images.recipes import known_recipe
 
 PORTS = {HostKind.INCUS: 8443, HostKind.PROXMOX: 8006}
 
@@ -206,7 +203,7 @@ def _require_pool(client: IncusHost) -> None:
 
 def _facts(ctx: Context, client: IncusHost, run: Run) -> HostFacts:
     """Found out in an instance of the base that the lab's first plex is baked on."""
-    here = builder(ctx, client.spec)
+    here = baking_host(ctx.lab.hosts, client.spec)
     plex = next(iter(ctx.lab.plexes.values()), None)
     if plex is None:
         raise PlexError("the lab has no plex yet", hint="`plexctl init` writes a first one")
@@ -214,15 +211,8 @@ def _facts(ctx: Context, client: IncusHost, run: Run) -> HostFacts:
     top = known_recipe(ctx, plex.type, plex.kubernetes, here)
     assert top is not None  # the depot was filled just now
     base = layers(top)[0].name
-    baker = incus_hosts(ctx.hosts)[here]
-    there = next(image for image in baker.images.list() if base in image.names)
-    baked = BakedImage(base, there.fingerprint, changed=False)
-    lab = ctx.seed.lab_id
-    turns = BakeLock(ctx.cache / "bake" / client.name, lambda: sweep(client, lab), run)
-    with turns.alone():
-        image = carried(baker, client, baked, run)
-        with run.step(f"what {client.name} lets containers do"):
-            return probe(client, image.fingerprint, lab)
+    source = incus_hosts(ctx.hosts)[here]
+    return probe_remote(source, client, base, ctx.seed.lab_id, ctx.cache / "bake", run)
 
 
 def remove(ctx: Context, name: str) -> HostResult:

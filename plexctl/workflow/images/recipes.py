@@ -1,17 +1,15 @@
-"""Images that a plex needs, known by their recipes."""
+"""The images that a plex needs, by the names of their recipes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from plexctl.bake.place import baking_host, temporary_folder
 from plexctl.bake.roles import role_digests
 from plexctl.config.builtin import overlay
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
-from plexctl.errors import PlexError
-from plexctl.model.hosts import HostSpec
-from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
@@ -21,11 +19,7 @@ from plexctl.plan.resources.incus import kernel
 from plexctl.workflow.core.context import Context
 
 UNBAKED = "not yet baked"
-"""Stands for the name of an image whose recipe is not known until the depot is filled."""
-
-
-UNDER_WAY = "tmp"
-"""The folder that each bake on a host has while it lasts, as `plexctl.bake.lock` makes it."""
+"""Instead of the name of an image, while the depot lacks files that decide it."""
 
 
 def depot_folder(ctx: Context) -> Path:
@@ -38,14 +32,14 @@ def wanted_types(plex: Plex) -> dict[tuple[str, str], NodeType]:
 
 
 def known_recipe(ctx: Context, node_type: NodeType, kubernetes: str, host: str) -> Recipe | None:
-    """The recipe of a type's image as far as the depot is filled: None while it is not."""
+    """The recipe of a type's image; None while the depot lacks a component of it."""
     release = ctx.pins.release(kubernetes)
     stored = stored_components(ctx, release, components((node_type,)))
     return recipe_of(ctx, node_type, kubernetes, host, stored) if stored is not None else None
 
 
 def names_of_images(ctx: Context, plex: Plex) -> dict[tuple[str, str], str]:
-    """(host, type name) -> name of the image that a plex wants, UNBAKED where it is not known."""
+    """(host, type name) -> name of the image that a plex needs, or UNBAKED."""
     recipes = {
         key: known_recipe(ctx, node_type, plex.kubernetes, key[0])
         for key, node_type in wanted_types(plex).items()
@@ -56,7 +50,7 @@ def names_of_images(ctx: Context, plex: Plex) -> dict[tuple[str, str], str]:
 def missing_images(
     names: Mapping[tuple[str, str], str], states: Mapping[str, HostState]
 ) -> tuple[str, ...]:
-    """Types whose image is not on a host that needs it, as far as hosts answer."""
+    """Types whose image is missing on a host that needs it; unreachable hosts do not count."""
     missing = {
         t
         for (host, t), name in names.items()
@@ -77,7 +71,7 @@ def components(types: Iterable[NodeType]) -> tuple[str, ...]:
 def stored_components(
     ctx: Context, release: KubernetesRelease, names: Iterable[str]
 ) -> dict[str, Stored] | None:
-    """What the depot has of `release`; None unless it has all of them."""
+    """The components `names` of `release` in the depot; None unless it has all of them."""
     index = Index.of(depot_folder(ctx))
     found = {name: index.find(name, release) for name in names}
     whole = {name: stored for name, stored in found.items() if stored is not None}
@@ -102,26 +96,5 @@ def recipe_of(
 
 def under_way(ctx: Context, host: str) -> bool:
     """Whether a bake for `host` is under way or was interrupted."""
-    return (ctx.cache / "bake" / builder(ctx, ctx.lab.hosts[host]) / UNDER_WAY).exists()
-
-
-def builder(ctx: Context, host: HostSpec) -> str:
-    """The host that bakes for `host`: itself, or one whose Incus runs here.
-
-    A bake shows its instance folders of this machine. PlexError if there is none that could.
-    """
-    return host.name if host.kind is HostKind.PROXMOX else incus_builder(ctx, host)
-
-
-def incus_builder(ctx: Context, host: HostSpec) -> str:
-    """The Incus server of this machine that bakes containers for `host`."""
-    incus = [h for h in ctx.lab.hosts.values() if h.kind is HostKind.INCUS and h.local]
-    if host in incus:
-        return host.name
-    if not incus:
-        raise PlexError(
-            f"nothing can bake for host {host.name}: no host of the lab is this machine",
-            hint="add this machine's own Incus to clusters/hosts.yaml, as in `local: {}`; "
-            "bin/quickstart installs it",
-        )
-    return incus[0].name
+    baker = baking_host(ctx.lab.hosts, ctx.lab.hosts[host])
+    return temporary_folder(ctx.cache / "bake", baker).exists()

@@ -1,4 +1,4 @@
-"""A bake on a host that only remembers."""
+"""A bake on a host in memory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.bake import bake
-from plexctl.bake.bake import BakedImage, ensure
+from plexctl.bake import incus as incus_bake
+from plexctl.bake.builder import BakedImage, BakeSetup
+from plexctl.bake.incus import IncusBuilder
 from plexctl.clients import ansible
 from plexctl.model.observed import ObservedInstance, ObservedVolume
 from plexctl.plan.recipes import Recipe
 from tests.fake_incus import FACTS, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import LAB, kube, role_folder, stored
+from .host import LAB, SEED, kube, role_folder, stored
 
 Ensure = Callable[..., BakedImage]
 
@@ -36,7 +37,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
         assert work.is_dir()
         return incus.images.add(properties=properties)
 
-    monkeypatch.setattr(bake, "root_image", root_image)
+    monkeypatch.setattr(incus_bake, "root_image", root_image)
     monkeypatch.setattr(ansible, "apply", lambda play, **_: done.append(play.tasks))
     return done
 
@@ -45,20 +46,13 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
 def make(tmp_path: Path, incus: FakeIncus, applied: list[str]) -> Ensure:
     role_folder(tmp_path, "base", "base")
     role_folder(tmp_path, "kubenode", "runtime", "kube")
-    artifacts = stored(tmp_path)
+    artifacts, work = stored(tmp_path), tmp_path / "work"
 
     def make(recipe: Recipe, reporter: NullReporter | None = None) -> BakedImage:
-        return ensure(
-            incus,
-            recipe,
-            artifacts=artifacts,
-            find_role=lambda role: tmp_path / role,
-            facts=FACTS,
-            nodes=FACTS,
-            lab=LAB,
-            reporter=reporter or NullReporter(),
-            work=tmp_path / "work",
+        setup = BakeSetup(
+            artifacts, lambda role: tmp_path / role, SEED, reporter or NullReporter(), work
         )
+        return IncusBuilder(incus, setup).ensure(recipe, FACTS)
 
     return make
 

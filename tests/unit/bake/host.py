@@ -6,11 +6,14 @@ from pathlib import Path
 
 from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Artifact, Stored
+from plexctl.keys.seed import RootSeed
+from plexctl.model.secret import Secret
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
 from plexctl.plan.recipes import Recipe, recipe
 from tests.fake_incus import FACTS
 
-LAB = "0badcafe"
+SEED = RootSeed(Secret(b"s" * 32))
+LAB = SEED.lab_id
 BASE = Base(
     "debian12",
     "bookworm",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from plexctl.bake import shared
-from plexctl.bake.bake import BakedImage
+from plexctl.bake.builder import BakedImage
 from plexctl.bake.prune import prune
 from plexctl.clients import ansible
 from plexctl.errors import PlexError

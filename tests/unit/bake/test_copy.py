@@ -1,4 +1,4 @@
-"""A baked image is carried to another host piece by piece, and only where it is missing."""
+"""A baked image is copied to another host piece by piece, and only where it is missing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hashlib import sha256
 
 import pytest
 
-from plexctl.bake.bake import BakedImage
-from plexctl.bake.copy import carried
+from plexctl.bake.builder import BakedImage
+from plexctl.bake.copy import copy_image
 from plexctl.errors import PlexError
 from plexctl.model.observed import ObservedImage
 from tests.fake_incus import LOCAL, FakeIncus
@@ -33,7 +33,7 @@ def held(incus: FakeIncus) -> dict[str, tuple[str, ...]]:
 
 def copy(source: FakeIncus, target: FakeIncus) -> tuple[BakedImage, list[str]]:
     reporter = NullReporter()
-    return carried(source, target, BAKED, reporter), reporter.titles
+    return copy_image(source, target, BAKED, reporter), reporter.titles
 
 
 @pytest.fixture
@@ -43,18 +43,18 @@ def source() -> FakeIncus:
     return source
 
 
-def test_an_image_is_carried_with_its_fingerprint_and_name(source: FakeIncus) -> None:
+def test_an_image_is_copied_with_its_fingerprint_and_name(source: FakeIncus) -> None:
     target = host("far")
 
     done, steps = copy(source, target)
 
     assert done == BakedImage(NAME, FINGERPRINT, changed=True)
     assert held(target) == {FINGERPRINT: (NAME,)}
-    assert steps == [f"carry {NAME} to host far"]
+    assert steps == [f"copy {NAME} to host far"]
     assert source.calls == [("images.exported", FINGERPRINT)]
 
 
-def test_one_that_is_there_is_not_carried_again(source: FakeIncus) -> None:
+def test_an_image_that_is_there_is_not_copied_again(source: FakeIncus) -> None:
     target = host("far", own=(NAME,))
 
     done, steps = copy(source, target)
@@ -63,7 +63,7 @@ def test_one_that_is_there_is_not_carried_again(source: FakeIncus) -> None:
     assert (steps, source.calls) == ([], [])
 
 
-def test_one_that_lost_its_name_gets_it_back(source: FakeIncus) -> None:
+def test_an_image_without_its_name_gets_it_back(source: FakeIncus) -> None:
     target = host("far", **{FINGERPRINT: ()})
 
     done, _ = copy(source, target)
@@ -73,7 +73,7 @@ def test_one_that_lost_its_name_gets_it_back(source: FakeIncus) -> None:
     assert source.calls == []
 
 
-def test_bytes_that_are_others_are_not_kept(source: FakeIncus) -> None:
+def test_damaged_bytes_are_refused(source: FakeIncus) -> None:
     source.images.pieces[FINGERPRINT] = (b"first ", b"damaged")
     target = host("far")
 

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from plexctl.bake import bake, vm
-from plexctl.bake.bake import BakedImage, ensure
+from plexctl.bake import incus as incus_bake
+from plexctl.bake import vm
+from plexctl.bake.builder import BakedImage, BakeSetup
 from plexctl.bake.clean import CLEAN, VM_CLEAN
+from plexctl.bake.incus import IncusBuilder
 from plexctl.clients import ansible
 from plexctl.clients.web import Progress, Web
 from plexctl.errors import PlexError
@@ -22,10 +24,10 @@ from plexctl.model.hosts import VM_FACTS
 from plexctl.model.observed import ObservedVolume
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.recipes import Recipe, recipe
-from tests.fake_incus import FACTS, FakeIncus
+from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import BASE, DIGESTS, KUBE, LAB, role_folder, stored
+from .host import BASE, DIGESTS, KUBE, LAB, SEED, role_folder, stored
 
 DISK = b"QFI\xfb a disk"
 URL = "https://cloud.example.test/20260101/debian-12.qcow2"
@@ -122,7 +124,7 @@ def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[st
         return incus.images.add(properties=properties)
 
     monkeypatch.setattr(vm, "cloud_image", cloud_image)
-    monkeypatch.setattr(bake, "root_image", cloud_image)
+    monkeypatch.setattr(incus_bake, "root_image", cloud_image)
     monkeypatch.setattr(ansible, "apply", lambda play, **_: told.append(play.variables))
     return told
 
@@ -134,17 +136,9 @@ def make(tmp_path: Path, incus: FakeIncus, variables: object) -> Callable[[Recip
     artifacts = stored(tmp_path)
 
     def make(wanted: Recipe) -> BakedImage:
-        return ensure(
-            incus,
-            wanted,
-            artifacts=artifacts,
-            find_role=lambda role: tmp_path / role,
-            facts=FACTS,
-            nodes=VM_FACTS,
-            lab=LAB,
-            reporter=NullReporter(),
-            work=tmp_path / "work",
-        )
+        work = tmp_path / "work"
+        setup = BakeSetup(artifacts, lambda role: tmp_path / role, SEED, NullReporter(), work)
+        return IncusBuilder(incus, setup).ensure(wanted, VM_FACTS)
 
     return make
 

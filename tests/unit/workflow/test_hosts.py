@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.bake.place import baking_host
 from plexctl.clients.incus.trust import Token
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
@@ -21,7 +22,6 @@ from plexctl.render import host_text
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.unreachable import on_reachable_hosts, raise_if_unreachable
 from plexctl.workflow.host import verbs as hosts
-from plexctl.workflow.images.recipes import builder
 from plexctl.workflow.plex.status import list_plexes
 from tests.fake_incus import FakeIncus
 
@@ -250,11 +250,10 @@ def test_a_server_without_the_pool(ctx: Context, meeting: Meeting) -> None:
 
 def test_a_host_of_this_machine_bakes_for_the_others(ctx: Context) -> None:
     there = ctx.lab.hosts
-    assert builder(ctx, there["local"]) == builder(ctx, there["far"]) == "local"
-    alone = replace(ctx, lab=replace(ctx.lab, hosts={"far": ctx.lab.hosts["far"]}))
+    assert baking_host(there, there["local"]) == baking_host(there, there["far"]) == "local"
     with pytest.raises(PlexError) as error:
-        builder(alone, there["far"])
+        baking_host({"far": there["far"]}, there["far"])
     assert error.value.summary == (
-        "nothing can bake for host far: no host of the lab is this machine"
+        "no host can bake for host far: no host of the lab is this machine"
     )
     assert "`local: {}`" in str(error.value.hint)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from plexctl.bake.bake import BakedImage
+from plexctl.bake.builder import BakedImage
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError

@@ -1,25 +1,23 @@
-"""From a recipe to an image on a host, layer by layer."""
+"""From a recipe to an image on an Incus host, layer by layer."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.bake import shared, vm
-from plexctl.bake.base import install_packages, make_bridge, needs_network, root_image
+from plexctl.bake.base import create_bridge, install_packages, needs_network, root_image
+from plexctl.bake.builder import BakedImage, BakeSetup
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.bake.cleanup import BAKE, properties, sweep, tags
 from plexctl.bake.layer import apply_layer
 from plexctl.bake.lock import BakeLock
-from plexctl.bake.roles import FindRole
 from plexctl.bake.stage import stage_layer
 from plexctl.clients import ansible
 from plexctl.clients.incus.host import IncusHost
-from plexctl.depot.store import Stored
 from plexctl.errors import PlexError
-from plexctl.model.events import Reporter, Step
+from plexctl.model.events import Step
 from plexctl.model.hosts import HostFacts
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import BaseSource, Form
@@ -28,84 +26,58 @@ from plexctl.plan.resources.incus import seed_volume
 from plexctl.plan.resources.profile import NIC, node_config, vm_devices
 
 STAGE = "/mnt"
-"""Where an instance sees what its layer is made of: a folder that every image has, empty."""
+"""Where the files of a layer are mounted: a folder that every image has, empty."""
 
 POOL_NEED = 4 << 30
-"""Bytes that a bake may take of the storage pool while it is under way."""
+"""Bytes of the storage pool that a bake may need."""
 
 BAKE_MAC = "10:66:6a:00:00:01"
-"""Of the one instance that packages are installed in: a bridge of a bake has no other."""
+"""Of the only instance on the bridge of a bake."""
 
 
 @dataclass(frozen=True, slots=True)
-class BakedImage:
-    """An image on a host. `changed` says whether it was baked just now."""
-
-    name: str
-    fingerprint: str
-    changed: bool
-
-
-def ensure(
-    incus: IncusHost,
-    recipe: Recipe,
-    *,
-    artifacts: Mapping[str, Stored],
-    find_role: FindRole,
-    facts: HostFacts,
-    nodes: HostFacts,
-    lab: str,
-    reporter: Reporter,
-    work: Path,
-) -> BakedImage:
-    """Have the image of `recipe` on the host of `incus`, and those of the layers below it.
-
-    One call if it is there. `facts` are the host's, `nodes` those of where the image's nodes will
-    run. `artifacts` are depot components by name; `work` is a folder of the
-    user's on a disk, for locks and logs. What an interrupted bake left is removed; an image that
-    has its name is never touched. PlexError if it cannot be baked.
-    """
-    bake = _Bake(incus, artifacts, find_role, facts, nodes, lab, reporter, work / incus.name)
-    found = bake.whole(recipe)
-    if found is None:
-        with bake.turns.alone():
-            image = bake.image(recipe)
-            bake.unpack(recipe, image)
-        return image
-    bake.turns.mend()
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Bake:
-    """What all layers of one bake share. `folder` is of one host."""
+class IncusBuilder:
+    """Bakes on an Incus server of this machine (see `ImageBuilder`)."""
 
     incus: IncusHost
-    artifacts: Mapping[str, Stored]
-    find_role: FindRole
-    facts: HostFacts
+    setup: BakeSetup
+
+    def ensure(self, recipe: Recipe, nodes: HostFacts) -> BakedImage:
+        bake = _IncusBake(self.incus, self.setup, nodes)
+        found = bake.whole(recipe)
+        if found is None:
+            with bake.lock.alone():
+                image = bake.image(recipe)
+                bake.unpack(recipe, image)
+            return image
+        bake.lock.clean_up()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _IncusBake:
+    """What all layers of one bake share. `nodes` is the kernel that the image's nodes run on."""
+
+    incus: IncusHost
+    setup: BakeSetup
     nodes: HostFacts
-    lab: str
-    reporter: Reporter
-    folder: Path
 
     @property
-    def turns(self) -> BakeLock:
-        return BakeLock(self.folder, lambda: sweep(self.incus, self.lab), self.reporter)
+    def lab(self) -> str:
+        return self.setup.lab
 
     @property
-    def _temporary(self) -> Path:
-        return self.turns.temporary
+    def lock(self) -> BakeLock:
+        work, reporter = self.setup.work, self.setup.reporter
+        return BakeLock(work, self.incus.name, lambda: sweep(self.incus, self.lab), reporter)
 
     def find(self, recipe: Recipe) -> BakedImage | None:
         """The recipe's image if the host has it."""
-        images = (image for image in self.incus.images.list() if recipe.name in image.names)
-        for found in images:
-            return BakedImage(recipe.name, found.fingerprint, changed=False)
-        return None
+        found = self.incus.images.find(recipe.name)
+        return BakedImage(recipe.name, found.fingerprint, changed=False) if found else None
 
     def whole(self, recipe: Recipe) -> BakedImage | None:
-        """The recipe's image if the host has it, with all that belongs to it."""
+        """The recipe's image if the host has it, and the volume that its nodes share."""
         found = self.find(recipe)
         return found if found and shared.is_whole(self.incus, recipe) else None
 
@@ -117,7 +89,7 @@ class _Bake:
         below = self.image(recipe.parent).fingerprint if recipe.parent else None
         self._require_space()
         expect = "" if below else "about 2 minutes"
-        with self.reporter.step(f"bake {recipe.name}", expect=expect) as step:
+        with self.setup.reporter.step(f"bake {recipe.name}", expect=expect) as step:
             root = below or self._root(recipe, step)
             name = self._create(recipe, root, self._stage(recipe))
             self._start(recipe, name, step)
@@ -126,7 +98,7 @@ class _Bake:
                 install_packages(self.incus, name, recipe.base)
             self._apply(recipe, name, step)
             self._clean(recipe, name)
-            # What a VM has written is on its disk once it has stopped by itself.
+            # The disk of a VM is complete only once its system has shut down.
             self.incus.stop(name, force=recipe.base.form is Form.CONTAINER)
             step.progress("publish the image")
             fingerprint = self.incus.images.publish(name, recipe.name, properties(recipe, self.lab))
@@ -140,22 +112,22 @@ class _Bake:
             vm.await_boot(self.incus, name)
 
     def unpack(self, recipe: Recipe, image: BakedImage) -> None:
-        """Have the storage pool unpack an image, so that the first instance of it is quick."""
-        with self.reporter.step(f"unpack {image.name} into the storage pool"):
+        """Let the storage pool unpack an image, so that its first instance is created quickly."""
+        with self.setup.reporter.step(f"unpack {image.name} into the storage pool"):
             if shared.is_whole(self.incus, recipe):
                 self._create(recipe, image.fingerprint, None)
             else:
-                shared.fill(self.incus, recipe, image.fingerprint, self.facts, self.lab)
+                shared.fill(self.incus, recipe, image.fingerprint, self.lab)
 
     def _root(self, recipe: Recipe, step: Step) -> str:
-        step.progress(f"make the root file system of {recipe.base.name}")
+        step.progress(f"create the root file system of {recipe.base.name}")
         if self._networked(recipe):
-            make_bridge(self.incus, self._bridge, tags(recipe, self.lab))
-        work = self._temporary / "root"
+            create_bridge(self.incus, self._bridge, tags(recipe, self.lab))
+        work = self.lock.temporary / "root"
         work.mkdir()
         base, named = recipe.base, properties(recipe, self.lab)
         if base.source is BaseSource.CLOUD:
-            disks = self.folder.parent / "disks"
+            disks = self.setup.work / "disks"
             return vm.cloud_image(self.incus, base, named, work, disks, step)
         return root_image(self.incus, base, named, work, step)
 
@@ -179,20 +151,21 @@ class _Bake:
 
     def _stage(self, recipe: Recipe) -> Path:
         """A folder with a layer's role, and its artifacts by component and name."""
-        folder = self._temporary / recipe.layer.name
-        return stage_layer(recipe, self.find_role(recipe.role), self.artifacts, folder)
+        folder = self.lock.temporary / recipe.layer.name
+        role = self.setup.find_role(recipe.role)
+        return stage_layer(recipe, role, self.setup.artifacts, folder)
 
     def _create(self, recipe: Recipe, image: str, stage: Path | None) -> str:
-        """Make a stopped instance that sees `stage`; returns its name.
+        """Create a stopped instance with `stage` mounted; returns its name.
 
         Process 1 of a container only sleeps: nothing of the system runs that could write keys or
-        logs, no network is needed, and it can be stopped at once. A VM boots. No two have the same
-        name: an Ansible that has outlived its plexctl must not find the instance of the next one.
+        logs, no network is needed, and it can be stopped at once. A VM boots. Each name is unique:
+        an Ansible that has outlived its plexctl must not find the instance of the next bake.
         """
         kind = recipe.layer.name if stage else "unpack"
         name = f"{BAKE}{kind}-{recipe.digest[:8]}-{os.getpid()}"
         base, pool = recipe.base, self.incus.spec.pool
-        config = node_config(base.form, privileged=recipe.privileged, facts=self.facts)
+        config = node_config(base.form, privileged=recipe.privileged, facts=self.incus.facts())
         disks = {"root": {"type": "disk", "path": "/", "pool": pool}}
         if base.form is Form.VM:
             config |= vm.LIMITS
@@ -219,7 +192,7 @@ class _Bake:
         return name
 
     def _seed(self, recipe: Recipe, name: str) -> dict[str, dict[str, str]]:
-        """The disk that a cloud image boots with, if it is one; there already."""
+        """Create the seed that a cloud image boots with, if it is one; returns its device."""
         pool = self.incus.spec.pool
         device = vm.bake_devices(recipe.base, name, pool)
         if device:
@@ -232,13 +205,13 @@ class _Bake:
     def _apply(self, recipe: Recipe, name: str, step: Step) -> None:
         apply_layer(
             recipe,
-            self.find_role(recipe.role),
+            self.setup.find_role(recipe.role),
             (name, ansible.incus(name)),
             stage=STAGE,
             nodes=self.nodes,
             step=step,
-            work=self._temporary,
-            logs=self.folder,
+            work=self.lock.temporary,
+            logs=self.lock.folder,
             env={"INCUS_SOCKET": self.incus.spec.socket},
         )
 

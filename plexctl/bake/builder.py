@@ -1,0 +1,51 @@
+"""What every way to bake has in common: what goes in, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from plexctl.bake.roles import FindRole
+from plexctl.depot.index import Stored
+from plexctl.keys.seed import RootSeed
+from plexctl.model.events import Reporter
+from plexctl.model.hosts import HostFacts
+from plexctl.plan.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class BakedImage:
+    """An image on a host. `changed` says whether this bake created it."""
+
+    name: str
+    fingerprint: str  # as the host names it; of a template its identifier or its volume
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BakeSetup:
+    """What all bakes of a run share."""
+
+    artifacts: Mapping[str, Stored]  # depot components, by name
+    find_role: FindRole
+    seed: RootSeed
+    reporter: Reporter
+    work: Path  # a folder of the user's on a disk: locks and logs, in a folder for each host
+
+    @property
+    def lab(self) -> str:
+        return self.seed.lab_id
+
+
+class ImageBuilder(Protocol):
+    """Brings images onto one host."""
+
+    def ensure(self, recipe: Recipe, nodes: HostFacts) -> BakedImage:
+        """The image of `recipe` on the host; baked, with the layers below it, if it is missing.
+
+        Quick if it is there. `nodes` are the facts of the kernel that the image's nodes run on.
+        What an interrupted bake left is deleted; an image that has its name is never changed.
+        PlexError if it cannot be baked.
+        """
