@@ -16,7 +16,7 @@ from tests.fake_pve import FakePve
 
 TOKEN = "plexctl@pve!lab"
 TEMPLATE = "plex-kube-0123456789ab"
-DOCUMENT = Path(__file__).parents[1] / "docs" / "proxmox.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "how-to" / "proxmox.md"
 
 
 def documented_privileges() -> list[str]:
