@@ -15,7 +15,7 @@ def journal(workers: int, *, verb: str = "create") -> list[str]:
             "at": 0.2,
             "changes": {f"instance/local/{name}": f"{verb}: missing" for name in names},
         },
-        {"event": "StepBegan", "at": 0.2, "title": "instances", "expect": ""},
+        {"event": "StepBegan", "at": 0.2, "title": "create instances", "expect": ""},
     ]
     for n, name in enumerate(names):
         made = 0.3 + 0.1 * n
@@ -37,7 +37,7 @@ def journal(workers: int, *, verb: str = "create") -> list[str]:
         {
             "event": "StepEnded",
             "at": end - 2,
-            "title": "instances",
+            "title": "create instances",
             "outcome": "changed",
             "text": f"{len(names)} created",
             "seconds": end - 2.2,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from plexctl.model.nodes import natural
+from plexctl.model.resources import Key, Kind
 
 LIFE = (
     "leaving",
@@ -194,9 +195,9 @@ def _take(draft: _Draft, record: Mapping[str, Any]) -> None:
             draft.lived = record["lived"]
         case "Intended":
             for key, text in dict(record["changes"]).items():
-                kind, host, name = key.split("/", 2)
-                if kind == "instance":
-                    draft.intended[name] = (host, text.partition(":")[0])
+                found = Key.parse(key)
+                if found.kind is Kind.INSTANCE:
+                    draft.intended[found.name] = (found.host, text.partition(":")[0])
         case "StepBegan":
             draft.steps.append(StepLine(record["title"], float(record["at"]), None, "", ""))
         case "StepEnded":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from plexctl.model.nodes import natural
+from plexctl.model.resources import Key, Kind
 from plexctl.observe.timeline import LIFE
 from plexctl.render.lines import duration
 
@@ -59,9 +60,9 @@ class Nodes:
 
     def intend(self, changes: Mapping[str, str], now: float) -> None:
         for key, text in changes.items():
-            kind, _, name = key.split("/", 2)
-            if kind == "instance":
-                self._nodes[name] = _Node(text.partition(":")[0], now)
+            found = Key.parse(key)
+            if found.kind is Kind.INSTANCE:
+                self._nodes[found.name] = _Node(text.partition(":")[0], now)
         self._intended = True
 
     def mark(self, name: str, what: str, at: float, now: float) -> None:

@@ -50,7 +50,7 @@ def let_end(ctx: Context, plex: str, run: Run) -> bool:
     """
     folder, roots = tofu_folder(ctx, plex), (INCUS_ROOT, PROXMOX_ROOT)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in roots)
-    if run.resumes or folder.exists():
+    if run.resumes or (folder / PROXMOX_ROOT).exists():
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
                 waited |= host.settle(plex)

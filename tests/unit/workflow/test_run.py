@@ -32,7 +32,7 @@ def test_a_step_that_raises_has_failed(tmp_path: Path) -> None:
     with (
         pytest.raises(PlexError),
         start(tmp_path, "up", "demo", told.append) as run,
-        run.step("instances"),
+        run.step("create instances"),
     ):
         raise PlexError("no room")
 
