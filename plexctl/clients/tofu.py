@@ -44,7 +44,7 @@ Event = Mapping[str, Any]
 class PlannedChange:
     """One change that OpenTofu would make."""
 
-    address: str  # 'module.incus.incus_instance.worker["demo2"]'
+    address: str  # 'module.incus.module.worker.incus_instance.node["demo2"]'
     action: str  # "create", "update", "replace", "delete", "import", …
     reason: str
 

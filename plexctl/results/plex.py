@@ -28,7 +28,7 @@ class ChangeRow:
 class TofuPlan:
     """The plan of OpenTofu for the same changes."""
 
-    changes: tuple[str, ...]  # "create module.incus.incus_instance.master[\"demo1\"]"
+    changes: tuple[str, ...]  # "create module.incus.module.master.incus_instance.node[\"demo1\"]"
     text: str  # the output of `tofu plan`
 
 

@@ -1,4 +1,4 @@
-"""What a plan says it will do and an apply says it does, in a line each. Pure."""
+"""The messages of `plan -json` and `apply -json`, as one line each. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from plexctl.errors import UsageError
 
-GENERATION = "terraform_data.generation"
-"""In the modules of plexctl, one for each node: a new one makes the node and all that follow it
-anew."""
+GENERATIONS = (r"module\.master\.terraform_data\.generation", r"terraform_data\.generation")
+"""In plexctl's modules the first has an object for each node. To replace it replaces the node and
+all nodes that depend on it. The second is the same for other modules."""
 
 Message = Mapping[str, Any]
 
 
 def planned(message: Message) -> str | None:
-    """The line of a message of `plan -json`: "replace: ADDRESS"; None if it is none of interest."""
+    """The line for a message of `plan -json`: "replace: ADDRESS"; None for other messages."""
     match message:
         case {"type": "planned_change", "change": {"action": str(action), "resource": resource}}:
             return None if action == "noop" else f"{action}: {resource['addr']}"
@@ -31,7 +31,7 @@ def planned(message: Message) -> str | None:
 
 
 def applied(message: Message) -> str | None:
-    """The line of a message of `apply -json`, as a change begins."""
+    """The line for a message of `apply -json` that says that a change begins."""
     match message:
         case {"type": "apply_start", "hook": {"action": str(action), "resource": resource}}:
             return f"{action}: {resource['addr']}"
@@ -52,22 +52,23 @@ def summary(message: Message, title: str) -> str | None:
 
 
 def address_of(node: str, addresses: Iterable[str]) -> str:
-    """What `-replace` must name for `node` to be made anew with all that depends on it.
+    """The address for `-replace` that replaces `node` with all objects that depend on it.
 
-    `addresses` are those of the state. What is an address already stays one. Where there is no
-    generation, an object that alone has the key `node` is taken. UsageError if there is none.
+    `addresses` are those of the state. `node` may be an address. Without a generation, the only
+    object with the key `node` is taken. UsageError if there is none, or several.
     """
     if "." in node:
         return node
     known = tuple(addresses)
     key = re.escape(f'["{node}"]')
-    for pattern in (rf"(.*\.)?{re.escape(GENERATION)}{key}", rf"(?!data\.|.*\.data\.).*{key}"):
+    generations = (rf"(.*\.)?{one}{key}" for one in GENERATIONS)
+    for pattern in (*generations, rf"(?!data\.|.*\.data\.).*{key}"):
         found = [address for address in known if re.fullmatch(pattern, address)]
         if len(found) == 1:
             return found[0]
         if found:
             raise UsageError(
-                f"-replace={node}: several objects are called so",
+                f"-replace={node}: several objects have this key",
                 details=found,
                 hint="name one of them",
             )

@@ -151,7 +151,7 @@ def test_what_is_changed_behind_its_back_is_seen(lab: Lab) -> None:
     assert planned["changes"] == []
     assert set(planned["tofu"]["changes"]) == {
         f'update module.incus.incus_profile.profile["local/{profile}"]',
-        f'update module.incus.incus_instance.worker["{PLEX}3"]',
+        f'update module.incus.module.worker.incus_instance.node["{PLEX}3"]',
     }
     assert "limits.processes" in lab.run("plan", PLEX, "--tofu", code=3).out
     lab.run("up", PLEX)

@@ -38,5 +38,5 @@ class TofuState:
 
 
 def _index(address: str) -> str:
-    """`demo2` of `module.incus.incus_instance.worker["demo2"]`."""
+    """`demo2` of `module.incus.module.worker.incus_instance.node["demo2"]`."""
     return address.rpartition('["')[2].removesuffix('"]')

@@ -3,8 +3,8 @@ locals {
   workers = { for name, instance in var.instances : name => instance if instance.parent != null }
   seeds   = { for key, volume in var.volumes : key => volume if volume.source != null }
 
-  # Where a node finds the files that it boots with.
-  boot_tar = "/var/lib/plexctl/boot.tar"
+  # Created before all nodes.
+  first = [incus_profile.profile, incus_storage_volume.volume, incus_storage_volume.seed]
 }
 
 resource "incus_network" "network" {
@@ -69,125 +69,38 @@ resource "incus_storage_volume" "seed" {
   }
 }
 
-# A node is never changed into another: what decides its bytes decides its generation.
-resource "terraform_data" "generation" {
-  for_each = var.instances
+# Two calls of one module, because the workers depend on the masters: old workers are deleted before a
+# new master is created, with whose cluster they would register. Instances of one resource cannot
+# depend on each other.
+module "master" {
+  source = "./nodes"
 
-  triggers_replace = [
-    each.value.generation,
-    each.value.image,
-    each.value.config["user.plex.hash"],
-  ]
-}
+  instances = local.masters
+  profiles  = var.profiles
+  after     = local.first
 
-# A worker belongs to one life of its master.
-resource "terraform_data" "lineage" {
-  for_each = local.workers
-
-  triggers_replace = [
-    terraform_data.generation[each.key].id,
-    terraform_data.generation[each.value.parent].id,
-  ]
-}
-
-resource "incus_instance" "master" {
-  for_each = local.masters
-
-  remote   = each.value.host
-  name     = each.key
-  type     = each.value.form
-  image    = each.value.image
-  profiles = [var.profiles[each.value.profile].name]
-  config   = each.value.config
-  running  = each.value.running
-
-  dynamic "device" {
-    for_each = each.value.devices
-    content {
-      name       = device.key
-      type       = device.value["type"]
-      properties = { for key, value in device.value : key => value if key != "type" }
-    }
-  }
-
-  dynamic "file" {
-    for_each = each.value.boot == null ? [] : [each.value.boot]
-    content {
-      source_path        = file.value
-      target_path        = local.boot_tar
-      mode               = "0600"
-      uid                = 0
-      gid                = 0
-      create_directories = false
-    }
-  }
-
-  # The agent of a virtual machine takes the file.
-  dynamic "wait_for" {
-    for_each = each.value.form == "virtual-machine" && each.value.boot != null ? ["agent"] : []
-    content {
-      type = wait_for.value
-    }
-  }
-
-  depends_on = [incus_profile.profile, incus_storage_volume.volume, incus_storage_volume.seed]
-
-  lifecycle {
-    # What the provider does not know of an instance that was imported. A new one gets all of it.
-    ignore_changes       = [image, file, wait_for]
-    replace_triggered_by = [terraform_data.generation[each.key]]
+  # Those of workers too, which workers and their master have to refer to.
+  generations = {
+    for name, instance in var.instances : name => [
+      instance.generation,
+      instance.image,
+      instance.config["user.plex.hash"],
+    ]
   }
 }
 
-# Workers are gone before a new master is made: they would register with the new cluster.
-resource "incus_instance" "worker" {
-  for_each = local.workers
+module "worker" {
+  source = "./nodes"
 
-  remote   = each.value.host
-  name     = each.key
-  type     = each.value.form
-  image    = each.value.image
-  profiles = [var.profiles[each.value.profile].name]
-  config   = each.value.config
-  running  = each.value.running
+  instances = local.workers
+  profiles  = var.profiles
+  after     = [local.first, module.master.instances]
 
-  dynamic "device" {
-    for_each = each.value.devices
-    content {
-      name       = device.key
-      type       = device.value["type"]
-      properties = { for key, value in device.value : key => value if key != "type" }
-    }
-  }
-
-  dynamic "file" {
-    for_each = each.value.boot == null ? [] : [each.value.boot]
-    content {
-      source_path        = file.value
-      target_path        = local.boot_tar
-      mode               = "0600"
-      uid                = 0
-      gid                = 0
-      create_directories = false
-    }
-  }
-
-  dynamic "wait_for" {
-    for_each = each.value.form == "virtual-machine" && each.value.boot != null ? ["agent"] : []
-    content {
-      type = wait_for.value
-    }
-  }
-
-  depends_on = [
-    incus_profile.profile,
-    incus_storage_volume.volume,
-    incus_storage_volume.seed,
-    incus_instance.master,
-  ]
-
-  lifecycle {
-    ignore_changes       = [image, file, wait_for]
-    replace_triggered_by = [terraform_data.lineage[each.key]]
+  # A worker belongs to one life of its master. With -target, some may be missing.
+  generations = {
+    for name, instance in local.workers : name => [
+      lookup(module.master.generations, name, null),
+      lookup(module.master.generations, instance.parent, null),
+    ]
   }
 }

@@ -3,7 +3,7 @@
 output "instances" {
   description = "Nodes by name: host and status (\"Running\" or \"Stopped\")."
   value = {
-    for name, instance in merge(incus_instance.master, incus_instance.worker) : name => {
+    for name, instance in merge(module.master.instances, module.worker.instances) : name => {
       host   = instance.remote
       status = instance.status
     }

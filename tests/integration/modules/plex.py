@@ -13,11 +13,15 @@ NAME = "tofumod"  # of all that is made here
 IMAGES = (f"{NAME}-a", f"{NAME}-b")
 NETWORK, PROFILE, VOLUME = f"local/{NAME}", f"local/{NAME}-kube", f"local/{NAME}-data"
 SECRET = "what only a node may have"
-GENERATION = "terraform_data.generation"
+GENERATION = "module.master.terraform_data.generation"
 MASTER, WORKER = f"{NAME}1", (f"{NAME}2", f"{NAME}3")
 VOLUME_RESOURCE = f'incus_storage_volume.volume["{VOLUME}"]'
 SEED_RESOURCE = VOLUME_RESOURCE.replace("volume.volume", "volume.seed")
-LIVES = ("generation", "lineage", "content")
+GENERATIONS = (
+    GENERATION,
+    "module.worker.terraform_data.generation",
+    "terraform_data.content",
+)
 
 
 def clean(server: Server) -> None:
@@ -107,7 +111,7 @@ def variables(tofu: Tofu, number: int = 3, *, stopped: bool = False) -> dict[str
 
 def resource(name: str) -> str:
     kind = "master" if name == MASTER else "worker"
-    return f'incus_instance.{kind}["{name}"]'
+    return f'module.{kind}.incus_instance.node["{name}"]'
 
 
 def identifiers(wanted: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
@@ -127,8 +131,8 @@ def identifiers(wanted: Mapping[str, Any], names: Mapping[str, str]) -> dict[str
 
 def adopt(tofu: Tofu, wanted: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
     """Take over what no state knows of, and make what is missing; what the import has planned."""
-    lives = (f"-target=module.incus.terraform_data.{one}" for one in LIVES)
-    tofu.run("apply", "-auto-approve", *lives)
+    targets = (f"-target=module.incus.{one}" for one in GENERATIONS)
+    tofu.run("apply", "-auto-approve", *targets)
     with tofu.importing(identifiers(wanted, names)):
         planned = tofu.planned()
         tofu.run("apply", "-auto-approve")

@@ -115,19 +115,21 @@ def test_a_vm_finds_its_files_on_a_volume() -> None:
 
 def test_addresses_are_those_of_the_module() -> None:
     assert addresses((vm(2),)) == {
-        'module.incus.incus_instance.worker["demo2"]',
+        'module.incus.module.worker.incus_instance.node["demo2"]',
         'module.incus.incus_storage_volume.seed["local/demo2-seed"]',
         'module.incus.terraform_data.content["local/demo2-seed"]',
-        'module.incus.terraform_data.generation["demo2"]',
-        'module.incus.terraform_data.lineage["demo2"]',
+        'module.incus.module.master.terraform_data.generation["demo2"]',
+        'module.incus.module.worker.terraform_data.generation["demo2"]',
     }
-    assert replace_triggers(instance(1)) == ('module.incus.terraform_data.generation["demo1"]',)
+    assert replace_triggers(instance(1)) == (
+        'module.incus.module.master.terraform_data.generation["demo1"]',
+    )
     assert not has_seed(instance(1))
 
 
 def test_only_objects_that_are_not_in_the_state_are_imported() -> None:
     state = HostState("local", {}, {}, {}, (), {"demo1-seed": None})  # type: ignore[dict-item]
-    known = frozenset({'module.incus.incus_instance.master["demo1"]'})
+    known = frozenset({'module.incus.module.master.incus_instance.node["demo1"]'})
 
     assert [one["id"] for one in import_blocks(instance(1), frozenset(), state)] == [
         "local:demo1,image=plex-kube-0123456789ab"

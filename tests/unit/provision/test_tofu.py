@@ -30,7 +30,7 @@ from tests.null_reporter import NullReporter
 from .test_diff import OPTIONS, OWNER, WANTED, instance, seen, state, whole
 
 IMAGE = ObservedImage("f", ("plex-kube-0123456789ab",), {}, 0)
-WORKER = 'module.incus.incus_instance.worker["demo2"]'
+WORKER = 'module.incus.module.worker.incus_instance.node["demo2"]'
 OF_WORKER = sorted(addresses((instance(2),)))
 
 # It writes down what it is asked; each plan takes the next of the answers that lie ready.
@@ -263,7 +263,7 @@ def test_old_workers_are_deleted_before_many_start_with_a_new_master(estate: Est
     lines = (estate.folder.path / "asked").read_text().splitlines()
     first, second = (line for line in lines if line.startswith("plan"))
     assert "-target=" in first
-    assert 'master["demo1"]' in first
+    assert 'module.master.incus_instance.node["demo1"]' in first
     assert "worker" not in first
     assert "-target=" not in second
     assert [one.split()[0] for one in asked_before if one.startswith("plan")] == ["plan"]

@@ -21,6 +21,9 @@ def test_a_node_is_its_generation_wherever_the_module_is() -> None:
     assert (
         changes.address_of("demo2", deep) == 'module.plex["x"].terraform_data.generation["demo2"]'
     )
+    role = 'module.incus.module.{}.terraform_data.generation["demo2"]'
+    ours = [role.format("master"), role.format("worker")]
+    assert changes.address_of("demo2", ours) == ours[0]
     assert changes.address_of("a.b", ()) == "a.b"
     assert changes.address_of("n1", ['x_y.z["n1"]', 'data.x_y.z["n1"]']) == 'x_y.z["n1"]'
 

@@ -58,12 +58,13 @@ def check(body: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> Non
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_a_module_says_nothing_that_its_provider_does_not_have(module: Path) -> None:
+def test_a_module_sets_nothing_that_its_provider_lacks(module: Path) -> None:
     if module.name not in PROVIDERS:
         pytest.skip("its provider has its own tests")
     schemas = recorded(PROVIDERS[module.name])["resource_schemas"]
     seen = set()
-    for (kind, name), body in entries(module, "resource"):
+    resources = (*entries(module, "resource"), *entries(module / "nodes", "resource"))
+    for (kind, name), body in resources:
         if kind in schemas:
             check(body, schemas[kind]["block"], f"{kind}.{name}")
             seen.add(kind)
@@ -78,7 +79,7 @@ def test_every_variable_is_typed_described_and_required(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_the_readme_tells_every_input_and_output(module: Path) -> None:
+def test_the_readme_lists_every_input_and_output(module: Path) -> None:
     text = (module / "README.md").read_text()
     for kind in ("variable", "output"):
         for (name,), _ in entries(module, kind):
@@ -86,7 +87,7 @@ def test_the_readme_tells_every_input_and_output(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_providers_are_pinned_and_configured_by_who_uses_the_module(module: Path) -> None:
+def test_providers_are_pinned_here_and_configured_by_the_caller(module: Path) -> None:
     ((_, terraform),) = (
         one for one in entries(module, "terraform") if "required_providers" in one[1]
     )
@@ -96,12 +97,24 @@ def test_providers_are_pinned_and_configured_by_who_uses_the_module(module: Path
     assert not list(entries(module, "provider"))
 
 
-def test_no_file_has_what_a_user_must_not_have_in_a_state() -> None:
-    """A boot tar goes to a node by its path: its content would stay in the state."""
+def test_a_state_contains_no_content_of_a_boot_tar() -> None:
+    """A boot tar is passed by its path: its content would stay in the state."""
     for module in MODULES:
-        for labels, body in entries(module, "resource"):
+        resources = (*entries(module, "resource"), *entries(module / "nodes", "resource"))
+        for labels, body in resources:
             for name, inner in blocks(body):
                 assert "content" not in inner, (labels, name)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_a_node_is_written_once(module: Path) -> None:
+    """Masters and workers are two calls of one module; only what they wait for differs."""
+    calls = {name: body for (name,), body in entries(module, "module")}
+    assert {body["source"].strip('"') for body in calls.values()} == {"./nodes"}
+    assert set(calls) == {"master", "worker"}
+    assert "module.master.instances" in str(calls["worker"]["after"])
+    kinds = [kind for (kind, _), _ in entries(module / "nodes", "resource")]
+    assert len(kinds) == len(set(kinds))
 
 
 def test_the_modules_are_found_where_roles_and_types_are() -> None:

@@ -35,7 +35,7 @@ def address(resource: Resource) -> str:
     """The address of the object itself."""
     if isinstance(resource, Instance):
         role = "worker" if resource.parent else "master"
-        return f'{MODULE}.incus_instance.{role}["{resource.name}"]'
+        return f'{MODULE}.module.{role}.incus_instance.node["{resource.name}"]'
     return f'{TYPES[resource.kind]}["{map_key(resource.key)}"]'
 
 
@@ -46,9 +46,9 @@ def seed_address(instance: Instance) -> str:
 
 def replace_triggers(instance: Instance) -> tuple[str, ...]:
     """Addresses of the objects whose change replaces an instance or its seed."""
-    found = [f'{MODULE}.terraform_data.generation["{instance.name}"]']
+    found = [f'{MODULE}.module.master.terraform_data.generation["{instance.name}"]']
     if instance.parent:
-        found.append(f'{MODULE}.terraform_data.lineage["{instance.name}"]')
+        found.append(f'{MODULE}.module.worker.terraform_data.generation["{instance.name}"]')
     if has_seed(instance):
         found.append(f'{CONTENT}["{seed_map_key(instance)}"]')
     return tuple(found)

@@ -11,7 +11,7 @@ from plexctl.provision.tofu.provider import ImportBlock
 
 MODULE = "module.proxmox"
 NODE_TYPE = "proxmox_virtual_environment_vm"
-SEEDS = f"{MODULE}.proxmox_virtual_environment_file.seed"
+SEEDS = f"{MODULE}.module.master.proxmox_virtual_environment_file.seed"
 
 
 def proxmox_of(host: HostSpec) -> Proxmox:
@@ -22,7 +22,8 @@ def proxmox_of(host: HostSpec) -> Proxmox:
 
 def address(vm: Instance) -> str:
     """The address of the VM itself."""
-    return f'{MODULE}.{NODE_TYPE}.{"worker" if vm.parent else "master"}["{vm.name}"]'
+    role = "worker" if vm.parent else "master"
+    return f'{MODULE}.module.{role}.{NODE_TYPE}.node["{vm.name}"]'
 
 
 def seed_address(vm: Instance) -> str:
@@ -31,9 +32,9 @@ def seed_address(vm: Instance) -> str:
 
 def replace_triggers(vm: Instance) -> tuple[str, ...]:
     """Addresses of the objects whose change replaces a VM."""
-    found = [f'{MODULE}.terraform_data.generation["{vm.name}"]']
+    found = [f'{MODULE}.module.master.terraform_data.generation["{vm.name}"]']
     if vm.parent:
-        found.append(f'{MODULE}.terraform_data.lineage["{vm.name}"]')
+        found.append(f'{MODULE}.module.worker.terraform_data.generation["{vm.name}"]')
     return tuple(found)
 
 

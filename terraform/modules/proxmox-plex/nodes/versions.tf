@@ -1,0 +1,7 @@
+terraform {
+  required_providers {
+    proxmox = {
+      source = "bpg/proxmox" # proxmox-plex pins the version
+    }
+  }
+}
