@@ -13,6 +13,9 @@ from plexctl.errors import ExitCode, UsageError
 from plexctl.model.kinds import HostKind
 from plexctl.render import host_text
 from plexctl.workflow.host import verbs as hosts
+from plexctl.workflow.host.declaration import check_values, pinned
+from plexctl.workflow.host.incus import add_incus
+from plexctl.workflow.host.onboarding import fingerprint_of
 from plexctl.workflow.host.proxmox import add_proxmox
 
 
@@ -83,14 +86,14 @@ def add(
         )
     secret = hidden("Token: ") if token else None
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        hosts.check_words(name, bridge, token_id)
+        check_values(name, bridge, token_id)
         certificate = None
         if secret is None or kind is HostKind.PROXMOX:
-            url, certificate = hosts.fingerprint_of(url, kind)
-            if not hosts.pinned(ctx, name, url, certificate):
+            url, certificate = fingerprint_of(url, kind)
+            if not pinned(ctx, name, url, certificate):
                 confirm(f"{url} has the certificate {certificate}, which the lab will trust", yes)
         if token_id is None or certificate is None:
-            result = hosts.add_host(
+            result = add_incus(
                 ctx,
                 name,
                 url,

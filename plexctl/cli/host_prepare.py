@@ -13,7 +13,8 @@ from plexctl.cli.terminal import answer, confirm
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind, Repository
 from plexctl.render import host_text
-from plexctl.workflow.host import ready as host_ready
+from plexctl.workflow.host import prepare as host_prepare
+from plexctl.workflow.host.onboarding import onboarding
 from plexctl.workflow.host.request import (
     POOL_SIZE,
     BridgeRequest,
@@ -159,7 +160,7 @@ def prepare(
         kind = kind or (there.kind if there else HostKind.INCUS)
         if (uplink or bridge_address) and bridge is None:
             raise UsageError("--uplink and --bridge-address need --bridge", hint="add --bridge br0")
-        reach = host_ready.reach(
+        reach = host_prepare.reach(
             ctx, name, ssh, key=key, known_hosts=known_hosts, accept_new=accept_new
         )
         ours = isinstance(reach, LocalTarget) and kind is HostKind.INCUS  # a socket needs no token
@@ -180,15 +181,15 @@ def prepare(
             vfio=tuple(vfio or ()),
             wireguard=wireguard,
             virtual_machines=vms,
-            client=None if no_token or ours else host_ready.client_name(ctx, kind),
+            client=None if no_token or ours else onboarding(kind).client_name(ctx.seed.lab_id),
             new_token=new_token,
             proxmox=ProxmoxRequest(
                 storage=storage or (there.proxmox.iso if there and there.proxmox else "local"),
                 disks=disks or (there.pool if there and there.proxmox else ""),
             ),
         )
-        confirm(host_ready.intention(request), yes)
-        result = host_ready.prepare_host(ctx, request, node=node)
+        confirm(host_prepare.intention(request), yes)
+        result = host_prepare.prepare_host(ctx, request, node=node)
     answer(result, host_text.prepared, json)
 
 

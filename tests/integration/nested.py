@@ -23,8 +23,8 @@ from filelock import FileLock
 
 from plexctl.config.builtin import builtin
 from plexctl.model.condition import Condition, Observation, wait
-from plexctl.workflow.host.prepare import PrepareResult, prepare
-from plexctl.workflow.host.request import HostRequest, InstanceTarget, SshTarget
+from plexctl.workflow.host.prepare import apply_role
+from plexctl.workflow.host.request import HostRequest, InstanceTarget, PreparedHost, SshTarget
 from tests.null_reporter import NullReporter
 
 from .machine import GATEWAY, Machine
@@ -147,9 +147,9 @@ def _publish(work: Path, base: str, name: str) -> str:
         machine.destroy()
 
 
-def run(machine: Machine, request: HostRequest) -> PrepareResult:
+def run(machine: Machine, request: HostRequest) -> PreparedHost:
     """Apply the role."""
-    return prepare(machine.work, machine.work / "cache", request, NullReporter())
+    return apply_role(machine.work, machine.work / "cache", request, NullReporter())
 
 
 def login(machine: Machine) -> SshTarget:
@@ -157,7 +157,7 @@ def login(machine: Machine) -> SshTarget:
     return SshTarget(str(machine.address.ip), key=machine.key, known_hosts=machine.known_hosts)
 
 
-def changed(result: PrepareResult) -> set[str]:
+def changed(result: PreparedHost) -> set[str]:
     return {item.name for item in result.items if item.changed}
 
 

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from plexctl.errors import PlexError
-from plexctl.workflow.host.prepare import PrepareResult
 from plexctl.workflow.host.request import (
     BridgeRequest,
     HostRequest,
     InstanceTarget,
     PoolRequest,
+    PreparedHost,
     SshTarget,
 )
 
@@ -55,7 +55,7 @@ def request_(fresh: Machine) -> HostRequest:
 
 
 @pytest.fixture(scope="module")
-def first(fresh: Machine, request_: HostRequest) -> PrepareResult:
+def first(fresh: Machine, request_: HostRequest) -> PreparedHost:
     return run(fresh, request_)
 
 
@@ -88,7 +88,7 @@ def ask(
 
 
 def test_a_machine_becomes_a_host(
-    fresh: Machine, request_: HostRequest, first: PrepareResult, certificate: Path, work: Path
+    fresh: Machine, request_: HostRequest, first: PreparedHost, certificate: Path, work: Path
 ) -> None:
     assert {"repository", "packages", "https", "pool", "token"} <= changed(first)
     assert first.url == f"https://{fresh.address.ip}:8443"
@@ -121,7 +121,7 @@ def test_a_machine_becomes_a_host(
     assert again.token is None  # that client is trusted now
 
 
-def test_it_runs_a_node(fresh: Machine, first: PrepareResult, work: Path) -> None:
+def test_it_runs_a_node(fresh: Machine, first: PreparedHost, work: Path) -> None:
     """A privileged container inside, from an image that was baked outside."""
     archive = work / "image"
     words = ("incus", "image", "export", base_image(), str(archive))
@@ -147,7 +147,7 @@ def test_it_runs_a_node(fresh: Machine, first: PrepareResult, work: Path) -> Non
 
 
 def test_a_pool_of_another_driver_is_refused(
-    fresh: Machine, request_: HostRequest, first: PrepareResult
+    fresh: Machine, request_: HostRequest, first: PreparedHost
 ) -> None:
     other = replace(request_, pool=PoolRequest(driver="dir"))
     with pytest.raises(PlexError, match="another driver") as raised:
@@ -168,7 +168,7 @@ def test_an_unknown_host_key_is_refused(fresh: Machine, request_: HostRequest, w
 
 
 def test_a_bridge_is_made_where_that_is_safe(
-    fresh: Machine, request_: HostRequest, first: PrepareResult
+    fresh: Machine, request_: HostRequest, first: PreparedHost
 ) -> None:
     def asked(bridge: BridgeRequest) -> HostRequest:
         return replace(request_, bridge=bridge)
@@ -189,7 +189,7 @@ def test_a_bridge_is_made_where_that_is_safe(
 
 
 def test_the_iommu_waits_for_a_reboot(
-    fresh: Machine, request_: HostRequest, first: PrepareResult
+    fresh: Machine, request_: HostRequest, first: PreparedHost
 ) -> None:
     wanted = replace(request_, iommu=True, vfio=(CARD,))
     with pytest.raises(PlexError) as raised:

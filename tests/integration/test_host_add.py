@@ -53,7 +53,7 @@ def test_what_is_no_host_is_not_added(alone: Lab, far: NestedHost) -> None:
     assert "refused" in closed
     assert "-y" in alone.run(*add, far.url, code=2).err  # nobody has seen its certificate
     stranger = alone.run(*add, far.url, "-y", code=1).err
-    assert f"error: {far.url} does not know this lab\n" in stranger
+    assert f"error: {far.url} does not trust this lab\n" in stranger
 
     for answer in (rubbish, elsewhere, spent, closed, stranger):
         assert token not in answer
@@ -118,5 +118,5 @@ def test_a_host_that_is_silent_can_be_taken_out(alone: Lab, far: NestedHost) -> 
         far.thaw()
 
     assert f"error: {far.url} does not answer\n  timed out\n" in again
-    assert "host second is no part of the lab any more\n" in removed
+    assert "host second is removed from the lab\n" in removed
     assert hosts_file(alone).read_text() == HERE_ALONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.files import write_atomic, write_changed
 from plexctl.model.host import Host
 from plexctl.model.hosts import HostSpec
-from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
 
 FOLDER = "hosts"
-"""In the lab's state: what plexctl shows to servers over HTTPS, laid out as `incus` has it."""
+"""In the lab's state: the client certificate for servers, laid out as `incus` has it."""
 
 
 def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Host]:
@@ -32,20 +32,20 @@ def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Host]:
 
 
 def _token(lab: Lab, seed: RootSeed, spec: HostSpec) -> Secret:
-    # What decrypts takes long to load, and most labs have no tokens.
+    # This import takes long, and most labs have no tokens.
     from plexctl.workflow.host.tokens import read_host_token
 
     return read_host_token(lab, seed, spec)
 
 
-def servers_folder(lab: Lab, seed: RootSeed) -> Path:
-    """The lab's credentials and its servers' certificates, as the command `incus` has them.
+def servers_folder(lab: Lab, seed: RootSeed, servers: Iterable[HostSpec]) -> Path:
+    """The lab's credentials and the certificates of Incus servers, as the command `incus` has them.
 
-    PlexError if a server that is not known yet does not answer, or is another one.
+    PlexError if a server whose certificate is not stored yet is unreachable, or shows another one.
     """
     folder = credentials(lab, seed).key.parent
-    for host in lab.hosts.values():
-        if host.local or host.kind is not HostKind.INCUS:
+    for host in servers:
+        if host.local:
             continue
         certificates = folder / "servercerts"
         certificates.mkdir(exist_ok=True)
@@ -54,9 +54,9 @@ def servers_folder(lab: Lab, seed: RootSeed) -> Path:
 
 
 def pinned_certificate(host: HostSpec, file: Path) -> None:
-    """Have the certificate of a host's server in `file`; it is fetched once.
+    """Store the certificate of a host's server in `file`, unless it is there.
 
-    PlexError if the server does not answer, or shows another one.
+    PlexError if the server is unreachable, or shows another certificate than the pinned one.
     """
     from plexctl.clients.pinned import fingerprint, server_certificate
 
@@ -67,15 +67,16 @@ def pinned_certificate(host: HostSpec, file: Path) -> None:
     shown = server_certificate(host.url)
     if fingerprint(shown) != host.certificate:
         raise PlexError(
-            f"host {host.name}: {host.url} has another certificate than the one that is known",
-            hint=f"if it was made anew: `plexctl host add {host.name} {host.url} --token`",
+            f"host {host.name}: {host.url} shows another certificate than the pinned one",
+            hint="if the server was reinstalled: "
+            f"`plexctl host add {host.name} {host.url} --token`",
         )
     write_atomic(file, ssl.DER_cert_to_PEM_cert(shown).encode())
 
 
 def credentials(lab: Lab, seed: RootSeed) -> Credentials:
-    """The lab's client certificate and its key as files; the library wants them so."""
-    # What makes keys takes long to load, and a lab of this machine alone needs none here.
+    """The lab's client certificate and its key, as files, which pylxd needs."""
+    # This import takes long, and a lab of this machine alone needs no certificate.
     from plexctl.keys.lab import LabKeys
 
     folder = lab.state / FOLDER

@@ -1,23 +1,30 @@
-"""The verb `host prepare`: makes a machine a host of plexctl. Ansible does it: `roles/host`."""
+"""The verb `host prepare`: sets up a machine with the role `host`, and adds it to the lab."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients import ansible
 from plexctl.config.builtin import overlay
+from plexctl.errors import UsageError
 from plexctl.model.events import Outcome, Reporter
 from plexctl.model.limits import SYSCTLS
 from plexctl.model.secret import Secret
-from plexctl.results.hosts import PreparedRow
+from plexctl.results.hosts import HostPreparedResult, HostResult, PreparedRow
+from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.run import WHOLE_LAB, start
+from plexctl.workflow.host.declaration import check_values, name_taken
+from plexctl.workflow.host.onboarding import onboarding
 from plexctl.workflow.host.request import (
     HostRequest,
     InstanceTarget,
     LocalTarget,
+    PreparedHost,
     Reach,
     SshTarget,
     check,
@@ -26,7 +33,7 @@ from plexctl.workflow.host.request import (
 ROLE = "host"
 
 _NOT_ITEMS = {"incus", "proxmox", "look", "answers"}
-"""Task files of the role that are no item of the report."""
+"""Task files of the role that are not an item of the result."""
 
 _ITEMS = {
     "zabbly": "repository",
@@ -35,30 +42,93 @@ _ITEMS = {
 }
 """Task files that are part of another item."""
 
-
-@dataclass(frozen=True, slots=True)
-class PrepareResult:
-    host: str
-    items: tuple[PreparedRow, ...]
-    notes: tuple[str, ...]  # what a user should know: "a reboot is needed: …"
-    url: str | None  # "https://10.0.0.7:8443"
-    certificate: str | None  # SHA-256 of the server's certificate, hex
-    token: Secret | None  # None also where the client is trusted already
-    token_id: str | None  # of a Proxmox token: "plexctl@pve!lab"
-
-    @property
-    def changed(self) -> bool:
-        return any(item.changed for item in self.items)
+LOGIN = re.compile(
+    r"(?P<user>[a-z_][-a-z0-9_]*)@(?P<address>[A-Za-z0-9][-A-Za-z0-9.]*)(:(?P<port>\d{1,5}))?"
+)
 
 
-def prepare(root: Path, cache: Path, request: HostRequest, run: Reporter) -> PrepareResult:
-    """Make a machine a host. A second time nothing is left to change, and that is what it says.
+def prepare_host(
+    ctx: Context, request: HostRequest, *, node: str | None = None
+) -> HostPreparedResult:
+    """Set up a machine; if it accepts the lab then, add it to the lab's hosts.
+
+    `node` is the name of a Proxmox node in its cluster. A second run changes nothing.
+    """
+    kind = onboarding(request.kind)
+    check(request)
+    kind.check(request)
+    check_values(request.name)
+    there = ctx.lab.hosts.get(request.name)
+    if there and there.kind != request.kind:
+        raise name_taken(there)
+    if there and there.local and isinstance(request.reach, SshTarget):
+        raise name_taken(there)
+    asked = request
+    if request.client and not request.new_token and kind.trusts(ctx, request):
+        asked = replace(request, client=None)  # a token would stay there, unused
+    with start(ctx.lab.state, "prepare", WHOLE_LAB, ctx.listener) as run:
+        done = apply_role(ctx.lab.root, ctx.cache, asked, run)
+    if kind.joins(request):
+        joined = kind.join(ctx, request, done, node)
+    else:
+        text = f"{request.name} is prepared; it was not added to the lab"
+        joined = HostResult(request.name, False, text)
+    changed = done.changed or joined.changed
+    return HostPreparedResult(
+        request.name, changed, done.items, done.notes, done.url, joined.message
+    )
+
+
+def intention(request: HostRequest) -> str:
+    """What will be changed on which machine, as a clause to agree to."""
+    where = f"{request.reach.address}" if isinstance(request.reach, SshTarget) else "this machine"
+    things = ["kernel settings and modules", "packages", *onboarding(request.kind).changes(request)]
+    things += [f"bridge {request.bridge.name}"] if request.bridge else []
+    things += ["the kernel's command line"] if request.iommu or request.vfio else []
+    things += ["a token for this lab"] if request.client else []
+    return f"plexctl will set up what is missing on {where}: {', '.join(things)}"
+
+
+def reach(
+    ctx: Context,
+    name: str,
+    login: str | None,
+    *,
+    key: Path | None = None,
+    known_hosts: Path | None = None,
+    accept_new: bool = False,
+) -> Reach:
+    """How to reach the machine: by `login`, else by `ssh` in hosts.yaml, else it is this one.
+
+    UsageError for another machine without a login.
+    """
+    there = ctx.lab.hosts.get(name)
+    login = login or (there.ssh if there else None)
+    if login is not None:
+        found = LOGIN.fullmatch(login)
+        if found is None:
+            raise UsageError(
+                f"'{login}' is not an SSH login", hint="for example root@10.0.0.7:2222"
+            )
+        port = int(found["port"]) if found["port"] else None
+        return SshTarget(found["address"], found["user"], port, key, known_hosts, accept_new)
+    if there and not there.local:
+        raise UsageError(f"host {name} has no SSH login", hint="add --ssh root@10.0.0.7")
+    here = [h.name for h in ctx.lab.hosts.values() if h.local and h.name != name]
+    if there is None and here:
+        raise UsageError(
+            f"this machine is already host {here[0]}",
+            hint="to prepare another machine: --ssh root@10.0.0.7",
+        )
+    return LocalTarget()
+
+
+def apply_role(root: Path, cache: Path, request: HostRequest, run: Reporter) -> PreparedHost:
+    """Apply the role `host` to a machine. A second run changes nothing.
 
     `root` is the lab, which may have a role `host` of its own; `cache` the user's folder for logs.
-    The machine is never rebooted. UsageError for what cannot be asked for, PlexError with what the
-    machine said.
+    The machine is never rebooted. PlexError with the output of the task that failed.
     """
-    check(request)
     cache.mkdir(parents=True, exist_ok=True)
     tasks = request.kind.value
     with (
@@ -101,7 +171,7 @@ def connection(reach: Reach) -> ansible.Variables:
 
 
 def variables(request: HostRequest, token: Path) -> dict[str, object]:
-    """What the role is told; `token` is the file that it may write a token to."""
+    """The variables of the role; `token` is the file that it may write a token to."""
     modules = ["overlay", "vxlan", "nf_tables"]
     bridge, pool, proxmox = request.bridge, request.pool, request.proxmox
     return {
@@ -143,10 +213,10 @@ def full_address(device: str) -> str:
     return device.lower() if device.count(":") == 2 else f"0000:{device.lower()}"
 
 
-def _result(request: HostRequest, applied: ansible.Applied, token: Path) -> PrepareResult:
+def _result(request: HostRequest, applied: ansible.Applied, token: Path) -> PreparedHost:
     answers = applied.answers
     certificate = str(answers.get("host_certificate", "")).replace(":", "").lower()
-    return PrepareResult(
+    return PreparedHost(
         request.name,
         tuple(items(applied.tasks)),
         tuple(str(note) for note in answers.get("host_notes", ())),
@@ -158,7 +228,7 @@ def _result(request: HostRequest, applied: ansible.Applied, token: Path) -> Prep
 
 
 def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedRow]:
-    """One for each task file of the role, in their order."""
+    """One for each task file of the role, in order."""
     parts: dict[str, list[str]] = {}
     for task in tasks:
         if task.part not in _NOT_ITEMS:
@@ -170,7 +240,7 @@ def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedRow]:
 
 
 def url(request: HostRequest, answers: Mapping[str, Any]) -> str | None:
-    """Where its API answers: as it was reached, where that is an address of it, or as it says."""
+    """The URL of its API: at the address of the SSH login, or as the machine reports it."""
     said = [str(one) for one in answers.get("host_addresses", ())]
     if not said:
         return None
@@ -178,7 +248,7 @@ def url(request: HostRequest, answers: Mapping[str, Any]) -> str | None:
     if isinstance(request.reach, SshTarget):
         reached = request.reach.address
         reached = f"[{reached}]" if ":" in reached else reached
-        # Where it listens on one address only, no other will do.
+        # If it listens on one address only, use that one.
         if not request.https or request.https.startswith((":", "0.0.0.0:", "[::]:")):
             return f"https://{reached}:{port}"
     return f"https://{said[0]}"

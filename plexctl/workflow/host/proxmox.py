@@ -1,4 +1,4 @@
-"""Nodes of Proxmox VE clusters made hosts of a lab."""
+"""Nodes of Proxmox VE clusters as hosts of a lab."""
 
 from __future__ import annotations
 
@@ -7,20 +7,70 @@ from dataclasses import replace
 
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.config.edit_hosts import host_fields, set_host
+from plexctl.errors import UsageError
 from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.results.hosts import HostResult
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, start
+from plexctl.workflow.host.declaration import check_unique, check_values, full_url, hosts_file
+from plexctl.workflow.host.request import HostRequest, PreparedHost, login
 from plexctl.workflow.host.tokens import read_host_token, store_host_token
-from plexctl.workflow.host.verbs import check_twin, check_words, full_url, hosts_file
+
+PORT = 8006
 
 POOL = "local-lvm"
-"""The storage for disks that Proxmox makes when it is installed."""
+"""The storage for disks that the installer of Proxmox VE creates."""
 
 ISO = "local"
-"""Its storage for files, as seeds are."""
+"""Its storage for files, such as seeds."""
+
+
+class ProxmoxOnboarding:
+    """See `Onboarding`."""
+
+    port = PORT
+
+    def client_name(self, lab_id: str) -> str:
+        return f"lab-{lab_id}"
+
+    def check(self, request: HostRequest) -> None:
+        if request.bridge:
+            raise UsageError(
+                "plexctl creates no bridge on a Proxmox host",
+                hint="create it there (Node > System > Network); then name it as `bridge` in "
+                "clusters/hosts.yaml",
+            )
+
+    def changes(self, request: HostRequest) -> list[str]:
+        user = f"user {request.proxmox.user} with role {request.proxmox.role}"
+        return [user, "storages", *(["PCI mappings"] if request.pci else ())]
+
+    def trusts(self, ctx: Context, request: HostRequest) -> bool:
+        return False  # the role itself leaves a token that is there
+
+    def joins(self, request: HostRequest) -> bool:
+        return request.client is not None
+
+    def join(
+        self, ctx: Context, request: HostRequest, prepared: PreparedHost, node: str | None
+    ) -> HostResult:
+        url, certificate = prepared.api()
+        assert prepared.token_id is not None, request.name
+        return add_proxmox(
+            ctx,
+            request.name,
+            url,
+            token_id=prepared.token_id,
+            secret=prepared.token,
+            certificate=certificate,
+            node=node,
+            pool=request.proxmox.disks or request.proxmox.storage,
+            iso=request.proxmox.storage,
+            ssh=login(request.reach),
+            pci={device: device for device in request.pci},  # a mapping has the name itself
+        )
 
 
 def add_proxmox(
@@ -38,14 +88,14 @@ def add_proxmox(
     ssh: str | None = None,
     pci: Mapping[str, str] | None = None,
 ) -> HostResult:
-    """Make a node of a Proxmox cluster a host of the lab, or say so of one anew.
+    """Add a node of a Proxmox cluster to the lab's hosts, or update its entry.
 
-    The server is asked with the API token before anything is written: PlexError if that does not
-    work, or if it has no such node or storage. `secret` of None: the one that is stored already.
-    The secret is kept encrypted for the lab, and never in hosts.yaml. `node`, `pool` and `iso` of
-    None: as hosts.yaml says already, else the name, POOL and ISO.
+    The API token is tried before anything is written: PlexError if the server refuses it, or if it
+    has no such node or storage. `secret` of None: the one that is stored. The secret is stored
+    encrypted for the lab, and never in hosts.yaml. `node`, `pool` and `iso` of None: as hosts.yaml
+    says, else the name, POOL and ISO.
     """
-    check_words(name, bridge, token_id)
+    check_values(name, bridge, token_id)
     there = ctx.lab.hosts.get(name)
     known = there.proxmox if there else None
     node = node or (known.node if known else name)
@@ -56,17 +106,17 @@ def add_proxmox(
         "",
         pool or (there.pool if there else POOL),
         4,
-        url=full_url(url, HostKind.PROXMOX),
+        url=full_url(url, PORT),
         certificate=certificate,
         bridge=bridge,
         ssh=ssh,
         pci=pci or {},
         proxmox=Proxmox(node, token_id, iso=iso),
     )
-    check_twin(ctx, host)
+    check_unique(ctx, host)
     with start(ctx.lab.state, "host", WHOLE_LAB, ctx.listener) as run:
         token = secret or read_host_token(ctx.lab, ctx.seed, host)
-        with run.step(f"get to know {host.url}"):
+        with run.step(f"connect to {host.url}"):
             client = ProxmoxHost(host, token)
             host = replace(host, facts=client.facts())
             client.read()

@@ -1,4 +1,4 @@
-"""Secrets of Proxmox hosts' API tokens: kept in the lab, encrypted for it."""
+"""Secrets of the API tokens of Proxmox hosts: stored in the lab, encrypted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def token_file(lab: Lab, host: str) -> Path:
 
 
 def store_host_token(lab: Lab, seed: RootSeed, host: str, token: Secret) -> bool:
-    """Keep the secret of a host's token; whether it is another one than before."""
+    """Store the secret of a host's token; returns whether it has changed."""
     file = token_file(lab, host)
     if file.exists() and opened(seed, lab.secrets_epoch, file.read_bytes()) == token:
         return False
@@ -36,10 +36,10 @@ def read_host_token(lab: Lab, seed: RootSeed, host: HostSpec) -> Secret:
     hint = f"`plexctl host add {host.name} {host.url} --token --kind {host.kind}{name}`"
     if not file.exists():
         raise PlexError(
-            f"the secret of the API token of host {host.name} is not known",
+            f"the lab has no secret for the API token of host {host.name}",
             hint=f"{hint} stores it",
         )
     found = opened(seed, lab.secrets_epoch, file.read_bytes())
     if found is None:
-        raise PlexError(f"{file} cannot be decrypted", hint=f"{hint} stores it anew")
+        raise PlexError(f"{file} cannot be decrypted", hint=f"{hint} stores it again")
     return found

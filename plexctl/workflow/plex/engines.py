@@ -91,7 +91,7 @@ def _incus_provider(ctx: Context, plex: str) -> IncusProvider:
     hosts = {name: host for name, host in ctx.lab.hosts.items() if host.kind is HostKind.INCUS}
     remote = any(not host.local for host in hosts.values())
     assert isinstance(ctx.engine, DirectEngine)
-    folder = servers_folder(ctx.lab, ctx.seed) if remote else None
+    folder = servers_folder(ctx.lab, ctx.seed, hosts.values()) if remote else None
     return IncusProvider(plex, hosts, folder, ctx.engine)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.model.kinds import HostKind
+from plexctl.clients.hosts import incus_hosts
 from plexctl.model.observed import HostState
 from plexctl.model.registry import TYPE, Registry
 from plexctl.model.types import NodeType
@@ -21,8 +21,7 @@ def registry_types(ctx: Context) -> dict[tuple[str, str], NodeType]:
     """(host, type name) -> type of its nodes: one on each Incus host. Empty without a registry."""
     if ctx.lab.registry is None:
         return {}
-    hosts = (name for name, host in ctx.lab.hosts.items() if host.kind is HostKind.INCUS)
-    return {(host, TYPE): ctx.lab.types[TYPE] for host in hosts}
+    return {(host, TYPE): ctx.lab.types[TYPE] for host in incus_hosts(ctx.hosts)}
 
 
 def registry_release(ctx: Context) -> str:

@@ -91,5 +91,5 @@ def test_a_token_id_needs_its_kind_of_host(plexctl: Plexctl, lab: Path) -> None:
 
 
 def test_a_host_of_a_plex_cannot_be_removed(plexctl: Plexctl, lab: Path) -> None:
-    assert "named by plex alpha, beta" in plexctl("host", "remove", "local").err
+    assert "in use by plex alpha, beta" in plexctl("host", "remove", "local").err
     assert plexctl("host", "remove", "nowhere").code == 2

@@ -11,9 +11,9 @@ import pytest
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.results.hosts import HostResult, PreparedRow
-from plexctl.workflow.host import ready as host_ready
-from plexctl.workflow.host.prepare import PrepareResult
-from plexctl.workflow.host.request import HostRequest, LocalTarget, SshTarget
+from plexctl.workflow.host import incus as host_incus
+from plexctl.workflow.host import prepare as host_prepare
+from plexctl.workflow.host.request import HostRequest, LocalTarget, PreparedHost, SshTarget
 from tests.fake_pve import FakePve
 from tests.fake_pve.state import Storage
 
@@ -34,20 +34,20 @@ class Prepared:
             "token_id": None,
         }
 
-        def prepare(root: Path, cache: Path, request: HostRequest, run: object) -> PrepareResult:
+        def prepare(root: Path, cache: Path, request: HostRequest, run: object) -> PreparedHost:
             self.asked.append(request)
             items = (
                 PreparedRow("packages", True, ("Install Incus",)),
                 PreparedRow("pool", False, ()),
             )
-            return PrepareResult(request.name, items, ("a reboot is needed",), **self.answer)
+            return PreparedHost(request.name, items, ("a reboot is needed",), **self.answer)
 
         def add(ctx: object, name: str, url: str, **more: Any) -> HostResult:
             self.added.append({"name": name, "url": url, **more})
             return HostResult(name, True, f"host {name} is at {url}")
 
-        monkeypatch.setattr(host_ready, "prepare", prepare)
-        monkeypatch.setattr(host_ready, "add_host", add)
+        monkeypatch.setattr(host_prepare, "apply_role", prepare)
+        monkeypatch.setattr(host_incus, "add_incus", add)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_prepare_says_what_it_will_do_and_asks(
     ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "--bridge", "br0")
     assert ended.code == 2
     assert (
-        "10.0.0.7 will have, where it is missing: kernel settings and modules, packages, "
+        "plexctl will set up what is missing on 10.0.0.7: kernel settings and modules, packages, "
         "Incus over HTTPS, storage pool default, bridge br0, a token for this lab"
     ) in ended.err
     assert prepared.asked == []
@@ -114,7 +114,7 @@ def test_who_is_trusted_already_asks_for_no_token(
     there = "url: https://10.0.0.7:8443, pool: fast, ssh: me@10.0.0.7"
     entry = f"{there}, certificate: {'ab' * 32}, {facts}"
     file.write_text(f"{file.read_text()}  far: {{{entry}}}\n")
-    monkeypatch.setattr(host_ready, "known", lambda *_: True)
+    monkeypatch.setattr(host_incus, "known", lambda *_: True)
 
     plexctl("host", "prepare", "far", "-y", "-q")
     plexctl("host", "prepare", "far", "-y", "-q", "--new-token")
@@ -150,17 +150,17 @@ def test_without_a_token_the_machine_is_not_added(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("far", "--ssh", "10.0.0.7"), "'10.0.0.7' is no login"),
-        (("far", "--ssh", "root@10.0.0.7;reboot"), "is no login"),
-        (("far",), "this machine is host local already"),
-        (("local", "--ssh", "root@10.0.0.7"), "host local is this machine already"),
-        (("local", "--kind", "proxmox"), "host local is this machine already"),
+        (("far", "--ssh", "10.0.0.7"), "'10.0.0.7' is not an SSH login"),
+        (("far", "--ssh", "root@10.0.0.7;reboot"), "is not an SSH login"),
+        (("far",), "this machine is already host local"),
+        (("local", "--ssh", "root@10.0.0.7"), "the lab already has a host local: this machine"),
+        (("local", "--kind", "proxmox"), "the lab already has a host local: this machine"),
         (("Far", "--ssh", "root@10.0.0.7"), "'Far' is not a name"),
         (("local", "--uplink", "eth1"), "--uplink and --bridge-address need --bridge"),
         (("local", "--pci", "01:00.0"), "--pci 01:00.0: must be NAME=ADDRESS"),
-        (("local", "--pci", "gpu=x"), "no address of a PCI device"),
+        (("local", "--pci", "gpu=x"), "not an address of a PCI device"),
         (("local", "--repository", "elsewhere"), "'elsewhere' is not one of"),
-        (("local", "--kind", "proxmox", "--bridge", "br0"), "its own network settings"),
+        (("local", "--kind", "proxmox", "--bridge", "br0"), "creates no bridge on a Proxmox host"),
     ],
 )
 def test_what_cannot_be_asked_for(

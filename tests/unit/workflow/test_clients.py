@@ -19,7 +19,7 @@ def test_it_is_fetched_once_and_no_other_one_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "server.pem"
     with serving(Server()) as server:
         host = HostSpec("far", HostKind.INCUS, "", "default", 4, url=server.url)
-        with pytest.raises(PlexError, match="has another certificate") as error:
+        with pytest.raises(PlexError, match="another certificate than the pinned one") as error:
             pinned_certificate(replace(host, certificate="ab" * 32), file)
         known = replace(host, certificate=server.fingerprint)
         pinned_certificate(known, file)

@@ -1,4 +1,4 @@
-"""What a machine is asked to be: what cannot be is refused, and the role is told all of it."""
+"""Requests of `host prepare`: wrong values are refused, and the role gets every variable."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from plexctl.config.builtin import builtin
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind, Repository
 from plexctl.model.limits import SYSCTLS
+from plexctl.workflow.host.onboarding import onboarding
 from plexctl.workflow.host.prepare import connection, full_address, items, url, variables
 from plexctl.workflow.host.request import BridgeRequest, HostRequest, PoolRequest, SshTarget, check
 
@@ -35,29 +36,37 @@ def module(name: str) -> ModuleType:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"bridge": BridgeRequest("a name")}, "no name of a network interface"),
-        ({"bridge": BridgeRequest("br0", uplink="$(reboot)")}, "no name of a network interface"),
+        ({"bridge": BridgeRequest("a name")}, "not a name of a network interface"),
+        ({"bridge": BridgeRequest("br0", uplink="$(reboot)")}, "not a name of a network interface"),
         ({"pci": {"card": "01:00"}, "kind": HostKind.PROXMOX}, None),
-        ({"pci": {"card": "1:0.0"}}, "no address of a PCI device"),
-        ({"vfio": ("10de",)}, "names no kind of PCI device"),
-        ({"kind": HostKind.PROXMOX, "bridge": BridgeRequest("br0")}, "its own network settings"),
+        ({"pci": {"card": "1:0.0"}}, "not an address of a PCI device"),
+        ({"vfio": ("10de",)}, "not a model of PCI device"),
+        (
+            {"kind": HostKind.PROXMOX, "bridge": BridgeRequest("br0")},
+            "creates no bridge",
+        ),
     ],
 )
-def test_what_cannot_be_is_refused_beforehand(asked: dict[str, Any], said: str | None) -> None:
+def test_wrong_values_are_refused_beforehand(asked: dict[str, Any], said: str | None) -> None:
     request = replace(PLAIN, **asked)
     if said is None:
-        check(request)
+        check_all(request)
         return
     with pytest.raises(UsageError, match=said):
-        check(request)
+        check_all(request)
 
 
-def test_the_role_is_told_every_variable_that_it_has_a_default_for(tmp_path: Path) -> None:
+def check_all(request: HostRequest) -> None:
+    check(request)
+    onboarding(request.kind).check(request)
+
+
+def test_the_role_gets_every_variable_that_it_has_a_default_for(tmp_path: Path) -> None:
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     assert variables(PLAIN, tmp_path / "token").keys() == defaults.keys()
 
 
-def test_the_role_is_told_what_is_asked_for(tmp_path: Path) -> None:
+def test_the_role_gets_what_the_request_says(tmp_path: Path) -> None:
     request = HostRequest(
         "alpha",
         repository=Repository.ZABBLY,
@@ -102,7 +111,7 @@ def test_only_known_host_keys_count_over_ssh() -> None:
     assert "ansible_become" not in trusting
 
 
-def test_what_was_done_is_told_by_item() -> None:
+def test_results_are_listed_by_item() -> None:
     done = [
         PlayTask("look", "Look", False),
         PlayTask("packages", "Install Incus", True),
@@ -120,7 +129,7 @@ def test_what_was_done_is_told_by_item() -> None:
     ]
 
 
-def test_where_a_host_answers() -> None:
+def test_the_url_of_a_prepared_host() -> None:
     said = {"host_addresses": ["10.9.0.1:8443", "10.0.0.7:8443"]}
     assert url(PLAIN, said) == "https://10.9.0.1:8443"
     # As it was reached: it may have addresses that nobody else knows a way to.

@@ -56,5 +56,5 @@ def test_one_that_is_missing_says_how_to_store_it(lab: Lab) -> None:
     with pytest.raises(PlexError) as error:
         read_host_token(lab, SEED, HOST)
 
-    assert error.value.summary == "the secret of the API token of host pve1 is not known"
+    assert error.value.summary == "the lab has no secret for the API token of host pve1"
     assert "plexctl host add pve1 https://10.0.0.7:8006 --token" in str(error.value.hint)

@@ -6,7 +6,8 @@ import pytest
 
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind
-from plexctl.workflow.host import verbs as hosts
+from plexctl.workflow.host.declaration import full_url
+from plexctl.workflow.host.onboarding import onboarding
 
 
 @pytest.mark.parametrize(
@@ -19,16 +20,17 @@ from plexctl.workflow.host import verbs as hosts
     ],
 )
 def test_a_url_is_completed(url: str, whole: str) -> None:
-    assert hosts.full_url(url) == whole
+    assert full_url(url, 8443) == whole
 
 
-def test_proxmox_has_a_port_of_its_own() -> None:
-    assert hosts.full_url("10.0.0.7", HostKind.PROXMOX) == "https://10.0.0.7:8006"
+def test_each_kind_of_host_has_a_port_of_its_own() -> None:
+    assert onboarding(HostKind.PROXMOX).port == 8006
+    assert onboarding(HostKind.INCUS).port == 8443
 
 
 @pytest.mark.parametrize(
     "url", ["http://a", "https://", "https://a/b", "", "https://a:b", "https://u:p@a", "a:99999"]
 )
-def test_what_is_no_url(url: str) -> None:
+def test_other_text_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="is not the URL of a host"):
-        hosts.full_url(url)
+        full_url(url, 8443)

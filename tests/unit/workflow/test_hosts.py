@@ -21,7 +21,9 @@ from plexctl.provision.direct.engine import DirectEngine
 from plexctl.render import host_text
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.unreachable import on_reachable_hosts, raise_if_unreachable
+from plexctl.workflow.host import incus as onboarding
 from plexctl.workflow.host import verbs as hosts
+from plexctl.workflow.host.incus import add_incus
 from plexctl.workflow.plex.status import list_plexes
 from tests.fake_incus import FakeIncus
 
@@ -127,7 +129,7 @@ def test_the_list_says_what_it_does_not_know(ctx: Context) -> None:
 
 def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
     file = ctx.lab.root / "clusters" / "hosts.yaml"
-    with pytest.raises(UsageError, match="host far is named by plex demo"):
+    with pytest.raises(UsageError, match="host far is in use by plex demo"):
         hosts.remove(ctx, "far")
     with pytest.raises(UsageError, match="the lab has no host nowhere"):
         hosts.remove(ctx, "nowhere")
@@ -138,20 +140,20 @@ def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
 
     removed = hosts.remove(without, "far")
 
-    assert (removed.changed, removed.message) == (True, "host far is no part of the lab any more")
+    assert (removed.changed, removed.message) == (True, "host far is removed from the lab")
     assert not token.exists()
 
     assert file.read_text() == "# Mine.\nhosts:\n  local: {address: 10.0.0.5}\n"
     assert not hosts.remove(without, "far").changed
     alone = replace(without, lab=replace(without.lab, hosts={"far": ctx.lab.hosts["far"]}))
-    with pytest.raises(UsageError, match="at least one host"):
+    with pytest.raises(UsageError, match="the last host of the lab"):
         hosts.remove(alone, "far")
 
 
 def test_what_a_removed_host_keeps_is_told(ctx: Context) -> None:
     answering = {name: client(host) for name, host in ctx.lab.hosts.items()}
     without = replace(ctx, hosts=answering, lab=replace(ctx.lab, plexes={}))
-    text = "host far is no part of the lab any more; it keeps 1 instance of it"
+    text = "host far is removed from the lab; 1 instance of the lab stays on it"
     assert hosts.remove(without, "far").message == text
 
 
@@ -165,11 +167,11 @@ class Meeting:
     facts: HostFacts = FOUND
 
     def __post_init__(self) -> None:
-        self.monkeypatch.setattr(hosts, "introduce", lambda *_: KNOWN)
-        self.monkeypatch.setattr(hosts, "read_token", lambda text: Token(KNOWN, text))
-        self.monkeypatch.setattr(hosts, "known", lambda *_: self.trusted)
-        self.monkeypatch.setattr(hosts, "_facts", lambda *_: self.facts)
-        self.monkeypatch.setattr(hosts, "IncusHost", lambda spec, _: client(spec, self.pools))
+        self.monkeypatch.setattr(onboarding, "introduce", lambda *_: KNOWN)
+        self.monkeypatch.setattr(onboarding, "read_token", lambda text: Token(KNOWN, text))
+        self.monkeypatch.setattr(onboarding, "known", lambda *_: self.trusted)
+        self.monkeypatch.setattr(onboarding, "_facts", lambda *_: self.facts)
+        self.monkeypatch.setattr(onboarding, "IncusHost", lambda spec, _: client(spec, self.pools))
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def meeting(monkeypatch: pytest.MonkeyPatch) -> Meeting:
 
 
 def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meeting) -> None:
-    first = hosts.add_host(ctx, "third", "10.0.0.8", token=Secret(b"t"))
+    first = add_incus(ctx, "third", "10.0.0.8", token=Secret(b"t"))
     assert (first.changed, first.message) == (True, "host third is at https://10.0.0.8:8443")
     file = ctx.lab.root / "clusters" / "hosts.yaml"
     assert file.read_text() == FILE + (
@@ -190,7 +192,7 @@ def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meet
         "    facts: {cgroup: 2, sys_resource: true, cpus: 16, memory: 32768MiB}\n"
     )
     meeting.trusted = True
-    again = hosts.add_host(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
+    again = add_incus(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
     assert not again.changed
     assert load_lab(ctx.lab.root, ctx.pins.versions()).hosts["third"].facts == meeting.facts
 
@@ -200,16 +202,16 @@ def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meet
     [
         ("Third_1", "10.0.0.8", None, "'Third_1' is not a name"),
         ("third", "10.0.0.8", "a bridge", "'a bridge' is not the name of a network interface"),
-        ("third", "10.0.0.7", None, "https://10.0.0.7:8443 is host far already"),
-        ("far", "10.0.0.8", None, "host far is https://10.0.0.7:8443 already"),
-        ("local", "10.0.0.8", None, "host local is this machine already"),
+        ("third", "10.0.0.7", None, "the lab already has https://10.0.0.7:8443, as host far"),
+        ("far", "10.0.0.8", None, "the lab already has a host far: https://10.0.0.7:8443"),
+        ("local", "10.0.0.8", None, "the lab already has a host local: this machine"),
     ],
 )
 def test_what_would_make_the_file_wrong(
     ctx: Context, meeting: Meeting, name: str, url: str, bridge: str | None, said: str
 ) -> None:
     with pytest.raises(UsageError) as error:
-        hosts.add_host(ctx, name, url, token=Secret(b"t"), bridge=bridge)
+        add_incus(ctx, name, url, token=Secret(b"t"), bridge=bridge)
     assert error.value.summary == said
     assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
 
@@ -224,25 +226,25 @@ def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) ->
         return load_lab(ctx.lab.root, ctx.pins.versions()).hosts["far"]
 
     anew = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))
-    assert hosts.add_host(anew, "far", "10.0.0.7", token=Secret(b"t")).changed
+    assert add_incus(anew, "far", "10.0.0.7", token=Secret(b"t")).changed
     assert (host().certificate, host().pool, host().parallel) == (KNOWN, "fast", 9)
 
     moved = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))
-    assert hosts.add_host(moved, "far", "10.0.0.9", token=Secret(b"t")).changed
+    assert add_incus(moved, "far", "10.0.0.9", token=Secret(b"t")).changed
     assert (host().url, host().pool) == ("https://10.0.0.9:8443", "fast")
 
 
 def test_a_server_that_does_not_trust_the_lab(ctx: Context, meeting: Meeting) -> None:
     with pytest.raises(PlexError) as error:
-        hosts.add_host(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
-    assert error.value.summary == "https://10.0.0.8:8443 does not know this lab"
+        add_incus(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
+    assert error.value.summary == "https://10.0.0.8:8443 does not trust this lab"
     assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
 
 
 def test_a_server_without_the_pool(ctx: Context, meeting: Meeting) -> None:
     meeting.pools = ("fast", "slow")
     with pytest.raises(PlexError) as error:
-        hosts.add_host(ctx, "third", "10.0.0.8", token=Secret(b"t"))
+        add_incus(ctx, "third", "10.0.0.8", token=Secret(b"t"))
     assert error.value.summary == "https://10.0.0.8:8443 has no storage pool default"
     assert error.value.details == ("it has fast, slow",)
     assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE

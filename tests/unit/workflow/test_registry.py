@@ -12,10 +12,9 @@ import pytest
 from plexctl.bake.builder import BakedImage
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
-from plexctl.errors import PlexError, UnreachableHostError, UsageError
+from plexctl.errors import PlexError, UsageError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.command import CommandResult
-from plexctl.model.hosts import HostFacts
 from plexctl.model.observed import (
     HostState,
     ObservedImage,
@@ -37,27 +36,22 @@ from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.plex.lookup import removable_plex
 from plexctl.workflow.registry import plan as registry_plan
 from plexctl.workflow.registry import verbs
+from tests.fake_incus import FakeIncus
 
 IMAGE = "plex-registry-0123456789ab"
 
 
-@dataclass
-class Incus:
-    """A host whose kernel is known, and where something is on the disk."""
+class Incus(FakeIncus):
+    """A host whose registry has something on its disk."""
 
-    unreachable: UnreachableHostError | None = None
-
-    def facts(self) -> HostFacts:
-        return HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
-
-    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
         assert argv[0] == "du"
         return CommandResult(argv, 0, f"{5 << 20}\t/var/lib/registry\n", "")
 
 
 @dataclass
 class Engine:
-    """Makes what it is told to in memory."""
+    """Applies changes in memory."""
 
     resources: dict[Key, Resource] = field(default_factory=dict)
     reads: int = 0
@@ -128,9 +122,7 @@ def ctx(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Cont
     monkeypatch.setattr(verbs, "registry_images", lambda _: {("local", TYPE): IMAGE})
     monkeypatch.setattr(verbs, "door", lambda *_: Door())
     monkeypatch.setattr(Door, "looks", 0)
-    return Context(
-        lab, seed, pins, {"local": cast(Any, Incus())}, engine, tmp_path / "cache", lambda _: None
-    )
+    return Context(lab, seed, pins, {"local": Incus()}, engine, tmp_path / "cache", lambda _: None)
 
 
 @pytest.fixture
