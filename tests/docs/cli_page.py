@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from plexctl.cli.main import app
+from plexctl.cli.verbs import SECTIONS, LazyCommand
 from plexctl.errors import ExitCode
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -63,11 +64,6 @@ PASSED_ON = ("ssh", "exec")
 def page() -> str:
     """The text of docs/reference/cli.md."""
     root: Any = typer.main.get_command(app)
-    sections: dict[str, list[str]] = {}
-    for name in root.commands:
-        command = root.commands[name]
-        section = str(getattr(command, "rich_help_panel", None) or "Commands")
-        sections.setdefault(section, []).append(_command(name, command, level=3))
     parts = [_INTRO, "\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n"]
     parts += [f"| {int(code)} | {_CODES[code]} |\n" for code in ExitCode]
     parts += [f"| {code} | {meaning} |\n" for code, meaning in _SIGNALS.items()]
@@ -75,9 +71,9 @@ def page() -> str:
     parts.append(f"\n{verbs} end with the code of the remote command.\n")
     parts.append("\n## Options of plexctl itself\n\n")
     parts += _options(root)
-    for section, commands in sections.items():
+    for section, names in SECTIONS.items():
         parts.append(f"\n## {section}\n")
-        parts += commands
+        parts += [_command(name, root.commands[name], level=3) for name in names]
     return "".join(parts)
 
 
@@ -93,11 +89,16 @@ def _verbs(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         for below in command.commands:
             yield from _verbs(f"{name} {below}", command.commands[below])
     else:
-        yield name, command
+        yield name, _loaded(command)
+
+
+def _loaded(command: Any) -> Any:
+    return command.load() if isinstance(command, LazyCommand) else command
 
 
 def _command(name: str, command: Any, level: int) -> str:
     """A verb, or a group with its verbs."""
+    command = _loaded(command)
     if command.hidden:
         return ""
     heading = f"\n{'#' * level} {name}\n\n{_prose(command.help or '')}\n"
