@@ -1,11 +1,11 @@
-# What a Debian or Ubuntu machine needs before it can carry a plex, step by step.
-# Each step is a pair: look_STEP prints what would be changed, nothing if there is nothing to
-# do, and needs no privileges; do_STEP does it. Sourced after common.sh.
+# What a Debian or Ubuntu machine needs before it can run a plex, step by step.
+# Each step is a pair: look_STEP prints what would be changed, or nothing, and needs no
+# privileges; do_STEP changes it. Sourced after common.sh.
 # shellcheck shell=bash disable=SC2034
 
 SOCKET=/var/lib/incus/unix.socket
-POOL=default # what clusters/hosts.yaml means that names none
-POOL_GIB=60  # at most; sparse, so it takes what is used
+POOL=default # the default in clusters/hosts.yaml
+POOL_GIB=60  # at most; sparse, so it takes only what is used
 BACKPORTS=/etc/apt/sources.list.d/plexctl-backports.sources
 SYSCTLS=/etc/sysctl.d/60-plexctl.conf
 
@@ -19,8 +19,8 @@ SYSTEM=$(
 
 # --- packages ---
 
-NEEDED=(btrfs-progs nftables iproute2 dnsmasq-base # what Incus works with
-  debootstrap gpgv debian-archive-keyring          # the root of an image
+NEEDED=(btrfs-progs nftables iproute2 dnsmasq-base # programs that Incus uses
+  debootstrap gpgv debian-archive-keyring          # for the root of an image
   zstd openssh-client ca-certificates)
 FOR_BUILDS=(gcc libc6-dev libseccomp-dev pkgconf)
 
@@ -48,13 +48,13 @@ do_packages() {
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 }
 
-# Those beside Incus, on one line.
+# Prints the missing packages besides Incus, on one line.
 missing_packages() {
   local wanted=("${NEEDED[@]}") installed package missing=()
   find_uv >/dev/null || wanted+=(python3-venv)
   installed=" $(dpkg-query -W -f '${Package}=${db:Status-Status} ' \
     "${wanted[@]}" "${FOR_BUILDS[@]}" 2>/dev/null || true)"
-  # Kubernetes is built from its Go modules where its releases are out of reach.
+  # Kubernetes is built from its Go modules where its releases cannot be downloaded.
   if command -v go >/dev/null && [[ $installed != *" libseccomp-dev=installed "* ]] &&
     ! timeout 3 bash -c '</dev/tcp/dl.k8s.io/443' 2>/dev/null; then
     wanted+=("${FOR_BUILDS[@]}")
@@ -65,13 +65,13 @@ missing_packages() {
   echo "${missing[*]}"
 }
 
-# The package of Incus' daemon: without qemu where the two are apart.
+# The package of Incus' daemon; without QEMU where that is a package of its own.
 incus_package() {
   case $SYSTEM in
     debian-12 | debian- | debian-1[3-9] | ubuntu-2[5-9].*) echo incus-base ;;
     ubuntu-24.*) echo incus ;;
     *)
-      # Somebody may have added a source of it.
+      # Somebody may have added a repository with Incus.
       apt-cache policy incus 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null ||
         die "Incus is not packaged for this system ($SYSTEM)" \
           "add the packages of https://github.com/zabbly/incus, then run this again"
@@ -85,7 +85,7 @@ needs_backports() {
     ! apt_sources | grep ' bookworm-backports$' >/dev/null
 }
 
-# From the mirror that this machine uses already.
+# With the mirror that this machine already uses.
 add_backports() {
   local mirror
   mirror=$(apt_sources | awk '$2 == "bookworm" { print $1 }' | sort -u | head -n 1)
@@ -98,7 +98,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 SOURCE
 }
 
-# URI and suite of each package list that apt is told to use, fetched or not.
+# URI and suite of each configured package list, downloaded or not.
 apt_sources() {
   # shellcheck disable=SC2016  # apt's own placeholders
   apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 2>/dev/null
@@ -115,14 +115,14 @@ join() {
 
 # --- kernel ---
 
-# Least values: nodes share the host's kernel, and each needs its part of these.
+# Minimum values: nodes share the host's kernel, and each needs its part.
 LEAST=(
   fs.inotify.max_user_instances=8192 # systemd, containerd and kubelet of each node
   fs.inotify.max_user_watches=524288
   kernel.keys.maxkeys=20000 # one for each container of each pod
   kernel.keys.maxbytes=2000000
   net.ipv4.ip_forward=1
-  net.ipv4.neigh.default.gc_thresh1=8192 # each node knows each other: N² neighbours
+  net.ipv4.neigh.default.gc_thresh1=8192 # each node has each other one as a neighbour: N²
   net.ipv4.neigh.default.gc_thresh2=16384
   net.ipv4.neigh.default.gc_thresh3=32768
 )
@@ -132,7 +132,7 @@ look_kernel() {
   has_overlay || ! can_load_modules || texts+=("load the module overlay")
   for least in $(low_sysctls); do
     name=${least%=*}
-    settable "$name" || continue # do_kernel cannot help it: see note_kernel
+    settable "$name" || continue # do_kernel cannot set it: see notes
     raised+=("$name $(<"$(sysctl_file "$name")") → ${least#*=}")
   done
   ((${#raised[@]} == 0)) || texts+=("raise $(join ', ' "${raised[@]}"), kept in $SYSCTLS")
@@ -148,7 +148,7 @@ do_kernel() {
   kept=$(cat "$SYSCTLS" 2>/dev/null || true)
   for least in $(low_sysctls); do
     if ! echo "${least#*=}" | as_root tee "$(sysctl_file "${least%=*}")" >/dev/null 2>&1; then
-      echo "warning: ${least%=*} cannot be set here; ${least#*=} is needed for many nodes" >&2
+      echo "warning: ${least%=*} cannot be set here; many nodes need ${least#*=}" >&2
       continue
     fi
     [[ $kept == *"$least"* ]] || kept+=${kept:+$'\n'}$least
@@ -156,7 +156,7 @@ do_kernel() {
   [[ -z $kept ]] || echo "$kept" | as_root tee "$SYSCTLS" >/dev/null
 }
 
-# Those of $LEAST that are lower now.
+# Prints those of $LEAST that are lower now.
 low_sysctls() {
   local least file
   for least in "${LEAST[@]}"; do
@@ -169,7 +169,7 @@ sysctl_file() {
   echo "/proc/sys/${1//.//}"
 }
 
-# Root sees whether a container's /proc lets it; others learn it by trying.
+# Root can check whether a container's /proc is writable; others can only try.
 settable() {
   ((EUID)) || [[ -w $(sysctl_file "$1") ]]
 }
@@ -202,7 +202,7 @@ do_incus() {
   logged as_root incus admin waitready --timeout 120
 }
 
-# Systemd's socket unit counts: the first question starts the daemon.
+# A socket unit of systemd counts: the first call starts the daemon.
 incus_listens() {
   grep -qs " $SOCKET\$" /proc/net/unix
 }
@@ -218,12 +218,12 @@ find_incusd() {
   return 1
 }
 
-# --- access of who is not root ---
+# --- access without root ---
 
 look_access() {
   ((EUID)) || return 0
   [[ " $(id -nG "$(id -un)") " == *" incus-admin "* ]] ||
-    echo "add $(id -un) to the group incus-admin, which is as good as root on this machine"
+    echo "add $(id -un) to the group incus-admin, which is equivalent to root on this machine"
 }
 
 do_access() {
@@ -238,7 +238,7 @@ look_pool() {
     incus_command storage show "$POOL" >/dev/null 2>&1 && return
     incus_command query /1.0 >/dev/null 2>&1 || unless=", unless it exists"
   elif [[ -e /var/lib/incus/database ]]; then
-    unless=", unless it exists" # a daemon that is down cannot be asked
+    unless=", unless it exists" # the daemon is down and cannot be asked
   fi
   echo "create the storage pool $POOL: btrfs in a sparse file of $(pool_gib) GiB below" \
     "/var/lib/incus$unless"
@@ -247,8 +247,8 @@ look_pool() {
 do_pool() {
   local gib
   gib=$(pool_gib)
-  ((gib >= 6)) || die "too little room for a storage pool: 60 % of what is free are $gib GiB" \
-    "free some, or create the pool elsewhere: incus storage create $POOL btrfs source=/dev/…"
+  ((gib >= 6)) || die "too little space for a storage pool: 60 % of the free space are $gib GiB" \
+    "free some space, or create the pool elsewhere: incus storage create $POOL btrfs source=/dev/…"
   if ! incus_command storage create "$POOL" btrfs size="${gib}GiB" >>"$LOG" 2>&1; then
     echo "warning: btrfs does not work here; the pool is a plain folder, and each node a full" \
       "copy of its image" >&2
@@ -263,7 +263,7 @@ pool_gib() {
   echo $((free < POOL_GIB ? free : POOL_GIB))
 }
 
-# As root where this shell may not: before the user was asked only if sudo asks nothing.
+# With sudo if this shell has no access, but only if sudo asks for no password.
 incus_command() {
   if [[ -w $SOCKET ]]; then
     timeout 120 incus "$@" </dev/null
@@ -275,29 +275,29 @@ incus_command() {
 # --- Python ---
 
 look_uv() {
-  find_uv >/dev/null || echo "fetch uv $UV_VERSION into $CACHE/uv"
+  find_uv >/dev/null || echo "install uv $UV_VERSION into $CACHE/uv"
 }
 
 do_uv() {
-  make_uv
+  install_uv
 }
 
 look_environment() {
-  environment_fresh || echo "bring $ROOT/.venv in step with uv.lock (0.4 GB)"
+  environment_fresh || echo "update $ROOT/.venv to uv.lock (0.4 GB)"
 }
 
 do_environment() {
   sync_environment "$(find_uv)" --no-dev --inexact
 }
 
-# --- what a user should know and is left alone ---
+# --- what a user should know, and what is not changed ---
 
 notes() {
   local least
   for least in $(low_sysctls); do
-    settable "${least%=*}" || echo "${least%=*} cannot be raised here: fewer nodes fit"
+    settable "${least%=*}" || echo "${least%=*} cannot be raised here: fewer nodes will fit"
   done
   has_overlay || can_load_modules || echo "the kernel has no overlayfs: containerd will be slow"
-  [[ ! -e /sys/class/net/docker0 ]] || echo "Docker drops what other bridges forward: if nodes" \
-    "reach nothing outside, see https://linuxcontainers.org/incus/docs/main/howto/network_bridge_firewalld/"
+  [[ ! -e /sys/class/net/docker0 ]] || echo "Docker drops packets that other bridges forward: if nodes" \
+    "have no network, see https://linuxcontainers.org/incus/docs/main/howto/network_bridge_firewalld/"
 }

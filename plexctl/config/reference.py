@@ -21,17 +21,17 @@ _INTRO = """\
 
 A lab is a folder with `clusters/`. plexctl finds it at or above the current folder, or at or above
 `-C DIR`. It reads all files of the lab, and reports all problems of all files at once, each with
-its file, line and field. `plexctl init` writes the first two files:
+its file, line and field. `plexctl init` writes the first two files.
 
-    clusters/hosts.yaml          the machines that run nodes
-    clusters/<plex>/plex.yaml    one Kubernetes cluster; the name of the folder is that of the plex
-    types/<type>.yaml            what a node is; `kube`, `kubevm`, `adm` and `registry` are built in
-    types/bases.yaml             operating systems; `debian12`, `debian12-images` and
-                                 `debian12-cloud` are built in
-    roles/<role>/                Ansible roles that bake types: `kubenode`, `admnode` and `registry`
-                                 are built in, and `base`, which bakes the bases
-    pins/pins.yaml               versions and checksums of components, merged into the built-in ones
-    depot.lock                   checksums that no pin has; plexctl writes it
+| File | What it is |
+|---|---|
+| `clusters/hosts.yaml` | the machines that run nodes |
+| `clusters/<plex>/plex.yaml` | one Kubernetes cluster; the name of the folder is that of the plex |
+| `types/<type>.yaml` | what a node is; `kube`, `kubevm`, `adm` and `registry` are built in |
+| `types/bases.yaml` | OSes; built in: `debian12`, `debian12-images`, `debian12-cloud` |
+| `roles/<role>/` | Ansible roles; built in: `kubenode`, `admnode`, `registry`, `base` |
+| `pins/pins.yaml` | versions and checksums of components, merged into the built-in ones |
+| `depot.lock` | checksums that no pin has; plexctl writes it |
 
 A file in the lab's `types/` or a folder in its `roles/` overrides the built-in one of the same
 name. [The depot and images](../how-to/depot.md) describes `pins/` and `depot.lock`. Files are YAML
@@ -95,7 +95,7 @@ def page() -> str:
     parts = [_INTRO]
     for kind, schema in schemas().items():
         title, _, about = schema["description"].partition(": ")
-        parts.append(f"\n## {title}\n\n{about[0].upper()}{about[1:]}\n")
+        parts.append(f"\n## `{title}`\n\n{about[0].upper()}{about[1:]}\n")
         parts.append(f"\n```yaml\n{_EXAMPLES[kind]}```\n")
         parts.append("\n| Field | What it is | Default |\n|---|---|---|\n")
         parts += _rows(schema, "")

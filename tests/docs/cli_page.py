@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from plexctl.cli.main import app
-from plexctl.cli.verbs import SECTIONS, LazyCommand
+from plexctl.cli.verbs import SECTIONS
 from plexctl.errors import ExitCode
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -89,24 +89,19 @@ def _verbs(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         for below in command.commands:
             yield from _verbs(f"{name} {below}", command.commands[below])
     else:
-        yield name, _loaded(command)
-
-
-def _loaded(command: Any) -> Any:
-    return command.load() if isinstance(command, LazyCommand) else command
+        yield name, command.load()
 
 
 def _command(name: str, command: Any, level: int) -> str:
     """A verb, or a group with its verbs."""
-    command = _loaded(command)
-    if command.hidden:
-        return ""
-    heading = f"\n{'#' * level} {name}\n\n{_prose(command.help or '')}\n"
     if hasattr(command, "commands"):
+        heading = f"\n{'#' * level} {name}\n\n{_prose(command.help)}\n"
         below = [
             _command(f"{name} {one}", command.commands[one], level + 1) for one in command.commands
         ]
         return heading + "".join(below)
+    command = command.load()
+    heading = f"\n{'#' * level} {name}\n\n{_prose(command.help)}\n"
     arguments = [_usage(argument, command) for argument in _arguments(command)]
     usage = " ".join(["plexctl", name, *(["[OPTION]…"] if _shown(command) else []), *arguments])
     parts = [heading, f"\n    {usage}\n"]
@@ -157,7 +152,8 @@ def _options(command: Any) -> Iterator[str]:
         if one.help
     ]
     for one in _shown(command):
-        long, *short = sorted(one.opts, key=len, reverse=True)
+        opts: list[str] = sorted(one.opts, key=len, reverse=True)
+        long, *short = opts + list(one.secondary_opts)
         names = ", ".join(
             [f"`{long}{'' if one.is_flag else _value(one)}`", *map("`{}`".format, short)]
         )
