@@ -18,9 +18,6 @@ from plexctl.model.files import write_changed, write_private
 
 VARIABLES = "terraform.tfvars.json"
 IMPORTS = "imports.tf.json"
-INCUS_ROOT, PROXMOX_ROOT = "incus", "proxmox"
-"""Folders below `terraform/` that are the root module, by kind of host."""
-
 MARK = "modules.sha256"
 LOCK = ".terraform.lock.hcl"
 END_SECONDS = 180
@@ -33,7 +30,7 @@ class TofuFolder:
     """Private: 0700. A user may delete it at any time, as the hosts have what counts."""
 
     path: Path
-    name: str = INCUS_ROOT  # name of the root module, and of its folder below `path`
+    name: str = "incus"  # of the root module, and of its folder below `path`
     locks: Path | None = None  # folder with the lab's locks of providers; None: there are none
 
     @property
