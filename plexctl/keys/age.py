@@ -1,6 +1,7 @@
-"""The lab's own age keys: its secrets in version control are encrypted for them, by SOPS.
+"""The lab's own age keys, for which SOPS encrypts the lab's secrets in version control.
 
-They come from the root seed, so a clone of a lab and what opens its seed are all that is needed.
+They are derived from the root seed: a clone of the lab and the key of its seed are enough to read
+the secrets.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def sops_identity(seed: RootSeed, epoch: int) -> Secret:
 
 
 def sops_recipient(seed: RootSeed, epoch: int) -> str:
-    """The public key that belongs to it: age1…"""
+    """The public key of an epoch: age1…"""
     identity = pyrage.x25519.Identity.from_str(sops_identity(seed, epoch).reveal_text())
     return str(identity.to_public())
 
@@ -31,7 +32,7 @@ def sops_recipient(seed: RootSeed, epoch: int) -> str:
 def identity_file(seed: RootSeed, epochs: int) -> Secret:
     """The keys of all epochs up to `epochs`, the newest first, as age-keygen writes them.
 
-    With the older ones, what was encrypted before the epoch was raised can still be read.
+    The older keys still open what was encrypted before the epoch was raised.
     """
     lines = (
         f"# public key: {sops_recipient(seed, epoch)}\n{sops_identity(seed, epoch).reveal_text()}\n"
@@ -47,7 +48,7 @@ def sealed(seed: RootSeed, epoch: int, secret: Secret) -> bytes:
 
 
 def opened(seed: RootSeed, epochs: int, content: bytes) -> Secret | None:
-    """What was sealed in any epoch up to `epochs`; None if it was not, or for another lab."""
+    """The secret in a file of `sealed`, of any epoch up to `epochs`; None if no key opens it."""
     identities = [
         pyrage.x25519.Identity.from_str(sops_identity(seed, epoch).reveal_text())
         for epoch in range(1, epochs + 1)
@@ -59,9 +60,9 @@ def opened(seed: RootSeed, epochs: int, content: bytes) -> Secret | None:
 
 
 def _bech32(prefix: str, data: bytes) -> str:
-    """`data` in the form of BIP 173, whose last six characters are a checksum.
+    """`data` in the format of BIP 173, whose last six characters are a checksum.
 
-    pyrage reads this form, but can make a key only of its own random bytes.
+    pyrage reads this format, but writes it only for keys of its own random bytes.
     """
     bits = int.from_bytes(data) << (-len(data) * 8 % 5)
     words = [bits >> shift & 31 for shift in range(-(-len(data) * 8 // 5) * 5 - 5, -1, -5)]

@@ -1,6 +1,6 @@
 """X.509 with no clock and no random source: the same input gives the same bytes.
 
-Keys are P-256, signatures deterministic ECDSA (RFC 6979), serial numbers made from the content,
+Keys are P-256, signatures deterministic ECDSA (RFC 6979), serial numbers digests of the content,
 validity fixed. Extensions and their order are those of kubeadm 1.36 (its util/pkiutil).
 """
 
@@ -26,13 +26,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from plexctl.model.secret import Secret
 
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
-"""Before any plexctl, so that neither the day of a run nor a node's slow clock matters."""
+"""A fixed date in the past: neither the day of a run nor a slow clock of a node matters."""
 
 CA_NOT_AFTER = NOT_BEFORE.replace(year=2046)
-"""A kubeconfig works for as long as its lab is kept: `epoch` rotates keys, time does not."""
+"""A kubeconfig works as long as its lab exists: a new `epoch` rotates keys, time does not."""
 
 LEAF_NOT_AFTER = NOT_BEFORE.replace(year=2036)
-"""kubeadm's one year needs renewals, which would tell a kept cluster from a recreated one."""
+"""kubeadm's one year needs renewals: renewed certificates differ from those of a new node."""
 
 SERVER = (ExtendedKeyUsageOID.SERVER_AUTH,)
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
@@ -57,7 +57,7 @@ class Authority:
     _key: ec.EllipticCurvePrivateKey = field(repr=False)
 
     @classmethod
-    def make(cls, name: str, key: ec.EllipticCurvePrivateKey) -> Authority:
+    def create(cls, name: str, key: ec.EllipticCurvePrivateKey) -> Authority:
         return cls(name, KeyPair(_ca_certificate(name, key), private_pem(key)), key)
 
     def issue(
@@ -87,15 +87,16 @@ class Authority:
 
 
 def private_key(material: bytes) -> ec.EllipticCurvePrivateKey:
-    """The P-256 key made of `material`: 48 secret bytes.
+    """The P-256 key that is derived from `material`: 48 secret bytes.
 
-    16 bytes more than the order of the group has: the remainder shows no bias (FIPS 186-5, A.2.1).
+    These are 16 bytes more than the order of the group, so the remainder has no bias that matters
+    (FIPS 186-5, A.2.1).
     """
     return ec.derive_private_key(int.from_bytes(material) % (CURVE.group_order - 1) + 1, CURVE)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> Secret:
-    """As kubeadm writes a key: "EC PRIVATE KEY" (SEC 1)."""
+    """A key in the format of kubeadm: "EC PRIVATE KEY" (SEC 1)."""
     return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
 
 
@@ -117,7 +118,7 @@ def _builder(
     not_after: datetime,
     *sans: str,
 ) -> x509.CertificateBuilder:
-    """What every certificate has. Its serial number is made from all that is passed here."""
+    """The fields of every certificate. The serial number is a digest of the arguments."""
     point = key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint).hex()
     parts = [issuer, subject.rfc4514_string(), point, not_after.isoformat(), *sans]
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
@@ -159,7 +160,7 @@ def _key_usage(*, ca: bool) -> x509.KeyUsage:
 
 
 def _key_id(key: ec.EllipticCurvePublicKey) -> bytes:
-    """As Go makes it: the first 160 bits of SHA-256 of the point (RFC 7093, method 1)."""
+    """The key identifier of Go: the first 160 bits of SHA-256 of the point (RFC 7093, method 1)."""
     point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return hashlib.sha256(point).digest()[:20]
 

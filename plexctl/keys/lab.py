@@ -1,4 +1,4 @@
-"""Keys that belong to a lab and to none of its plexes: they outlive every one of them."""
+"""Keys that belong to a lab and outlive its plexes."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from plexctl.keys.ssh import SshKey, derived_key
 from plexctl.model.secret import Secret
 
 PUSHER = "plexctl"
-"""The only user of the lab's registry who may push."""
+"""The only user of the lab's registry that may push."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabKeys:
-    """The lab's own CA, and what the lab's registry serves and checks with."""
+    """The lab's own CA, and the keys and the password of the lab's registry."""
 
     seed: RootSeed
     ca: Authority
 
     @classmethod
     def derive(cls, seed: RootSeed) -> LabKeys:
-        return cls(seed, Authority.make(f"plexctl {seed.lab_id}", _key(seed, "ca")))
+        return cls(seed, Authority.create(f"plexctl {seed.lab_id}", _key(seed, "ca")))
 
     def registry(self, name: str, address: IPv4Address) -> KeyPair:
-        """What the registry node `name` serves with."""
+        """The server certificate of the registry node `name`."""
         return self.ca.issue(
             _key(self.seed, "registry", name), name, SERVER, sans=(name, str(address))
         )
 
     def client(self) -> KeyPair:
-        """What plexctl shows as itself to Incus servers over HTTPS."""
+        """The client certificate of plexctl for Incus servers over HTTPS."""
         return self.ca.issue(_key(self.seed, "host-client"), f"plexctl {self.seed.lab_id}", CLIENT)
 
     def push_password(self) -> Secret:
-        """Of the user PUSHER: 64 hex digits."""
+        """The password of the user PUSHER: 64 hex digits."""
         return Secret(self.seed.derive("registry", "push").hex().encode())
 
 
 def deploy_key(seed: RootSeed, plex: str) -> SshKey:
-    """What Flux in `plex` reads its git repository with."""
+    """The SSH key with which Flux in `plex` reads its git repository."""
     return derived_key(seed, ("ssh", "deploy", plex), f"flux-{plex}-{seed.lab_id}")
 
 

@@ -1,7 +1,7 @@
 """The keys of a kubeadm cluster, derived: same seed and names, same bytes.
 
-Subjects, names and usages are those that kubeadm 1.36 writes (its phases/certs/certlist.go and
-phases/kubeconfig), as under `encryptionAlgorithm: ECDSA-P256`.
+Subjects, names and usages are those of kubeadm 1.36 with `encryptionAlgorithm: ECDSA-P256`
+(phases/certs/certlist.go and phases/kubeconfig).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from plexctl.keys.certificates import (
 from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
-BOTH = (*SERVER, *CLIENT)  # etcd's server also checks that it may be a client (etcd issue 9785)
+BOTH = (*SERVER, *CLIENT)  # the server of etcd is also its own client (etcd issue 9785)
 
 TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -39,7 +39,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """What the certificates of one control plane node name."""
+    """The names and addresses in the certificates of a control plane node."""
 
     name: str  # of the node
     address: IPv4Address  # where its API server and etcd listen
@@ -50,7 +50,7 @@ class Master:
 
 @dataclass(frozen=True, slots=True)
 class ClusterKeys:
-    """All keys of one plex at one epoch. Each method makes one pair, when called."""
+    """All keys of one plex at one epoch. Each method generates one pair, at each call."""
 
     seed: RootSeed
     plex: str
@@ -62,7 +62,7 @@ class ClusterKeys:
     @classmethod
     def derive(cls, seed: RootSeed, plex: str, epoch: int) -> ClusterKeys:
         def authority(name: str) -> Authority:
-            return Authority.make(name, _derive_key(seed, plex, epoch, "ca", name))
+            return Authority.create(name, _derive_key(seed, plex, epoch, "ca", name))
 
         return cls(
             seed,
@@ -73,7 +73,7 @@ class ClusterKeys:
             front_proxy_ca=authority("front-proxy-ca"),
         )
 
-    # What /etc/kubernetes/pki has
+    # Files of /etc/kubernetes/pki
 
     def apiserver(self, master: Master) -> KeyPair:
         service = "kubernetes.default.svc"
@@ -90,8 +90,10 @@ class ClusterKeys:
         )
 
     def apiserver_kubelet_client(self) -> KeyPair:
-        """Without an organization since Kubernetes 1.36.1: `kubeadm init phase bootstrap-token`
-        binds this user to system:kubelet-api-admin, which is all that it needs.
+        """The API server as a client of kubelets.
+
+        It has no organization since Kubernetes 1.36.1: `kubeadm init phase bootstrap-token` binds
+        this user to system:kubelet-api-admin, and it needs no other right.
         """
         key = self._key("apiserver-kubelet-client")
         return self.ca.issue(key, "kube-apiserver-kubelet-client", CLIENT)
@@ -117,7 +119,7 @@ class ClusterKeys:
         return self.front_proxy_ca.issue(key, "front-proxy-client", CLIENT)
 
     def service_account(self) -> SigningKey:
-        """What signs the tokens of service accounts."""
+        """The key that signs the tokens of service accounts."""
         key = self._key("service-account")
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return SigningKey(public, private_pem(key))
@@ -142,14 +144,14 @@ class ClusterKeys:
             files |= {f"{name}.crt": pair.certificate, f"{name}.key": pair.key}
         return files
 
-    # What kubeconfig files have
+    # Users of kubeconfig files
 
     def admin(self) -> KeyPair:
         key = self._key("admin")
         return self.ca.issue(key, "kubernetes-admin", CLIENT, organization="kubeadm:cluster-admins")
 
     def super_admin(self) -> KeyPair:
-        """Has every right with no binding needed: for the first calls to a new cluster."""
+        """A user with every right and without a binding, for the first calls to a new cluster."""
         key = self._key("super-admin")
         return self.ca.issue(key, "kubernetes-super-admin", CLIENT, organization="system:masters")
 
@@ -162,14 +164,14 @@ class ClusterKeys:
         return self.ca.issue(self._key("scheduler"), "system:kube-scheduler", CLIENT)
 
     def kubelet_client(self, node: str) -> KeyPair:
-        """What the kubelet of `node` shows to the API server."""
+        """The client certificate of the kubelet of `node` for the API server."""
         key = self._key("kubelet-client", node)
         return self.ca.issue(key, f"system:node:{node}", CLIENT, organization="system:nodes")
 
-    # What a kubelet serves with
+    # Servers of kubelets
 
     def kubelet_server(self, node: str, address: IPv4Address) -> KeyPair:
-        """As the signer kubernetes.io/kubelet-serving would issue it."""
+        """The server certificate of a kubelet, like those of kubernetes.io/kubelet-serving."""
         return self.ca.issue(
             self._key("kubelet-server", node),
             f"system:node:{node}",
@@ -183,7 +185,7 @@ class ClusterKeys:
 
 
 def bootstrap_token(seed: RootSeed, plex: str, epoch: int) -> Secret:
-    """What a foreign machine joins with: "abcdef.0123456789abcdef"."""
+    """The token with which a machine joins by itself: "abcdef.0123456789abcdef"."""
     number = int.from_bytes(seed.derive("bootstrap-token", plex, str(epoch), length=48))
     characters = []
     for _ in range(6 + 16):
@@ -193,7 +195,7 @@ def bootstrap_token(seed: RootSeed, plex: str, epoch: int) -> Secret:
 
 
 def argocd_redis_password(seed: RootSeed, plex: str, epoch: int) -> Secret:
-    """What the programs of Argo CD in a plex reach their cache with: 64 hex digits."""
+    """The password of the cache of Argo CD in a plex: 64 hex digits."""
     return Secret(seed.derive("argocd", "redis", plex, str(epoch)).hex().encode())
 
 

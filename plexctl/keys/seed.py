@@ -1,7 +1,7 @@
 """The root seed: 32 random bytes from which every key of a lab is derived.
 
-It lives age-encrypted in the lab's folder, so that it may be kept in version control; what opens
-it is an age identity in the user's config folder, or a passphrase.
+Its file in the lab's folder is encrypted with age, so it may be in version control. An age identity
+in the user's config folder opens it, or a passphrase.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED_LENGTH = 32  # bytes
 
 @dataclass(frozen=True, slots=True)
 class RootSeed:
-    """The secret of a lab. Whoever has it has every key of every plex in it."""
+    """The secret of a lab: all keys of all its plexes are derived from it."""
 
     value: Secret
 
@@ -34,11 +34,11 @@ class RootSeed:
             raise ValueError(f"a root seed has {SEED_LENGTH} bytes")
 
     def derive(self, *path: str, length: int = 32) -> bytes:
-        """`length` bytes (at most 8160) that belong to `path` alone: HKDF-SHA256 (RFC 5869).
+        """`length` bytes (at most 8160) for `path`: HKDF-SHA256 (RFC 5869).
 
-        Each part is written with its length before it, so ("a", "bc") and ("ab", "c") differ.
+        The length of each part precedes it, so ("a", "bc") and ("ab", "c") differ.
         """
-        # The library's HKDF gives the same bytes, but its import takes longer than all else here.
+        # cryptography's HKDF returns the same bytes, but its import takes longer than all of this.
         info = b"".join(len(part).to_bytes(4, "big") + part for part in map(str.encode, path))
         key = hmac.digest(b"plexctl root seed 1", self.value.reveal(), "sha256")
         output = block = b""
@@ -49,7 +49,7 @@ class RootSeed:
 
     @property
     def lab_id(self) -> str:
-        """8 hex digits that tell this lab from others; public."""
+        """8 hex digits that identify this lab; public."""
         return self.derive("lab-id", length=4).hex()
 
 
@@ -58,21 +58,21 @@ def seed_file(root: Path) -> Path:
 
 
 def key_file(config_dir: Path) -> Path:
-    """The user's age identities, as `age-keygen` writes them; one per line, any may open a seed."""
+    """The user's age identities in the format of `age-keygen`: one a line, any may open a seed."""
     return config_dir / "age.key"
 
 
 def user_config_dir() -> Path:
-    """Where the user's key is unless told otherwise: ~/.config/plexctl."""
+    """The default folder of the user's key: ~/.config/plexctl."""
     from platformdirs import user_config_path
 
     return user_config_path("plexctl")
 
 
 def load(root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None) -> RootSeed:
-    """The seed of the lab at `root`. `ask` gives the passphrase; None if no one can be asked.
+    """The seed of the lab at `root`. `ask` returns the passphrase; None without a terminal.
 
-    PlexError if a file is missing, damaged or readable by others, or does not fit the key.
+    PlexError if a file is missing, damaged or readable by others, or if the key does not open it.
     """
     path = seed_file(root)
     try:
@@ -80,7 +80,7 @@ def load(root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None) 
     except FileNotFoundError:
         raise PlexError(
             f"this lab has no root seed: {path} does not exist",
-            hint="bring the file back if the lab had one, else `plexctl init` makes it",
+            hint="restore the file if the lab had one; otherwise `plexctl init` creates it",
         ) from None
     except OSError as error:
         raise PlexError(f"cannot read {path}: {error.strerror}") from error
@@ -90,16 +90,16 @@ def load(root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None) 
         opened = _open_with_key(path, sealed, key_file(config_dir))
     if len(opened) != SEED_LENGTH:
         raise PlexError(
-            f"{path} holds {len(opened)} bytes, a root seed has {SEED_LENGTH}",
-            hint="bring back the file that plexctl wrote",
+            f"{path} has {len(opened)} bytes instead of {SEED_LENGTH}",
+            hint="restore the file that plexctl wrote",
         )
     return RootSeed(Secret(opened))
 
 
 def create(root: Path, config_dir: Path, passphrase: Secret | None = None) -> RootSeed:
-    """Make the seed of the lab at `root`, locked with `passphrase` or else with the user's key.
+    """Create the seed of the lab at `root`, encrypted with `passphrase` or with the user's key.
 
-    PlexError if the lab has a seed: with it every running plex would be lost.
+    PlexError if the lab has a seed: another one would lock plexctl out of every running plex.
     """
     seed = _create(root, config_dir, passphrase)
     if seed is None:
@@ -113,14 +113,14 @@ def create(root: Path, config_dir: Path, passphrase: Secret | None = None) -> Ro
 def load_or_create(
     root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None
 ) -> RootSeed:
-    """The seed of the lab at `root`, made and locked with the user's key if the lab has none."""
+    """The seed of the lab at `root`; created with the user's key if the lab has none."""
     return _create(root, config_dir, None) or load(root, config_dir, ask)
 
 
 def _create(root: Path, config_dir: Path, passphrase: Secret | None) -> RootSeed | None:
-    """A new seed; None if there is one, maybe made by another process just now.
+    """A new seed; None if there is one, maybe created by another process just now.
 
-    The user's key is on the disk before the seed is: no crash leaves a seed that nothing opens.
+    The user's key is written before the seed: a crash leaves no seed that nothing opens.
     """
     path = seed_file(root)
     if path.exists():
@@ -138,8 +138,8 @@ def _create(root: Path, config_dir: Path, passphrase: Secret | None) -> RootSeed
 def _open_with_passphrase(path: Path, sealed: bytes, ask: Callable[[], Secret] | None) -> bytes:
     if ask is None:
         raise PlexError(
-            f"the root seed {path} is locked with a passphrase, and there is no one to ask for it",
-            hint="run plexctl at a terminal",
+            f"the root seed {path} needs a passphrase, and there is no terminal to ask for it",
+            hint="run plexctl in a terminal",
         )
     try:
         return bytes(pyrage.passphrase.decrypt(sealed, ask().reveal_text()))
@@ -151,12 +151,12 @@ def _open_with_passphrase(path: Path, sealed: bytes, ask: Callable[[], Secret] |
 
 
 def _open_with_key(path: Path, sealed: bytes, key: Path) -> bytes:
-    carry_over = f"copy the AGE-SECRET-KEY line of age.key from the machine that opens it to {key}"
+    copy_key = f"copy the AGE-SECRET-KEY line of age.key from a machine that opens it to {key}"
     identities = _read_identities(key)
     if not identities:
         raise PlexError(
-            f"the root seed {path} is locked, and its key {key} does not exist",
-            hint=f"{carry_over}, then chmod 600 {key}",
+            f"the root seed {path} is encrypted, and the key {key} does not exist",
+            hint=f"{copy_key}, then chmod 600 {key}",
         )
     try:
         return bytes(pyrage.decrypt(sealed, identities))
@@ -164,13 +164,13 @@ def _open_with_key(path: Path, sealed: bytes, key: Path) -> bytes:
         if "No matching keys" in str(error):
             raise PlexError(
                 f"no key in {key} opens the root seed {path}",
-                details=("it was made on another machine or by another user, or is damaged",),
-                hint=f"{carry_over}; the file may hold several",
+                details=("another machine or another user created it, or it is damaged",),
+                hint=f"{copy_key}; that file may have several keys",
             ) from None
         raise PlexError(
             f"the root seed {path} is damaged",
             details=(f"age says: {error}",),
-            hint="bring it back from version control or a backup",
+            hint="restore it from version control or a backup",
         ) from None
 
 
@@ -193,19 +193,19 @@ def _read_identities(key: Path) -> list[pyrage.x25519.Identity]:
         return [pyrage.x25519.Identity.from_str(line) for line in identities]
     except pyrage.IdentityError:
         raise PlexError(
-            f"the key {key} is damaged", hint="it must have lines AGE-SECRET-KEY-1… and comments"
+            f"the key {key} is damaged", hint="write it again: lines AGE-SECRET-KEY-1… and comments"
         ) from None
 
 
 def _ensure_identity(key: Path) -> pyrage.x25519.Identity:
-    """The user's own identity, the first in `key`; the file is made if it does not exist."""
+    """The user's own identity, the first in `key`; the file is created if it does not exist."""
     _make_folder(key.parent, 0o700)
     if not key.exists():
         new = pyrage.x25519.Identity.generate()
         write_new(key, f"# public key: {new.to_public()}\n{new}\n".encode(), 0o600)
     identities = _read_identities(key)
     if not identities:
-        raise PlexError(f"there is no key in {key}", hint="remove the file, or put the key back")
+        raise PlexError(f"there is no key in {key}", hint="delete the file, or restore the key")
     return identities[0]
 
 
@@ -213,4 +213,4 @@ def _make_folder(folder: Path, mode: int) -> None:
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
-        raise PlexError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise PlexError(f"cannot create the folder {folder}: {error.strerror}") from error

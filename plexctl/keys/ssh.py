@@ -1,4 +1,4 @@
-"""SSH keys of a lab: ed25519, in OpenSSH's own format, the same bytes for the same seed."""
+"""SSH keys of a lab: ed25519 in OpenSSH's format, the same bytes for the same seed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
 KEY_TYPE = b"ssh-ed25519"
-CIPHER_BLOCK = 8  # bytes; what an unencrypted key is padded to
-LINE = 70  # characters; where ssh-keygen breaks
+CIPHER_BLOCK = 8  # bytes; the padding of an unencrypted key
+LINE = 70  # characters of a line of ssh-keygen
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,17 @@ class SshKey:
 
 
 def host_key(seed: RootSeed, plex: str, epoch: int, node: str) -> SshKey:
-    """What the sshd of `node` shows; stays the same when the node is recreated."""
+    """The host key of `node`. A recreated node has the same one."""
     return derived_key(seed, ("ssh", "host", plex, str(epoch), node), node)
 
 
 def client_key(seed: RootSeed) -> SshKey:
-    """What the lab logs in to all its nodes with."""
+    """The key with which the user logs in to all nodes of the lab."""
     return derived_key(seed, ("ssh", "client"), f"plexctl-{seed.lab_id}")
 
 
 def derived_key(seed: RootSeed, path: tuple[str, ...], comment: str) -> SshKey:
-    """The key that belongs to `path` alone."""
+    """The key for `path`."""
     secret = seed.derive(*path)
     point = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
     blob = _string(KEY_TYPE) + _string(point)
@@ -48,8 +48,8 @@ def derived_key(seed: RootSeed, path: tuple[str, ...], comment: str) -> SshKey:
 def _private_file(secret: bytes, point: bytes, blob: bytes, comment: str) -> bytes:
     """OpenSSH's PROTOCOL.key, unencrypted.
 
-    Its check number, by which a reader sees that it decrypted well, is random in ssh-keygen and in
-    the library's serializer; here it is made from the key, or the bytes would differ each time.
+    Its check number shows a reader that decryption succeeded. It is random in ssh-keygen and in the
+    library's serializer; here it is a digest of the key, so that the bytes are always the same.
     """
     check = hashlib.sha256(blob).digest()[:4]
     private = b"".join((check, check, blob, _string(secret + point), _string(comment.encode())))
@@ -66,5 +66,5 @@ def _private_file(secret: bytes, point: bytes, blob: bytes, comment: str) -> byt
 
 
 def _string(data: bytes) -> bytes:
-    """A string as the SSH protocol writes it: four bytes of length before it."""
+    """A string in the SSH protocol: its length in four bytes, then the string."""
     return len(data).to_bytes(4, "big") + data

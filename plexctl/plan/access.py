@@ -1,4 +1,4 @@
-"""How a user reaches a plex: kubeconfig, SSH configuration, known hosts, Ansible inventory."""
+"""Files with which a user reaches a plex: kubeconfig, SSH configuration, Ansible inventory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from plexctl.plan.kubernetes.kubeconfig import kubeconfig
 
 
 def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
-    """The user's kubeconfig; the same for as long as the plex' epoch is.
+    """The user's kubeconfig. It only changes with the epoch of the plex.
 
-    All of its names have the plex in them: kubectl may read those of several plexes at once.
+    All names in it contain the name of the plex: kubectl may read several files at once.
     """
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
     user = f"{plex.name}-admin"
@@ -32,7 +32,7 @@ def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
 
 
 def access_files(plex: Plex, seed: RootSeed, folder: Path) -> tuple[BootFile, ...]:
-    """What is written to `folder` for the user's own tools: `ssh -F ssh_config demo2`."""
+    """The files in `folder` for the user's own tools: `ssh -F ssh_config demo2`."""
     return (
         private(str(folder / "kubeconfig"), admin_kubeconfig(plex, seed).encode()),
         private(str(folder / "id_ed25519"), client_key(seed).private.reveal()),
@@ -50,7 +50,7 @@ def known_hosts(plex: Plex, seed: RootSeed) -> str:
 
 
 def ssh_config(plex: Plex, folder: Path) -> str:
-    """One entry a node; nothing of the user's own configuration or keys is tried."""
+    """One entry a node. ssh uses nothing of the user's own configuration or keys with it."""
     blocks = [
         f"Host {node.name}\n  HostName {node.address.ip}\n  HostKeyAlias {node.name}\n"
         for node in nodes(plex)
@@ -64,7 +64,7 @@ def ssh_config(plex: Plex, folder: Path) -> str:
         "  StrictHostKeyChecking yes\n"
     )
     if plex.api_forward and plex.api_forward.ssh:
-        # With the user's own configuration and keys for the host that leads there.
+        # The hop to the host uses the user's own configuration and keys.
         user, _, place = plex.api_forward.ssh.partition("@")
         host, _, port = place.partition(":")
         common += f"  ProxyCommand ssh -p {port or 22} -W %h:%p {user}@{host}\n"
@@ -74,7 +74,7 @@ def ssh_config(plex: Plex, folder: Path) -> str:
 def inventory(lab: Path, plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any]:
     """Ansible's dynamic inventory (`--list`): a group per plex, role and type.
 
-    `lab` is the lab's folder; each plex comes with that of its access files.
+    `lab` is the lab's folder; each plex comes with the folder of its access files.
     """
     groups: dict[str, list[str]] = {}
     variables: dict[str, dict[str, object]] = {}

@@ -1,4 +1,4 @@
-"""How Kubernetes documents become text: YAML with sorted keys, as Go's encoders write it."""
+"""Kubernetes documents as text: YAML with sorted keys, as Go's encoders write it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 Document = dict[str, Any]
-"""A Kubernetes object on its way to a file; built and dumped in one place, never passed on."""
+"""A Kubernetes object on its way to a file. It is built and dumped in one place."""
 
 
 def dump(*documents: Mapping[str, Any]) -> str:
@@ -19,14 +19,14 @@ def dump(*documents: Mapping[str, Any]) -> str:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Without anchors: what is used twice is written twice."""
+    """Writes a value twice instead of an anchor."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Document:
-    """`below` with `above` laid over it: mappings are merged, all else is replaced."""
+    """`above` merged into `below`: mappings are merged, everything else is replaced."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)

@@ -1,4 +1,4 @@
-"""What a plan is made of besides the plex."""
+"""The inputs of a plan besides the plex."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from plexctl.model.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The seed, and what hosts and depot have."""
+    """The seed of the lab, and facts about hosts and depot."""
 
     seed: RootSeed
     hosts: Mapping[str, HostSpec]
     facts: Mapping[str, HostFacts]  # by host
     control_plane_images: Mapping[str, str]  # component -> reference
     baked: Mapping[tuple[str, str], str]  # (host, type) -> name of the image
-    registry: Registry | None = None  # the lab's, which nodes pull images through
+    registry: Registry | None = None  # through which nodes pull images

@@ -1,4 +1,4 @@
-"""Image recipes: all that decides an image's bytes, hashed layer by layer."""
+"""Image recipes: everything that decides an image's bytes, hashed layer by layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASE_ROLE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One layer of a type's image. `digest` is over this layer and all below it."""
+    """One layer of a type's image. `digest` covers this layer and all layers below it."""
 
     layer: Layer
     role: str  # folder below roles/ whose tasks/<layer>.yml is applied
@@ -25,11 +25,11 @@ class Recipe:
     kubernetes: str
     digest: str  # sha256, hex
     parent: Recipe | None
-    shared: bool = False  # whether nodes of it share a volume: see NodeType.shares
+    shared: bool = False  # whether its nodes share a volume: see NodeType.shares
 
     @property
     def name(self) -> str:
-        """The image's name: nothing that decides its bytes can change without it."""
+        """The image's name. It changes with everything that decides the image's bytes."""
         return f"plex-{self.layer.name}-{self.digest[:12]}"
 
 
@@ -43,8 +43,8 @@ def recipe(
 ) -> Recipe:
     """The recipe of a type's image, its layers below it as `parent`.
 
-    `roles` has the digest of what each (role, layer) consists of, `artifacts` the digest of each
-    depot component. Both must hold all that the type names (KeyError).
+    `roles` has the digest of the files of each (role, layer), `artifacts` the digest of each depot
+    component. KeyError if one that the type names is missing.
     """
     base = node_type.base
     below = Recipe(
@@ -72,7 +72,7 @@ def recipe(
 
 
 def layers(top: Recipe) -> tuple[Recipe, ...]:
-    """`top` and all below it, the base first."""
+    """`top` and all layers below it, the base first."""
     return (*layers(top.parent), top) if top.parent else (top,)
 
 

@@ -1,7 +1,7 @@
-"""What cloud-init hands to a node that is a virtual machine, as a NoCloud seed. No secret is in it.
+"""The configuration of cloud-init on a node that is a VM. It has no secret.
 
-The seed (`plan.seed`) is a small volume. Beside what is made here it has boot.tar, which holds the
-node's keys: only the machine itself ever sees that volume.
+It is on the VM's NoCloud seed (`plan.boot.seed`), a small volume. That volume also has boot.tar
+with the node's keys: only the VM itself can read it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from plexctl.plan.boot.seed import BOOT_TAR, LABEL
 from plexctl.plan.network.links import mtu
 from plexctl.plan.resources.profile import NIC
 
-# Once in the life of an instance, and before kubelet: boot commands run ahead of what needs the
-# network. Once more would put back certificates that kubelet has renewed since.
+# Runs once in the life of an instance, and before kubelet: boot commands run before everything that
+# needs the network. A second run would restore certificates that kubelet has renewed since.
 _UNPACK = f"""\
 set -eu
 seed=/run/plexctl/seed
@@ -28,12 +28,12 @@ umount $seed
 
 
 def user_data() -> str:
-    """A cloud-config that copies the seed's boot.tar to where plex-boot.service takes it from, and
-    unpacks it as that does. The same for every node.
+    """A cloud-config that copies the seed's boot.tar to the path of plex-boot.service, and unpacks
+    it as that service does. It is the same for every node.
     """
     config = {
         "bootcmd": [["cloud-init-per", "instance", "plex-boot", "/bin/sh", "-c", _UNPACK]],
-        "manage_etc_hosts": False,  # names and keys are the tar's
+        "manage_etc_hosts": False,  # the tar has /etc/hosts and the SSH keys
         "preserve_hostname": True,
         "ssh_deletekeys": False,
         "ssh_genkeytypes": [],
@@ -43,8 +43,9 @@ def user_data() -> str:
 
 
 def network_config(plex: Plex, node: Node) -> str:
-    """The node's static address, in version 2. Its interface is known by its MAC address, and has
-    the name that plexctl's own files call it by.
+    """The node's static address, in version 2 of the format.
+
+    The interface is found by its MAC address. It gets the name that plexctl's other files use.
     """
     router = str(gateway(plex, node).ip)
     size = mtu(plex)
@@ -60,14 +61,12 @@ def network_config(plex: Plex, node: Node) -> str:
 
 
 def meta_data(node: str) -> str:
-    """What tells one instance from another: a machine that is made anew has a new disk, and so
-    knows nothing of the one before.
-    """
+    """The identity of an instance. It need not change with a replaced VM, whose disk is new."""
     return _dump({"instance-id": f"plex-{node}", "local-hostname": node})
 
 
 class _Dumper(yaml.SafeDumper):
-    """Scripts as blocks, as a person would write them."""
+    """Writes scripts as literal blocks, as a person would."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

@@ -1,4 +1,4 @@
-"""Files that a node boots with, and the one tar that carries them."""
+"""Files that a node boots with, and the tar that holds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 MTIME = 1767225600
-"""2026-01-01T00:00:00Z for every member: same files, same bytes, whenever they are packed."""
+"""2026-01-01T00:00:00Z for every member: same files, same bytes, at any time."""
 
 
 class FileKind(Enum):
@@ -34,7 +34,7 @@ def text(path: str, content: str, mode: int = 0o644) -> BootFile:
 
 
 def private(path: str, content: bytes) -> BootFile:
-    """A file that only root may read."""
+    """A file that only root can read."""
     return BootFile(path, FileKind.FILE, 0o600, content)
 
 
@@ -47,14 +47,14 @@ def link(path: str, target: str) -> BootFile:
 
 
 BOOT_TAR = "/var/lib/plexctl/boot.tar"
-"""Where a node finds its tar when it first boots."""
+"""The path of the tar on a node at its first boot."""
 
 LAST = BootFile("/var/lib/plexctl/booted", FileKind.FILE, 0o600)
-"""A node on which it is has unpacked all of its tar, not only what had come of it."""
+"""The last file of every tar: a node that has it has unpacked the whole tar."""
 
 
 def pack(files: Iterable[BootFile]) -> bytes:
-    """An uncompressed tar; the same files in any order give the same bytes. LAST is its last."""
+    """An uncompressed tar that ends with LAST. The same files in any order give the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for file in (*sorted(files, key=lambda f: f.path), LAST):

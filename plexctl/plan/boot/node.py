@@ -1,4 +1,4 @@
-"""All files that a node boots with."""
+"""The files that a node boots with."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from plexctl.plan.network.files import Neighbour, network_files, pod_network_fil
 KUBERNETES = "/etc/kubernetes"
 MANIFESTS = f"{KUBERNETES}/manifests"
 HELD_MANIFESTS = "/etc/plexctl/manifests"
-"""Of static pods that the master itself puts in their place once the API has its first roles."""
+"""Manifests of static pods that the master moves to MANIFESTS once the API has its first roles."""
 
 NEED_NO_API = ("etcd", "kube-apiserver")
 KUBELET = "/var/lib/kubelet"
 KUBELET_PKI = f"{KUBELET}/pki"
 ISSUED = "2026-01-01-00-00-00"
-"""In the names of kubelet's certificate files, as kubelet dates those that it renews."""
+"""The date in the names of kubelet's certificate files; kubelet writes the date of a renewal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The keys that files of nodes are made with."""
+    """The keys in the files of all nodes of a plex."""
 
     cluster: ClusterKeys
     client: SshKey
@@ -51,8 +51,8 @@ def boot_files(
 ) -> tuple[BootFile, ...]:
     """The files of `node`.
 
-    `images` has the references of the control plane's images; `mirrors` are the files that lead
-    containerd to the lab's registry.
+    `images` are the references of the control plane's images; `mirrors` are the files that make
+    containerd use the lab's registry.
     """
     files = (*network_files(plex, node, others), *ssh_files(keys.hosts[node.name], keys.client))
     if node.role is Role.PLAIN:
@@ -65,7 +65,7 @@ def boot_files(
 
 
 def ssh_files(host: SshKey, client: SshKey) -> tuple[BootFile, ...]:
-    """What a machine shows as itself, and who may log in to it."""
+    """The SSH host key of a machine, and the keys that may log in to it."""
     return (
         private("/etc/ssh/ssh_host_ed25519_key", host.private.reveal()),
         text("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.public}\n"),
@@ -77,7 +77,7 @@ def ssh_files(host: SshKey, client: SshKey) -> tuple[BootFile, ...]:
 def _kubelet_files(
     plex: Plex, node: Node, keys: ClusterKeys, facts: HostFacts
 ) -> tuple[BootFile, ...]:
-    """What `kubeadm join` leaves on a node, its certificates issued beforehand."""
+    """The files that `kubeadm join` writes on a node, with certificates that exist beforehand."""
     ca = keys.ca.pair.certificate
     client = f"{KUBELET_PKI}/kubelet-client-current.pem"
     cri = {"containerRuntimeEndpoint": kubeadm.CRI_SOCKET}
@@ -98,7 +98,7 @@ def _kubelet_files(
 
 
 def kubelet_flags(node: Node) -> str:
-    """What kubeadm hands to kubelet by flags: labels, and taints of a node that joins."""
+    """The settings that kubeadm passes to kubelet by flags: labels, and taints of workers."""
     flags = []
     if node.labels:
         flags.append("--node-labels=" + ",".join(f"{key}={value}" for key, value in node.labels))
@@ -109,7 +109,7 @@ def kubelet_flags(node: Node) -> str:
 
 
 def _current(name: str, pair: KeyPair) -> tuple[BootFile, ...]:
-    """A pair as kubelet keeps it: one file, and a link that says which is in use."""
+    """A pair in the layout of kubelet: one file, and a link to the file in use."""
     file = f"{KUBELET_PKI}/{name}-{ISSUED}.pem"
     return (
         private(file, pair.certificate + pair.key.reveal()),
@@ -120,7 +120,7 @@ def _current(name: str, pair: KeyPair) -> tuple[BootFile, ...]:
 def _master_files(
     plex: Plex, node: Node, keys: ClusterKeys, facts: HostFacts, images: Mapping[str, str]
 ) -> tuple[BootFile, ...]:
-    """What `kubeadm init` leaves on a master before the API answers."""
+    """The files that `kubeadm init` writes on a master before the API answers."""
     ca = keys.ca.pair.certificate
     users = {
         "admin": ("kubernetes-admin", keys.admin()),
@@ -152,7 +152,7 @@ def _master_files(
 
 
 def _manifests(pod: str) -> str:
-    """Its folder. What needs the API would take processors from its start, and waits beside."""
+    """The folder of a manifest. A pod that needs the API would only slow down the API's start."""
     return MANIFESTS if pod in NEED_NO_API else HELD_MANIFESTS
 
 

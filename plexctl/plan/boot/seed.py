@@ -1,4 +1,4 @@
-"""The disk that a VM is configured with at its first boot: cloud-init's NoCloud seed."""
+"""The disk that configures a VM at its first boot: cloud-init's NoCloud seed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 LABEL = "CIDATA"
-"""What cloud-init looks for among the labels of all disks."""
+"""The label by which cloud-init finds the disk."""
 
 BOOT_TAR = "boot.tar"
 
 _RECORD_DATE = bytes((126, 1, 1, 0, 0, 0, 0))
-"""2026-01-01T00:00:00Z as a directory has it: years since 1900, then down to the time zone."""
+"""2026-01-01T00:00:00Z in a directory record: years since 1900, …, seconds, time zone."""
 
 _VOLUME_DATE = b"2026010100000000\0"
 _VOLUME_DATES = 813
-"""Where a volume descriptor has its dates: created, modified, expires, effective."""
+"""Offset of the dates in a volume descriptor: created, modified, expires, effective."""
 
 _SECTOR = 2048
 _FIRST_DESCRIPTOR = 16
@@ -26,8 +26,8 @@ _LAST_DESCRIPTOR = 255
 def seed_iso(boot: bytes, user_data: str, network_config: str, meta_data: str) -> bytes:
     """An ISO 9660 image with the label CIDATA and `boot` as boot.tar.
 
-    Its files have their names in Rock Ridge, where only root may read them, and in Joliet. Same
-    inputs, same bytes.
+    The files have names in Rock Ridge, where only root can read them, and in Joliet. Same inputs,
+    same bytes.
     """
     import pycdlib
 
@@ -59,7 +59,7 @@ def seed_iso(boot: bytes, user_data: str, network_config: str, meta_data: str) -
 
 
 def _set_dates(record: Any) -> None:
-    """The library dates what it makes with the time of the day, and has no word for another."""
+    """Set fixed dates: the library writes the current time, and has no option for another one."""
     record.date = _record_date()
     if record.rock_ridge is None:
         return
@@ -80,7 +80,7 @@ def _record_date() -> Any:
 
 
 def _with_volume_dates(image: bytes) -> bytes:
-    """Set as late as this: the library takes the time of the day again as it writes."""
+    """`image` with fixed dates of the volume: the library sets the current time as it writes."""
     fixed = bytearray(image)
     for start in _descriptors(image):
         for place in (0, 1, 3):

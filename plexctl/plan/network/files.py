@@ -1,7 +1,7 @@
 """Addresses, routes, names and pod networking of a node, as files.
 
-A node knows the way to every node that its plex can ever have: a plex is scaled without a change
-on the nodes that are there.
+A node has routes to every node that its plex can ever have, so that scaling changes no file of the
+nodes that exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CNI_CONFIG = "/etc/cni/net.d/10-plex.conflist"
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A node that a plex has or could have, as the files of all others name it."""
+    """A node that a plex has or could have, as lines in the files of all other nodes."""
 
     index: int
     host: str  # line of /etc/hosts
@@ -30,7 +30,7 @@ class Neighbour:
 
 
 def neighbours(plex: Plex) -> tuple[Neighbour, ...]:
-    """All of them: computed once a plex, as there are hundreds."""
+    """All neighbours. They are computed once for a plex, as there are hundreds."""
     found = []
     for index in range(1, capacity(plex.networks) + 1):
         via = plex.networks.nodes[FIRST_ADDRESS + index]
@@ -48,7 +48,7 @@ def network_files(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tupl
 def machine_files(
     name: str, gateway: IPv4Address, names: str, batch: Sequence[str]
 ) -> tuple[BootFile, ...]:
-    """What any machine is called, and how it reaches the world."""
+    """The name of a machine, and its way to all other machines."""
     return (
         text("/etc/hostname", f"{name}\n"),
         text("/etc/hosts", names),
@@ -69,16 +69,16 @@ def hosts(others: tuple[Neighbour, ...]) -> str:
 
 
 def ip_batch(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[str, ...]:
-    """Lines for `ip -batch`: one process for all routes, and repeatable.
+    """Lines for `ip -batch`: one process sets all routes, and may do so again.
 
-    A node has no route to its own pods here: they are reached by their own interfaces.
+    A node has no route to its own pods here: each pod has an interface of its own.
     """
     routes = (other.route for other in others if other.index != node.index)
     return (*link_lines(node.address, gateway(plex, node).ip), *routes)
 
 
 def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:
-    """The machine's own address, and the way to all others."""
+    """The machine's own address, and its default route."""
     return (
         "link set dev lo up",
         f"link set dev {NIC} up",
@@ -88,9 +88,10 @@ def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:
 
 
 def masquerade(plex: Plex, node: Node) -> str:
-    """Rules for nft: pods leave the plex with their node's address.
+    """Rules for nft: packets of pods leave the plex with the address of their node.
 
-    Towards the gateway too, which may have no route to pods, but not between pods and nodes.
+    That includes packets to the gateway, which may have no route to pods, but not packets between
+    pods and nodes.
     """
     pods, nodes = plex.networks.pods, plex.networks.nodes
     return f"""\
@@ -109,8 +110,8 @@ table ip plexctl {{
 def cni(node: Node, size: int | None) -> str:
     """Point-to-point pod links with addresses of the node's own /24.
 
-    No bridge: a pod reaches itself and its neighbours through a service without br_netfilter.
-    `size` is the bytes of a packet, where they are fewer than usual.
+    There is no bridge, so a pod reaches itself and its neighbours through a service without
+    br_netfilter. `size` is the MTU in bytes; None: the default.
     """
     links = {
         "type": "ptp",

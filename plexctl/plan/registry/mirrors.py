@@ -1,4 +1,4 @@
-"""How containerd of a node finds the lab's registry, and what it does without."""
+"""The files that make containerd of a node use the lab's registry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CERTS = "/etc/containerd/certs.d"
 
 
 def mirror_files(registry: Registry, ca: bytes) -> tuple[BootFile, ...]:
-    """Each upstream is asked through the registry, and itself where that does not help.
+    """Images of each upstream are pulled through the registry, or directly if that fails.
 
     `ca` (PEM) has signed the registry's certificate.
     """

@@ -1,7 +1,7 @@
-"""The lab's registry on one host: its node, the disk that outlives it, and what it serves with.
+"""The lab's registry on one host: its node, the volume that outlives it, and its configuration.
 
-Two programs can be it: Zot, or one of our own where Zot cannot be had (`pins/registry`). Both are
-started the same way and read the same file, which is Zot's configuration.
+The program is Zot, or one of our own where Zot is not available (`pins/registry`). Both are
+started the same way and read the same file, Zot's configuration.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from plexctl.plan.resources.types import Owner, Resource, Volume
 FOLDER = "/etc/plexctl"
 DATA = "/var/lib/registry"
 CREDENTIALS = "/run/credentials/plex-registry.service"
-"""Where systemd shows the unit's secret files to its user, who could not read them in FOLDER."""
+"""The folder where the user of the unit can read its secret files, which FOLDER does not allow."""
 
 EPOCH = 1
-"""Of the SSH host key: nodes of a plex have their plex' own."""
+"""The epoch of the SSH host key. Nodes of a plex have the epoch of their plex."""
 
 SALT = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-"""bcrypt's alphabet, in the order of base64's."""
+"""The alphabet of bcrypt, in the order of BASE64."""
 
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -46,9 +46,10 @@ def registry_resources(
     facts: HostFacts,
     image: str,
 ) -> tuple[Resource, ...]:
-    """Its network, profile, volume and instance on `host`; the same on every host of the lab.
+    """The network, profile, volume and instance of the registry on `host`.
 
-    PlexError if its type is one of VMs: only a container can have the volume as its folder.
+    They are the same on every host of the lab. PlexError if the type is one of VMs: only a
+    container can mount the volume as a folder.
     """
     if node_type.base.form is Form.VM:
         raise PlexError(
@@ -78,7 +79,7 @@ def registry_resources(
 
 
 def registry_files(registry: Registry, seed: RootSeed) -> tuple[BootFile, ...]:
-    """What its node boots with."""
+    """The files that its node boots with."""
     gateway = registry.gateway.ip
     names = f"127.0.0.1 localhost\n{registry.ip} {registry.name}\n"
     keys = LabKeys.derive(seed)
@@ -94,14 +95,14 @@ def registry_files(registry: Registry, seed: RootSeed) -> tuple[BootFile, ...]:
 
 
 def configuration(registry: Registry) -> dict[str, object]:
-    """Zot's. It refuses keys that it does not know."""
+    """The configuration of Zot, which refuses unknown keys."""
     upstreams = [
         {
             "urls": [url],
             "onDemand": True,
             "tlsVerify": True,
             "content": [{"prefix": "**", "destination": f"/{name}"}],
-            # With `compat` below: images keep the digests that their upstream gives them.
+            # Together with `compat` below: images keep the digests of their upstream.
             "preserveDigest": True,
         }
         for name, url in registry.upstreams
@@ -112,7 +113,7 @@ def configuration(registry: Registry) -> dict[str, object]:
     }
     return {
         "distSpecVersion": "1.1.1",
-        # What was pulled by digest has no tag, and would be collected as garbage.
+        # An image that was pulled by digest has no tag, and would be collected as garbage.
         "storage": {"rootDirectory": DATA, "gc": False},
         "http": {
             "address": str(registry.ip),
@@ -128,9 +129,9 @@ def configuration(registry: Registry) -> dict[str, object]:
 
 
 def _password_file(keys: LabKeys) -> bytes:
-    """A line for the one who may push. Same seed, same bytes.
+    """The line of the user that may push. Same seed, same bytes.
 
-    bcrypt's lowest cost is enough: nobody guesses a password of 256 bits.
+    The lowest cost of bcrypt is enough: nobody guesses a password of 256 bits.
     """
     import bcrypt
 

@@ -15,16 +15,16 @@ from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import Instance, Owner, Profile
 
 SEED = "seed"
-"""The device of a VM that it finds its files on, a volume of the same life."""
+"""The device with the files of a VM: a volume with the same lifetime."""
 
 
 def seed_volume(instance: str) -> str:
-    """Name of the volume that the VM `instance` finds its files on; it holds keys."""
+    """Name of the volume with the files of the VM `instance`; it holds keys."""
     return f"{instance}-{SEED}"
 
 
 def kernel(node_type: NodeType, host: HostFacts) -> HostFacts:
-    """What the kernel of such a node lets it do: its host's, or its own."""
+    """The facts of the kernel of a node: its host's, or for a VM its own."""
     return VM_FACTS if node_type.base.form is Form.VM else host
 
 
@@ -69,9 +69,9 @@ def machine(
 ) -> Instance:
     """The instance `name` on the profile's host, for its owner.
 
-    `share` is percent of a processor that a container has while others want all of it; `boot` is
-    its tar, or of a VM its seed. `disks` are further ones, and `needs` what they need; `pci` are
-    addresses of devices by name.
+    `share` is the percentage of a processor that a container is guaranteed under load; `boot` is
+    its tar, or the seed of a VM. `disks` are further devices, and `needs` the resources that they
+    need; `pci` are addresses of PCI devices by name.
     """
     vm = node_type.base.form is Form.VM
     config = _vm_limits(size) if vm else _container_limits(size, share, facts)
@@ -97,12 +97,12 @@ def machine(
 def _container_limits(size: Size, share: int, facts: HostFacts) -> dict[str, str]:
     config: dict[str, str] = {}
     if size.cpu is not None and facts.cgroup == 1:
-        # A set of processors, which `limits.cpu` is, kubelet could not hand on to its pods there.
+        # `limits.cpu` is a set of processors, which kubelet could not pass on to its pods there.
         config["limits.cpu.allowance"] = f"{size.cpu * 100}ms/100ms"
     elif size.cpu is not None:
         config["limits.cpu"] = str(size.cpu)
     else:
-        # Of a processor that others want too; with all to itself it may have all of it.
+        # A guarantee under load: on an idle host the container may use whole processors.
         config["limits.cpu.allowance"] = f"{share}%"
     if size.memory is not None:
         config["limits.memory"] = str(size.memory)
@@ -110,7 +110,7 @@ def _container_limits(size: Size, share: int, facts: HostFacts) -> dict[str, str
 
 
 def _vm_limits(size: Size) -> dict[str, str]:
-    """A VM has no more than it is given, and Incus would give it one processor and 1 GiB."""
+    """Limits of a VM, always set: the defaults of Incus, one processor and 1 GiB, are too low."""
     return {
         "limits.cpu": str(size.cpu or CORES),
         "limits.memory": str(size.memory or MEMORY),
@@ -118,7 +118,7 @@ def _vm_limits(size: Size) -> dict[str, str]:
 
 
 def _pci_devices(addresses: Mapping[str, str], *, vm: bool) -> dict[str, dict[str, str]]:
-    """A VM may have any device, its driver with it; a container only a GPU, which it shares."""
+    """A VM gets the whole device and needs its driver; a container can only share a GPU."""
     found = {}
     for name, address in addresses.items():
         handed = {"type": "pci", "address": address} if vm else {"type": "gpu", "pci": address}

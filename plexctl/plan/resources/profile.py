@@ -1,4 +1,4 @@
-"""What Incus must allow an instance that is to be a node, and what it is given."""
+"""The config keys and devices of Incus that make an instance a node."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from plexctl.model.types import Base, BaseSource, Form
 NIC = "eth0"
 
 SHARED = "/usr/local/lib/plexctl/shared"
-"""Where a container sees the volume that it shares with its host's other nodes of its image."""
+"""The mount point of the volume that all nodes of one image on a host share."""
 
 
 def shared_disk(image: str, pool: str) -> dict[str, str]:
-    """The device with what all nodes of an image have alike; the volume has the image's name."""
+    """The device with the files that all nodes of an image share; the volume is named like it."""
     return {"type": "disk", "pool": pool, "source": image, "path": SHARED, "readonly": "true"}
 
 
 def node_config(form: Form, *, privileged: bool, facts: HostFacts) -> dict[str, str]:
-    """Incus config keys of a node, whatever it is."""
+    """Incus config keys of a node."""
     if form is Form.VM:
         return vm_config()
     return container_config(privileged=privileged, facts=facts)
@@ -28,16 +28,16 @@ def node_config(form: Form, *, privileged: bool, facts: HostFacts) -> dict[str, 
 def node_devices(
     base: Base, *, nic: Mapping[str, str], pool: str, privileged: bool
 ) -> dict[str, dict[str, str]]:
-    """Devices of a node, whatever it is: its root disk, one NIC, and what its form needs."""
+    """Devices of a node: its root disk, one NIC, and what its form needs."""
     if base.form is Form.VM:
         return {**_disk_and_nic(nic, pool), **vm_devices(base)}
     return container_devices(nic=nic, pool=pool, privileged=privileged)
 
 
 def vm_config() -> dict[str, str]:
-    """Incus config keys of a VM: it has a kernel of its own, and so needs no leave.
+    """Incus config keys of a VM. It has its own kernel, and so needs no privileges.
 
-    Nothing signs the kernel of most images. What a node boots is known by its checksum anyway.
+    The kernels of most images are not signed. The image is verified by its checksum anyway.
     """
     return {"security.secureboot": "false"}
 
@@ -45,8 +45,8 @@ def vm_config() -> dict[str, str]:
 def vm_devices(base: Base) -> dict[str, dict[str, str]]:
     """Devices that only a VM has.
 
-    The kernel of a cloud image has no 9p, over which the server's agent has its configuration
-    otherwise: it is given a disk with that.
+    The kernel of a cloud image has no 9p, with which the Incus agent otherwise reads its
+    configuration: the agent reads it from a disk.
     """
     if base.source is BaseSource.CLOUD:
         return {"agent": {"type": "disk", "source": "agent:config"}}
@@ -56,9 +56,10 @@ def vm_devices(base: Base) -> dict[str, dict[str, str]]:
 def container_config(*, privileged: bool, facts: HostFacts) -> dict[str, str]:
     """Incus config keys of a container.
 
-    A privileged one can run kubelet and containerd: it sees /proc, /sys and its control groups
-    writable, all devices, and keeps every capability that the host gives. `cgroup:rw:force` makes
-    LXC mount the groups even where it believes that systemd would, which version 1 needs.
+    A privileged container can run kubelet and containerd: /proc, /sys and its control groups are
+    writable, all devices are allowed, and it keeps every capability that the host has.
+    `cgroup:rw:force` makes LXC mount the control groups even if it expects systemd to do so, which
+    version 1 needs.
     """
     if not privileged:
         return {"security.nesting": "true"}

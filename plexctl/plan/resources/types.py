@@ -15,7 +15,7 @@ from plexctl.plan.resources.specs import IncusSpec, ProxmoxSpec
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a resource is: the lab's public identifier and the plex."""
+    """The owner of a resource: the lab's public identifier and the plex."""
 
     lab: str
     plex: str
@@ -43,7 +43,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What all nodes of one type of a plex share."""
+    """The settings that all nodes of one type of a plex share."""
 
     kind: ClassVar = Kind.PROFILE
 
@@ -120,7 +120,10 @@ Resource = Network | Profile | Volume | Instance
 
 
 def resource_hash(resource: Resource) -> str:
-    """16 hex digits over all that decides `resource`. Another hash replaces a running instance."""
+    """16 hex digits over everything that decides `resource`.
+
+    Another hash replaces a running instance.
+    """
     content = {f.name: _plain(getattr(resource, f.name)) for f in fields(resource)}
     if isinstance(resource, Instance):
         del content["spec"], content["known"]
@@ -134,7 +137,7 @@ def boot_digest(instance: Instance) -> str:
 
 
 def _plain(value: object) -> object:
-    """A field as the hash has it: keys as text. Bytes and specs are added by `resource_hash`."""
+    """A field as input of the hash: keys as text. `resource_hash` adds boot files and specs."""
     match value:
         case Owner(lab=lab, plex=plex):
             return [lab, plex]

@@ -1,4 +1,4 @@
-"""The age keys that secrets of apps are encrypted for."""
+"""The age keys for which secrets of apps are encrypted."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SECOND = "age1uwetekmv744aa7enyngl285x52pnder4he2xlsravgajwnjgk3esp6rn44"
 
 
 def test_a_seed_has_the_same_recipients_for_ever() -> None:
-    """Else nothing that is in version control could be read any more."""
+    """Otherwise nothing that is in version control could be read any more."""
     assert [sops_recipient(SEED, epoch) for epoch in (1, 2)] == [FIRST, SECOND]
     assert sops_recipient(RootSeed(Secret(bytes(32))), 1) != FIRST
 
 
-def test_what_is_encrypted_for_the_recipient_the_identity_opens() -> None:
+def test_the_identity_opens_what_is_encrypted_for_its_recipient() -> None:
     recipient = pyrage.x25519.Recipient.from_str(FIRST)
     sealed = pyrage.encrypt(b"canary", [recipient])
     identity = pyrage.x25519.Identity.from_str(sops_identity(SEED, 1).reveal_text())
@@ -47,7 +47,7 @@ def test_the_file_has_all_epochs_the_newest_first() -> None:
     assert [str(key.to_public()) for key in keys] == [SECOND, FIRST]
 
 
-def test_what_was_sealed_in_an_epoch_opens_in_all_later_ones() -> None:
+def test_a_secret_that_was_sealed_in_an_epoch_opens_in_all_later_ones() -> None:
     secret = Secret(b"canary")
     content = sealed(SEED, 2, secret)
     assert b"canary" not in content
@@ -56,11 +56,11 @@ def test_what_was_sealed_in_an_epoch_opens_in_all_later_ones() -> None:
     assert opened(SEED, 3, b"no file of age") is None
 
 
-def test_an_identity_hides_itself() -> None:
+def test_an_identity_is_hidden_in_text() -> None:
     assert "AGE" not in repr(sops_identity(SEED, 1)) + str(identity_file(SEED, 1))
 
 
-def test_bech32_is_that_of_its_standard() -> None:
+def test_bech32_is_that_of_the_standard() -> None:
     # BIP 173 has the first; the second is the witness program of its example address.
     assert _bech32("a", b"") == "a12uel5l"
     words = bytes.fromhex("00443214c74254b635cf84653a56d7c675be77df")

@@ -1,4 +1,4 @@
-"""The certificates of a cluster, beside those that kubeadm itself wrote."""
+"""The certificates of a cluster, compared with those that kubeadm wrote."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MASTER = Master(
 
 
 def pairs() -> dict[str, tuple[Authority, KeyPair]]:
-    """Each certificate that kubeadm writes, by its name there, with who signs it."""
+    """Each certificate of kubeadm by its name there, with its issuer."""
     ca, etcd, front = KEYS.ca, KEYS.etcd_ca, KEYS.front_proxy_ca
     return {
         "ca": (ca, ca.pair),
@@ -64,7 +64,7 @@ def kubeadm() -> dict[str, x509.Certificate]:
 
 
 def facts(certificate: x509.Certificate, issuer: x509.Certificate) -> dict[str, object]:
-    """All that is in a certificate but its key, its serial number, its dates and signature."""
+    """All fields of a certificate but its key, its serial number, its dates and signature."""
     extensions: dict[str, object] = {}
     for extension in certificate.extensions:
         value: object = extension.value
@@ -98,7 +98,7 @@ def test_the_table_is_kubeadms() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(pairs()))
-def test_a_certificate_is_what_kubeadm_writes(name: str) -> None:
+def test_a_certificate_has_the_fields_of_kubeadms(name: str) -> None:
     authority, pair = pairs()[name]
     theirs = kubeadm()
     issuer = {"kubernetes": "ca", "etcd-ca": "etcd/ca"}.get(authority.name, authority.name)
@@ -141,8 +141,8 @@ def test_a_kubelet_serves_under_its_name_and_address() -> None:
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
-def test_the_same_bytes_on_every_machine() -> None:
-    """A change here changes the keys of every lab there is."""
+def test_keys_have_the_same_bytes_on_every_machine() -> None:
+    """A change here changes the keys of every lab that exists."""
 
     def digest(files: Mapping[str, bytes | Secret]) -> str:
         total = hashlib.sha256()
@@ -207,7 +207,7 @@ def test_secrets_are_hidden() -> None:
     assert "Secret(…)" in shown
 
 
-def test_a_bootstrap_token_is_one_that_kubeadm_takes() -> None:
+def test_kubeadm_accepts_the_bootstrap_token() -> None:
     for epoch in range(50):
         token = bootstrap_token(SEED, "demo", epoch).reveal_text()
         assert re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", token)

@@ -1,4 +1,4 @@
-"""The root seed: what is derived from it, and how it is kept."""
+"""The root seed: derived bytes, and its encrypted file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_lab_id_is_the_same_on_every_machine() -> None:
     assert SEED.lab_id == "f262bbb0"
 
 
-def test_a_seed_shows_nothing_of_itself() -> None:
+def test_a_seed_is_hidden_in_text() -> None:
     assert repr(SEED) == str(SEED) == "RootSeed(value=Secret(…))"
 
 
@@ -69,7 +69,7 @@ def test_a_seed_has_32_bytes() -> None:
         RootSeed(Secret(b"short"))
 
 
-def test_a_new_lab_gets_a_seed_that_only_its_user_opens(lab: Path, config: Path) -> None:
+def test_only_its_user_opens_the_seed_of_a_new_lab(lab: Path, config: Path) -> None:
     before = os.umask(0)
     try:
         made = seeds.load_or_create(lab, config)
@@ -103,7 +103,7 @@ def test_a_seed_is_never_overwritten(lab: Path, config: Path) -> None:
     assert seed_file(lab).read_bytes() == before
 
 
-def test_a_seed_made_meanwhile_by_another_process_wins(
+def test_a_seed_that_another_process_creates_meanwhile_wins(
     lab: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_new = files.write_new
@@ -139,18 +139,18 @@ def test_the_key_is_on_disk_before_the_seed(
     assert key_file(config).read_bytes() == key
 
 
-def test_a_lab_without_a_seed_says_so(lab: Path, config: Path) -> None:
+def test_a_lab_without_a_seed_is_an_error(lab: Path, config: Path) -> None:
     with pytest.raises(PlexError, match=r"no root seed: .*/clusters/seed\.age does not exist"):
         seeds.load(lab, config)
 
 
-def test_a_lab_carried_to_another_machine_opens_with_the_carried_key(
+def test_a_lab_copied_to_another_machine_opens_with_the_copied_key(
     lab: Path, config: Path, tmp_path: Path
 ) -> None:
     made = seeds.create(lab, config)
     elsewhere = tmp_path / "elsewhere"
 
-    with pytest.raises(PlexError, match="locked, and its key") as caught:
+    with pytest.raises(PlexError, match="is encrypted, and the key") as caught:
         seeds.load(lab, elsewhere)
     assert str(seed_file(lab)) in caught.value.summary
     assert str(key_file(elsewhere)) in caught.value.summary
@@ -181,12 +181,12 @@ def test_a_seed_of_another_length_is_refused(lab: Path, config: Path) -> None:
     seeds.create(lab, config)
     identity = pyrage.x25519.Identity.from_str(key_file(config).read_text().split()[-1])
     seed_file(lab).write_bytes(pyrage.encrypt(b"too short", [identity.to_public()]))
-    with pytest.raises(PlexError, match="holds 9 bytes, a root seed has 32"):
+    with pytest.raises(PlexError, match="has 9 bytes instead of 32"):
         seeds.load(lab, config)
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o644])
-def test_a_key_that_others_may_read_is_refused(lab: Path, config: Path, bits: int) -> None:
+def test_a_key_that_others_can_read_is_refused(lab: Path, config: Path, bits: int) -> None:
     seeds.create(lab, config)
     key_file(config).chmod(bits)
     with pytest.raises(PlexError, match=f"mode 0{bits:o}") as caught:
@@ -218,5 +218,5 @@ def test_a_passphrase_opens_a_seed(lab: Path, config: Path) -> None:
     assert seeds.load(lab, config, ask=lambda: Secret("häßlich".encode())) == SEED
     with pytest.raises(PlexError, match="passphrase does not open"):
         seeds.load(lab, config, ask=lambda: Secret(b"wrong"))
-    with pytest.raises(PlexError, match="no one to ask"):
+    with pytest.raises(PlexError, match="no terminal to ask"):
         seeds.load(lab, config)

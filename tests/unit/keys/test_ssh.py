@@ -1,4 +1,4 @@
-"""SSH keys: derived, and in a form that OpenSSH and the library read."""
+"""SSH keys: derived, and in a format that OpenSSH and the library read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from plexctl.model.secret import Secret
 SEED = RootSeed(Secret(bytes(range(32))))
 
 
-def test_the_same_bytes_on_every_machine() -> None:
+def test_keys_have_the_same_bytes_on_every_machine() -> None:
     key = host_key(SEED, "demo", 1, "demo1")
     assert key.public == (
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPSyDydCwf7zmwP1JR6cw1C6vbXX/H13Ug1MBIMsOCqm demo1"
@@ -42,7 +42,7 @@ def test_each_lab_plex_epoch_and_node_has_its_own_key() -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 9))
-def test_the_library_reads_it_whatever_the_padding(length: int) -> None:
+def test_the_library_reads_a_key_with_any_padding(length: int) -> None:
     key = host_key(SEED, "demo", 1, "n" * length)
     public = load_ssh_private_key(key.private.reveal(), None).public_key()
     line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
@@ -51,7 +51,7 @@ def test_the_library_reads_it_whatever_the_padding(length: int) -> None:
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen")
 @pytest.mark.parametrize("node", ["a1", "demo1", "quite-long12"])
-def test_openssh_reads_it(tmp_path: Path, node: str) -> None:
+def test_openssh_reads_a_key(tmp_path: Path, node: str) -> None:
     key = host_key(SEED, "demo", 1, node)
     file = tmp_path / "key"
     file.touch(0o600)
@@ -62,5 +62,5 @@ def test_openssh_reads_it(tmp_path: Path, node: str) -> None:
     assert read.stdout.strip() == key.public
 
 
-def test_it_hides_its_private_half() -> None:
+def test_a_private_key_is_hidden_in_text() -> None:
     assert "OPENSSH" not in repr(client_key(SEED))

@@ -1,4 +1,4 @@
-"""Where a plex is reached whose hosts are all other machines."""
+"""The API address of a plex whose hosts are all other machines."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def far(demo: Plex) -> Plex:
     return replace(demo, api_forward=WAY)
 
 
-def test_its_users_go_to_the_masters_host(demo: Plex, inputs: Inputs) -> None:
+def test_a_user_calls_the_masters_host(demo: Plex, inputs: Inputs) -> None:
     kubeconfig = yaml.safe_load(admin_kubeconfig(far(demo), inputs.seed))
 
     assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://192.0.2.7:20042"
 
 
-def test_its_nodes_go_to_the_master(demo: Plex) -> None:
+def test_a_node_calls_the_master(demo: Plex) -> None:
     configuration = cluster_configuration(far(demo))
 
     assert configuration["controlPlaneEndpoint"] == endpoint(demo)
     assert configuration["apiServer"]["certSANs"] == ["192.0.2.7"]
 
 
-def test_the_masters_host_leads_to_the_api(demo: Plex, inputs: Inputs) -> None:
+def test_the_masters_host_forwards_to_the_api(demo: Plex, inputs: Inputs) -> None:
     master, *workers = plan_plex(far(demo), inputs).instances
 
     device = dict(dict(master.incus.devices)["api"])
@@ -49,7 +49,7 @@ def test_the_masters_host_leads_to_the_api(demo: Plex, inputs: Inputs) -> None:
     assert "api" not in dict(plan_plex(demo, inputs).instances[0].incus.devices)
 
 
-def test_the_api_shows_a_certificate_for_that_address(demo: Plex, inputs: Inputs) -> None:
+def test_the_certificate_of_the_api_has_that_address(demo: Plex, inputs: Inputs) -> None:
     from plexctl.plan.boot.node import _pki_files
 
     node = plan_plex(demo, inputs).nodes[0]

@@ -1,4 +1,4 @@
-"""What cloud-init hands to a node, byte for byte."""
+"""The configuration of cloud-init, byte for byte."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_network_is_the_nodes_own_in_version_2(demo: Plex) -> None:
 
 
 def test_every_mac_is_a_text(demo: Plex) -> None:
-    """YAML 1.1 takes some for numbers to the base of sixty."""
+    """YAML 1.1 reads some as numbers to the base of sixty."""
     for one in nodes(replace(demo, workers=80)):
         found = yaml.safe_load(network_config(demo, one))
         assert found["ethernets"]["eth0"]["match"]["macaddress"] == one.mac

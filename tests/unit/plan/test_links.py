@@ -1,4 +1,4 @@
-"""What nodes are plugged into, on each of the hosts of a plex."""
+"""The networks that nodes are attached to, on each host of a plex."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_host_has_a_bridge_and_no_tunnel(demo: Plex) -> None:
     assert mtu(alone) is None
 
 
-def test_three_hosts_are_a_star_round_the_masters(demo: Plex) -> None:
+def test_the_tunnels_of_three_hosts_are_a_star_around_the_master(demo: Plex) -> None:
     spread = replace(demo, host_order=("one", "two", "three"))
     middle = config(spread, "one")
     number = middle["tunnel.1.id"]
@@ -100,7 +100,7 @@ def test_two_plexes_have_tunnels_of_their_own(demo: Plex) -> None:
     assert dict(other.config)["tunnel.1.id"] != config(spread, "one")["tunnel.1.id"]
 
 
-def test_the_master_is_in_the_middle_wherever_it_is(demo: Plex, kube: NodeType) -> None:
+def test_the_host_of_the_master_is_the_center(demo: Plex, kube: NodeType) -> None:
     group = Group(frozenset({1}), None, "three", Size(), (), None, JsonText("{}"))
     spread = replace(demo, host_order=("one", "two"), groups=(group,))
 
@@ -118,7 +118,7 @@ def bridged(plex: Plex, vlan: int | None = None) -> Plex:
 
 
 @pytest.mark.parametrize("vlan", [None, 42])
-def test_on_a_bridge_that_is_there_nothing_is_made(demo: Plex, vlan: int | None) -> None:
+def test_a_bridge_that_exists_needs_no_network(demo: Plex, vlan: int | None) -> None:
     proxmox = host("pve", 9, kind=HostKind.PROXMOX, bridge="vmbr0", proxmox=Proxmox("pve", "t"))
     hosts = {"one": host("one", 1, bridge="br0"), "pve": proxmox}
     found = sites(bridged(demo, vlan), OWNER, hosts)
@@ -137,7 +137,9 @@ def test_on_a_bridge_that_is_there_nothing_is_made(demo: Plex, vlan: int | None)
     assert mtu(bridged(demo, vlan)) is None
 
 
-def test_a_plan_over_two_hosts_has_all_of_each_there(demo: Plex, inputs: Inputs) -> None:
+def test_a_plan_over_two_hosts_has_the_needs_of_each_node_on_its_host(
+    demo: Plex, inputs: Inputs
+) -> None:
     spread = replace(demo, host_order=("one", "two"))
     facts = inputs.facts["local"]
     there = replace(

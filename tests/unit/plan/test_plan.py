@@ -1,4 +1,4 @@
-"""What a plex will be, to the byte."""
+"""The resources of a plex, byte for byte."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRIVATE = re.compile(
 
 
 def describe(plan: Plan) -> str:
-    """All of a plan as text; of private keys only the digest."""
+    """A whole plan as text, with digests instead of private keys."""
     parts = []
     for resource in plan.resources:
         needs = ", ".join(map(str, resource.needs))
@@ -62,10 +62,10 @@ def _digest(match: re.Match[bytes]) -> bytes:
     return b"PRIVATE sha256:" + hashlib.sha256(match[0]).hexdigest().encode()
 
 
-def test_the_demo_plex_is_what_it_always_was(demo: Plex, inputs: Inputs) -> None:
-    """A changed byte of what a node boots with shows up in review.
+def test_the_demo_plex_is_that_of_the_golden_file(demo: Plex, inputs: Inputs) -> None:
+    """A changed byte in the boot files of a node shows up in review.
 
-    Write the file anew on purpose only: GOLDEN=write pytest tests/unit/plan
+    Update the golden file only on purpose: GOLDEN=write pytest tests/unit/plan
     """
     golden = GOLDEN / "demo.txt"
     text = describe(plan_plex(demo, inputs))
@@ -79,9 +79,7 @@ def test_the_same_inputs_give_the_same_bytes(demo: Plex, inputs: Inputs) -> None
     assert plan_plex(demo, inputs) == plan_plex(demo, inputs)
 
 
-def test_a_plex_is_scaled_without_a_change_on_the_nodes_that_are_there(
-    demo: Plex, inputs: Inputs
-) -> None:
+def test_scaling_changes_no_node_that_exists(demo: Plex, inputs: Inputs) -> None:
     before = {r.key: resource_hash(r) for r in plan_plex(demo, inputs).resources}
     after = {r.key: resource_hash(r) for r in plan_plex(replace(demo, workers=9), inputs).resources}
 
@@ -146,7 +144,7 @@ def test_no_key_of_the_cluster_is_on_a_worker(demo: Plex, inputs: Inputs) -> Non
         assert name not in files
 
 
-def test_secrets_are_readable_by_root_only(demo: Plex, inputs: Inputs) -> None:
+def test_only_root_can_read_secrets(demo: Plex, inputs: Inputs) -> None:
     for instance in plan_plex(demo, inputs).instances:
         with tarfile.open(fileobj=io.BytesIO(instance.boot)) as tar:
             for member in tar:
@@ -155,7 +153,7 @@ def test_secrets_are_readable_by_root_only(demo: Plex, inputs: Inputs) -> None:
                     assert member.mode == 0o600, member.name
 
 
-def test_secrets_are_in_no_text_of_a_plan(demo: Plex, inputs: Inputs) -> None:
+def test_the_text_of_a_plan_has_no_secret(demo: Plex, inputs: Inputs) -> None:
     text = repr(plan_plex(demo, inputs))
 
     assert "PRIVATE" not in text
@@ -173,7 +171,7 @@ def test_the_control_groups_of_the_host_decide(
     assert f"lxc.{expected}.devices.allow=a" in dict(profile.config)["raw.lxc"]
 
 
-def test_every_node_knows_the_way_to_every_other_but_not_to_itself(
+def test_every_node_has_a_route_to_every_other_but_not_to_itself(
     demo: Plex, inputs: Inputs
 ) -> None:
     small = Networks(IPv4Network("10.9.0.0/28"), IPv4Network("10.8.0.0/21"), demo.networks.services)

@@ -1,4 +1,4 @@
-"""Nodes on a Proxmox host: VMs or containers, on a bridge that is there."""
+"""Nodes on a Proxmox host: VMs or containers, on a bridge that exists."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def planned(vms: Plex, inputs: Inputs) -> tuple[Instance, ...]:
     return plan.instances
 
 
-def test_a_node_is_a_vm_with_its_size_its_card_and_its_devices(
+def test_a_vm_has_its_size_its_network_and_its_pci_devices(
     planned: tuple[Instance, ...],
 ) -> None:
     vm = planned[1]
@@ -58,7 +58,7 @@ def test_a_node_is_a_vm_with_its_size_its_card_and_its_devices(
     assert spec.pci == ("rtx4090",)
 
 
-def test_the_seed_has_the_boot_files_and_is_called_after_lab_and_node(
+def test_the_seed_has_the_boot_files_and_the_names_of_lab_and_node(
     planned: tuple[Instance, ...],
 ) -> None:
     vm = planned[0]
@@ -67,7 +67,7 @@ def test_the_seed_has_the_boot_files_and_is_called_after_lab_and_node(
     assert seed_name(vm) == f"plex-seed-{vm.owner.lab}-demo1.iso"
 
 
-def test_no_key_is_in_what_a_host_is_told(planned: tuple[Instance, ...]) -> None:
+def test_the_spec_of_a_vm_has_no_key(planned: tuple[Instance, ...]) -> None:
     assert b"PRIVATE KEY" in planned[0].boot
     assert "PRIVATE KEY" not in str(planned[0].spec)
 

@@ -1,4 +1,4 @@
-"""What the lab's registry will be, and how nodes find it."""
+"""The resources of the lab's registry, and the files that make nodes use it."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ def by_path(files: tuple[BootFile, ...]) -> dict[str, BootFile]:
     return {file.path: file for file in files}
 
 
-def test_the_registry_is_what_it_always_was(resources: tuple[Resource, ...], demo: Plex) -> None:
-    """As for a plex: GOLDEN=write pytest tests/unit/plan"""
+def test_the_registry_is_that_of_the_golden_file(
+    resources: tuple[Resource, ...], demo: Plex
+) -> None:
+    """Update the golden file with GOLDEN=write pytest tests/unit/plan"""
     golden = GOLDEN / "registry.txt"
     text = HASH.sub("HASH", describe(Plan(demo, (), resources)))
     if os.environ.get("GOLDEN") == "write":
@@ -62,7 +64,7 @@ def test_the_registry_is_what_it_always_was(resources: tuple[Resource, ...], dem
     assert text == golden.read_text()
 
 
-def test_its_disk_is_no_part_of_its_node(resources: tuple[Resource, ...]) -> None:
+def test_its_volume_outlives_its_node(resources: tuple[Resource, ...]) -> None:
     volume = next(r for r in resources if isinstance(r, Volume))
     node = next(r for r in resources if isinstance(r, Instance))
 
@@ -75,7 +77,7 @@ def test_its_disk_is_no_part_of_its_node(resources: tuple[Resource, ...]) -> Non
     }
 
 
-def test_who_pushes_is_known_by_a_hash_that_is_always_the_same(
+def test_the_hash_of_the_push_password_is_always_the_same(
     registry: Registry, inputs: Inputs
 ) -> None:
     file = by_path(registry_files(registry, inputs.seed))["/etc/plexctl/registry.htpasswd"]
@@ -89,7 +91,7 @@ def test_who_pushes_is_known_by_a_hash_that_is_always_the_same(
     assert bcrypt.checkpw(password, digest.encode())
 
 
-def test_its_secrets_are_for_root_only_and_in_no_text(
+def test_only_root_can_read_its_secrets_and_no_text_has_them(
     registry: Registry, inputs: Inputs, resources: tuple[Resource, ...]
 ) -> None:
     files = registry_files(registry, inputs.seed)
@@ -104,7 +106,7 @@ def test_without_a_registry_no_node_has_a_file_for_it(demo: Plex, inputs: Inputs
     assert "certs.d" not in describe(plan_plex(demo, inputs))
 
 
-def test_nodes_of_the_cluster_ask_the_registry_and_then_the_upstream(
+def test_nodes_pull_from_the_registry_and_then_from_the_upstream(
     demo: Plex, kube: NodeType, inputs: Inputs, registry: Registry
 ) -> None:
     adm = replace(kube, name="adm", kubernetes=False, privileged=False)
@@ -120,7 +122,7 @@ def test_nodes_of_the_cluster_ask_the_registry_and_then_the_upstream(
     assert "certs.d" not in third
 
 
-def test_containerd_reads_where_images_are(registry: Registry) -> None:
+def test_containerd_reads_the_addresses_of_mirrors(registry: Registry) -> None:
     files = by_path(mirror_files(registry, b"a certificate\n"))
     docker = tomllib.loads(files["/etc/containerd/certs.d/docker.io/hosts.toml"].content.decode())
     own = tomllib.loads(

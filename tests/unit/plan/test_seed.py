@@ -1,4 +1,4 @@
-"""The disk that a VM is configured with is one that cloud-init knows, the same whenever made."""
+"""The seed of a VM: a disk that cloud-init reads, always with the same bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS = ("#cloud-config\n", "version: 2\n", "instance-id: demo1\n")
 BOOT = bytes(range(256)) * 1500
 
 
-def test_it_has_the_label_and_the_files_of_nocloud_in_both_kinds_of_names() -> None:
+def test_it_has_the_label_and_the_files_of_nocloud_in_both_name_formats() -> None:
     iso = pycdlib.PyCdlib()
     iso.open_fp(io.BytesIO(seed_iso(BOOT, *WORDS)))
     user_data, network_config, meta_data = (text.encode() for text in WORDS)
@@ -35,7 +35,7 @@ def test_it_has_the_label_and_the_files_of_nocloud_in_both_kinds_of_names() -> N
         assert found == wanted
 
 
-def test_only_root_may_read_what_holds_keys() -> None:
+def test_only_root_can_read_its_files() -> None:
     iso = pycdlib.PyCdlib()
     iso.open_fp(io.BytesIO(seed_iso(BOOT, *WORDS)))
 
@@ -43,7 +43,7 @@ def test_only_root_may_read_what_holds_keys() -> None:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
-def test_neither_the_time_nor_the_zone_changes_a_byte(
+def test_neither_the_time_nor_the_time_zone_changes_a_byte(
     zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = seed_iso(BOOT, *WORDS)

@@ -55,7 +55,7 @@ def disc(content: bytes) -> dict[str, bytes]:
 
 
 def describe(plan: Plan) -> str:
-    """What is different about VMs; the files in the tar are those of any node."""
+    """What differs from containers; the files in the tar are those of any node."""
     parts = []
     for resource in plan.resources:
         needs = ", ".join(map(str, resource.needs))
@@ -80,8 +80,8 @@ def profile_of(plan: Plan) -> Profile:
     return next(r for r in plan.resources if isinstance(r, Profile))
 
 
-def test_a_plex_of_vms_is_what_it_always_was(vms: Plex, inputs: Inputs) -> None:
-    """Write the file anew on purpose only: GOLDEN=write pytest tests/unit/plan"""
+def test_a_plex_of_vms_is_that_of_the_golden_file(vms: Plex, inputs: Inputs) -> None:
+    """Update the golden file only on purpose: GOLDEN=write pytest tests/unit/plan"""
     text = describe(plan_plex(vms, inputs))
     if os.environ.get("GOLDEN") == "write":
         GOLDEN.write_text(text)
@@ -99,7 +99,7 @@ def test_a_vm_boots_from_the_same_files_as_a_container(
     assert tar_as_text(disc(vm.boot)["boot.tar"]) == tar_as_text(container.boot)
 
 
-def test_no_setting_of_containers_is_on_a_vm(vms: Plex, inputs: Inputs) -> None:
+def test_a_vm_has_no_setting_of_containers(vms: Plex, inputs: Inputs) -> None:
     plan = plan_plex(vms, inputs)
 
     for config in (dict(profile_of(plan).config), *instances(plan)):
@@ -108,7 +108,7 @@ def test_no_setting_of_containers_is_on_a_vm(vms: Plex, inputs: Inputs) -> None:
     assert "kmsg" not in dict(profile_of(plan).devices)
 
 
-def test_a_vm_has_more_than_incus_would_give_it(vms: Plex, inputs: Inputs) -> None:
+def test_a_vm_has_higher_limits_than_the_defaults_of_incus(vms: Plex, inputs: Inputs) -> None:
     master = instances(plan_plex(vms, inputs))[0]
     assert (master["limits.cpu"], master["limits.memory"]) == ("2", str(2 << 30))
 
@@ -119,7 +119,7 @@ def test_a_vm_has_more_than_incus_would_give_it(vms: Plex, inputs: Inputs) -> No
     assert dict(device["root"])["size"] == str(50 << 30)
 
 
-def test_only_a_cloud_image_needs_a_disc_with_the_agent(vms: Plex, inputs: Inputs) -> None:
+def test_only_a_cloud_image_needs_a_disk_with_the_agent(vms: Plex, inputs: Inputs) -> None:
     served = replace(CLOUD, source=BaseSource.IMAGES, server=SERVER, image="debian/12/cloud")
     from_server = replace(vms, type=replace(vms.type, base=served))
 
@@ -151,7 +151,7 @@ def test_a_node_has_the_devices_that_its_type_names(
     assert resource_hash(first) != resource_hash(moved)
 
 
-def test_no_key_is_in_what_the_server_is_told_of_a_vm(vms: Plex, inputs: Inputs) -> None:
+def test_the_settings_of_a_vm_have_no_key(vms: Plex, inputs: Inputs) -> None:
     for vm in plan_plex(vms, inputs).instances:
         assert not any("cloud-init" in key or "user-data" in key for key, _ in vm.incus.config)
         files = disc(vm.boot)

@@ -1,4 +1,4 @@
-"""The order in which the engine `direct` makes and removes things."""
+"""The order in which the engine `direct` creates and deletes objects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_an_instance_has_its_files_before_it_starts() -> None:
     assert incus.calls[:2] == [("networks.put", "plex-demo"), ("profiles.put", "plex-demo-kube")]
 
 
-def test_an_instance_that_files_do_not_go_into_is_made_anew() -> None:
+def test_an_instance_that_cannot_take_its_files_is_created_again() -> None:
     nothing = with_image(HostState("local", {}, {}, {}, ()))
     made = ["instances.create", "instances.push"]
     again = ["instances.delete", *made]
@@ -57,7 +57,7 @@ def test_an_instance_that_files_do_not_go_into_is_made_anew() -> None:
         applied(nothing, DiffOptions(OWNER), losing=["demo2"] * 9)
 
 
-def test_what_is_made_says_whose_it_is_and_by_which_run() -> None:
+def test_an_instance_has_tags_with_its_owner_and_its_run() -> None:
     incus = applied(with_image(HostState("local", {}, {}, {}, ())), DiffOptions(OWNER))
 
     assert incus.instances.config["demo3"]["user.plex.lab"] == OWNER.lab
@@ -66,7 +66,7 @@ def test_what_is_made_says_whose_it_is_and_by_which_run() -> None:
     assert "user.plex.parent" not in incus.instances.config["demo1"]
 
 
-def test_old_workers_are_gone_before_a_new_master_is_there() -> None:
+def test_old_workers_are_deleted_before_a_new_master_is_created() -> None:
     options = DiffOptions(OWNER, replace=frozenset({MASTER}))
     calls = applied(with_image(whole()["local"]), options).calls
 
@@ -75,8 +75,8 @@ def test_old_workers_are_gone_before_a_new_master_is_there() -> None:
         assert calls.index(("instances.delete", name)) < made
 
 
-def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None:
-    """On a host that makes one at a time, which must not be the waiting worker."""
+def test_workers_that_wait_for_their_master_do_not_block_deletions() -> None:
+    """The host creates one instance at a time, which must not be the waiting worker."""
     found = with_image(whole()["local"])
     incus = FakeIncus(replace(LOCAL, parallel=1), found["local"])
     engine = DirectEngine({"local": incus})
@@ -90,7 +90,7 @@ def test_workers_that_wait_for_their_master_keep_no_old_one_from_going() -> None
     assert incus.names("instances.start") == ["demo1", "demo2", "demo3"]
 
 
-def test_a_new_worker_beside_an_old_master_names_the_run_that_made_it() -> None:
+def test_a_new_worker_of_an_old_master_has_the_run_of_the_master() -> None:
     options = DiffOptions(OWNER, replace=frozenset({instance(2).key}))
     incus = applied(with_image(whole()["local"]), options)
 
@@ -98,14 +98,14 @@ def test_a_new_worker_beside_an_old_master_names_the_run_that_made_it() -> None:
     assert {name for _, name in incus.calls} == {"demo2"}
 
 
-def test_what_is_used_goes_last() -> None:
+def test_objects_are_deleted_after_those_that_use_them() -> None:
     calls = applied(whole(), DiffOptions(OWNER), wanted=()).calls
 
     assert calls[-2:] == [("profiles.delete", "plex-demo-kube"), ("networks.delete", "plex-demo")]
     assert len(calls) == 5
 
 
-def test_a_disk_is_there_before_its_instance_and_says_whose_it_is() -> None:
+def test_a_volume_is_created_before_its_instance() -> None:
     incus = applied(
         with_image(HostState("local", {}, {}, {}, ())), DiffOptions(OWNER), wanted=STORE
     )
@@ -115,7 +115,7 @@ def test_a_disk_is_there_before_its_instance_and_says_whose_it_is() -> None:
     assert ("volumes.put", "depot") not in applied(store(), DiffOptions(OWNER), wanted=STORE).calls
 
 
-def test_a_disk_goes_after_its_instance() -> None:
+def test_a_volume_is_deleted_after_its_instance() -> None:
     calls = applied(store(), DiffOptions(OWNER, volumes=True), wanted=()).calls
 
     assert calls.index(("instances.delete", "depot")) < calls.index(("volumes.delete", "depot"))

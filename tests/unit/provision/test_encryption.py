@@ -1,4 +1,4 @@
-"""What OpenTofu is told of the key to its state."""
+"""The encryption of OpenTofu's state, and how OpenTofu gets the key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plexctl.provision.tofu.encryption import FILE, answer, encrypted
 
 SEALED = Secret(bytes(range(32)))
 ENCODED = base64.b64encode(SEALED.reveal()).decode()
-BY_HAND = ("sh", "-c", "echo by hand: $0", "it's one word")
+KEY_COMMAND = ("sh", "-c", "echo by hand: $0", "it's one word")
 
 
 def settings(folder: Path) -> dict[str, object]:
@@ -22,8 +22,8 @@ def settings(folder: Path) -> dict[str, object]:
     return found
 
 
-def told(folder: Path, file: int | None) -> str:
-    """What the program says that OpenTofu asks for the key."""
+def key_answer(folder: Path, file: int | None) -> str:
+    """The output of the program that OpenTofu runs to get the key."""
     (provider,) = settings(folder)["key_provider"]["external"].values()  # type: ignore[index]
     done = subprocess.run(
         provider["command"],
@@ -38,10 +38,10 @@ def told(folder: Path, file: int | None) -> str:
     return done.stdout
 
 
-def test_the_key_is_handed_over_as_often_as_it_is_asked_for(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), BY_HAND) as file:
+def test_opentofu_can_read_the_key_more_than_once(tmp_path: Path) -> None:
+    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND) as file:
         assert file is not None
-        first, second = told(tmp_path, file), told(tmp_path, file)
+        first, second = key_answer(tmp_path, file), key_answer(tmp_path, file)
 
     assert first == second == answer(SEALED).decode()
     header, content = map(json.loads, first.splitlines())
@@ -49,31 +49,31 @@ def test_the_key_is_handed_over_as_often_as_it_is_asked_for(tmp_path: Path) -> N
     assert content["keys"] == {"encryption_key": ENCODED, "decryption_key": ENCODED}
 
 
-def test_the_key_is_in_no_file_that_has_a_name(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), BY_HAND):
+def test_the_key_is_in_no_file_with_a_name(tmp_path: Path) -> None:
+    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
         assert [file.name for file in tmp_path.iterdir()] == [FILE]
         assert ENCODED not in (tmp_path / FILE).read_text()
         assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
 
 
-def test_by_hand_the_users_own_plexctl_is_asked(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), BY_HAND):
+def test_a_user_of_opentofu_gets_the_key_from_plexctl(tmp_path: Path) -> None:
+    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
         pass
 
-    assert told(tmp_path, None) == "by hand: it's one word\n"
+    assert key_answer(tmp_path, None) == "by hand: it's one word\n"
 
 
 def test_state_and_plan_must_be_encrypted(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), BY_HAND):
+    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
         found = settings(tmp_path)
 
     assert found["state"] == found["plan"] == {"method": "method.aes_gcm.lab", "enforced": True}
 
 
-def test_terraform_knows_nothing_of_it(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), BY_HAND):
+def test_terraform_has_no_encryption(tmp_path: Path) -> None:
+    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
         pass
-    with encrypted(tmp_path, SEALED, Path("/bin/terraform"), BY_HAND) as file:
+    with encrypted(tmp_path, SEALED, Path("/bin/terraform"), KEY_COMMAND) as file:
         assert file is None
 
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The engine `direct` on a Proxmox host: VMs made whole, found again, replaced, removed."""
+"""The engine `direct` on a Proxmox host: VMs are created, found again, replaced, deleted."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ WANTED = (vm(1), vm(2), vm(3))
 
 
 class Run:
-    """What a verb does with an engine."""
+    """A run of an engine, as verbs do it."""
 
     def __init__(self, pve: FakePve) -> None:
         self.server = client_of(pve)
@@ -90,9 +90,7 @@ def nodes(pve: FakePve) -> dict[str, Any]:
     return {guest.name: guest for guest in pve.vms.values() if not guest.template}
 
 
-def test_vms_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
-    pve: FakePve, run: Run
-) -> None:
+def test_vms_are_created_and_a_second_run_changes_nothing(pve: FakePve, run: Run) -> None:
     made = run((vm(1, vlan=7, disk=5120), vm(2), vm(3)))
     config = nodes(pve)["demo1"].config
 
@@ -106,7 +104,7 @@ def test_vms_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
     assert "keys" not in str([guest.config for guest in nodes(pve).values()])
 
 
-def test_a_vm_finds_its_files_on_a_disk_of_its_own(pve: FakePve, run: Run) -> None:
+def test_a_vm_has_a_seed_with_its_files(pve: FakePve, run: Run) -> None:
     run()
     volume = nodes(pve)["demo2"].config["ide2"].partition(",")[0]
     iso, boot = pycdlib.PyCdlib(), io.BytesIO()
@@ -117,7 +115,7 @@ def test_a_vm_finds_its_files_on_a_disk_of_its_own(pve: FakePve, run: Run) -> No
     assert boot.getvalue() == b"keys of the node"
 
 
-def test_devices_need_the_machine_that_has_pci_express(pve: FakePve, run: Run) -> None:
+def test_pci_devices_need_the_machine_type_with_pci_express(pve: FakePve, run: Run) -> None:
     pve.add_mapping("gpu", ["node=pve1,path=0000:01:00.0,id=10de:2204"])
     run((vm(1, pci=("gpu",)),))
     config = nodes(pve)["demo1"].config
@@ -127,7 +125,7 @@ def test_devices_need_the_machine_that_has_pci_express(pve: FakePve, run: Run) -
     assert nodes(pve)["demo1"].running
 
 
-def test_a_vm_that_was_left_half_made_is_made_anew(pve: FakePve, run: Run) -> None:
+def test_a_vm_whose_creation_was_interrupted_is_replaced(pve: FakePve, run: Run) -> None:
     pve.fail_next("POST", r"/storage/local/upload$", 500, "interrupted", count=1)
     with pytest.raises(PlexError, match="interrupted"):
         run((vm(1),))
@@ -138,7 +136,7 @@ def test_a_vm_that_was_left_half_made_is_made_anew(pve: FakePve, run: Run) -> No
     assert run.changes((vm(1),)) == ()
 
 
-def test_one_that_is_whole_and_stopped_is_started(pve: FakePve, run: Run) -> None:
+def test_a_stopped_vm_is_started(pve: FakePve, run: Run) -> None:
     run()
     before = nodes(pve)["demo2"].vmid
     run.server.stop("demo2")
@@ -147,7 +145,9 @@ def test_one_that_is_whole_and_stopped_is_started(pve: FakePve, run: Run) -> Non
     assert nodes(pve)["demo2"].vmid == before
 
 
-def test_a_new_master_has_new_workers_and_a_new_worker_nothing_else(pve: FakePve, run: Run) -> None:
+def test_a_new_master_replaces_its_workers_and_a_new_worker_nothing_else(
+    pve: FakePve, run: Run
+) -> None:
     run()
     before = {name: guest.vmid for name, guest in nodes(pve).items()}
 
@@ -158,7 +158,7 @@ def test_a_new_master_has_new_workers_and_a_new_worker_nothing_else(pve: FakePve
     assert run.changes() == ()
 
 
-def test_what_no_file_wants_is_gone_with_its_disks(pve: FakePve, run: Run) -> None:
+def test_an_unwanted_vm_is_deleted_with_its_disks(pve: FakePve, run: Run) -> None:
     run()
 
     assert run((vm(1),)) == [(Action.DELETE, "demo2"), (Action.DELETE, "demo3")]
@@ -168,7 +168,7 @@ def test_what_no_file_wants_is_gone_with_its_disks(pve: FakePve, run: Run) -> No
     assert all("base-" in volume for volume in pve.storages["local-lvm"].volumes)
 
 
-def test_a_vm_of_somebody_else_is_in_the_way_and_left_alone(pve: FakePve, run: Run) -> None:
+def test_a_vm_that_plexctl_did_not_create_is_an_error(pve: FakePve, run: Run) -> None:
     run.server.vms.create("demo2", {}, {"memory": 512})
     pve.vms[max(pve.vms)].config.pop("description")
     with pytest.raises(PlexError) as error:
@@ -177,7 +177,7 @@ def test_a_vm_of_somebody_else_is_in_the_way_and_left_alone(pve: FakePve, run: R
     assert error.value.details == ("instance demo2 on host pve1 was not created by plexctl",)
 
 
-def test_a_template_that_is_missing_is_an_error_that_says_how_to_make_it(run: Run) -> None:
+def test_a_missing_template_is_an_error(run: Run) -> None:
     with pytest.raises(PlexError) as error:
         run((replace(vm(1), image="plex-kube-other"),))
 

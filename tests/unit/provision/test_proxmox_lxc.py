@@ -1,4 +1,4 @@
-"""Containers on a Proxmox host: by its API, and over SSH what that does not take."""
+"""Containers on a Proxmox host: by its API, and by SSH what the API does not accept."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def guests(pve: FakePve) -> dict[str, Guest]:
     return {guest.name: guest for guest in pve.vms.values()}
 
 
-def test_containers_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
+def test_containers_are_created_and_a_second_run_changes_nothing(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     made = apply(server)
@@ -93,7 +93,7 @@ def test_containers_are_made_as_they_are_wanted_and_then_nothing_is_left_to_do(
     assert first.tags == ["plex-demo", "plexctl"]
 
 
-def test_a_node_has_its_files_and_what_kubelet_needs_before_it_starts(
+def test_a_node_has_its_files_and_the_options_for_kubelet_before_it_starts(
     pve: FakePve, server: ProxmoxHost, node: Node
 ) -> None:
     seen: list[tuple[bytes, int]] = []
@@ -137,7 +137,7 @@ def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxHost, node: Node) -> Non
     assert len(BOOT) in [fed for _, _, fed in node.calls()]
 
 
-def test_what_users_are_told_to_allow_is_enough(pve: FakePve, node: Node) -> None:
+def test_the_documented_privileges_are_enough(pve: FakePve, node: Node) -> None:
     poor = with_login(client_of(pve, documented_privileges()), "root@pve1.test")
     with pytest.raises(PlexError, match=r"lacks Sys\.Modify on /"):
         apply(poor, WANTED[:1])
@@ -147,7 +147,7 @@ def test_what_users_are_told_to_allow_is_enough(pve: FakePve, node: Node) -> Non
     assert apply(enough, ()) == [(Action.DELETE, "demo1"), (Action.DELETE, "demo2")]
 
 
-def test_one_that_was_left_half_made_is_made_anew(
+def test_a_container_whose_creation_was_interrupted_is_replaced(
     pve: FakePve, server: ProxmoxHost, node: Node
 ) -> None:
     node.refuse()

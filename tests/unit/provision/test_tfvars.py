@@ -99,7 +99,7 @@ def test_a_started_node_keeps_its_tags() -> None:
     assert given[instance(2).key]["run"] == "run1"
 
 
-def test_a_vm_finds_its_files_on_a_volume() -> None:
+def test_a_vm_has_a_volume_with_its_files() -> None:
     given = tags((vm(1),), (created(vm(1)),), EMPTY)
     variables = incus_tfvars("demo", (vm(1),), HOSTS, given, boot=BOOT, config_dir=None)
 

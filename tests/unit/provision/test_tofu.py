@@ -60,7 +60,7 @@ class Server(FakeIncus):
 
 @dataclass(frozen=True)
 class Estate:
-    """An engine, and the folder that its OpenTofu works in."""
+    """An engine, and the folder that its OpenTofu runs in."""
 
     engine: TofuEngine
     folder: TofuFolder
@@ -273,7 +273,7 @@ def test_old_workers_are_deleted_before_many_start_with_a_new_master(estate: Est
 
 @pytest.fixture
 def locked(estate: Estate, tmp_path: Path) -> Iterator[tuple[Estate, Path]]:
-    """An OpenTofu that locks what it finds, in a lab's folder for such locks."""
+    """An OpenTofu that locks the providers that it finds, in the lab's folder."""
     folder = replace(estate.folder, locks=tmp_path)
     program = estate.engine.program
     text = program.read_text().replace(
@@ -290,7 +290,7 @@ def test_the_lab_keeps_the_lock_of_providers(locked: tuple[Estate, Path]) -> Non
     lock = lab / "tofu.sh-incus.lock.hcl"
     assert lock.read_text() == "found\n"
 
-    # Another plex, or a clone: what is locked is what OpenTofu is told.
+    # Another plex, or a clone of the lab: OpenTofu gets the lab's lock.
     (estate.folder.root / ".terraform.lock.hcl").write_text("other\n")
     lock.write_text("locked\n")
     estate.apply(whole())

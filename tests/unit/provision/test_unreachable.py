@@ -1,4 +1,4 @@
-"""A host that does not answer: its objects are left alone, and work on other hosts goes on."""
+"""A host that does not answer: its objects stay, and work on other hosts goes on."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_states_list_why_hosts_are_unreachable() -> None:
     assert unreachable_reasons(state().values()) == ()
 
 
-def falling(name: str, at: str = "") -> FakeIncus:
+def failing_host(name: str, at: str = "") -> FakeIncus:
     """A host that stops answering at the call `at`."""
     image = ObservedImage("abc", ("plex-kube-0123456789ab",), {}, 1)
     incus = FakeIncus(replace(LOCAL, name=name), HostState(name, {}, {}, {}, (image,)))
@@ -87,7 +87,7 @@ def falling(name: str, at: str = "") -> FakeIncus:
     "at", ["networks.put", "instances.create", "instances.push", "instances.start"]
 )
 def test_work_on_other_hosts_goes_on_when_one_stops_answering(at: str) -> None:
-    local, far = falling("local"), falling("far", at)
+    local, far = failing_host("local"), failing_host("far", at)
     engine = DirectEngine({"local": local, "far": far})
     states = engine.read(("local", "far"))
     changes = engine.diff(WANTED, states, OPTIONS)
@@ -101,7 +101,7 @@ def test_work_on_other_hosts_goes_on_when_one_stops_answering(at: str) -> None:
 
 
 def test_reachable_hosts_are_read_without_an_unreachable_one() -> None:
-    local, far = falling("local"), falling("far")
+    local, far = failing_host("local"), failing_host("far")
     far.down = UNREACHABLE
     engine = DirectEngine({"local": local, "far": far})
 

@@ -1,4 +1,4 @@
-"""A plan to compare with says the same as the one that makes the files."""
+"""A plan with cached digests compares like the plan with files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plexctl.model.secret import Secret
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import plan_plex
 from plexctl.plan.resources.types import resource_hash
-from plexctl.workflow.core import digest_cache as remembered
+from plexctl.workflow.core import digest_cache
 from plexctl.workflow.core.digest_cache import known_digests, store_digests
 
 Changed = Callable[[Plex, Inputs], tuple[Plex, Inputs]]
@@ -44,9 +44,7 @@ def test_a_plan_with_digests_has_the_hashes_of_the_one_with_files(
     ]
 
 
-def test_what_is_no_part_of_the_files_is_compared_all_the_same(
-    demo: Plex, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_a_plan_with_digests_sees_other_changes(demo: Plex, inputs: Inputs, tmp_path: Path) -> None:
     """Another image, with the same files."""
     store_digests(tmp_path, plan_plex(demo, inputs), inputs)
     baked = replace(inputs, baked={("local", "kube"): "plex-kube-ba9876543210"})
@@ -65,7 +63,7 @@ def test_what_is_no_part_of_the_files_is_compared_all_the_same(
         other_facts,
     ],
 )
-def test_nothing_is_known_once_anything_has_changed(
+def test_a_change_of_any_input_makes_the_digests_unknown(
     demo: Plex, inputs: Inputs, tmp_path: Path, change: Changed
 ) -> None:
     store_digests(tmp_path, plan_plex(demo, inputs), inputs)
@@ -73,17 +71,17 @@ def test_nothing_is_known_once_anything_has_changed(
     assert known_digests(tmp_path, *change(demo, inputs)) is None
 
 
-def test_nothing_is_known_after_a_change_of_the_code(
+def test_a_change_of_the_code_makes_the_digests_unknown(
     demo: Plex, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_digests(tmp_path, plan_plex(demo, inputs), inputs)
-    monkeypatch.setattr(remembered, "_code", lambda: iter([("plan/boot.py", 1, 1)]))
+    monkeypatch.setattr(digest_cache, "_code", lambda: iter([("plan/boot.py", 1, 1)]))
 
     assert known_digests(tmp_path, demo, inputs) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"inputs": 1}'])
-def test_a_broken_file_is_as_none(demo: Plex, inputs: Inputs, tmp_path: Path, content: str) -> None:
-    (tmp_path / remembered.FILE).write_text(content)
+def test_a_broken_file_is_ignored(demo: Plex, inputs: Inputs, tmp_path: Path, content: str) -> None:
+    (tmp_path / digest_cache.FILE).write_text(content)
 
     assert known_digests(tmp_path, demo, inputs) is None
