@@ -57,7 +57,8 @@ def provider_of(
         return _proxmox(plex, hosts, folder, credentials, direct)
     servers = {name: host for name, host in hosts.items() if host.kind is HostKind.INCUS}
     remote = any(not host.local for host in servers.values())
-    return IncusProvider(plex.name, servers, credentials.certificates() if remote else None, direct)
+    certificates = credentials.certificates(servers.values()) if remote else None
+    return IncusProvider(plex.name, servers, certificates, direct)
 
 
 def _proxmox(
