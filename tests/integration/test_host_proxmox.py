@@ -92,7 +92,7 @@ def test_a_proxmox_node_is_told_what_it_should_be(tmp_path: Path) -> None:
 
     assert changed(again) == set()
     assert again.token is None
-    assert any("does not tell its secret again" in note for note in again.notes)
+    assert any("does not print its secret again" in note for note in again.notes)
     assert changed(renewed) == {"token"}
     assert renewed.token
     assert renewed.token.reveal() != result.token.reveal()

@@ -1,4 +1,4 @@
-"""An Ansible module: kernel modules that are loaded, now and at each boot."""
+"""An Ansible module: loads kernel modules, now and at each boot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def is_there(name: str, root: Path = Path("/")) -> bool:
-    """Whether the kernel has it, as a module or built in."""
+    """Whether the kernel has the module `name`, loaded or built in."""
     if (root / "sys/module" / name).exists():
         return True
     filesystems = (root / "proc/filesystems").read_text().split()
@@ -19,7 +19,7 @@ def is_there(name: str, root: Path = Path("/")) -> bool:
     builtin = root / "lib/modules" / platform.release() / "modules.builtin"
     if builtin.exists() and f"/{name}.ko" in builtin.read_text():
         return True
-    # Built in without a parameter and without a folder of modules: only its symbols tell.
+    # A built-in module without parameters may only be visible by its symbols.
     symbols = root / "proc/kallsyms"
     if not symbols.exists():
         return False
@@ -35,7 +35,7 @@ def load(
     there: Callable[[str], bool],
     modprobe: Callable[[str], bool],
 ) -> tuple[list[str], list[str]]:
-    """(those that were loaded, notes). `file` names those that had to be, for each boot."""
+    """Returns the loaded modules and notes. Loaded modules are added to `file`, for each boot."""
     loaded, notes = [], []
     for name in (*names, *optional):
         if there(name):

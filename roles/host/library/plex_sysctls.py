@@ -1,4 +1,4 @@
-"""An Ansible module: kernel settings that are at least so high, now and at each boot."""
+"""An Ansible module: raises kernel settings to minimum values, now and at each boot."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PROC = Path("/proc/sys")
 def raise_settings(
     least: dict[str, int], file: Path, *, proc: Path = PROC, check: bool = False
 ) -> tuple[list[str], list[str], bool]:
-    """(what was raised, notes, whether anything changed). Nothing is ever lowered.
+    """Returns the raised settings, notes, and whether anything changed. Lowers no setting.
 
-    What is raised is written to `file` too, beside what that has of other settings.
+    Raised settings are written to `file` too, which keeps its other settings.
     """
     raised: list[str] = []
     notes: list[str] = []
@@ -23,7 +23,7 @@ def raise_settings(
     for name, value in least.items():
         path = proc / name.replace(".", "/")
         if not path.exists():
-            notes.append(f"this kernel shows no {name} here: fewer nodes may fit")
+            notes.append(f"the setting {name} is not visible here: fewer nodes may fit")
             continue
         now = int(path.read_text().split()[0])
         if now >= value:

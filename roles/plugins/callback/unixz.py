@@ -1,4 +1,4 @@
-"""Ansible's output in the manner of a machine that starts: one line for a task on a host."""
+"""Ansible's output like the console of a booting machine: one line for a task on a host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ type: stdout
 short_description: one line for a task on a host
 description:
   - The name of a task, and below it a line for each host on which it did something or failed.
-  - What was right already is told with O(ansible-playbook -v), as all else that a task returns.
+  - With O(ansible-playbook -v) also hosts on which nothing changed, and what tasks returned.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -22,11 +22,11 @@ requirements:
   - set as stdout in configuration
 """
 
-SAID = ("msg", "stdout", "stderr")
-"""What of a result is of interest, in this order."""
+SHOWN = ("msg", "stdout", "stderr")
+"""The fields of a result that a line shows, in this order."""
 
 LONGEST = 500
-"""Characters of each of them that a line has."""
+"""At most so many characters of each field."""
 
 
 SUMS = {
@@ -38,7 +38,7 @@ SUMS = {
     "failures": "failed",
     "unreachable": "unreachable",
 }
-"""Ansible's names of what it counts, in the order of telling, and how they are told."""
+"""Ansible's counters, in the order in which they are printed, and their words."""
 
 
 class CallbackModule(Default):
@@ -77,22 +77,22 @@ class CallbackModule(Default):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         word = "failed, ignored" if ignore_errors else "failed"
-        self._line(result, word, constants.COLOR_ERROR, said=True)
+        self._line(result, word, constants.COLOR_ERROR, full=True)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._line(result, "unreachable", constants.COLOR_UNREACHABLE, said=True)
+        self._line(result, "unreachable", constants.COLOR_UNREACHABLE, full=True)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         if self._display.verbosity:
             self._line(result, "skipped", constants.COLOR_SKIP)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
-        # Of a loop, each that changed; the sum would tell it once more.
+        # Each changed item of a loop. The result of the loop is not printed again.
         if _data(result).get("changed"):
             self._line(result, "changed", constants.COLOR_CHANGED)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
-        self._line(result, "failed", constants.COLOR_ERROR, said=True)
+        self._line(result, "failed", constants.COLOR_ERROR, full=True)
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
         self.v2_runner_on_skipped(result)
@@ -117,31 +117,33 @@ class CallbackModule(Default):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         for host in sorted(stats.processed):
             sums = stats.summarize(host)
-            told = [f"{word} {sums[name]}" for name, word in SUMS.items() if sums[name]]
+            counts = [f"{word} {sums[name]}" for name, word in SUMS.items() if sums[name]]
             bad = sums["failures"] or sums["unreachable"]
             color = constants.COLOR_ERROR if bad else constants.COLOR_OK
-            self._display.display(f"{host}: {', '.join(told) or 'nothing'}", color=color)
+            self._display.display(f"{host}: {', '.join(counts) or 'nothing'}", color=color)
 
     def _begun(self, task: Any, kind: str) -> None:
         name = task.get_name().rpartition(" : ")[2].strip()
         self._display.display(f"{name}{kind}...")
 
-    def _line(self, result: Any, word: str, color: str, said: bool = False) -> None:
+    def _line(self, result: Any, word: str, color: str, full: bool = False) -> None:
         data = _data(result)
-        if "results" in data and not said and not self._display.verbosity:
-            return  # its items were told
+        if "results" in data and not full and not self._display.verbosity:
+            return  # its items were printed
         if self._display.verbosity > 1:
             text = f": {self._dump_results(data, indent=2)}"
         else:
-            # A module that changes something says so; what it printed is for who asks.
-            text = _told(data) if said or self._display.verbosity or not data.get("changed") else ""
+            # The output of a task that changed something is shown with -v only.
+            text = (
+                _texts(data) if full or self._display.verbosity or not data.get("changed") else ""
+            )
         item = self._get_item_label(data)
         label = f" [{to_text(item)}]" if item is not None and "results" not in data else ""
         self._display.display(f"  {_host(result)} {word}{label}{text}", color=color)
 
 
 def _data(result: Any) -> Any:
-    """What a task returned; the name of it is another one before and after Ansible 2.19."""
+    """What a task returned. Ansible 2.19 renamed the attribute."""
     return result.result if hasattr(result, "result") else result._result
 
 
@@ -156,9 +158,9 @@ def _action(result: Any) -> str:
     return task.action.rpartition(".")[2]
 
 
-def _told(data: Any) -> str:
+def _texts(data: Any) -> str:
     parts = []
-    for name in SAID:
+    for name in SHOWN:
         text = " ".join(to_text(data.get(name) or "").split())
         if text and text != "All items completed":
             parts.append(f" | {name}: {text[:LONGEST]}")

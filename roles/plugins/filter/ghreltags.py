@@ -20,21 +20,22 @@ DOCUMENTATION = """
 name: ghreltags
 short_description: the latest release tag of repositories
 description:
-  - Of what the API says of tags (a list of objects with C(name)) or releases (C(tag_name)), the tag
-    with the highest version. A release comes after its release candidates.
-  - Of C(OWNER/REPOSITORY), the same, asked for at most once in O(max_age) seconds.
-  - Of a mapping, each repository of O(owner) with its tag. A value that is a tag, with a digit in
-    it, is that one; any other is the prefix that tags must have, and an empty one O(prefix).
+  - For an answer of the API with tags (a list of objects with C(name)) or releases (C(tag_name)),
+    the tag with the highest version. A release is higher than its release candidates.
+  - For C(OWNER/REPOSITORY), the same; the API is called at most once in O(max_age) seconds.
+  - For a mapping, each repository of O(owner) with its tag. A value that is a tag, with a digit in
+    it, selects that tag. Any other value is the prefix of the tags, and an empty value stands for
+    O(prefix).
 positional: owner, prefix, cache_key, token
 options:
   _input: {type: raw, required: true, description: "An answer, OWNER/REPOSITORY, or a mapping."}
-  owner: {type: str, description: Whose the repositories of a mapping are.}
-  prefix: {type: str, default: "", description: What tags begin with.}
-  cache_key: {type: str, description: "Answers of the same key are used again, however old."}
-  token: {type: str, description: Of the API; without it few requests an hour are answered.}
-  max_age: {type: float, default: 3600, description: Seconds that an answer is used again.}
+  owner: {type: str, description: The owner of the repositories of a mapping.}
+  prefix: {type: str, default: "", description: The prefix of the tags.}
+  cache_key: {type: str, description: "Answers with the same key are reused, however old."}
+  token: {type: str, description: "A token of the API, which allows more requests an hour."}
+  max_age: {type: float, default: 3600, description: Seconds for which an answer is reused.}
   timeout: {type: float, default: 10, description: Seconds that each request may take.}
-  url: {type: str, default: "https://api.github.com", description: Of the API.}
+  url: {type: str, default: "https://api.github.com", description: The URL of the API.}
 """
 
 EXAMPLES = """
@@ -48,7 +49,7 @@ _value: {type: raw, description: "A tag, or the mapping with tags for values."}
 """
 
 PAGES = 10
-"""Of 100 tags each, the newest first: more are not asked for."""
+"""Of 100 tags each, the newest first. No more pages are requested."""
 
 MOST = 4 << 20
 """Bytes of a page."""
@@ -70,7 +71,7 @@ def ghreltags(
     url: str = "https://api.github.com",
 ) -> Any:
     def tags(repository: str) -> list[str]:
-        return _known(url, repository, cache_key, token, max_age, timeout)
+        return _cached_tags(url, repository, cache_key, token, max_age, timeout)
 
     if isinstance(value, str):
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
@@ -78,7 +79,7 @@ def ghreltags(
         return latest(tags(value), prefix, value)
     if isinstance(value, dict) and not {"tag_name", "name"} & set(value):
         if not owner:
-            raise AnsibleFilterError("ghreltags: whose are these repositories?")
+            raise AnsibleFilterError("ghreltags: a mapping needs the argument owner")
         return {
             name: latest(tags(f"{owner}/{name}"), peg or prefix, f"{owner}/{name}")
             for name, peg in value.items()
@@ -87,7 +88,7 @@ def ghreltags(
 
 
 def latest(tags: list[str], peg: str, what: str) -> str:
-    """Of tags with a prefix, or the one tag that is named, the highest."""
+    """The highest of the tags with the prefix `peg`, or the tag `peg` itself."""
     exact = any(letter.isdigit() for letter in peg) and peg in tags
     fitting = [peg] if exact else [tag for tag in tags if tag.startswith(peg)]
     if not fitting:
@@ -96,7 +97,7 @@ def latest(tags: list[str], peg: str, what: str) -> str:
 
 
 def version(tag: str) -> tuple[Any, ...]:
-    """What tags are compared by: 1.10 is above 1.9, and 1.9 above 1.9-rc1."""
+    """The sort key of a tag: 1.10 is higher than 1.9, and 1.9 higher than 1.9-rc1."""
     found = re.search(r"\d+(?:[._]\d+)*", tag)
     if not found:
         return ((), False, (), tag)
@@ -114,13 +115,13 @@ def _names(answer: Any) -> list[str]:
         names = [one.get("tag_name") or one["name"] for one in answer]
         return [str(name) for name in names]
     except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError("ghreltags: this is no list of tags or releases") from error
+        raise AnsibleFilterError("ghreltags: not a list of tags or releases") from error
 
 
-def _known(
+def _cached_tags(
     url: str, repository: str, key: str | None, token: str | None, max_age: float, timeout: float
 ) -> list[str]:
-    """The tags of a repository, from the last answer if that is still good."""
+    """The tags of a repository, from the cached answer if that is still valid."""
     digest = hashlib.sha256(f"{url}\n{repository}".encode()).hexdigest()[:32]
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     file = base / "plexctl" / "ghreltags" / f"{digest}.json"
@@ -130,14 +131,14 @@ def _known(
         if good:
             return [str(tag) for tag in kept["tags"]]
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # there is none, or it is of no use
-    tags = _asked(f"{url}/repos/{repository}/tags?per_page=100", token, timeout)
-    with suppress(OSError):  # it is asked for again, that is all
+        pass  # there is none, or it cannot be used
+    tags = _request(f"{url}/repos/{repository}/tags?per_page=100", token, timeout)
+    with suppress(OSError):  # the next call requests it again
         _keep(file, {"at": time.time(), "key": key, "tags": tags})
     return tags
 
 
-def _asked(address: str, token: str | None, timeout: float) -> list[str]:
+def _request(address: str, token: str | None, timeout: float) -> list[str]:
     tags = []
     for page in range(1, PAGES + 1):
         request = urllib.request.Request(f"{address}&page={page}")  # noqa: S310
@@ -156,7 +157,7 @@ def _asked(address: str, token: str | None, timeout: float) -> list[str]:
 
 
 def _keep(file: Path, content: dict[str, Any]) -> None:
-    """Put at once in its place: others may read it at the same time."""
+    """Replace the file atomically: other processes may read it at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as new:
         new.write(json.dumps(content))

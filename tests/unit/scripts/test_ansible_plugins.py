@@ -1,4 +1,4 @@
-"""What roles/plugins and roles/plays have for people who run Ansible."""
+"""roles/plugins and roles/plays, for people who run Ansible."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def api() -> Iterator[tuple[str, list[str]]]:
-    """An API with 150 tags of o/many and none of others, and what it was asked for."""
+    """An API with 150 tags of o/many and no other repository, and the requests it got."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,7 +58,7 @@ def api() -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
-def test_of_an_answer_the_highest_version(plugin: ModuleType) -> None:
+def test_the_highest_version_of_an_answer(plugin: ModuleType) -> None:
     tags = [{"name": n} for n in ("v1.9", "v1.10.0-rc2", "v1.10.0", "v1.10.0-rc10", "chart-2.0")]
     assert plugin.ghreltags(tags, prefix="v") == "v1.10.0"
     assert plugin.ghreltags([t for t in tags if t["name"] != "v1.10.0"], prefix="v") == (
@@ -67,11 +67,11 @@ def test_of_an_answer_the_highest_version(plugin: ModuleType) -> None:
     assert plugin.ghreltags({"tag_name": "v3", "name": "Three"}) == "v3"
     with pytest.raises(AnsibleFilterError, match="no tag that begins with 'x'"):
         plugin.ghreltags(tags, prefix="x")
-    with pytest.raises(AnsibleFilterError, match="no list of tags"):
+    with pytest.raises(AnsibleFilterError, match="not a list of tags"):
         plugin.ghreltags([1])
 
 
-def test_a_repository_is_asked_for_once(plugin: ModuleType, api: tuple[str, list[str]]) -> None:
+def test_a_repository_is_requested_once(plugin: ModuleType, api: tuple[str, list[str]]) -> None:
     url, asked = api
     assert plugin.ghreltags("o/many", url=url, token="t") == "v1.149.0"
     assert plugin.ghreltags({"many": "v1.7.0"}, "o", "v", url=url) == {"many": "v1.7.0"}
@@ -85,7 +85,7 @@ def test_a_repository_is_asked_for_once(plugin: ModuleType, api: tuple[str, list
         plugin.ghreltags("o/none", url=url)
 
 
-def test_tags_that_cannot_be_kept_are_told_all_the_same(
+def test_tags_that_cannot_be_cached_are_returned(
     plugin: ModuleType, api: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "plexctl").write_text("no folder")
@@ -93,7 +93,7 @@ def test_tags_that_cannot_be_kept_are_told_all_the_same(
 
 
 @pytest.mark.parametrize("play", sorted((ROLES / "plays").glob("*.yml")), ids=lambda p: p.stem)
-def test_plays_are_right_for_ansible(play: Path, tmp_path: Path) -> None:
+def test_plays_have_the_syntax_of_ansible(play: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [
             Path(sys.executable).with_name("ansible-playbook"),
@@ -109,7 +109,7 @@ def test_plays_are_right_for_ansible(play: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_unixz_tells_failures_and_changes_in_a_line_each(tmp_path: Path) -> None:
+def test_unixz_prints_one_line_for_each_failure_and_change(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(
         "- hosts: all\n  gather_facts: false\n  tasks:\n"
         "    - {name: Right already, ansible.builtin.command: echo x, changed_when: false}\n"

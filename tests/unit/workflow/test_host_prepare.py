@@ -163,7 +163,7 @@ def test_kernel_settings_are_raised_and_never_lowered(tmp_path: Path) -> None:
     raised, notes, changed = raise_settings(least, file, proc=proc)
     assert changed
     assert raised == dry
-    assert notes == ["this kernel shows no net.none here: fewer nodes may fit"]
+    assert notes == ["the setting net.none is not visible here: fewer nodes may fit"]
     assert (low.read_text(), high.read_text()) == ("20000\n", "9000000\n")
     assert file.read_text() == "net.ipv4.ip_forward=1\nkernel.keys.maxkeys=20000\n"
 
