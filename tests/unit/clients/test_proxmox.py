@@ -178,6 +178,19 @@ def test_what_was_cloned_by_a_run_that_was_killed_is_not_there_twice(
     assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
 
 
+def test_settle_waits_for_clones_of_an_interrupted_run(pve: FakePve, server: ProxmoxHost) -> None:
+    template = with_template(server)
+    assert not server.settle("demo")
+    pve.clone_seconds = 0.7
+    killed = another(server)
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(killed.vms.clone, template, "demo1", OURS, linked=True)
+        wait(Condition("a clone is under way", lambda: Observation(locked(pve)), 30, every=0.01))
+        assert server.settle("demo")
+        assert not locked(pve)
+        begun.result()
+
+
 def locked(pve: FakePve) -> bool:
     return any(vm.lock == "clone" for vm in list(pve.vms.values()))
 

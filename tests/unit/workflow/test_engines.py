@@ -1,13 +1,17 @@
-"""What a killed plexctl has asked for ends before the next run looks."""
+"""A run waits until the hosts have finished what an interrupted run started."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
+from plexctl.depot.pins import load_pins
+from plexctl.keys.seed import RootSeed
+from plexctl.model.host import Host
+from plexctl.model.lab import Lab
+from plexctl.model.secret import Secret
+from plexctl.provision.direct.engine import DirectEngine
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import start
 from plexctl.workflow.plex.engines import let_end
@@ -31,10 +35,12 @@ def lab(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ended(lab: Path, plex: str, server: FakeIncus) -> bool:
-    ctx = SimpleNamespace(hosts={"local": server}, access=lambda name: lab / name)
-    with start(lab, "up", plex, lambda _: None) as run:
-        return let_end(cast(Context, ctx), plex, run)
+def ended(state: Path, plex: str, server: FakeIncus) -> bool:
+    lab, seed = Lab(state.parent, {}, {}, {}), RootSeed(Secret(bytes(32)))
+    hosts: dict[str, Host] = {"local": server}
+    ctx = Context(lab, seed, load_pins(), hosts, DirectEngine(hosts), state, lambda _: None)
+    with start(state, "up", plex, lambda _: None) as run:
+        return let_end(ctx, plex, run)
 
 
 def test_after_a_killed_run_its_nodes_come_to_rest_first(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -60,21 +59,23 @@ class Engine:
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
         self.reads += 1
         image = ObservedImage("abc", (IMAGE,), {}, 1)
-        state = HostState("local", {}, {}, {}, (image,), {})
-        seen: dict[type, Any] = {
-            Network: (state.networks, ObservedNetwork),
-            Profile: (state.profiles, ObservedProfile),
-            Volume: (state.volumes, ObservedVolume),
-        }
+        instances: dict[str, ObservedInstance] = {}
+        networks: dict[str, ObservedNetwork] = {}
+        profiles: dict[str, ObservedProfile] = {}
+        volumes: dict[str, ObservedVolume] = {}
         for one in self.resources.values():
+            name = one.name
             tags = {"lab": one.owner.lab, "plex": one.owner.plex, "hash": resource_hash(one)}
-            if isinstance(one, Instance):
-                made = ObservedInstance(one.name, "Running", tags, True, "abc", "u")
-                cast(dict[str, ObservedInstance], state.instances)[one.name] = made
-            else:
-                kind, make = seen[type(one)]
-                kind[one.name] = make(one.name, tags)
-        return {"local": state}
+            match one:
+                case Instance():
+                    instances[name] = ObservedInstance(name, "Running", tags, True, "abc", "u")
+                case Network():
+                    networks[name] = ObservedNetwork(name, tags)
+                case Profile():
+                    profiles[name] = ObservedProfile(name, tags)
+                case Volume():
+                    volumes[name] = ObservedVolume(name, tags)
+        return {"local": HostState("local", instances, networks, profiles, (image,), volumes)}
 
     def diff(
         self, resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions

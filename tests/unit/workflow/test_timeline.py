@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import UsageError
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.observe.nodes import Inside, to_json
 from plexctl.observe.timeline import timeline
 from plexctl.workflow.core.run import KEPT, inside_file, start
 from plexctl.workflow.plex.timeline import find_run, list_runs, living, read_run, unasked
+from tests.fake_incus import FakeIncus
 from tests.journals import journal
 
 UP, SCALE, OTHER = (
@@ -106,7 +105,7 @@ def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> Non
         seen("foreign", UP),
     )
     state = HostState("local", {one.name: one for one in found}, {}, {}, ())
-    host = cast(IncusHost, object())
+    host = FakeIncus()
 
     assert living(timeline(UP, journal(2)), {"local": host}, {"local": state}) == {"big1": host}
     started = timeline(UP, journal(2, verb="start"))

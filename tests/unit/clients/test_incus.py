@@ -156,6 +156,18 @@ def test_a_server_goes_on_with_what_was_asked_for(
     assert client(server.url, server.fingerprint).instances.changing() == {"demo1", "demo2"}
 
 
+def test_settle_waits_for_operations_on_nodes_of_the_plex(
+    client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = client(server.url, server.fingerprint)
+    looks = [{"demo1"}, {"demo1", "other"}, {"other", "demon1"}, {"other"}]
+    monkeypatch.setattr(far.instances, "changing", lambda: frozenset(looks.pop(0)))
+
+    assert far.settle("demo")
+    assert looks == [{"other"}]  # it stops at the first look at which no node of demo changes
+    assert not far.settle("demo")
+
+
 def test_what_a_server_refuses_is_no_silence(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
