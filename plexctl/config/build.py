@@ -1,4 +1,7 @@
-"""From the fields of files that fit together to the model. Nothing can go wrong any more."""
+"""From the fields of a lab's files to the model, after `check` has found no problems.
+
+A new field of a file is passed on to the model here.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,11 @@ from plexctl.model.registry import Registry
 from plexctl.model.types import Base, BaseSource, Layer, NodeType
 
 FIRST_PORT, PORTS = 20000, 10000
-"""At which APIs of plexes on other machines are reached."""
+"""The range of ports at which other machines' hosts forward to the APIs of their plexes."""
 
 
 def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
-    """The lab of `drafts`, which `check` found nothing wrong with."""
+    """The lab of `drafts`, in which `check` has found no problems."""
     hosts = {name: _host(name, host) for name, host in _fields(drafts.hosts).hosts.items()}
     bases = {
         name: _base(name, base) for draft in drafts.bases for name, base in _fields(draft).items()
@@ -52,7 +55,7 @@ def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
 
 
 def _fields(draft: Draft[T]) -> T:
-    assert draft.fields is not None, draft.source.file  # a draft without fields has problems
+    assert draft.fields is not None, draft.source.file  # `check` reports a draft without fields
     return draft.fields
 
 
@@ -80,7 +83,7 @@ def _host(name: str, fields: HostFields) -> HostSpec:
 
 
 def _host_order(fields: PlexFields, hosts: Mapping[str, HostSpec]) -> tuple[str, ...]:
-    """The hosts that nodes are given to in turn."""
+    """The hosts in the order in which nodes are distributed to them."""
     if fields.spread is Spread.CAPACITY and fields.hosts:
         memory = {name: facts.memory for name in fields.hosts if (facts := hosts[name].facts)}
         return by_capacity(memory)
@@ -90,14 +93,14 @@ def _host_order(fields: PlexFields, hosts: Mapping[str, HostSpec]) -> tuple[str,
 def _api_forward(
     fields: PlexFields, hosts: Mapping[str, HostSpec], networks: Networks
 ) -> ApiForward | None:
-    """A bridge of the plex's own that is on other machines only leads nowhere from here."""
+    """Where a host forwards to the API: from here, no route leads to bridges of other machines."""
     used = [hosts[name] for name in hosts_of(fields, hosts)]
     own = next((g.host for g in reversed(fields.groups) if 1 in g.nodes and g.host), None)
     first = hosts[own or _host_order(fields, hosts)[0]]
     if networks.link is Link.BRIDGE or any(host.local for host in used):
         return None
     address = first.address
-    assert address is not None  # `check` has seen to it
+    assert address is not None  # `check_placement` requires it
     port = fields.api_port or FIRST_PORT + (int(networks.nodes.network_address) >> 8) % PORTS
     return ApiForward(address, port, first.ssh)
 

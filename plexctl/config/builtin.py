@@ -1,4 +1,4 @@
-"""What plexctl brings along, and what a lab lays over it: types and roles."""
+"""Built-in types, roles, apps and clusters, and the lab's own ones, which take precedence."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ _PACKAGE = Path(__file__).parents[1]
 def builtin(kind: str) -> Path:
     """The folder of the built-in `kind`: "apps", "clusters", "roles", "terraform" or "types".
 
-    In an installed package it is part of it; in a checkout it lies beside the package.
+    An installed package contains it; in a checkout it is next to the package.
     """
     installed = _PACKAGE / "builtin" / kind
     return installed if installed.is_dir() else _PACKAGE.parent / kind
 
 
 def overlay(lab: Path, kind: str, name: str) -> Path:
-    """`name` of `kind` as the lab at `lab` sees it: its own if it has one, else the built-in."""
+    """The path of `name` of `kind` for the lab at `lab`: its own one, or else the built-in one."""
     own = lab / kind / name
     return own if own.exists() else builtin(kind) / name
 
 
 def names(lab: Path, kind: str) -> tuple[str, ...]:
-    """All names of `kind` that the lab sees, its own and the built-in ones, sorted."""
+    """All names of `kind` for the lab at `lab`, its own and the built-in ones, sorted."""
     folders = (lab / kind, builtin(kind))
     return tuple(sorted({entry.name for folder in folders for entry in folder.glob("[!.]*")}))

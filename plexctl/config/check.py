@@ -1,4 +1,4 @@
-"""Whether the files of a lab fit together: names that exist, networks apart, numbers in range."""
+"""Checks of a lab's files: names exist, networks do not overlap, numbers are in range."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from plexctl.model.plex import Networks
 from plexctl.model.types import Form
 
 BASE_LAYER = "base"
-"""The name of the image below all layers of a type."""
+"""The name of the image below the layers of all types."""
 
 
 def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
-    """Report what does not fit to the sources of `drafts`."""
+    """Report the problems to the sources of `drafts`: within files, and across files."""
     check_hosts(drafts)
     check_bases(drafts)
     for draft in drafts.types.values():
@@ -50,7 +50,7 @@ def check(drafts: Drafts, kubernetes_versions: Sequence[str]) -> None:
 
 
 def networks_of(name: str, fields: PlexFields) -> Networks:
-    """The networks of the plex `name`: those its file names, for the others the default."""
+    """The networks of the plex `name`: those in its file, and defaults for the others."""
     own, default = fields.networks, default_networks(name)
     return Networks(
         nodes=own.nodes or default.nodes,
@@ -63,7 +63,7 @@ def networks_of(name: str, fields: PlexFields) -> Networks:
 
 
 def newest(kubernetes_versions: Sequence[str], wanted: str | None) -> str | None:
-    """The newest version that is `wanted` or one of its patches; None if there is none."""
+    """The newest version that is `wanted`, or a patch release of it; None if there is none."""
     fitting = (
         version
         for version in kubernetes_versions
@@ -79,17 +79,23 @@ def _type(drafts: Drafts, draft: Draft[TypeFields], fields: TypeFields) -> None:
             ("base",), f"there is no base {fields.base}", did_you_mean(fields.base, bases)
         )
     container = fields.base not in bases_of(drafts, Form.VM)
-    lacking = fields.kubernetes and container and not fields.privileged
-    if lacking and draft.source.sound("privileged"):
+    unprivileged = fields.kubernetes and container and not fields.privileged
+    if unprivileged and draft.source.sound("privileged"):
         draft.source.report(
-            ("privileged",), "nodes of Kubernetes need it", "write `privileged: true`"
+            ("privileged",),
+            "must be true: containers that run Kubernetes have to be privileged",
+            "write `privileged: true`",
         )
-    seen = {BASE_LAYER}
+    names = {BASE_LAYER}
     for place, layer in enumerate(fields.layers):
-        if layer.name in seen:
-            message = f"there is a layer {layer.name} already"
-            draft.source.report(("layers", place, "name"), message)
-        seen.add(layer.name)
+        if layer.name in names:
+            taken = "every type has a layer with this name" if layer.name == BASE_LAYER else ""
+            draft.source.report(
+                ("layers", place, "name"),
+                f"'{layer.name}' is used by another layer",
+                taken or "choose another name",
+            )
+        names.add(layer.name)
 
 
 def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks: Networks) -> None:
@@ -112,20 +118,20 @@ def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks
         if beyond := sorted(number for number in group.nodes if number > size):
             source.report(
                 ("groups", place, "nodes"),
-                f"there is no node {beyond[0]}: the plex has {size}, the master with them",
-                "raise `workers`, or take the number out",
+                f"there is no node {beyond[0]}: the plex has {size} nodes, including the master",
+                "increase `workers`, or remove the number",
             )
     most = capacity(networks)
     if size > most and source.sound("networks"):
         source.report(
             ("workers",),
-            f"{size} nodes do not fit into its networks: {most} do",
+            f"{size} nodes do not fit into the networks of the plex: room for {most}",
             room_for(size),
         )
 
 
 def _names(drafts: Mapping[str, Draft[T]], parse: Callable[[str], str]) -> None:
-    """Report names of files that what they declare cannot have."""
+    """Report names of files and folders that are no names for what they declare."""
     for name, draft in drafts.items():
         try:
             parse(name)
@@ -134,14 +140,14 @@ def _names(drafts: Mapping[str, Draft[T]], parse: Callable[[str], str]) -> None:
 
 
 def room_for(size: int) -> str:
-    """Which prefixes `size` nodes need."""
+    """A hint: the prefixes that `size` nodes need."""
     nodes = 32 - (size + 11).bit_length()
     pods = 24 - size.bit_length()
     return f"{size} nodes need a /{nodes} in `networks.nodes` and a /{pods} in `networks.pods`"
 
 
 def _master_type(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields) -> None:
-    """Report if node 1 has a type that is not of Kubernetes."""
+    """Report node 1, the master, if its type is not one for Kubernetes."""
     where: Where = ("type",)
     name = fields.type
     masters = [n for n, t in drafts.types.items() if t.fields and t.fields.kubernetes]
@@ -153,7 +159,7 @@ def _master_type(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields) -
     if drafts.types[name].source.sound("kubernetes"):
         draft.source.report(
             where,
-            f"node 1 is the master, and nodes of type {name} do not join the cluster",
+            f"node 1 is the master, but nodes of type {name} do not run Kubernetes",
             did_you_mean(name, masters),
         )
 
@@ -162,13 +168,13 @@ def _kubernetes(draft: Draft[PlexFields], wanted: str, versions: Sequence[str]) 
     if newest(versions, wanted) is None:
         draft.source.report(
             ("kubernetes",),
-            f"Kubernetes {wanted} is not among the versions that plexctl knows",
+            f"plexctl does not support Kubernetes {wanted}",
             did_you_mean(wanted, versions),
         )
 
 
 def _overlaps(drafts: Drafts) -> None:
-    """Report each network that overlaps with one before it, of its own plex or of another."""
+    """Report each network that overlaps with an earlier one of the lab."""
     before = list(_registry_network(drafts))
     used = [network for network, _ in before]
     used += [network for _, _, network in _all_networks(drafts)]
@@ -186,7 +192,7 @@ def _overlaps(drafts: Drafts) -> None:
 
 def _free(used: Collection[IPv4Network], plex: str, field: str) -> str | None:
     try:
-        return f"{each(free_networks(used, plex))[field]} is free"
+        return f"use {each(free_networks(used, plex))[field]}, which is free"
     except UsageError:
         return None
 
@@ -205,6 +211,6 @@ def _all_networks(drafts: Drafts) -> Iterator[tuple[str, str, IPv4Network]]:
 
 
 def _base_names(drafts: Drafts) -> set[str]:
-    """All bases that are declared, those with faults too."""
+    """The names of all bases, including those with faults."""
     values = (draft.source.value for draft in drafts.bases)
     return {name for value in values if isinstance(value, dict) for name in value}

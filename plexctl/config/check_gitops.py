@@ -1,4 +1,4 @@
-"""Whether the registry of a lab and the sources of apps fit to the rest."""
+"""Checks of a lab's registry, and of the sources of apps."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ FITTING = {
     "ca": (SourceKind.HTTPS, SourceKind.OCI),
     "verify": (*GIT, SourceKind.OCI),
 }
-"""Fields that only some sources have."""
+"""Fields that apply to some kinds of sources only."""
 
 
 def check_registry(drafts: Drafts) -> None:
-    """Report a plex with the name of the registry: their networks would be the same."""
+    """Report a registry with the name of a plex: their bridges would have one name."""
     registry = drafts.hosts.fields.registry if drafts.hosts.fields else None
     if registry is not None and registry.name in drafts.plexes:
         drafts.hosts.source.report(
             ("registry", "name"),
-            f"there is a plex {registry.name}",
+            f"a plex is named '{registry.name}' too",
             "give the registry another name",
         )
 
 
 def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
-    """Report fields of a source that do not go together, and files that are not there."""
+    """Report fields of a source that exclude each other, and files that do not exist."""
     fields = draft.fields.gitops if draft.fields else None
     if fields is None or not draft.source.sound("gitops"):
         return
@@ -45,8 +45,8 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
     if kind is SourceKind.REGISTRY and hosts is not None and hosts.registry is None:
         draft.source.report(
             ("gitops", "source"),
-            "the lab has no registry",
-            "write `registry: {}` in clusters/hosts.yaml, or name a git repository",
+            "must be a URL: the lab has no registry",
+            "add `registry: {}` to clusters/hosts.yaml, or use the URL of a git repository",
         )
     elif kind is SourceKind.REGISTRY and hosts is not None:
         _check_reached(draft, hosts)
@@ -56,54 +56,64 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
         if getattr(fields, name) is not None and kind not in fitting:
             draft.source.report(
                 ("gitops", name),
-                f"goes with sources of {' or '.join(fitting)}, not with {kind}",
-                "leave it out",
+                f"applies to {' and '.join(fitting)} sources only, not to {kind}",
+                "remove it",
             )
     chosen = [name for name in ("branch", "tag", "semver") if getattr(fields, name)]
     for name in chosen[1:]:
-        draft.source.report(("gitops", name), f"there is `{chosen[0]}` already", "name one of them")
+        draft.source.report(("gitops", name), f"excludes `{chosen[0]}`", "remove one of them")
     if kind is SourceKind.SSH and fields.known_hosts is None:
         host = fields.source[1].split("/")[2].rpartition("@")[2].partition(":")[0]
         draft.source.report(
             ("gitops", "known_hosts"),
-            "is missing: without host keys anyone could be the server",
-            f"`ssh-keyscan {host} > clusters/known_hosts`, and name that file",
+            "is required for an ssh source: it has the host keys of the server",
+            f"run `ssh-keyscan {host} > clusters/known_hosts`, and write "
+            "`known_hosts: clusters/known_hosts`",
         )
     for name, path in _files(drafts.root, fields):
         if not path.is_file():
-            draft.source.report(("gitops", name), f"there is no file {path}")
+            draft.source.report(
+                ("gitops", name),
+                f"there is no file {path}",
+                "write a path from the folder of the lab",
+            )
 
 
 def _check_reached(draft: Draft[PlexFields], hosts: HostsFields) -> None:
-    """Report a plex on a bridge where no host is this machine, whose registry it would ask."""
+    """Report a plex on a bridge of its hosts if no host is this machine.
+
+    Its nodes pull from the registry of this machine, since a router leads there.
+    """
     assert draft.fields is not None, draft.source.file
     here = any(host.url is None for host in hosts.hosts.values())
     if draft.fields.networks.link is Link.BRIDGE and not here:
         draft.source.report(
             ("gitops", "source"),
-            "from a bridge the registry of this machine is asked, and no host is this machine",
-            "name a git repository, or an artifact that is elsewhere",
+            "cannot be `registry`: with `link: bridge`, nodes use the registry of this machine, "
+            "but no host is this machine",
+            "use the URL of a git repository or of an artifact",
         )
 
 
 def _check_argocd(draft: Draft[PlexFields], fields: GitopsFields) -> None:
-    """Report what only Flux does."""
+    """Report settings that only Flux supports."""
     if fields.source[0] not in GIT:
         draft.source.report(
             ("gitops", "source"),
-            "Argo CD reads git only",
-            "name an ssh:// or https:// repository; it decrypts nothing: secrets of SOPS in it"
-            " stay as they are",
+            "must be a git repository for Argo CD",
+            "use an ssh:// or https:// URL; note that Argo CD does not decrypt Secrets of SOPS",
         )
     if fields.verify is not None:
         draft.source.report(
-            ("gitops", "verify"), "Argo CD checks no signatures here", "leave it out, or take Flux"
+            ("gitops", "verify"),
+            "does not apply to Argo CD, which checks no signatures here",
+            "remove it, or use `engine: flux`",
         )
     if fields.path is not None:
         draft.source.report(
             ("gitops", "path"),
-            "is Flux': Argo CD applies each app that has an apps/<app>/config.yml",
-            "leave it out",
+            "applies to Flux only: Argo CD applies each app with an apps/<app>/config.yml",
+            "remove it",
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether hosts have what is needed of them: for themselves, and for the plexes on them."""
+"""Checks of hosts: their own fields, and what the plexes on them require."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from plexctl.model.plex import Link, Spread
 from plexctl.model.types import BaseSource, Form
 
 MOST_HOSTS = 9
-"""Of one plex: each has an address below that of the first node."""
+"""Hosts of one plex: each has an address below that of the first node."""
 
 LONGEST_SPREAD = 8
-"""Characters in the name of a plex on several hosts: interfaces have names made of it."""
+"""Characters in the name of a plex on several hosts: names of interfaces contain it."""
 
 
 def check_hosts(drafts: Drafts) -> None:
-    """Report to hosts.yaml what its hosts lack."""
+    """Report fields that hosts in hosts.yaml lack, and servers that are there twice."""
     source = drafts.hosts.source
     servers: dict[str, str] = {}
     for name, host in _hosts(drafts).items():
@@ -35,56 +35,78 @@ def check_hosts(drafts: Drafts) -> None:
             source.report(
                 ("hosts", name, field),
                 f"is the same server as host {servers[server]}",
-                "name each server once; `pool` is the same for all its nodes",
+                "remove one of the two; a server has one entry for all plexes",
             )
         servers.setdefault(server, name)
-        for lacking, message, hint in _lacking(host):
-            source.report(("hosts", name, lacking), message, hint)
+        for missing, message, hint in _host_faults(host):
+            source.report(("hosts", name, missing), message, hint)
 
 
-def _lacking(host: HostFields) -> Iterator[tuple[str, str, str]]:
-    written = "take the host out: `plexctl host add` then writes all of it"
+def _host_faults(host: HostFields) -> Iterator[tuple[str, str, str]]:
+    """Field, message and hint of each fault of one host."""
+    add = "remove the host, and add it again with `plexctl host add`, which writes this field"
     if host.url and not host.certificate:
-        yield "certificate", "is missing: it says which server is the right one", written
+        yield "certificate", "is required with `url`: it identifies the server", add
     if host.kind is HostKind.PROXMOX:
         if not host.url:
-            yield "url", "is missing", "as in https://10.0.0.7:8006"
+            yield "url", "is required for a Proxmox host", "for example https://10.0.0.7:8006"
         if not host.proxmox:
-            yield "proxmox", "is missing", "as in {token: plexctl@pve!lab}"
+            yield (
+                "proxmox",
+                "is required for a Proxmox host",
+                "for example `proxmox: {token: plexctl@pve!lab}`",
+            )
         return
     if host.proxmox:
-        yield "proxmox", "is for `kind: proxmox`", "leave it out"
+        yield "proxmox", "applies to `kind: proxmox` only", "remove it"
     if host.url and not host.facts:
-        yield "facts", "are missing", written
+        yield "facts", "is required with `url`", add
 
 
 def check_bases(drafts: Drafts) -> None:
-    """Report what bases lack of what their source needs."""
+    """Report fields of bases that are missing, or wrong for their source."""
     for draft in drafts.bases:
         for name, base in (draft.fields or {}).items():
-            for field, message, hint in _unfit(base):
+            for field, message, hint in _base_faults(base):
                 draft.source.report((name, field), message, hint)
 
 
-def _unfit(base: BaseFields) -> Iterator[tuple[str, str, str]]:
+def _base_faults(base: BaseFields) -> Iterator[tuple[str, str, str]]:
+    """Field, message and hint of each fault of one base."""
     if base.source is BaseSource.IMAGES and base.image is None:
-        yield "image", "is missing", "as in `image: debian/12`"
+        yield "image", "is required with `source: images`", "for example `image: debian/12`"
     if base.source is BaseSource.CLOUD:
         if base.url is None:
-            yield "url", "is missing", "of a disk image in qcow2 with cloud-init"
+            yield (
+                "url",
+                "is required with `source: cloud`",
+                "use the URL of a qcow2 image with cloud-init",
+            )
         if base.checksum is None:
-            yield "checksum", "is missing", "as in sha512:…, from the image's own list"
+            yield (
+                "checksum",
+                "is required with `source: cloud`",
+                "write sha512:… with the checksum that the publisher of the image lists",
+            )
         if base.form is not Form.VM:
-            yield "form", "must be vm: it is a disk that is booted", "write `form: vm`"
+            yield (
+                "form",
+                "must be vm with `source: cloud`, which is a disk to boot",
+                "write `form: vm`",
+            )
     if base.source is BaseSource.DEBOOTSTRAP and base.form is Form.VM:
-        yield "source", "makes no disk that a VM could boot", "take `cloud` or `images`"
+        yield (
+            "source",
+            "cannot be debootstrap with `form: vm`: it creates no bootable disk",
+            "use `cloud` or `images`",
+        )
 
 
 def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields) -> None:
-    """Report what the hosts of a plex lack to carry it."""
+    """Report requirements of a plex that its hosts do not meet."""
     source, known = draft.source, _hosts(drafts)
     if fields.host and fields.hosts:
-        source.report(("hosts",), "goes with no `host`", "name them all in `hosts`")
+        source.report(("hosts",), "excludes `host`", "remove `host`, and list all hosts in `hosts`")
     for place, name in enumerate(fields.hosts):
         if name not in declared(drafts) and drafts.hosts.source.parsed:
             hint = did_you_mean(name, declared(drafts))
@@ -99,13 +121,13 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
         return
     for field, value in (("router", fields.networks.router), ("vlan", fields.networks.vlan)):
         if value is not None:
-            source.report(("networks", field), "goes with `link: bridge`", "leave it out")
+            source.report(("networks", field), "applies to `link: bridge` only", "remove it")
     for name, host in members.items():
         if host.kind is HostKind.PROXMOX:
             source.report(
                 ("networks", "link"),
-                f"host {name} is a Proxmox host, where plexctl makes no bridges",
-                "write `link: bridge`, and name its `bridge` in clusters/hosts.yaml",
+                f"must be bridge: plexctl creates no bridges on the Proxmox host {name}",
+                f"write `link: bridge`, and the `bridge` of {name} in clusters/hosts.yaml",
             )
     if len(members) > 1:
         _joined(draft, members)
@@ -119,12 +141,14 @@ def _spread(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, Hos
             if name in members and members[name].facts is None:
                 draft.source.report(
                     ("spread",),
-                    f"the memory of host {name} is not known",
-                    f"give {name} its `facts` in clusters/hosts.yaml, as in "
+                    f"cannot be capacity: the memory of host {name} is not in clusters/hosts.yaml",
+                    f"add `facts` to {name}, for example "
                     "`facts: {cgroup: 2, cpus: 8, memory: 64GiB}`",
                 )
     if len(members) > MOST_HOSTS:
-        draft.source.report(("hosts",), f"a plex has at most {MOST_HOSTS} hosts", "name fewer")
+        draft.source.report(
+            ("hosts",), f"has {len(members)} hosts; a plex can have {MOST_HOSTS}", "remove some"
+        )
 
 
 def _joined(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None:
@@ -132,8 +156,8 @@ def _joined(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None:
     if len(name) > LONGEST_SPREAD:
         draft.source.report(
             (),
-            f"'{name}' is too long for a plex on several hosts",
-            f"{LONGEST_SPREAD} characters at most: names of interfaces are made of it",
+            f"'{name}' is too long as the name of a plex on several hosts",
+            f"use at most {LONGEST_SPREAD} characters: names of interfaces contain it",
         )
     _addressed(draft, members)
 
@@ -143,31 +167,37 @@ def _addressed(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None
         if address_of(fields) is None:
             draft.source.report(
                 ("hosts",),
-                f"it is not known how other machines reach {host}",
-                f"give {host} its `address` in clusters/hosts.yaml",
+                f"host {host} has no address at which other machines reach it",
+                f"add `address` to {host} in clusters/hosts.yaml",
             )
 
 
 def _bridged(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, HostFields]) -> None:
     if fields.networks.router is None:
         draft.source.report(
-            ("networks", "router"), "is missing", "the address that leads out of the bridge"
+            ("networks", "router"),
+            "is required with `link: bridge`",
+            "write the address of the router in the network of the bridge",
         )
     if fields.networks.nodes is None:
         draft.source.report(
-            ("networks", "nodes"), "is missing", "the network that the bridge leads to"
+            ("networks", "nodes"),
+            "is required with `link: bridge`",
+            "write the network of the bridge",
         )
     for name, host in members.items():
         if host.bridge is None:
             draft.source.report(
-                ("networks", "link"), f"host {name} names no bridge", "give it `bridge`"
+                ("networks", "link"),
+                f"cannot be bridge: host {name} has no `bridge`",
+                f"add `bridge` to {name} in clusters/hosts.yaml, for example `bridge: br0`",
             )
 
 
 def _types(
     drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, known: dict[str, HostFields]
 ) -> None:
-    """Report types that a host of theirs cannot have."""
+    """Report types whose nodes cannot run on a host of the plex."""
     where: list[tuple[Where, str, tuple[str, ...]]] = [((), fields.type, hosts_of(fields, known))]
     for place, group in enumerate(fields.groups):
         hosts = (group.host,) if group.host else hosts_of(fields, known)
@@ -184,67 +214,70 @@ def _types(
                 if device not in known[host].pci:
                     draft.source.report(
                         (*at, "type"),
-                        f"type {type_name} needs the PCI device {device}, and {host} has none",
-                        f"name it in `pci` of {host} in clusters/hosts.yaml",
+                        f"type {type_name} needs the PCI device {device}, which host {host} lacks",
+                        f"add it to `pci` of {host} in clusters/hosts.yaml",
                     )
 
 
 def _no_container(
     fields: PlexFields, host: HostFields, name: str, devices: bool
 ) -> Iterator[tuple[str, str]]:
-    """Why a Proxmox host cannot have containers for nodes: its API takes no files."""
+    """Message and hint of each reason why a Proxmox host cannot run nodes as containers.
+
+    Its API cannot write files into containers, so plexctl needs SSH there.
+    """
     if host.ssh is None:
         yield (
-            f"is a container, and plexctl cannot log in to {name} to give it its files",
-            f"give {name} `ssh` in clusters/hosts.yaml, as in root@10.0.0.7, or take a type whose "
-            "base has `form: vm`, as kubevm",
+            f"is a container, and plexctl needs SSH to {name} to write files into containers",
+            f"add `ssh` to {name} in clusters/hosts.yaml, for example `ssh: root@10.0.0.7`, or use "
+            "a type whose base has `form: vm`, such as kubevm",
         )
     if devices:
         yield (
-            f"is a container, and on {name} only VMs are handed PCI devices",
-            "leave `pci` out, or take a type whose base has `form: vm`",
+            f"is a container, and on {name} only VMs can have PCI devices",
+            "remove `pci`, or use a base with `form: vm`",
         )
     if fields.engine is ProvisionEngine.TOFU:
         yield (
-            f"is a container, and on {name} OpenTofu makes VMs only",
-            "write `engine: direct`, or take a type whose base has `form: vm`, as kubevm",
+            f"is a container, and on {name} OpenTofu creates only VMs",
+            "write `engine: direct`, or use a type whose base has `form: vm`, such as kubevm",
         )
 
 
 def _one_root(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None:
-    """Report hosts that OpenTofu cannot make a plex on together."""
+    """Report hosts on which OpenTofu cannot create one plex together."""
     if len({host.kind for host in members.values()}) > 1:
         draft.source.report(
             ("engine",),
-            "OpenTofu makes no plex on hosts of two kinds",
-            "write `engine: direct`, or name hosts of one kind",
+            "cannot be tofu for a plex on hosts of two kinds",
+            "write `engine: direct`, or use hosts of one kind",
         )
         return
     servers = {(h.url, h.proxmox.token) for h in members.values() if h.proxmox}
     if len(servers) > 1:
         draft.source.report(
             ("engine",),
-            "OpenTofu asks one Proxmox server, and the hosts name several",
-            "give them the same `url` and token if they are of one cluster, or write "
-            "`engine: direct`",
+            "cannot be tofu for a plex on several Proxmox servers",
+            "write `engine: direct`, or the same `url` and token for all hosts if they are of one "
+            "cluster",
         )
 
 
 def bases_of(drafts: Drafts, form: Form) -> set[str]:
-    """Names of the bases of that form."""
+    """The names of the bases with that form."""
     found = {name: base for draft in drafts.bases for name, base in (draft.fields or {}).items()}
     return {name for name, base in found.items() if base.form is form}
 
 
 def hosts_of(fields: PlexFields, known: Iterable[str]) -> tuple[str, ...]:
-    """All hosts that a plex can have nodes on, in the order of its file."""
+    """All hosts of the nodes of a plex, in the order of its file."""
     first = fields.hosts or ((fields.host,) if fields.host else tuple(known)[:1])
     groups = tuple(group.host for group in fields.groups if group.host)
     return tuple(dict.fromkeys((*first, *groups)))
 
 
 def address_of(host: HostFields) -> IPv4Address | None:
-    """How the other hosts reach it, as far as the file says."""
+    """The address at which other hosts reach a host, if its file has one."""
     if host.address:
         return host.address
     try:
@@ -258,7 +291,7 @@ def _hosts(drafts: Drafts) -> dict[str, HostFields]:
 
 
 def declared(drafts: Drafts) -> set[str]:
-    """All hosts that are named, those with faults too."""
+    """The names of all hosts, including those with faults."""
     value = drafts.hosts.source.value
     hosts = value.get("hosts") if isinstance(value, dict) else None
     return set(hosts) if isinstance(hosts, dict) else set()

@@ -1,4 +1,4 @@
-"""The files of a lab as they are read, before it is known whether they fit together."""
+"""The files of a lab after reading, before the checks across files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BASES_FILE = "bases.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Draft(Generic[T]):
-    """One file: its source with all problems found so far, and its fields if there are any.
+    """A file: its source with all problems so far, and its fields, unless it cannot be read.
 
-    A field that had a fault has its default here; `source.sound` tells.
+    A field with a fault has its default in `fields`; `source.sound` reports whether it has one.
     """
 
     source: YamlFile
@@ -36,7 +36,7 @@ class Draft(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """All files of a lab, by the names of what they declare."""
+    """All files of a lab, by the names of the types and plexes that they declare."""
 
     root: Path
     hosts: Draft[HostsFields]

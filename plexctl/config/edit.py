@@ -1,4 +1,4 @@
-"""How many workers a plex has, changed in the model and in its file; fields added to files."""
+"""Changes to files of a lab that keep all other bytes: the number of workers, added fields."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ FIELD = "workers"
 
 
 def with_workers(plex: Plex, workers: int) -> Plex:
-    """`plex` with another number of workers. UsageError if its file could not say so."""
+    """`plex` with another number of workers. UsageError if that does not fit its file."""
     if workers < 0:
         raise UsageError(f"a plex cannot have {workers} workers")
     scaled = replace(plex, workers=workers)
     most = capacity(plex.networks)
     if scaled.size > most:
         raise UsageError(
-            f"{scaled.size} nodes do not fit into the networks of {plex.name}: {most} do",
+            f"{scaled.size} nodes do not fit into the networks of {plex.name}: room for {most}",
             hint=room_for(scaled.size),
         )
     for place, group in enumerate(plex.groups):
         if beyond := [number for number in group.nodes if number > scaled.size]:
             raise UsageError(
-                f"groups[{place}] of {plex.name} names node {min(beyond)}, "
-                f"and {workers} workers make {scaled.size} nodes",
-                hint=f"take the number out of `groups` in {plex.file}",
+                f"groups[{place}] of {plex.name} contains node {min(beyond)}, but with {workers} "
+                f"workers there are only {scaled.size} nodes",
+                hint=f"remove the number from `groups` in {plex.file}",
             )
     return scaled
 
 
 def set_workers(file: Path, workers: int) -> None:
-    """Have the plex file `file` say `workers`; all else stays as it is, byte for byte.
+    """Set `workers` in the plex file `file`, and keep all other bytes.
 
-    PlexError if the file's own way of saying it cannot be changed safely, as behind an anchor.
+    PlexError if the file cannot be changed safely, for example because of an anchor.
     """
     set_field(file, FIELD, str(workers))
 
 
 def set_field(file: Path, field: str, value: str) -> bool:
-    """The same for any field with a value of one word; False if it says so already."""
+    """Set any field to a value of one word. False if it has this value already."""
     return _change(file, field, value, lambda text: _edited(text, field, value))
 
 
 def add_field(file: Path, field: str, value: str) -> bool:
-    """Add the line `field: value` to the YAML file `file`; False if it has the field already.
+    """Add the line `field: value` to the YAML file `file`. False if it has the field already.
 
-    `value` is YAML of one line. All else stays as it is, byte for byte. PlexError if the file is
-    written in a way that nothing can be added to safely.
+    `value` is YAML on one line. All other bytes stay. PlexError if the line cannot be added safely.
     """
     return _change(file, field, value, lambda text: _with_field(text, field, value))
 
 
 def _change(file: Path, field: str, value: str, edit: Callable[[str], str]) -> bool:
-    """Write what `edit` makes of `file`'s text, if it says `value` and is else the same."""
+    """Write the result of `edit` to `file`, if only `field` differs, and has the value `value`."""
     refusal = PlexError(
-        f"cannot change `{field}` in {file}", hint=f"write `{field}: {value}` there yourself"
+        f"cannot change `{field}` in {file}",
+        hint=f"write `{field}: {value}` into the file yourself",
     )
     try:
         text = file.read_bytes().decode()
@@ -82,7 +82,7 @@ def _change(file: Path, field: str, value: str, edit: Callable[[str], str]) -> b
 
 def _edited(text: str, field: str, value: str) -> str:
     """`text` with the scalar of `field` replaced, or a line added at the end."""
-    # The loader in Python: its marks count characters of `text`.
+    # Marks of the loader in Python count characters of `text`; those in C do not.
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         for key, there in reversed(root.value):

@@ -1,4 +1,4 @@
-"""Hosts added to `clusters/hosts.yaml` and taken out of it; all else there stays as it is."""
+"""Adding hosts to `clusters/hosts.yaml`, and removing them. Everything else there stays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def host_fields(host: HostSpec) -> dict[str, Any]:
-    """What hosts.yaml says of a host that is another machine."""
+    """The fields in hosts.yaml of a host that is another machine."""
     fields: dict[str, Any] = {
         "kind": str(host.kind),
         "url": host.url,
@@ -41,30 +41,30 @@ def host_fields(host: HostSpec) -> dict[str, Any]:
 
 
 def set_host(file: Path, name: str, fields: Mapping[str, Any]) -> bool:
-    """Have `file` say `fields` of the host `name`, whether it is there or not; whether it changed.
+    """Set `fields` of the host `name` in `file`, and add the host if it is missing.
 
-    Fields of the host that are not in `fields` stay, those of its `proxmox` too. PlexError if the
-    file is written in a way that cannot be changed safely.
+    Other fields of the host stay, also in its `proxmox`. False if nothing changed. PlexError if the
+    file cannot be changed safely.
     """
 
     def change(hosts: dict[str, Any]) -> None:
-        there = hosts.get(name) or {}
-        hosts[name] = {**there, **fields}
+        old = hosts.get(name) or {}
+        hosts[name] = {**old, **fields}
         if "proxmox" in fields:
-            hosts[name]["proxmox"] = {**(there.get("proxmox") or {}), **fields["proxmox"]}
+            hosts[name]["proxmox"] = {**(old.get("proxmox") or {}), **fields["proxmox"]}
 
     return _change(file, name, change)
 
 
 def remove_host(file: Path, name: str) -> bool:
-    """Take the host `name` out of `file`; False if it is not there."""
+    """Remove the host `name` from `file`. False if it is not there."""
     return _change(file, name, lambda hosts: hosts.pop(name, None))
 
 
 def _change(file: Path, name: str, change: Callable[[dict[str, Any]], object]) -> bool:
     refusal = PlexError(
         f"cannot change host {name} in {file}",
-        hint="`hosts` is not a plain block of lines there: change it yourself",
+        hint="edit the file yourself: its `hosts` is not a block with one host after another",
     )
     try:
         text = file.read_text()
@@ -86,11 +86,11 @@ def _change(file: Path, name: str, change: Callable[[dict[str, Any]], object]) -
 
 
 def _replaced(text: str, name: str, fields: Mapping[str, Any] | None) -> str:
-    """`text` with the lines of one host made anew, added at the end of `hosts`, or gone."""
+    """`text` with the lines of one host replaced, added at the end of `hosts`, or removed."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     hosts = _value(root, "hosts")
     if not isinstance(hosts, yaml.MappingNode) or hosts.flow_style:
-        raise ValueError("hosts is no block")
+        raise ValueError("hosts is not a block")
     lines = text.splitlines(keepends=True)
     indent = hosts.start_mark.column
     entry = _entry(name, fields, indent) if fields is not None else []
@@ -105,7 +105,7 @@ def _replaced(text: str, name: str, fields: Mapping[str, Any] | None) -> str:
 
 
 def _last_line(node: yaml.Node) -> int:
-    """Of a value; a block's own end is where the next one begins, comments between them."""
+    """The last line of a value. The end mark of a block is behind the comments that follow it."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
         return _last_line(node.value[-1][1])
     if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:

@@ -1,4 +1,4 @@
-"""Words for faults of configuration files."""
+"""Faults of configuration files, and texts for their messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 
 class Fault(ValueError):  # noqa: N818 - of a file, not of the program
-    """Raised by a parser of one value: what is wrong with it, and what would be right."""
+    """Raised by the parser of a value: why the value is wrong, and a hint how to correct it."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -15,7 +15,7 @@ class Fault(ValueError):  # noqa: N818 - of a file, not of the program
 
 
 def describe(value: object) -> str:
-    """A value of YAML in words, for messages."""
+    """A value of YAML, as messages quote it."""
     match value:
         case None:
             return "nothing"
@@ -34,10 +34,10 @@ def describe(value: object) -> str:
 
 
 def did_you_mean(given: object, known: Collection[str]) -> str | None:
-    """A hint with the known name nearest to `given`, else all names where they are few."""
-    near = difflib.get_close_matches(str(given), sorted(known), n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    """A hint with the known name most similar to `given`, else with all names if they are few."""
+    if similar := difflib.get_close_matches(str(given), sorted(known), n=1):
+        return f"did you mean `{similar[0]}`?"
     if 0 < len(known) <= 16:
-        return "known are " + ", ".join(f"`{name}`" for name in sorted(known))
+        names = ", ".join(f"`{name}`" for name in sorted(known))
+        return f"use one of {names}" if len(known) > 1 else f"use {names}"
     return None

@@ -1,4 +1,7 @@
-"""What each file of a lab may hold: every field with its kind, its description and its default."""
+"""The fields of plex.yaml, types/*.yaml and bases.yaml: shape, description and default of each.
+
+shape.py describes how to add a field.
+"""
 # ruff: noqa: RUF009 - `entry` is a dataclasses.field
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from plexctl.config import kubernetes, values
-from plexctl.config.faults import Fault
+from plexctl.config.faults import Fault, describe
 from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
 from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.kinds import ProvisionEngine
@@ -20,16 +23,20 @@ NO_SETTINGS = JsonText("{}")
 
 def _one_master(value: object) -> int:
     if value != 1 or isinstance(value, bool):
-        raise Fault("one master is supported", "leave `masters` out")
+        raise Fault(f"must be 1, not {describe(value)}: only one master is supported", "remove it")
     return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeFields:
-    cpu: int | None = entry(whole(1, 1024), "Processors. Default: all of the host's.", None)
-    memory: int | None = entry(values.SIZE, "Memory, as in 2GiB. Default: all of the host's.", None)
+    cpu: int | None = entry(whole(1, 1024), "Processors. Default: all of the host.", None)
+    memory: int | None = entry(
+        values.SIZE, "Memory, for example 2GiB. Default: all of the host.", None
+    )
     disk: int | None = entry(
-        values.SIZE, "Size of the root disk, as in 20GiB. Default: that of the pool.", None
+        values.SIZE,
+        "Size of the root disk, for example 20GiB. Default: the size of the pool.",
+        None,
     )
 
     def size(self) -> Size:
@@ -40,24 +47,24 @@ class SizeFields:
 class NetworksFields:
     link: Link = entry(
         choice(Link),
-        "The network that nodes are attached to: `own` creates a bridge for the plex on each host "
-        "and joins several hosts by VXLAN; `bridge` uses the bridge that hosts.yaml names for each "
-        "host, which must reach all of them.",
+        "The bridge of the nodes: `own` creates one for the plex on each host, connected by VXLAN "
+        "between several hosts; `bridge` uses the `bridge` of each host, which must be in one "
+        "network on all hosts.",
         Link.OWN,
     )
     router: IPv4Address | None = entry(
-        values.ADDRESS, "With `link: bridge`: the gateway of the nodes.", None
+        values.ADDRESS, "With `link: bridge`: the address of the router.", None
     )
     vlan: int | None = entry(whole(1, 4094), "With `link: bridge`: the VLAN of the nodes.", None)
     nodes: IPv4Network | None = entry(
         values.network(16, 28),
-        "Network of the nodes, /16 to /28: hosts have the first addresses, node N the (10+N)th. "
-        "Default: 10.64.S.0/24, where S (0 to 61) follows from the plex's name.",
+        "Network of the nodes, /16 to /28. The hosts have its first addresses; node N has the "
+        "(10+N)th. Default: 10.64.S.0/24, where S (0 to 61) is computed from the plex's name.",
         None,
     )
     pods: IPv4Network | None = entry(
         values.network(8, 23),
-        "Network of the pods, /8 to /23: node N has its Nth /24. Default: 10.(128+S).0.0/16.",
+        "Network of the pods, /8 to /23. Node N has its Nth /24. Default: 10.(128+S).0.0/16.",
         None,
     )
     services: IPv4Network | None = entry(
@@ -76,13 +83,11 @@ class DnsFields:
 class GroupFields:
     nodes: frozenset[int] = needed(
         values.NUMBERS,
-        'The nodes of the group: a number, or ranges as in "1-3, 7". 1 is the master.',
+        'The nodes of the group: a number, or ranges such as "1-3, 7". 1 is the master.',
         frozenset(),
     )
-    type: str | None = entry(values.NAME, "Their type. Default: that of the plex.", None)
-    host: str | None = entry(
-        values.NAME, "The host that they run on. Default: that of the plex.", None
-    )
+    type: str | None = entry(values.NAME, "Type of these nodes. Default: that of the plex.", None)
+    host: str | None = entry(values.NAME, "Host of these nodes. Default: that of the plex.", None)
     size: SizeFields = entry(
         Record(SizeFields), "Limits of each node; they override those of the type.", SizeFields()
     )
@@ -91,12 +96,12 @@ class GroupFields:
     )
     taints: tuple[Taint, ...] | None = entry(
         ListOf(values.TAINT),
-        "Taints, as in `key=value:NoSchedule`. They replace those of earlier groups, and the "
-        "master's own; an empty list removes all taints.",
+        "Taints of the Node objects, for example `key=value:NoSchedule`. They replace those of "
+        "earlier groups, and those of a master. An empty list removes all taints.",
         None,
     )
     kubelet: JsonText = entry(
-        kubernetes.KUBELET, "Fields of their KubeletConfiguration.", NO_SETTINGS
+        kubernetes.KUBELET, "Fields of the KubeletConfiguration.", NO_SETTINGS
     )
 
 
@@ -118,45 +123,48 @@ class GitopsFields:
     )
     source: tuple[SourceKind, str] = entry(
         values.APP_SOURCE,
-        "Source of the apps: `registry` (the lab's registry, filled by `plexctl flux push`), "
-        "`ssh://…` or `https://…` (git), `oci://…` (an artifact). Default: `registry`.",
+        "The source of the apps: `registry` (the artifact that `plexctl flux push` pushes), "
+        "`ssh://…` or `https://…` (a git repository), or `oci://…` (an OCI artifact). Default: "
+        "`registry`.",
         (SourceKind.REGISTRY, ""),
     )
-    branch: str | None = entry(values.TEXT, "Branch of git. Default: main.", None)
-    tag: str | None = entry(values.TEXT, "Tag of git or of the artifact.", None)
+    branch: str | None = entry(values.TEXT, "Branch of the git repository. Default: main.", None)
+    tag: str | None = entry(values.TEXT, "Tag of the git repository or of the OCI artifact.", None)
     semver: str | None = entry(
-        values.TEXT, "Use the newest tag of the artifact in this range, as in `1.x`.", None
+        values.TEXT,
+        "A range of versions, for example `1.x`: the newest tag of the OCI artifact in it.",
+        None,
     )
     known_hosts: str | None = entry(
         values.LAB_FILE,
-        "File in the lab with the host keys of an ssh source, as ssh-keyscan prints them.",
+        "File in the lab with the host keys of an ssh source, in the format of ssh-keyscan.",
         None,
     )
     user: str | None = entry(
         values.TEXT,
-        "User name that is sent with the token of `plexctl flux token`, for an https or oci "
-        "source. Default: git.",
+        "User name for an https or oci source; `plexctl flux token` stores the token. Default: "
+        "git.",
         None,
     )
     ca: str | None = entry(
         values.LAB_FILE,
-        "File in the lab with the certificates (PEM) of the authorities that an https or oci "
-        "source is checked against. Default: the public ones.",
+        "File in the lab with the certificates (PEM) of the authorities to trust for an https or "
+        "oci source. Default: the public authorities.",
         None,
     )
     verify: str | None = entry(
         values.LAB_FILE,
-        "File in the lab with the public keys of accepted signatures: OpenPGP for git, cosign for "
-        "an artifact.",
+        "File in the lab with public keys. The source must be signed by one of them: OpenPGP for "
+        "git, cosign for an OCI artifact.",
         None,
     )
     path: str | None = entry(
         values.LAB_FILE,
-        "Folder of the source that is applied first. Default: clusters/ and the plex's name.",
+        "Folder of the source that Flux applies first. Default: clusters/<plex>.",
         None,
     )
     interval: int = entry(
-        whole(1, 86400), "Seconds between two checks of the source when nothing is pushed.", 60
+        whole(1, 86400), "Seconds between two checks of the source for changes.", 60
     )
 
 
@@ -164,135 +172,139 @@ class GitopsFields:
 class PlexFields:
     kubernetes: str | None = entry(
         values.VERSION,
-        "Version of Kubernetes; 1.36 is the newest patch release of 1.36 in the pins. Default: the "
-        "newest version of all.",
+        "Kubernetes version. 1.36 means the newest supported patch release of 1.36. Default: the "
+        "newest supported version.",
         None,
     )
     host: str | None = entry(
-        values.NAME, "The host that its nodes run on. Default: the first of hosts.yaml.", None
+        values.NAME, "Host of the nodes. Default: the first one in hosts.yaml.", None
     )
     hosts: tuple[str, ...] = entry(
-        ListOf(values.NAME, least=1), "Hosts that its nodes are spread over, instead of `host`.", ()
+        ListOf(values.NAME, least=1),
+        "Hosts to which the nodes are distributed, instead of `host`.",
+        (),
     )
     spread: Spread = entry(
         choice(Spread),
-        "How nodes are distributed over `hosts`: `even` is round robin, `capacity` gives each host "
-        "as many as its memory allows. `host` of a group overrides it.",
+        "How nodes are distributed to `hosts`: `even` takes the hosts in turn, `capacity` follows "
+        "their memory. The `host` of a group takes precedence.",
         Spread.EVEN,
     )
     engine: ProvisionEngine = entry(
         choice(ProvisionEngine),
-        "The engine that creates its objects: plexctl itself, or OpenTofu. `plexctl engine` "
-        "changes it.",
+        "What creates the instances and networks: plexctl itself (`direct`), or OpenTofu (`tofu`). "
+        "`plexctl engine` changes it.",
         ProvisionEngine.DIRECT,
     )
-    type: str = entry(values.NAME, "Type of its nodes: a file in types/.", "kube")
+    type: str = entry(values.NAME, "Type of the nodes: the name of a file in types/.", "kube")
     masters: int = entry(
-        Scalar(_one_master, {"const": 1}), "Number of masters; only one is supported.", 1
+        Scalar(_one_master, {"const": 1}), "Number of masters. Only 1 is supported.", 1
     )
-    workers: int = entry(
-        whole(0, values.MOST_NODES - 1), "Number of workers, besides the master.", 2
-    )
+    workers: int = entry(whole(0, values.MOST_NODES - 1), "Number of workers.", 2)
     networks: NetworksFields = entry(
         Record(NetworksFields),
-        "Its networks. None may overlap with another network of the lab.",
+        "Networks of the plex. They must not overlap with other networks of the lab.",
         NetworksFields(),
     )
-    domain: str = entry(values.DOMAIN, "DNS domain of its services.", "cluster.local")
-    dns: DnsFields = entry(Record(DnsFields), "DNS of its services.", DnsFields())
+    domain: str = entry(values.DOMAIN, "DNS domain of the services.", "cluster.local")
+    dns: DnsFields = entry(Record(DnsFields), "DNS of the cluster.", DnsFields())
     api_port: int | None = entry(
         whole(1024, 65535),
-        "For a plex with no node on this machine: the port of the master's host that forwards to "
-        "the API. Default: one between 20000 and 29999 that follows from its network.",
+        "For plexes on other machines only: the port of the master's host at which the API is "
+        "reached. Default: a port from 20000 on, computed from `networks.nodes`.",
         None,
     )
     epoch: int = entry(
-        whole(1, 10**6), "Generation of its keys: another number gives the plex new keys.", 1
+        whole(1, 10**6),
+        "Change this number to generate all keys and certificates of the plex again.",
+        1,
     )
     durable: bool = entry(
         flag(),
-        "Whether etcd waits for the disk at each write, which costs seconds at the start. If "
-        "false, a power cut of the host may lose the cluster's state (`replace master` recreates "
-        "the cluster); a crash of a node or of etcd does not.",
+        "Whether etcd waits for the disk after each write, which takes seconds at the start. If "
+        "false, a power failure of the host can destroy the state of the cluster, and `replace "
+        "master` starts a new one. Crashes of nodes or of etcd are safe.",
         False,
     )
     gitops: GitopsFields | None = entry(
-        Record(GitopsFields), "How its apps are applied. Default: not at all.", None
+        Record(GitopsFields), "The engine and the source of the apps. Default: no engine.", None
     )
     groups: tuple[GroupFields, ...] = entry(
         ListOf(Record(GroupFields)),
-        "Settings of some of its nodes. A later group overrides an earlier one.",
+        "Settings of some of the nodes. Later groups override earlier ones.",
         (),
     )
     kubeadm: KubeadmFields = entry(
-        Record(KubeadmFields), "Further settings of its Kubernetes programs.", KubeadmFields()
+        Record(KubeadmFields), "Further settings of Kubernetes programs.", KubeadmFields()
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFields:
-    name: str = needed(values.NAME, "Name of the layer: roles/ROLE/tasks/NAME.yml is applied.", "")
+    name: str = needed(
+        values.NAME, "Name of the layer. Baking it runs roles/ROLE/tasks/NAME.yml.", ""
+    )
     artifacts: tuple[str, ...] = entry(
-        ListOf(values.NAME), "Components of the depot that it installs, as in containerd.", ()
+        ListOf(values.NAME), "Components of the depot that it installs, for example containerd.", ()
     )
     engine: GitopsEngine | None = entry(
         choice(GitopsEngine),
-        "Only plexes with this `gitops.engine` use the layer. Default: all plexes.",
+        "Only plexes with this `gitops.engine` have the layer. Default: all plexes.",
         None,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeFields:
-    role: str = needed(values.NAME, "The Ansible role that bakes it: a folder in roles/.", "")
-    base: str = entry(
-        values.NAME, "The OS that it is baked on: a name in types/bases.yaml.", "debian12"
+    role: str = needed(
+        values.NAME, "Ansible role that bakes the type: the name of a folder in roles/.", ""
     )
+    base: str = entry(values.NAME, "Operating system: a name in types/bases.yaml.", "debian12")
     layers: tuple[LayerFields, ...] = needed(
         ListOf(Record(LayerFields), least=1),
-        "Its image layers, each baked on the one before. A change of one bakes it and all later "
-        "ones.",
+        "Layers of its image, each on top of the previous one. A change bakes a layer and all "
+        "layers above it again.",
         (),
     )
     kubernetes: bool = entry(
-        flag(), "Whether its nodes join the cluster. If false, they are plain machines.", False
+        flag(), "Whether the nodes join the cluster. If false, they are plain machines.", False
     )
     privileged: bool = entry(
-        flag(), "Whether its containers are privileged; containers with Kubernetes must be.", False
+        flag(), "Whether containers are privileged, as Kubernetes requires it.", False
     )
     size: SizeFields = entry(Record(SizeFields), "Limits of each node.", SizeFields())
     pci: tuple[str, ...] = entry(
         ListOf(values.NAME),
-        "PCI devices that each node gets, by the names in hosts.yaml.",
+        "PCI devices of each node, by their names in `pci` of the host.",
         (),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFields:
-    release: str = needed(values.NAME, "Release of the OS, as in bookworm.", "")
-    form: Form = entry(choice(Form), "Kind of its nodes.", Form.CONTAINER)
+    release: str = needed(values.NAME, "Release of the operating system, for example bookworm.", "")
+    form: Form = entry(choice(Form), "Form of the nodes.", Form.CONTAINER)
     source: BaseSource = entry(
-        choice(BaseSource), "Source of its root file system.", BaseSource.DEBOOTSTRAP
+        choice(BaseSource), "Source of the root file system.", BaseSource.DEBOOTSTRAP
     )
     packages: tuple[str, ...] = entry(
-        ListOf(values.PACKAGE), "Packages besides those of the minimal system.", ()
+        ListOf(values.PACKAGE), "Packages in addition to the minimal system.", ()
     )
     mirror: str | None = entry(
-        values.URL, "Mirror of packages. Default: the mirror of this machine.", None
+        values.URL, "Mirror for packages. Default: the one that this machine uses.", None
     )
     server: str = entry(
-        values.URL, "Image server, for `source: images`.", "https://images.linuxcontainers.org"
+        values.URL, "For `source: images`: the image server.", "https://images.linuxcontainers.org"
     )
     image: str | None = entry(
-        values.TEXT, "Image on that server, as in debian/12, for `source: images`.", None
+        values.TEXT, "For `source: images`: the image on that server, for example debian/12.", None
     )
     url: str | None = entry(
-        values.URL, "Disk image in qcow2 with cloud-init, for `source: cloud`.", None
+        values.URL, "For `source: cloud`: a qcow2 disk image with cloud-init.", None
     )
     checksum: str | None = entry(
         values.CHECKSUM,
-        "Checksum of that image, `sha256:…` or `sha512:…`; needed with `source: cloud`.",
+        "For `source: cloud`: the checksum of the image, `sha256:…` or `sha512:…`. Required there.",
         None,
     )
 

@@ -1,4 +1,4 @@
-"""The first files of a lab: few lines, all that matters in sight."""
+"""The first files of a lab: short, with everything important in sight."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from plexctl.model.plex import Networks
 
 STATE = ".plexctl"
 SCHEMAS = f"{STATE}/schemas"
-"""Editors find the schemas here; git-ignored, so `init` puts them back in a clone of a lab."""
+"""Editors find the schemas here. Git ignores the folder; `init` writes it again in a clone."""
 
 
 def write_first(
     root: Path, plex: str, *, kubernetes: str | None = None, used: Iterable[IPv4Network] = ()
 ) -> tuple[Path, ...]:
-    """Write what is missing of a lab at `root` with the plex `plex`; returns the files written.
+    """Write the missing files of a lab at `root` with the plex `plex`; returns the written files.
 
-    Nothing that is there is changed, but for a line added to .gitignore. `kubernetes` is written
-    as the plex's version; its networks overlap with none of `used`. UsageError for a name that no
-    plex can have, or if no network is free.
+    Existing files stay as they are; only .gitignore may get one more line. The plex has the version
+    `kubernetes`, and networks that overlap with none of `used`. UsageError if the name is not valid
+    for a plex, or if no network is free.
     """
     try:
         parse_plex_name(plex)
@@ -49,7 +49,7 @@ def write_first(
 
 
 def write_schemas(root: Path) -> None:
-    """Put the schemas of this plexctl where the lab's files name them."""
+    """Write the schemas of this plexctl to where the lab's files refer to them."""
     folder = root / SCHEMAS
     folder.mkdir(parents=True, exist_ok=True)
     for schema in FOLDER.iterdir():
@@ -60,7 +60,7 @@ def write_schemas(root: Path) -> None:
 
 
 def _ignore(file: Path) -> bool:
-    """Have git ignore the lab's state; whether a line had to be added."""
+    """Make git ignore the lab's state. Returns whether a line had to be added."""
     text = file.read_text() if file.exists() else ""
     if any(line.strip().strip("/") == STATE for line in text.splitlines()):
         return False
@@ -83,7 +83,7 @@ hosts:
   local:
     kind: incus
     pool: default  # its storage pool
-    parallel: 4  # how many nodes it boots at the same time
+    parallel: 4  # number of nodes that boot at the same time
 """
     )
 
@@ -93,13 +93,13 @@ def _plex(kubernetes: str | None, networks: Networks) -> str:
     return (
         _schema_line("../../", "plex")
         + f"""\
-# A Kubernetes cluster: one master and its workers. What is not said here has a default.
+# A Kubernetes cluster: one master and its workers. Fields that are missing have defaults.
 {version}workers: 2
 networks:  # none may overlap with another network of the lab
   nodes: {networks.nodes}
   pods: {networks.pods}
   services: {networks.services}
-# groups:  # what is different for some nodes
+# groups:  # settings of some nodes
 #   - {{nodes: "2-3", size: {{cpu: 2, memory: 2GiB}}, labels: {{disk: fast}}}}
 """
     )

@@ -1,4 +1,4 @@
-"""The first files of a plex whose apps Flux brings up: what it applies, and who says so."""
+"""The first files of a plex with apps: a tree for Flux, and the fields that enable it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plexctl.model.files import write_new
 from plexctl.model.lab import Lab
 
 BASE = "omniplex"
-"""The folder below clusters/ that all plexes share; it is no plex."""
+"""The folder below clusters/ that all plexes share. It is not a plex."""
 
 FIRST_APP = "hello-world"
 GITOPS = "{engine: flux, source: registry}"
@@ -22,20 +22,20 @@ REGISTRY_NETWORK = RegistryFields().network
 
 
 def check_names(plex: str, apps: Collection[str]) -> None:
-    """UsageError for a plex that cannot be one of many here, or an app that there is not."""
+    """UsageError if the name of the plex is reserved, or if there is no such app."""
     if plex in (BASE, RegistryFields().name):
-        raise UsageError(f"'{plex}' cannot be the name of a plex here: it stands for another thing")
+        raise UsageError(f"'{plex}' cannot be the name of a plex: it is reserved")
     known = sorted(folder.name for folder in builtin("apps").iterdir() if folder.is_dir())
     for app in apps:
         if app not in known:
-            raise UsageError(f"there is no app '{app}'", hint=f"the apps are {', '.join(known)}")
+            raise UsageError(f"there is no app '{app}'", hint=f"use one of {', '.join(known)}")
 
 
 def write_gitops(lab: Lab, plex: str, apps: Sequence[str] = ()) -> tuple[Path, ...]:
-    """Lay down what Flux applies for `plex` of `lab`, `apps` beside hello-world.
+    """Write the files that Flux applies to `plex` of `lab`, with hello-world and `apps`.
 
-    Returns the files written or added to. Nothing that is there is changed, but for a line added
-    to plex.yaml and hosts.yaml where they lack one.
+    Returns the files that are new or changed. Existing files stay as they are; only plex.yaml and
+    hosts.yaml get a line each if they lack it.
     """
     root, written = lab.root, list[Path]()
     hosts_file = root / "clusters" / "hosts.yaml"
@@ -48,7 +48,7 @@ def write_gitops(lab: Lab, plex: str, apps: Sequence[str] = ()) -> tuple[Path, .
         if write_new(file, content.encode()):
             written.append(file)
     if lab.plexes[plex].gitops is None:
-        # The registry first: if the run ends in between, what is there is right.
+        # The registry first: the lab is valid even if the run ends between the two.
         if lab.registry is None and add_field(hosts_file, "registry", _registry(lab)):
             written.append(hosts_file)
         if add_field(own / "plex.yaml", "gitops", GITOPS):
@@ -67,7 +67,7 @@ def _copy(source: Path, target: Path) -> list[Path]:
 
 
 def _registry(lab: Lab) -> str:
-    """The registry's own defaults, with another network where a plex has that one."""
+    """The registry with its defaults, or with another network if a plex uses the default one."""
     used = [net for plex in lab.plexes.values() for net in each(plex.networks).values()]
     if not any(REGISTRY_NETWORK.overlaps(other) for other in used):
         return "{}"
@@ -75,7 +75,7 @@ def _registry(lab: Lab) -> str:
 
 
 def _own_files(plex: str) -> dict[str, str]:
-    """What is this plex's alone, by its path below clusters/<plex>/."""
+    """The files of this plex only, by their paths below clusters/<plex>/."""
     return {
         "kustomization.yaml": _OWN.format(base=BASE, plex=plex),
         "secrets/kustomization.yaml": _ENCRYPTED,
@@ -86,7 +86,7 @@ def _own_files(plex: str) -> dict[str, str]:
 
 
 _OWN = """\
-# All that Flux applies to {plex}. Changes reach it with `plexctl flux push`.
+# Everything that Flux applies to {plex}. `plexctl flux push` delivers changes.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -101,7 +101,7 @@ components:
 """
 
 _ENCRYPTED = """\
-# Secrets, encrypted with SOPS to the key of this lab: `data` and `stringData` only.
+# Secrets. SOPS has encrypted their `data` and `stringData` for the key of this lab.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -110,8 +110,8 @@ resources:
 """
 
 _ENCRYPTED_NAMESPACES = """\
-# Secrets come before the apps they are for, so their namespaces do too. Whoever is first makes a
-# namespace, and taking it out of this file does not delete it.
+# Flux applies Secrets, and so their namespaces, before the apps. A namespace that exists already is
+# not changed, and removing it from this file does not delete it.
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -124,7 +124,7 @@ metadata:
 """
 
 _INFRA = """\
-# What the apps of this plex stand on. Each line here is a folder of apps/, or a file of your own.
+# The base of the apps of this plex. Each line is a folder of apps/, or a file of your own.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -134,7 +134,7 @@ resources:
 """
 
 _INFRA_NAMESPACES = """\
-# For what you run yourself below the apps; those of apps/ bring their own namespaces.
+# A namespace for infrastructure of your own. Apps of apps/ have their own namespaces.
 apiVersion: v1
 kind: Namespace
 metadata:

@@ -1,11 +1,11 @@
-"""Settings of kubeadm, kube-proxy and kubelet that a plex file hands on: which there are, and
-which of them are plexctl's own to decide, with what to use instead.
+"""Settings of kubeadm, kube-proxy and kubelet: those that a plex file may contain, and those that
+plexctl sets itself, each with what to use instead.
 
 The names are those of kubeadm.k8s.io/v1beta4, kubeproxy.config.k8s.io/v1alpha1 and
-kubelet.config.k8s.io/v1beta1. Programs ignore a misspelt one or fail at boot; here it is a fault
-of the file.
+kubelet.config.k8s.io/v1beta1. The programs ignore a misspelt name, or fail at boot. Here it is a
+fault of the file.
 """
-# ruff: noqa: N815 - fields are called as Kubernetes calls them
+# ruff: noqa: N815 - the fields have the names of Kubernetes
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from plexctl.config.shape import (
 from plexctl.config.values import PATH, TEXT
 
 _OBJECT = {"apiVersion": "plexctl writes it", "kind": "plexctl writes it"}
-_CERTIFICATES = "certificates are created before the first boot; `epoch` renews them"
-_IMAGES = "images are in the node's own image: `kubernetes` decides their versions"
-_DETECTED = "detected on the host"
+_CERTIFICATES = "plexctl generates certificates before the first boot; `epoch` renews them"
+_IMAGES = "the nodes' image contains the images; `kubernetes` sets their versions"
+_DETECTED = "plexctl detects it on the host"
 
 
 def _argument_value(value: object) -> str:
@@ -46,8 +46,10 @@ class KubeadmVolume:
     name: str = needed(TEXT, "Name of the volume.", "")
     hostPath: str = needed(PATH, "Path on the master.", "")
     mountPath: str = needed(PATH, "Path in the pod.", "")
-    readOnly: bool = entry(flag(), "Whether the pod cannot write to it.", False)
-    pathType: str | None = entry(TEXT, "Kind of path, as File or DirectoryOrCreate.", None)
+    readOnly: bool = entry(flag(), "Whether it is read-only in the pod.", False)
+    pathType: str | None = entry(
+        TEXT, "Type of the path, for example File or DirectoryOrCreate.", None
+    )
 
 
 def _anything(names: str) -> dict[str, Shape[object] | None]:
@@ -59,7 +61,7 @@ _COMPONENT: dict[str, Shape[object] | None] = {
     "extraArgs": _ARGUMENTS,
     "extraVolumes": ListOf(Record(KubeadmVolume)),
 }
-_NO_ENVIRONMENT = {"extraEnvs": "not supported; use `extraArgs`"}
+_NO_ENVIRONMENT = {"extraEnvs": "it is not supported; use `extraArgs`"}
 
 CLUSTER = Settings(
     known={
@@ -72,7 +74,7 @@ CLUSTER = Settings(
                     {"extraArgs": _ARGUMENTS},
                     {
                         **_NO_ENVIRONMENT,
-                        "dataDir": "etcd keeps its data where kubeadm expects it",
+                        "dataDir": "kubeadm expects the data there",
                         "imageRepository": _IMAGES,
                         "imageTag": _IMAGES,
                         "peerCertSANs": _CERTIFICATES,
@@ -80,7 +82,7 @@ CLUSTER = Settings(
                     },
                 )
             },
-            {"external": "the one master has its own etcd"},
+            {"external": "the master runs its own etcd"},
         ),
         "featureGates": MapOf(TEXT, flag()),
     },
@@ -90,8 +92,8 @@ CLUSTER = Settings(
         "certificateValidityPeriod": _CERTIFICATES,
         "certificatesDir": _CERTIFICATES,
         "encryptionAlgorithm": _CERTIFICATES,
-        "clusterName": "it is the plex's name: that of its folder",
-        "controlPlaneEndpoint": "it is node 1's address, in `networks.nodes`",
+        "clusterName": "it is the name of the plex, that is, of its folder",
+        "controlPlaneEndpoint": "it is the address of node 1 in `networks.nodes`",
         "dns": "use `dns.replicas`",
         "imageRepository": _IMAGES,
         "kubernetesVersion": "use `kubernetes`",
@@ -113,7 +115,7 @@ PROXY = Settings(
         "clientConnection": "plexctl writes it",
         "clusterCIDR": "use `networks.pods`",
         "hostnameOverride": "it is the node's name",
-        "mode": "kube-proxy runs with nftables",
+        "mode": "kube-proxy uses nftables",
     },
 )
 
@@ -155,16 +157,16 @@ KUBELET = Settings(
         "cgroupDriver": _DETECTED,
         "clusterDNS": "use `networks.services`",
         "clusterDomain": "use `domain`",
-        "containerRuntimeEndpoint": "containerd of the node's image",
+        "containerRuntimeEndpoint": "it is the containerd of the nodes' image",
         "failCgroupV1": _DETECTED,
         "failSwapOn": _DETECTED,
         "podCIDR": "use `networks.pods`",
-        "port": "the API and its certificates expect 10250",
+        "port": "the API and the certificates expect 10250",
         "providerID": "plexctl writes it",
-        "registerNode": "every node joins; a `type` with `kubernetes: false` does not",
+        "registerNode": "use a `type` with `kubernetes: false` for nodes that do not join",
         "registerWithTaints": "use `taints`",
         "rotateCertificates": _CERTIFICATES,
-        "runOnce": "every node stays",
+        "runOnce": "kubelets keep running",
         "serverTLSBootstrap": _CERTIFICATES,
         "staticPodPath": "plexctl writes it",
         "staticPodURL": "plexctl writes it",

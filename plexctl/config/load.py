@@ -1,4 +1,4 @@
-"""From the files of a lab to the model: all of them read, all of their problems told at once."""
+"""Loading a lab: its files are read, checked, and converted to the model."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from plexctl.model.lab import Lab
 
 
 def find_lab(start: Path) -> Path:
-    """The lab that `start` is in: the nearest folder upward that has a folder `clusters`."""
+    """The lab that contains `start`: the nearest parent folder with a folder `clusters`."""
     start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / "clusters").is_dir():
             return folder
     raise UsageError(
-        f"there is no lab in {start} or above it", hint="`plexctl init` writes a first one"
+        f"there is no lab in {start} or its parent folders",
+        hint="create one with `plexctl init`, or name one with `-C DIR`",
     )
 
 
 def load_lab(root: Path, kubernetes_versions: Sequence[str]) -> Lab:
-    """The lab at `root`, read and checked. ConfigError with all problems of all its files.
+    """The lab at `root`. ConfigError with all problems of all its files.
 
-    `kubernetes_versions` are those that a plex may have ("1.36.3"), in any order.
+    `kubernetes_versions` are the supported versions ("1.36.3"), in any order.
     """
     drafts = draft_lab(root)
     check(drafts, kubernetes_versions)

@@ -1,6 +1,6 @@
-"""Networks of a plex that names none, and networks that are free in a lab.
+"""Default networks of plexes, and networks that are free in a lab.
 
-A slot is a number from 0 to 61 and stands for three networks that overlap with no other slot's:
+A slot is a number from 0 to 61. It has three networks, which overlap with no other slot's:
 nodes 10.(64).slot.0/24, pods 10.(128 + slot).0.0/16, services a /20 in 10.96.0.0/14.
 """
 
@@ -17,12 +17,12 @@ SLOTS = 62
 
 
 def default_networks(plex: str) -> Networks:
-    """The networks of a plex that names none: always the same for the same name."""
+    """The networks of a plex whose file has none: always the same for the same name."""
     return _slot(_slot_of(plex))
 
 
 def free_networks(used: Iterable[IPv4Network], plex: str = "") -> Networks:
-    """The first slot that overlaps with nothing in `used`, the default one of `plex` tried first.
+    """The networks of a slot that overlaps with nothing in `used`: that of `plex`, or the first.
 
     UsageError if there is none.
     """
@@ -32,13 +32,13 @@ def free_networks(used: Iterable[IPv4Network], plex: str = "") -> Networks:
         if not any(own.overlaps(other) for own in each(networks).values() for other in taken):
             return networks
     raise UsageError(
-        f"all {SLOTS} default networks overlap with a network that is in use",
-        hint="name networks of your own in plex.yaml",
+        f"each of the {SLOTS} default networks overlaps with a network in use",
+        hint="write networks of your own into `networks` of plex.yaml",
     )
 
 
 def each(networks: Networks) -> dict[str, IPv4Network]:
-    """The three networks by their field in plex.yaml."""
+    """The three networks, by their fields in plex.yaml."""
     return {"nodes": networks.nodes, "pods": networks.pods, "services": networks.services}
 
 

@@ -1,8 +1,9 @@
-"""plexhocs: the map plex host -> base -> type -> nodes that a plex is kept as in a tfvars file.
+"""plexhocs: a map host -> base -> type -> nodes, which describes plexes in a tfvars file.
 
-A key of the outermost map is a host, whose plex is called as the host, with `…us` become `…plex`;
-or PLEX@HOST, where a plex is called otherwise or has nodes on several hosts. Nodes are numbers, 1
-for the master: one, a list of them, or ranges as in "31-34, 37". All of it is pure.
+A key of the outermost map is a host, or PLEX@HOST. The plex of a plain host has the name of the
+host, with `…us` replaced by `…plex`; PLEX@HOST is for plexes with other names, or on several hosts.
+Nodes are numbers: one, a list, or ranges such as "31-34, 37". 1 is the master. All functions are
+pure.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from plexctl.config.faults import Fault
+from plexctl.config.faults import Fault, describe
 from plexctl.config.values import MOST_NODES, parse_plex_name
 from plexctl.errors import UsageError
 from plexctl.model.nodes import nodes
@@ -29,7 +30,7 @@ _RANGE = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node as plexhocs has it."""
+    """A node of plexhocs."""
 
     number: int  # 1-based
     host: str
@@ -39,17 +40,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PlexShape:
-    """A plex as plexhocs has it: its nodes from 1 on, without gaps."""
+    """A plex of plexhocs: its nodes from 1 on, without gaps."""
 
     name: str
     nodes: tuple[Place, ...]
 
 
 def parse(text: str, name: str = VARIABLE) -> Plexhocs:
-    """The variable `plexhocs` of a tfvars file, in HCL or JSON. UsageError if it is not right."""
+    """The variable `plexhocs` of a tfvars file, in HCL or JSON. UsageError if it is not valid."""
     content = _json(text, name) if text.lstrip().startswith("{") else _hcl(text, name)
     if VARIABLE not in content:
-        raise UsageError(f"{name} has no {VARIABLE}", hint=f"it begins with `{VARIABLE} = {{`")
+        raise UsageError(
+            f"{name} has no variable {VARIABLE}",
+            hint=f"it must contain `{VARIABLE} = {{…}}`",
+        )
     found: Plexhocs = {}
     for host, bases in _mapping(content[VARIABLE], VARIABLE):
         for base, types in _mapping(bases, f"{VARIABLE}.{host}"):
@@ -63,32 +67,32 @@ def _json(text: str, name: str) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{name} is not JSON: {error}") from error
+        raise UsageError(f"{name} is not valid JSON: {error}") from error
 
 
 def _hcl(text: str, name: str) -> dict[str, Any]:
-    import hcl2  # a third of a second, and few need it
+    import hcl2  # its import takes a third of a second
 
     options = hcl2.SerializationOptions(strip_string_quotes=True, with_comments=False)
     try:
         return hcl2.loads(
             text if text.endswith("\n") else f"{text}\n", serialization_options=options
         )
-    except Exception as error:  # the library passes on whatever its parser raises
-        said = str(error).splitlines()[:1]
-        raise UsageError(f"{name} is not HCL", details=said) from error
+    except Exception as error:  # the library raises the exceptions of its parser
+        reason = str(error).splitlines()[:1]
+        raise UsageError(f"{name} is not valid HCL", details=reason) from error
 
 
 def _mapping(value: object, where: str) -> Iterator[tuple[str, object]]:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where} must be a map")
+        raise UsageError(f"{where} must be a map, not {describe(value)}")
     for key, inner in value.items():
-        # The library leaves the quotes of some keys.
+        # The library keeps the quotes of some keys.
         yield str(key).strip('"'), inner
 
 
 def _numbers(value: object, where: str) -> tuple[int, ...]:
-    """Numbers of nodes, each once. UsageError for what is none."""
+    """Sorted node numbers. UsageError for other values, and for duplicates."""
     found: list[int] = []
     for item in value if isinstance(value, list) else [value]:
         for part in str(item).split(","):
@@ -96,19 +100,19 @@ def _numbers(value: object, where: str) -> tuple[int, ...]:
             first, last = (int(read[1]), int(read[2] or read[1])) if read else (0, 0)
             if not 1 <= first <= last <= MOST_NODES:
                 raise UsageError(
-                    f"{where}: {part.strip()!r} is no number of a node",
-                    hint=f'1 to {MOST_NODES}, or ranges as in "2-4, 7"',
+                    f"{where}: {part.strip()!r} is not a node number",
+                    hint=f'use 1 to {MOST_NODES}, or ranges such as "2-4, 7"',
                 )
             found.extend(range(first, last + 1))
     if len(set(found)) < len(found):
-        raise UsageError(f"{where} names a node twice")
+        raise UsageError(f"{where} contains a node twice")
     return tuple(sorted(found))
 
 
 def shapes(found: Plexhocs, *, renumber: bool = False) -> tuple[PlexShape, ...]:
-    """The plexes that a map stands for. UsageError where no plex can be as it says.
+    """The plexes that a map describes. UsageError if one of them is not valid.
 
-    With `renumber`, gaps between the numbers are closed; the order stays.
+    With `renumber`, the nodes of each plex get new numbers without gaps, in the same order.
     """
     members: dict[str, list[Place]] = {}
     for key, bases in found.items():
@@ -121,14 +125,17 @@ def shapes(found: Plexhocs, *, renumber: bool = False) -> tuple[PlexShape, ...]:
 
 
 def plex_and_host(key: str) -> tuple[str, str]:
-    """What an outermost key means. UsageError for a name that no plex can have."""
+    """The plex and the host of an outermost key. UsageError if the plex' name is not valid."""
     plex, at, host = key.partition("@")
     if not at:
         plex, host = plex_of_host(key), key
     try:
         return parse_plex_name(plex), host
     except Fault as fault:
-        raise UsageError(f"{VARIABLE}.{key}: {fault}", hint="PLEX@HOST says both") from fault
+        raise UsageError(
+            f"{VARIABLE}.{key}: {fault}",
+            hint="use PLEX@HOST as the key, with another name for the plex",
+        ) from fault
 
 
 def plex_of_host(host: str) -> str:
@@ -139,21 +146,21 @@ def _shape(name: str, places: list[Place], renumber: bool) -> PlexShape:
     places = sorted(places, key=lambda place: place.number)
     numbers = [place.number for place in places]
     if doubled := {number for number in numbers if numbers.count(number) > 1}:
-        raise UsageError(f"{VARIABLE}: {name}{min(doubled)} is there twice")
+        raise UsageError(f"{VARIABLE} contains {name}{min(doubled)} twice")
     if renumber:
         places = [replace(place, number=new) for new, place in enumerate(places, 1)]
     elif missing := [
         number for number in range(1, max(numbers, default=0)) if number not in numbers
     ]:
         raise UsageError(
-            f"{VARIABLE}: {name} has no node {ranges(missing)}: a plex has its nodes without gaps",
-            hint="--renumber closes them",
+            f"{VARIABLE}: {name} has no node {ranges(missing)}, but node numbers must have no gaps",
+            hint="renumber the nodes with --renumber",
         )
     return PlexShape(name, tuple(places))
 
 
 def of_plexes(plexes: Iterable[Plex]) -> Plexhocs:
-    """The map that stands for `plexes`."""
+    """The map that describes `plexes`."""
     found: dict[str, dict[str, dict[str, list[int]]]] = {}
     for plex in plexes:
         for node in nodes(plex):
@@ -168,12 +175,12 @@ def of_plexes(plexes: Iterable[Plex]) -> Plexhocs:
 
 
 def variant(kind: str, base: str) -> str:
-    """What a type is called where it is baked on another base than its own."""
+    """The name of a type that is baked on another base than its own."""
     return f"{kind}-{base}"
 
 
 def plain_type(name: str, base: str) -> str:
-    """The type that `name` is a variant of, if it is one."""
+    """The name of the type of which `name` is a variant, or `name` itself."""
     return name.removesuffix(f"-{base}")
 
 
@@ -182,7 +189,7 @@ def as_json(found: Plexhocs) -> str:
 
 
 def as_hcl(found: Plexhocs) -> str:
-    """The map as a tfvars file has it. It is read again by `parse`, and by OpenTofu."""
+    """The map as the text of a tfvars file, which `parse` and OpenTofu can read."""
     lines = [f"{VARIABLE} = {{"]
     for key, bases in found.items():
         lines.append(f"  {json.dumps(key)} = {{")

@@ -1,4 +1,4 @@
-"""JSON Schemas of the files of a lab, for editors. The files of them are made by `reference`."""
+"""JSON Schemas of the files of a lab, for editors. `reference` writes them to files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _KINDS: dict[str, tuple[str, Shape[object]]] = {
     "hosts": ("clusters/hosts.yaml: the machines that run nodes.", HOSTS),
-    "plex": ("clusters/<plex>/plex.yaml: one Kubernetes cluster, named as its folder.", PLEX),
-    "type": ("types/<type>.yaml: what a node is.", TYPE),
-    "bases": ("types/bases.yaml: the operating systems that types are baked on, by name.", BASES),
+    "plex": (
+        "clusters/<plex>/plex.yaml: one Kubernetes cluster. Its folder has the name of the plex.",
+        PLEX,
+    ),
+    "type": ("types/<type>.yaml: a type of nodes.", TYPE),
+    "bases": ("types/bases.yaml: the operating systems of types, by name.", BASES),
 }
 
 

@@ -1,7 +1,16 @@
-"""What a file may hold, declared once: reading, checking and the JSON schema come from it.
+"""Shapes of values in configuration files: each reads a value and has its JSON schema.
 
-pydantic stops at the model that has a fault; these shapes keep what is right in a file that has
-some, so that all checks across files still run and everything is told at once.
+A dataclass in fields.py or host_fields.py declares the fields of a mapping with `entry` and
+`needed`. `Record` of that dataclass is the shape of the mapping:
+
+    workers: int = entry(whole(0, 4095), "Number of workers.", 2)
+
+Everything else follows from this line: plexctl reads and checks `workers`, editors complete it
+by the schema, and docs/configuration.md lists it. Only the step from fields to the model is written
+by hand, in build.py; checks that concern several fields or files are in check*.py.
+
+pydantic would stop at a model with a fault. A Record keeps its correct fields, so that the checks
+across files still run, and plexctl reports all problems at once.
 """
 
 from __future__ import annotations
@@ -21,26 +30,26 @@ from plexctl.model.plex import JsonText
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Schema = dict[str, Any]
-OWNED = "Decided by plexctl: "
+OWNED = "Set by plexctl: "
 
 
-class Unreadable(Exception):  # noqa: N818 - not an error for anyone but the shape around it
-    """The value has faults, which are reported already."""
+class Unreadable(Exception):  # noqa: N818 - only the shape around it handles this
+    """The value has faults, which have been reported to its file already."""
 
 
 class Shape(Protocol[T_co]):
-    """A kind of value."""
+    """The shape of a value."""
 
     def read(self, value: object, source: YamlFile, where: Where) -> T_co:
-        """The value of the model; Unreadable once its faults are reported to `source`."""
+        """Convert `value`, at `where` in `source`. Unreadable after its faults were reported."""
 
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """The JSON Schema of the value."""
 
 
 @dataclass(frozen=True)
 class Scalar(Generic[T]):
-    """One value without parts; `parse` raises Fault."""
+    """A value without parts. `parse` converts it, or raises Fault; `json` is its schema."""
 
     parse: Callable[[object], T]
     json: Schema
@@ -58,6 +67,8 @@ class Scalar(Generic[T]):
 
 @dataclass(frozen=True)
 class ListOf(Generic[T]):
+    """A list of at least `least` values of one shape."""
+
     item: Shape[T]
     least: int = 0
 
@@ -85,7 +96,7 @@ class ListOf(Generic[T]):
 
 @dataclass(frozen=True)
 class MapOf(Generic[T]):
-    """A mapping with names of the user's own. Entries with faults are left out."""
+    """A mapping with names that the user chooses. Entries with faults are left out."""
 
     name: Scalar[str]
     item: Shape[T]
@@ -115,9 +126,9 @@ class MapOf(Generic[T]):
 
 @dataclass(frozen=True)
 class Record(Generic[T]):
-    """A mapping with the fields of the dataclass `of`, each made by `entry` or `needed`.
+    """A mapping with the fields of the dataclass `of`, each declared by `entry` or `needed`.
 
-    A field with a fault has its default, so that checks of the others go on.
+    A field with a fault gets its default, so that checks of the other fields can run.
     """
 
     of: type[T]
@@ -134,7 +145,7 @@ class Record(Generic[T]):
                 except Unreadable:
                     continue
             elif field.metadata["default"] is dataclasses.MISSING:
-                source.report((*where, name), "is missing")
+                source.report((*where, name), "is required")
         return self.of(**values)
 
     def schema(self) -> Schema:
@@ -160,10 +171,10 @@ class Record(Generic[T]):
 
 @dataclass(frozen=True)
 class Settings:
-    """Fields of a Kubernetes object, handed on as they are.
+    """Fields of a Kubernetes object, which plexctl passes on unchanged.
 
-    `known` names those that may be given, each with its shape (None: anything); `owned` those that
-    plexctl decides itself, and says where or why.
+    `known` has the fields that may be given, each with its shape (None: anything). `owned` has the
+    fields that plexctl sets itself, each with a hint where or why.
     """
 
     known: Mapping[str, Shape[object] | None]
@@ -182,7 +193,11 @@ class Settings:
         try:
             text = json.dumps(given, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError):
-            source.report(where, "has a value that JSON does not know, as a date", "quote it")
+            source.report(
+                where,
+                "contains a value that JSON cannot represent, such as a date",
+                "put the value in quotes",
+            )
             sound = False
         if not sound:
             raise Unreadable
@@ -201,13 +216,16 @@ class Settings:
 
 
 def entry(shape: Shape[T], about: str, default: T | None) -> Any:
-    """A field of a record: its shape, its description in sentences, its default."""
+    """A field of a Record that may be left out: its shape, its description, its default.
+
+    The description consists of sentences; the documentation and the schema contain it.
+    """
     metadata = {"shape": shape, "about": about, "default": default}
     return dataclasses.field(default_factory=lambda: default, metadata=metadata)
 
 
 def needed(shape: Shape[T], about: str, instead: T) -> Any:
-    """A field that must be given. `instead` stands in for one with a fault while checks go on."""
+    """A field of a Record that is required. Checks use `instead` if its value has a fault."""
     metadata = {"shape": shape, "about": about, "default": dataclasses.MISSING}
     return dataclasses.field(default_factory=lambda: instead, metadata=metadata)
 
@@ -217,7 +235,8 @@ def whole(least: int, most: int) -> Scalar[int]:
 
     def parse(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Fault(f"must be a whole number, not {describe(value)}")
+            unquoted = f"write {value} without quotes" if _is_digits(value) else None
+            raise Fault(f"must be a whole number, not {describe(value)}", unquoted)
         if not least <= value <= most:
             raise Fault(f"must be between {least} and {most}, not {value}")
         return value
@@ -225,7 +244,13 @@ def whole(least: int, most: int) -> Scalar[int]:
     return Scalar(parse, {"type": "integer", "minimum": least, "maximum": most})
 
 
+def _is_digits(value: object) -> bool:
+    return isinstance(value, str) and value.isdecimal()
+
+
 def flag() -> Scalar[bool]:
+    """true or false."""
+
     def parse(value: object) -> bool:
         if not isinstance(value, bool):
             raise Fault(f"must be true or false, not {describe(value)}")
@@ -243,18 +268,16 @@ def choice(of: type[E_]) -> Scalar[E_]:
 
     def parse(value: object) -> E_:
         if value not in names:
-            raise Fault(
-                f"must be {' or '.join(names)}, not {describe(value)}", did_you_mean(value, names)
-            )
+            raise Fault(f"must be {' or '.join(names)}, not {describe(value)}")
         return of(str(value))
 
     return Scalar(parse, {"type": "string", "enum": names})
 
 
 def text(value: object) -> str:
-    """`value` if it is a text that is not empty; Fault otherwise."""
+    """`value`, if it is a text that is not empty. Fault otherwise."""
     if not isinstance(value, str):
-        quote = "put it in quotes" if isinstance(value, bool | int | float) else None
+        quote = "put the value in quotes" if isinstance(value, bool | int | float) else None
         raise Fault(f"must be text, not {describe(value)}", quote)
     if not value:
         raise Fault("must not be empty")
@@ -268,16 +291,16 @@ def check_names(
     source: YamlFile,
     where: Where,
 ) -> None:
-    """Report each name that is not known."""
+    """Report each name in `given` that is neither in `known`, or is in `owned`."""
     for name in given:
         if name in owned:
-            source.report((*where, name), "is decided by plexctl", owned[name])
+            source.report((*where, name), "cannot be set: plexctl sets it", owned[name])
         elif name not in known:
             source.report((*where, name), "unknown field", did_you_mean(name, known))
 
 
 def _mapping(value: object, source: YamlFile, where: Where) -> dict[str, object]:
-    """A mapping; nothing at all counts as an empty one, as in `dns:` with comments below."""
+    """A mapping. No value counts as an empty mapping, for example `dns:` with only comments."""
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""One YAML file: its plain values, the line of each, and the problems found in it."""
+"""A YAML file: its values, the line of each value, and the problems found in it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from pathlib import Path
 
 import yaml
 
+from plexctl.config.faults import describe
 from plexctl.errors import Problem
 
 Where = tuple[str | int, ...]
-"""The way to a value: names of keys and 0-based places in lists."""
+"""The path to a value: keys of mappings, and 0-based positions in lists."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class Decimal(float):
-    """A number with a point that remembers how it was written: 1.40 is not 1.4 as a version."""
+    """A number with a decimal point and its text: the versions 1.40 and 1.4 are different."""
 
     text: str
 
 
 @dataclass(slots=True)
 class YamlFile:
-    """A file being read. `value` is None where the file is empty or could not be parsed."""
+    """A file that is being read. `value` is None if the file is empty or cannot be parsed."""
 
     file: Path
     value: object = None
@@ -33,7 +34,7 @@ class YamlFile:
     faulty: set[Where] = field(default_factory=set)
 
     def report(self, where: Where, message: str, hint: str | None = None) -> None:
-        """Note a fault of the value at `where`, or of the nearest one around it that is there."""
+        """Add a problem of the value at `where`, with the line of that, or of what contains it."""
         self.faulty.add(where)
         near = where
         while near and near not in self.lines:
@@ -42,7 +43,7 @@ class YamlFile:
         self.problems.append(Problem(self.file, line, dotted(where), message, hint))
 
     def sound(self, *where: str | int) -> bool:
-        """Whether nothing at, below or above `where` is faulty: a check on it makes sense."""
+        """Whether no fault was reported at, below or above `where`, so that it can be checked."""
         return self.parsed and not any(
             bad[: len(where)] == where or where[: len(bad)] == bad for bad in self.faulty
         )
@@ -57,19 +58,19 @@ def dotted(where: Where) -> str:
 
 
 def read(file: Path) -> YamlFile:
-    """Read `file`. What keeps it from being parsed is a problem of the source, not an exception."""
+    """Read `file`. If it cannot be parsed, that is a problem of the result, not an exception."""
     source = YamlFile(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        source.report((), "does not exist", "`plexctl init` writes one")
+        source.report((), "the file does not exist", "write it with `plexctl init`")
         return source
     except OSError as error:
-        source.report((), f"cannot be read: {error.strerror}")
+        source.report((), f"the file cannot be read: {error.strerror}")
         return source
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        source.problems.append(Problem(file, line, "", "is not UTF-8 text"))
+        source.problems.append(Problem(file, line, "", "the file is not UTF-8 text"))
         return source
     try:
         loader = yaml.CSafeLoader(text)  # in C: ten times as fast
@@ -83,22 +84,22 @@ def read(file: Path) -> YamlFile:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, (error.context, error.problem)))
         line = mark.line + 1 if mark else 1
-        source.problems.append(Problem(file, line, "", f"is not valid YAML: {message}"))
+        source.problems.append(Problem(file, line, "", f"not valid YAML: {message}"))
         return source
     except (yaml.YAMLError, ValueError) as error:
-        # Characters that YAML does not allow carry a position instead of a mark; a date such as
-        # 2026-13-01 is a plain ValueError.
+        # Errors about forbidden characters have a position instead of a mark. A date such as
+        # 2026-13-01 raises a plain ValueError.
         position = getattr(error, "position", 0)
         line = text.count("\n", 0, position) + 1
         reason = getattr(error, "reason", error)
-        source.problems.append(Problem(file, line, "", f"is not valid YAML: {reason}"))
+        source.problems.append(Problem(file, line, "", f"not valid YAML: {reason}"))
         return source
     source.parsed = True
     return source
 
 
 class _Reader:
-    """Walks the nodes of one file once: plain values out, lines and doubled keys noted."""
+    """Converts the nodes of a file to values; records their lines, and reports duplicate keys."""
 
     def __init__(self, loader: yaml.CSafeLoader, source: YamlFile) -> None:
         self._loader = loader
@@ -109,7 +110,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if any(node is outer for outer in self._open):
-            self._source.report(where, "holds itself through an anchor")
+            self._source.report(where, "contains itself through an anchor")
             return None
         self._open.append(node)
         try:
@@ -136,7 +137,7 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, object]:
         self._source.lines.setdefault(where, node.start_mark.line + 1)
         own = [key for key, _ in node.value if key.tag != _MERGE]
-        doubled = self._doubled(own, where)
+        duplicates = self._duplicates(own, where)
         if len(own) < len(node.value):
             self._loader.flatten_mapping(node)
         mapping: dict[str, object] = {}
@@ -147,22 +148,23 @@ class _Reader:
                 self._source.lines[(*where, str(key))] = line
                 self._source.report(
                     (*where, str(key)),
-                    "a name must be text",
-                    "put a text with a comma in quotes within { }, and names like on, no or 1 too",
+                    f"a field name must be text, not {describe(key)}",
+                    "quote names such as on, no or 1, and texts with a comma inside of { }",
                 )
                 continue
             self._source.lines[(*where, key)] = line
             mapping[key] = self.value(value_node, (*where, key))
-        for key, line in doubled:
+        for key, line in duplicates:
             self._source.lines[(*where, key)] = line
-            self._source.report((*where, key), "is given twice")
+            self._source.report((*where, key), "is given twice", "remove one of them")
         return mapping
 
-    def _doubled(self, keys: list[yaml.Node], where: Where) -> list[tuple[str, int]]:
-        seen: set[object] = set()
-        doubled = []
+    def _duplicates(self, keys: list[yaml.Node], where: Where) -> list[tuple[str, int]]:
+        names: set[str] = set()
+        duplicates = []
         for node in keys:
-            if isinstance(node, yaml.ScalarNode) and node.value in seen:
-                doubled.append((node.value, node.start_mark.line + 1))
-            seen.add(node.value if isinstance(node, yaml.ScalarNode) else id(node))
-        return doubled
+            if isinstance(node, yaml.ScalarNode):
+                if node.value in names:
+                    duplicates.append((node.value, node.start_mark.line + 1))
+                names.add(node.value)
+        return duplicates

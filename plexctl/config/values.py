@@ -1,6 +1,6 @@
 """Parsers of single values: node numbers, sizes, names, labels, taints, networks, versions.
 
-Each takes what YAML gave and returns the model's value, or raises Fault.
+Each converts a value of YAML to a value of the model, or raises Fault.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from plexctl.model.gitops import SourceKind
 from plexctl.model.plex import Role, Taint
 
 MOST_NODES = 4096
-"""No number of a node is above it; the networks of a plex set a limit below."""
+"""The highest node number. The networks of a plex set a lower limit."""
 
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40} | {
     "kB": 10**3,
@@ -51,23 +51,23 @@ _KUBELET_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 PLEX_NAME = r"[a-z]([-a-z0-9]{0,8}[a-z])?"
 _GROUPS = frozenset({*Role, "all", "ungrouped"})
-"""Of Ansible's inventory, where each plex is a group too."""
+"""Groups of Ansible's inventory, in which each plex is a group too."""
 
 
 def parse_plex_name(value: str) -> str:
-    """The name of a plex. Ending with a letter, no node of one plex has a name of another's.
+    """The name of a plex. It ends with a letter, so that plexes cannot have equal node names.
 
-    The bridge of its nodes is `plex-<name>`, and the name of an interface has 15 characters.
+    Its bridge has the name `plex-<name>`; names of interfaces have at most 15 characters.
     """
     if not re.fullmatch(PLEX_NAME, value):
         raise Fault(
             f"'{value}' cannot be the name of a plex",
-            "1 to 10 of a-z, 0-9 and -, with a letter first and last",
+            "use 1 to 10 characters of a-z, 0-9 and -; the first and the last must be letters",
         )
     if value in _GROUPS:
         raise Fault(
             f"'{value}' cannot be the name of a plex",
-            "Ansible's inventory has a group of that name",
+            "choose another name: Ansible's inventory has a group with this one",
         )
     return value
 
@@ -78,17 +78,20 @@ def _parse_numbers(value: object) -> frozenset[int]:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not re.fullmatch(_RANGES, value):
-        raise Fault(f"must be numbers of nodes, not {describe(value)}", 'as in "1-3, 7"')
+        raise Fault(f"must be node numbers, not {describe(value)}", 'for example "1-3, 7"')
     numbers: set[int] = set()
     for part in value.split(","):
         first, _, last = part.partition("-")
         start, end = int(first), int(last or first)
         if start < 1:
-            raise Fault("numbers of nodes begin with 1, the master")
+            raise Fault(f"there is no node {start}", "node numbers start at 1, the master")
         if end < start:
-            raise Fault(f"{start}-{end} is no range", f"did you mean {end}-{start}?")
+            raise Fault(
+                f"{start}-{end} is not a range: it ends before its start",
+                f"did you mean {end}-{start}?",
+            )
         if end > MOST_NODES:
-            raise Fault(f"there is no node {end}", f"numbers of nodes go up to {MOST_NODES}")
+            raise Fault(f"there is no node {end}", f"node numbers go up to {MOST_NODES}")
         numbers.update(range(start, end + 1))
     return frozenset(numbers)
 
@@ -96,35 +99,35 @@ def _parse_numbers(value: object) -> frozenset[int]:
 def _parse_size(value: object) -> int:
     match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
     if not match:
-        raise Fault(f"must be a size with its unit, not {describe(value)}", _size_hint(value))
+        raise Fault(f"must be a size with a unit, not {describe(value)}", _size_hint(value))
     size = int(Fraction(match[1]) * _UNITS[match[2]])
     if size == 0:
-        raise Fault("must be more than nothing")
+        raise Fault(f"must be greater than 0, not {describe(value)}")
     return size
 
 
 def _size_hint(value: object) -> str:
-    """ "2Gi", "2 gib", "2G", and 2 are what people write instead."""
+    """A hint for sizes such as "2Gi", "2 gib", "2G" and 2, which are common mistakes."""
     written = (
         re.fullmatch(r"([\d.]+)\s*([kKmMgGtT])i?[bB]?", value) if isinstance(value, str) else None
     )
     if written:
         unit = written[2].upper() + "iB"
         return f"did you mean {written[1]}{unit}?"
-    return "as in 512MiB, 2GiB or 1.5GB"
+    return "for example 512MiB, 2GiB or 1.5GB"
 
 
 def _parse_label_key(value: object) -> str:
     key = text(value)
     prefix, _, name = key.rpartition("/")
     if not re.fullmatch(_KEY, key) or len(name) > 63 or len(prefix) > 253:
-        raise Fault("is not the key of a label", "as in `disk` or `example.com/disk`")
+        raise Fault(f"'{key}' is not a valid label key", "for example `disk` or `example.com/disk`")
     reserved = re.fullmatch(r"(.+\.)?(kubernetes|k8s)\.io", prefix)
     allowed = any(prefix == d or prefix.endswith(f".{d}") for d in _KUBELET_DOMAINS)
     if reserved and not allowed and key not in _KUBELET_LABELS:
         raise Fault(
-            "is a label that no node may give itself",
-            "keep out of kubernetes.io and k8s.io, except for node.kubernetes.io/…",
+            f"a kubelet may not set the label '{key}' on its own node",
+            "use a prefix outside of kubernetes.io and k8s.io, or node.kubernetes.io/…",
         )
     return key
 
@@ -135,8 +138,9 @@ def _parse_label_value(value: object) -> str:
     label = text(value)
     if not re.fullmatch(_PART, label) or len(label) > 63:
         raise Fault(
-            f"'{label}' is not the value of a label",
-            "up to 63 of A-Z, a-z, 0-9, -, _ and ., with a letter or digit first and last",
+            f"'{label}' is not a valid label value",
+            "use up to 63 characters of A-Z, a-z, 0-9, -, _ and .; the first and the last must be "
+            "letters or digits",
         )
     return label
 
@@ -145,26 +149,33 @@ def _parse_taint(value: object) -> Taint:
     taint = text(value)
     match = re.fullmatch(rf"(?P<key>{_KEY})(=(?P<value>({_PART})?))?:(?P<effect>\w+)", taint)
     if not match:
-        raise Fault(f"'{taint}' is not a taint", "as in `key=value:NoSchedule` or `key:NoExecute`")
+        raise Fault(
+            f"'{taint}' is not a valid taint",
+            "for example `key=value:NoSchedule` or `key:NoExecute`",
+        )
     if match["effect"] not in _EFFECTS:
         raise Fault(
-            f"'{match['effect']}' is not an effect of taints", "one of " + ", ".join(_EFFECTS)
+            f"'{match['effect']}' is not a taint effect", f"use one of {', '.join(_EFFECTS)}"
         )
     if len(match["key"].rpartition("/")[2]) > 63 or len(match["value"] or "") > 63:
-        raise Fault(f"'{taint}' has a key or a value of more than 63 characters")
+        raise Fault(f"'{taint}' has a key or a value with more than 63 characters")
     return Taint(match["key"], match["value"] or "", match["effect"])
 
 
 def _parse_network(value: object) -> IPv4Network:
     written = text(value)
     if "/" not in written:
-        raise Fault(f"'{written}' is not a network", "as in 10.64.0.0/24")
+        raise Fault(
+            f"must be a network with its prefix, not '{written}'", "for example 10.64.0.0/24"
+        )
     try:
         network = IPv4Network(written, strict=False)
     except (AddressValueError, NetmaskValueError) as error:
-        raise Fault(f"'{written}' is not an IPv4 network", "as in 10.64.0.0/24") from error
+        raise Fault(f"'{written}' is not an IPv4 network", "for example 10.64.0.0/24") from error
     if str(network) != written:
-        raise Fault(f"'{written}' is not written as a network", f"did you mean {network}?")
+        raise Fault(
+            f"'{written}' is an address in a network, not a network", f"did you mean {network}?"
+        )
     return network
 
 
@@ -177,7 +188,9 @@ def network(least: int, most: int) -> Scalar[IPv4Network]:
             raise Fault(f"must be a /{least} to /{most}, not a /{found.prefixlen}")
         unfit = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
         if any(found.overlaps(IPv4Network(range_)) for range_ in unfit):
-            raise Fault(f"{found} is not for machines", "take one in 10.0.0.0/8")
+            raise Fault(
+                f"{found} is reserved and cannot be used here", "use a network in 10.0.0.0/8"
+            )
         return found
 
     return Scalar(parse, {"type": "string", "pattern": r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"})
@@ -187,14 +200,14 @@ def _parse_address(value: object) -> IPv4Address:
     try:
         return IPv4Address(text(value))
     except AddressValueError as error:
-        raise Fault(f"'{value}' is not an IPv4 address", "as in 10.0.0.7") from error
+        raise Fault(f"'{value}' is not an IPv4 address", "for example 10.0.0.7") from error
 
 
 def _parse_version(value: object) -> str:
     version = str(getattr(value, "text", value))
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
-        hint = "without the v" if version.startswith("v") else "as in 1.36 or 1.36.3"
-        raise Fault(f"must be a version of Kubernetes, not {describe(value)}", hint)
+        hint = "remove the v" if version.startswith("v") else "for example 1.36 or 1.36.3"
+        raise Fault(f"must be a Kubernetes version, not {describe(value)}", hint)
     return version
 
 
@@ -206,13 +219,16 @@ def _parse_app_source(value: object) -> tuple[SourceKind, str]:
     if not match:
         scp = re.fullmatch(r"(\w+@[\w.-]+):(?!//)(\S+)", source)
         raise Fault(
-            f"'{source}' is not a source of apps",
+            f"'{source}' is not a valid source of apps",
             f"did you mean ssh://{scp[1]}/{scp[2]}?"
             if scp
-            else "`registry`, or a URL that begins with ssh://, https:// or oci://",
+            else "use `registry`, or a URL that starts with ssh://, https:// or oci://",
         )
     if re.match(r"https://[^/]*@", source):
-        raise Fault("has a name or a password in it", "`plexctl flux token` stores a token, locked")
+        raise Fault(
+            "must not contain a user name or a password",
+            "store a token, encrypted, with `plexctl flux token`",
+        )
     return SourceKind(match[1]), source
 
 
@@ -220,7 +236,9 @@ def _parse_lab_file(value: object) -> str:
     path = text(value)
     parts = path.removeprefix("./").rstrip("/").split("/")
     if path.startswith("/") or not all(parts) or ".." in parts:
-        raise Fault(f"'{path}' is not a path in the lab", "as in clusters/known_hosts")
+        raise Fault(
+            f"must be a path inside of the lab, not '{path}'", "for example clusters/known_hosts"
+        )
     return "/".join(parts)
 
 
@@ -256,36 +274,48 @@ VERSION = Scalar(
     _parse_version,
     {"anyOf": [{"type": "string", "pattern": r"^\d+\.\d+(\.\d+)?$"}, {"type": "number"}]},
 )
-NAME = _matching(_LABEL, "a name", "a-z, 0-9 and -, with a letter or digit first and last")
-DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "as in cluster.local")
+NAME = _matching(
+    _LABEL,
+    "a valid name",
+    "use a-z, 0-9 and -; the first and the last must be letters or digits",
+)
+DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "for example cluster.local")
 INTERFACE = _matching(
-    r"[A-Za-z0-9][-A-Za-z0-9_.]{0,14}", "the name of a network interface", "as in br0 or vmbr0"
+    r"[A-Za-z0-9][-A-Za-z0-9_.]{0,14}",
+    "the name of a network interface",
+    "for example br0 or vmbr0",
 )
 HTTPS = _matching(
-    r"https://[^/\s@]+(:\d+)?/?", "the URL of a server", "as in https://10.0.0.7:8443"
+    r"https://[^/\s@]+(:\d+)?/?", "the URL of a server", "for example https://10.0.0.7:8443"
 )
 FINGERPRINT = _matching(
-    r"[0-9a-f]{64}", "a SHA-256 fingerprint", "64 digits in hex, small letters, no colons"
+    r"[0-9a-f]{64}", "a SHA-256 fingerprint", "write 64 hex digits in lower case, without colons"
 )
 CHECKSUM = _matching(
-    r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", "a checksum", "as in sha256:…, in hex"
+    r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}",
+    "a checksum",
+    "write sha256: or sha512: and the hex digits in lower case",
 )
 SSH = _matching(
-    r"[a-z_][-a-z0-9_]*@[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?", "a login", "as in root@10.0.0.7"
+    r"[a-z_][-a-z0-9_]*@[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?",
+    "an SSH login",
+    "for example root@10.0.0.7",
 )
 PROXMOX_TOKEN = _matching(
-    r"[^\s@!]+@[^\s@!]+![^\s@!=]+", "an API token's name", "as in plexctl@pve!lab, no secret"
+    r"[^\s@!]+@[^\s@!]+![^\s@!=]+",
+    "the name of an API token",
+    "for example plexctl@pve!lab, without the secret",
 )
-PACKAGE = _matching(r"[a-z0-9][-a-z0-9+.]+", "a package", "as in openssh-server")
-PATH = _matching(r"/.*", "an absolute path", "it begins with /")
+PACKAGE = _matching(r"[a-z0-9][-a-z0-9+.]+", "a package name", "for example openssh-server")
+PATH = _matching(r"/.*", "an absolute path", "start it with /")
 NETWORKED = _matching(
     PLEX_NAME,
-    "a name that an interface can have",
-    "1 to 10 of a-z, 0-9 and -, with a letter first and last",
+    "a name for a network interface",
+    "use 1 to 10 characters of a-z, 0-9 and -; the first and the last must be letters",
 )
 APP_SOURCE = Scalar(
     _parse_app_source,
     {"type": "string", "pattern": r"^(registry|(ssh|https|oci)://[^/\s]+/\S+)$"},
 )
 LAB_FILE = Scalar(_parse_lab_file, {"type": "string", "pattern": "^[^/]"})
-URL = _matching(r"https?://\S+", "a URL", "it begins with https://")
+URL = _matching(r"https?://\S+", "a URL", "start it with https:// or http://")

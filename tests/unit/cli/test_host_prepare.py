@@ -155,7 +155,7 @@ def test_without_a_token_the_machine_is_not_added(
         (("far",), "this machine is already host local"),
         (("local", "--ssh", "root@10.0.0.7"), "the lab already has a host local: this machine"),
         (("local", "--kind", "proxmox"), "the lab already has a host local: this machine"),
-        (("Far", "--ssh", "root@10.0.0.7"), "'Far' is not a name"),
+        (("Far", "--ssh", "root@10.0.0.7"), "'Far' is not a valid name"),
         (("local", "--uplink", "eth1"), "--uplink and --bridge-address need --bridge"),
         (("local", "--pci", "01:00.0"), "--pci 01:00.0: must be NAME=ADDRESS"),
         (("local", "--pci", "gpu=x"), "not an address of a PCI device"),

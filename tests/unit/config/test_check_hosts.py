@@ -55,39 +55,41 @@ def faults(root: Path) -> list[str]:
     [
         (
             {"far": {**FAR, "certificate": None}},
-            "hosts.yaml hosts.far.certificate: is missing: it says which server is the right one "
-            "(take the host out: `plexctl host add` then writes all of it)",
+            "hosts.yaml hosts.far.certificate: is required with `url`: it identifies the server "
+            "(remove the host, and add it again with `plexctl host add`, which writes this field)",
         ),
         (
             {"far": {**FAR, "facts": None}},
-            "hosts.yaml hosts.far.facts: are missing "
-            "(take the host out: `plexctl host add` then writes all of it)",
+            "hosts.yaml hosts.far.facts: is required with `url` "
+            "(remove the host, and add it again with `plexctl host add`, which writes this field)",
         ),
         (
             {"one": {}, "two": {}},
             "hosts.yaml hosts.two.socket: is the same server as host one "
-            "(name each server once; `pool` is the same for all its nodes)",
+            "(remove one of the two; a server has one entry for all plexes)",
         ),
         (
             {"one": FAR, "two": FAR},
             "hosts.yaml hosts.two.url: is the same server as host one "
-            "(name each server once; `pool` is the same for all its nodes)",
+            "(remove one of the two; a server has one entry for all plexes)",
         ),
         (
             {"one": {"proxmox": PVE["proxmox"]}},
-            "hosts.yaml hosts.one.proxmox: is for `kind: proxmox` (leave it out)",
+            "hosts.yaml hosts.one.proxmox: applies to `kind: proxmox` only (remove it)",
         ),
         (
             {"local": {}, "pve": {**PVE, "url": None, "certificate": None}},
-            "hosts.yaml hosts.pve.url: is missing (as in https://10.0.0.7:8006)",
+            "hosts.yaml hosts.pve.url: is required for a Proxmox host "
+            "(for example https://10.0.0.7:8006)",
         ),
         (
             {"local": {}, "pve": {**PVE, "proxmox": None}},
-            "hosts.yaml hosts.pve.proxmox: is missing (as in {token: plexctl@pve!lab})",
+            "hosts.yaml hosts.pve.proxmox: is required for a Proxmox host "
+            "(for example `proxmox: {token: plexctl@pve!lab}`)",
         ),
     ],
 )
-def test_what_a_host_lacks(tmp_path: Path, hosts: dict[str, dict[str, Any]], said: str) -> None:
+def test_a_host_lacks_a_field(tmp_path: Path, hosts: dict[str, dict[str, Any]], said: str) -> None:
     kept = {n: {k: v for k, v in one.items() if v is not None} for n, one in hosts.items()}
     assert faults(written(tmp_path, kept)) == [said]
 
@@ -111,7 +113,7 @@ TWO = {"local": HERE, "far": FAR}
         (
             TWO,
             {"host": "local", "hosts": ["local", "far"]},
-            "plex.yaml hosts: goes with no `host` (name them all in `hosts`)",
+            "plex.yaml hosts: excludes `host` (remove `host`, and list all hosts in `hosts`)",
         ),
         (
             TWO,
@@ -121,63 +123,69 @@ TWO = {"local": HERE, "far": FAR}
         (
             {"local": {}, "far": FAR},
             {"hosts": ["local", "far"]},
-            "plex.yaml hosts: it is not known how other machines reach local "
-            "(give local its `address` in clusters/hosts.yaml)",
+            "plex.yaml hosts: host local has no address at which other machines reach it "
+            "(add `address` to local in clusters/hosts.yaml)",
         ),
         (
             TWO,
             {"hosts": ["local", "far"], "spread": "capacity"},
-            "plex.yaml spread: the memory of host local is not known (give local its `facts` in "
-            "clusters/hosts.yaml, as in `facts: {cgroup: 2, cpus: 8, memory: 64GiB}`)",
+            "plex.yaml spread: cannot be capacity: the memory of host local is not in "
+            "clusters/hosts.yaml (add `facts` to local, for example "
+            "`facts: {cgroup: 2, cpus: 8, memory: 64GiB}`)",
         ),
         (
             {"local": HERE, "far": {**FAR, "url": "https://far.example:8443"}},
             {"groups": [{"nodes": 2, "host": "far"}]},
-            "plex.yaml hosts: it is not known how other machines reach far "
-            "(give far its `address` in clusters/hosts.yaml)",
+            "plex.yaml hosts: host far has no address at which other machines reach it "
+            "(add `address` to far in clusters/hosts.yaml)",
         ),
         (
             {"pve": PVE},
             {"type": "kubevm"},
-            "plex.yaml networks.link: host pve is a Proxmox host, where plexctl makes no bridges "
-            "(write `link: bridge`, and name its `bridge` in clusters/hosts.yaml)",
+            "plex.yaml networks.link: must be bridge: plexctl creates no bridges on the Proxmox "
+            "host pve (write `link: bridge`, and the `bridge` of pve in clusters/hosts.yaml)",
         ),
         (
             {"local": {}},
             {"networks": {"router": "10.0.8.1"}},
-            "plex.yaml networks.router: goes with `link: bridge` (leave it out)",
+            "plex.yaml networks.router: applies to `link: bridge` only (remove it)",
         ),
         (
             {"local": {}},
             {"networks": {"vlan": 7}},
-            "plex.yaml networks.vlan: goes with `link: bridge` (leave it out)",
+            "plex.yaml networks.vlan: applies to `link: bridge` only (remove it)",
         ),
         (
             {"local": {}},
             {"networks": BRIDGE},
-            "plex.yaml networks.link: host local names no bridge (give it `bridge`)",
+            "plex.yaml networks.link: cannot be bridge: host local has no `bridge` "
+            "(add `bridge` to local in clusters/hosts.yaml, for example `bridge: br0`)",
         ),
         (
             {"local": {"bridge": "br0"}},
             {"networks": {"link": "bridge", "nodes": "10.0.8.0/24"}},
-            "plex.yaml networks.router: is missing (the address that leads out of the bridge)",
+            "plex.yaml networks.router: is required with `link: bridge` "
+            "(write the address of the router in the network of the bridge)",
         ),
     ],
 )
-def test_what_the_hosts_of_a_plex_lack(
+def test_hosts_do_not_meet_the_requirements_of_a_plex(
     tmp_path: Path, hosts: dict[str, Any], plex: dict[str, Any], said: str
 ) -> None:
     assert faults(written(tmp_path, hosts, plex)) == [said]
 
 
-def test_a_bridge_needs_the_network_that_it_leads_to(tmp_path: Path) -> None:
+def test_a_bridge_requires_its_network(tmp_path: Path) -> None:
     found = faults(
         written(tmp_path, {"local": {"bridge": "br0"}}, {"networks": {"link": "bridge"}})
     )
-    assert "plex.yaml networks.nodes: is missing (the network that the bridge leads to)" in found
+    assert (
+        "plex.yaml networks.nodes: is required with `link: bridge` "
+        "(write the network of the bridge)"
+    ) in found
 
 
-def test_from_a_bridge_only_the_registry_of_this_machine_is_asked(tmp_path: Path) -> None:
+def test_nodes_on_a_bridge_use_only_the_registry_of_this_machine(tmp_path: Path) -> None:
     plex = {"type": "kubevm", "networks": BRIDGE, "gitops": {"source": "registry"}, "host": "pve"}
 
     def registered(root: Path, hosts: Mapping[str, Any]) -> Path:
@@ -186,32 +194,35 @@ def test_from_a_bridge_only_the_registry_of_this_machine_is_asked(tmp_path: Path
         return root
 
     assert faults(registered(tmp_path, {"pve": PVE})) == [
-        "plex.yaml gitops.source: from a bridge the registry of this machine is asked, and no "
-        "host is this machine (name a git repository, or an artifact that is elsewhere)"
+        "plex.yaml gitops.source: cannot be `registry`: with `link: bridge`, nodes use the "
+        "registry of this machine, but no host is this machine "
+        "(use the URL of a git repository or of an artifact)"
     ]
     assert load_lab(registered(tmp_path / "here", {"pve": PVE, "local": {}}), ("1.36.3",)).plexes
 
 
-def test_a_name_that_interfaces_are_made_of_is_short(tmp_path: Path) -> None:
+def test_the_name_of_a_plex_on_several_hosts_is_short(tmp_path: Path) -> None:
     (said,) = faults(written(tmp_path, TWO, {"hosts": ["local", "far"]}, name="lengthened"))
-    assert said.startswith("plex.yaml : 'lengthened' is too long for a plex on several hosts (8 ")
+    assert said.startswith(
+        "plex.yaml : 'lengthened' is too long as the name of a plex on several hosts "
+    )
     assert load_lab(written(tmp_path / "one", TWO, {}, name="lengthened"), ("1.36.3",))
 
 
 def test_a_plex_has_nine_hosts_at_most(tmp_path: Path) -> None:
     hosts = {f"far{n}": {**FAR, "url": f"https://10.0.0.{n}:8443"} for n in range(1, 11)}
     (said,) = faults(written(tmp_path, hosts, {"hosts": list(hosts)}))
-    assert said == "plex.yaml hosts: a plex has at most 9 hosts (name fewer)"
+    assert said == "plex.yaml hosts: has 10 hosts; a plex can have 9 (remove some)"
 
 
-def test_a_device_that_a_host_does_not_have(tmp_path: Path) -> None:
+def test_a_host_lacks_a_device(tmp_path: Path) -> None:
     plex = {"groups": [{"nodes": 2, "type": "card", "host": "far"}]}
     layers = [{"name": "tools", "artifacts": ["kubernetes"]}]
     types = {"card": {"base": "debian12", "role": "admnode", "layers": layers, "pci": ["gpu"]}}
 
     assert faults(written(tmp_path, TWO, plex, types=types)) == [
-        "plex.yaml groups[0].type: type card needs the PCI device gpu, and far has none "
-        "(name it in `pci` of far in clusters/hosts.yaml)"
+        "plex.yaml groups[0].type: type card needs the PCI device gpu, which host far lacks "
+        "(add it to `pci` of far in clusters/hosts.yaml)"
     ]
 
 

@@ -1,4 +1,4 @@
-"""`workers` is changed by its position; every other byte stays."""
+"""`workers` is changed in place; all other bytes of the file stay."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def test_only_the_number_changes(tmp_path: Path, before: str, after: str) -> Non
         "workers: {a: 1}\n",
     ],
 )
-def test_what_cannot_be_changed_safely_is_left_alone(tmp_path: Path, text: str) -> None:
+def test_a_file_that_cannot_be_changed_safely_stays(tmp_path: Path, text: str) -> None:
     with pytest.raises(PlexError) as caught:
         edited(tmp_path, text, 9)
-    assert caught.value.hint == "write `workers: 9` there yourself"
+    assert caught.value.hint == "write `workers: 9` into the file yourself"
     assert (tmp_path / "plex.yaml").read_text() == text
 
 
@@ -113,19 +113,19 @@ def test_any_file_of_lines(
         ("gitops:\n", "gitops:\n"),
     ],
 )
-def test_a_field_is_added_where_it_is_missing(tmp_path: Path, before: str, after: str) -> None:
+def test_a_missing_field_is_added(tmp_path: Path, before: str, after: str) -> None:
     file = tmp_path / "plex.yaml"
     file.write_text(before)
     assert add_field(file, "gitops", "{engine: flux}") is (before != after)
     assert file.read_text() == after
 
 
-def test_a_field_is_not_added_to_what_is_no_mapping(tmp_path: Path) -> None:
+def test_a_field_is_added_to_mappings_only(tmp_path: Path) -> None:
     file = tmp_path / "plex.yaml"
     file.write_text("- a\n")
     with pytest.raises(PlexError) as caught:
         add_field(file, "gitops", "{engine: flux}")
-    assert caught.value.hint == "write `gitops: {engine: flux}` there yourself"
+    assert caught.value.hint == "write `gitops: {engine: flux}` into the file yourself"
     assert file.read_text() == "- a\n"
 
 
@@ -149,12 +149,14 @@ def test_a_plex_is_scaled_in_the_model(demo: Plex) -> None:
 def test_a_plex_is_not_scaled_beyond_its_networks(demo: Plex) -> None:
     with pytest.raises(UsageError) as caught:
         with_workers(demo, 4)
-    assert str(caught.value) == "5 nodes do not fit into the networks of demo: 4 do"
+    assert str(caught.value) == "5 nodes do not fit into the networks of demo: room for 4"
     assert str(caught.value.hint).startswith("5 nodes need a /27 in `networks.nodes`")
 
 
-def test_a_plex_is_not_scaled_below_the_nodes_its_file_names(demo: Plex) -> None:
-    with pytest.raises(UsageError, match=r"groups\[0\] of demo names node 3, and 1 workers make 2"):
+def test_a_plex_is_not_scaled_below_the_nodes_in_its_groups(demo: Plex) -> None:
+    with pytest.raises(
+        UsageError, match=r"groups\[0\] of demo contains node 3, but with 1 workers"
+    ):
         with_workers(demo, 1)
     with pytest.raises(UsageError, match="cannot have -1 workers"):
         with_workers(demo, -1)

@@ -1,4 +1,4 @@
-"""Hosts written into hosts.yaml and taken out of it: all else stays as somebody wrote it."""
+"""Hosts are added to hosts.yaml and removed from it; everything else in the file stays."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def added(file: Path, text: str, fields: dict[str, Any] = SECOND) -> str:
     return file.read_text()
 
 
-def test_a_new_host_comes_last_and_all_else_stays(file: Path) -> None:
+def test_a_new_host_is_added_at_the_end(file: Path) -> None:
     assert added(file, HEAD + TAIL) == HEAD + ENTRY + TAIL
     assert not set_host(file, "second", SECOND)  # nothing is left to do
     assert remove_host(file, "second")
@@ -54,7 +54,7 @@ def test_a_new_host_comes_last_and_all_else_stays(file: Path) -> None:
     assert not remove_host(file, "second")
 
 
-def test_a_host_that_is_there_is_written_anew_where_it_is(file: Path) -> None:
+def test_an_existing_host_is_replaced_in_place(file: Path) -> None:
     third = "  third: {kind: incus, socket: /run/third}  # of flow style\n"
     old = "  second:  # it was slow\n    pool: slow\n    parallel: 2\n"
     new = """\
@@ -107,12 +107,15 @@ def test_odd_layouts(file: Path, text: str, wanted: str) -> None:
         "",
     ],
 )
-def test_what_cannot_be_changed_safely_is_left_as_it_is(file: Path, text: str) -> None:
+def test_a_file_that_cannot_be_changed_safely_stays(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(PlexError) as error:
         set_host(file, "second", SECOND)
     assert error.value.summary == f"cannot change host second in {file}"
-    assert error.value.hint == "`hosts` is not a plain block of lines there: change it yourself"
+    assert (
+        error.value.hint
+        == "edit the file yourself: its `hosts` is not a block with one host after another"
+    )
     assert file.read_text() == text
 
 
@@ -121,7 +124,7 @@ def test_a_missing_file_is_no_traceback(file: Path) -> None:
         set_host(file, "second", SECOND)
 
 
-def test_a_link_and_its_mode_stay(tmp_path: Path, file: Path) -> None:
+def test_a_link_stays_and_its_target_keeps_its_mode(tmp_path: Path, file: Path) -> None:
     real = tmp_path / "real.yaml"
     real.write_text(HEAD)
     real.chmod(0o640)
@@ -134,7 +137,7 @@ def test_a_link_and_its_mode_stay(tmp_path: Path, file: Path) -> None:
     assert real.stat().st_mode & 0o777 == 0o640
 
 
-def test_what_else_is_said_of_a_proxmox_host_stays(file: Path) -> None:
+def test_other_fields_of_a_proxmox_host_stay(file: Path) -> None:
     file.write_text(
         "hosts:\n  pve1:\n    kind: proxmox\n    proxmox: {clone: full, token: a@b!c}\n"
     )

@@ -1,4 +1,4 @@
-"""What a plex may say of Argo CD."""
+"""The field `gitops` of a plex, with Argo CD and with Flux."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plexctl.model.gitops import GitopsEngine, SourceKind
 from .labs import VERSIONS, lab, plex_faults
 
 
-def test_argo_reads_git(tmp_path: Path) -> None:
+def test_argo_cd_reads_a_git_repository(tmp_path: Path) -> None:
     text = "gitops: {engine: argocd, source: 'https://git.example.org/lab.git', branch: lab}"
     plex = load_lab(lab(tmp_path, clusters__demo__plex=text), VERSIONS).plexes["demo"]
 
@@ -23,7 +23,7 @@ def test_argo_reads_git(tmp_path: Path) -> None:
     assert "flux" not in layers
 
 
-def test_who_reads_and_who_vouches_go_with_https_and_oci(tmp_path: Path) -> None:
+def test_user_and_ca_apply_to_https_and_oci_sources(tmp_path: Path) -> None:
     fields = "user: me, ca: clusters/hosts.yaml"
     text = f"gitops: {{source: 'oci://registry.example.org/lab', {fields}}}"
     plex = load_lab(lab(tmp_path, clusters__demo__plex=text), VERSIONS).plexes["demo"]
@@ -34,7 +34,7 @@ def test_who_reads_and_who_vouches_go_with_https_and_oci(tmp_path: Path) -> None
     ssh = f"source: 'ssh://git@a.org/b', known_hosts: clusters/hosts.yaml, {fields}"
     found = plex_faults(tmp_path, f"gitops: {{{ssh}}}")
     assert len(found) == 2
-    assert all("goes with sources of https or oci, not with ssh (leave it out)" in f for f in found)
+    assert all("applies to https and oci sources only, not to ssh (remove it)" in f for f in found)
     missing = plex_faults(tmp_path, "gitops: {source: 'https://a.org/b', ca: clusters/none.crt}")
     assert "there is no file" in missing[0]
 
@@ -42,13 +42,24 @@ def test_who_reads_and_who_vouches_go_with_https_and_oci(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ("source: oci://a.org/b", "Argo CD reads git only (name an ssh:// or https:// repository"),
-        ("source: oci://a.org/b", "decrypts nothing: secrets of SOPS in it stay as they are"),
-        ("source: https://a.org/b, verify: clusters/hosts.yaml", "checks no signatures here"),
-        ("source: https://a.org/b, path: clusters/demo", "is Flux': Argo CD applies each app"),
+        (
+            "source: oci://a.org/b",
+            "must be a git repository for Argo CD (use an ssh:// or https://",
+        ),
+        ("source: oci://a.org/b", "note that Argo CD does not decrypt Secrets of SOPS"),
+        (
+            "source: https://a.org/b, verify: clusters/hosts.yaml",
+            "does not apply to Argo CD, which checks no signatures here",
+        ),
+        (
+            "source: https://a.org/b, path: clusters/demo",
+            "applies to Flux only: Argo CD applies each app",
+        ),
     ],
 )
-def test_what_only_flux_does_is_refused(tmp_path: Path, fields: str, said: str) -> None:
+def test_settings_for_flux_only_are_rejected_for_argo_cd(
+    tmp_path: Path, fields: str, said: str
+) -> None:
     found = plex_faults(tmp_path, f"gitops: {{engine: argocd, {fields}}}")
 
     assert len(found) == 1

@@ -15,7 +15,7 @@ from plexctl.errors import UsageError
 
 
 def test_the_networks_of_demo_never_change() -> None:
-    """A running plex stands on them."""
+    """Running plexes use them."""
     assert [str(network) for network in each(default_networks("demo")).values()] == [
         "10.64.42.0/24",
         "10.170.0.0/16",
@@ -36,7 +36,7 @@ def test_a_lab_has_room_for_all_slots_and_says_when_it_is_full() -> None:
         networks = each(free_networks(used)).values()
         assert not any(own.overlaps(other) for own in networks for other in used)
         used += networks
-    with pytest.raises(UsageError, match="all 62 default networks"):
+    with pytest.raises(UsageError, match="each of the 62 default networks"):
         free_networks(used)
 
 

@@ -1,4 +1,4 @@
-"""The map plexhocs: read from tfvars in both forms, refused where no plex is so, and back again."""
+"""The map plexhocs: reading HCL and JSON, faults, and writing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def maps(draw: st.DrawFn) -> Plexhocs:
 
 
 @given(maps())
-def test_what_is_printed_is_read_again(found: Plexhocs) -> None:
+def test_a_printed_map_can_be_read(found: Plexhocs) -> None:
     assert parse(as_json(found)) == found
     assert parse(as_hcl(found)) == found
 
@@ -67,31 +67,31 @@ def test_a_host_has_its_plex_and_a_plex_may_have_several_hosts() -> None:
     ]
 
 
-def test_gaps_are_refused_or_closed() -> None:
+def test_gaps_are_rejected_or_closed() -> None:
     found = parse(ORIGIN)
     with pytest.raises(UsageError, match="omniplex has no node 5-30, 35-36"):
         shapes(found)
     (shape,) = shapes(found, renumber=True)
     assert [place.number for place in shape.nodes] == list(range(1, 10))
-    with pytest.raises(UsageError, match="omniplex1 is there twice"):
+    with pytest.raises(UsageError, match="contains omniplex1 twice"):
         shapes({"omnius": {"a": {"kube": (1,), "adm": (1,)}}})
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("plexhocs = {", "is not HCL"),
-        ("{]", "is not JSON"),
-        ("other = 1", "has no plexhocs"),
+        ("plexhocs = {", "is not valid HCL"),
+        ("{]", "is not valid JSON"),
+        ("other = 1", "has no variable plexhocs"),
         ("plexhocs = 1", "plexhocs must be a map"),
         ('plexhocs = {"a" = {"b" = [1]}}', "plexhocs.a.b must be a map"),
-        ('plexhocs = {"a" = {"b" = {"c" = "x"}}}', "'x' is no number"),
-        ('plexhocs = {"a" = {"b" = {"c" = true}}}', "is no number"),
-        ('plexhocs = {"a" = {"b" = {"c" = "3-1"}}}', "is no number"),
+        ('plexhocs = {"a" = {"b" = {"c" = "x"}}}', "'x' is not a node number"),
+        ('plexhocs = {"a" = {"b" = {"c" = true}}}', "is not a node number"),
+        ('plexhocs = {"a" = {"b" = {"c" = "3-1"}}}', "is not a node number"),
         ('plexhocs = {"a" = {"b" = {"c" = [1, "1-2"]}}}', "twice"),
     ],
 )
-def test_what_is_wrong_is_told(text: str, said: str) -> None:
+def test_a_fault_is_reported(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         parse(text)
 

@@ -1,4 +1,4 @@
-"""What a Proxmox host cannot carry is refused where it is written."""
+"""Settings that a Proxmox host does not support are reported at their fields."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refused(root: Path, host: dict[str, object] | None = None, **plex: object) -
 
 
 def with_device(root: Path) -> None:
-    """The type `card`: a container that is to have a GPU."""
+    """The type `card`: a container with a GPU."""
     (root / "types").mkdir()
     kube = {"role": "kubenode", "base": "debian12", "kubernetes": True, "privileged": True}
     layers = [{"name": "runtime", "artifacts": ["containerd", "runc", "cni-plugins"]}]
@@ -50,43 +50,43 @@ def with_device(root: Path) -> None:
     (root / "types" / "card.yaml").write_text(yaml.safe_dump(card))
 
 
-def test_a_type_of_vms_is_taken(tmp_path: Path) -> None:
+def test_a_type_of_vms_is_accepted(tmp_path: Path) -> None:
     lab = loaded(tmp_path, type="kubevm")
 
     assert lab.hosts["pve1"].proxmox is not None
     assert lab.plexes["demo"].type.base.checksum
 
 
-def test_a_type_of_containers_is_taken_where_one_can_log_in(tmp_path: Path) -> None:
+def test_a_type_of_containers_is_accepted_with_an_ssh_login(tmp_path: Path) -> None:
     lab = loaded(tmp_path, LOGIN, type="kube")
 
     assert lab.hosts["pve1"].ssh == "root@10.0.0.7"
 
 
-def test_a_container_needs_a_login_for_its_files(tmp_path: Path) -> None:
+def test_a_container_requires_an_ssh_login(tmp_path: Path) -> None:
     assert refused(tmp_path, type="kube") == (
         "type",
-        "type kube is a container, and plexctl cannot log in to pve1 to give it its files",
+        "type kube is a container, and plexctl needs SSH to pve1 to write files into containers",
     )
 
 
-def test_a_container_is_handed_no_pci_device(tmp_path: Path) -> None:
+def test_a_container_cannot_have_a_pci_device(tmp_path: Path) -> None:
     with_device(tmp_path)
 
     assert refused(tmp_path, {**LOGIN, "pci": {"gpu": "rtx4090"}}, type="card") == (
         "type",
-        "type card is a container, and on pve1 only VMs are handed PCI devices",
+        "type card is a container, and on pve1 only VMs can have PCI devices",
     )
 
 
-def test_a_container_is_not_made_by_opentofu(tmp_path: Path) -> None:
+def test_opentofu_creates_no_containers(tmp_path: Path) -> None:
     assert refused(tmp_path, LOGIN, type="kube", engine="tofu") == (
         "type",
-        "type kube is a container, and on pve1 OpenTofu makes VMs only",
+        "type kube is a container, and on pve1 OpenTofu creates only VMs",
     )
 
 
-def test_networks_of_its_own_are_refused(tmp_path: Path) -> None:
+def test_own_networks_are_rejected(tmp_path: Path) -> None:
     _, message = refused(tmp_path, type="kubevm", networks={})
 
     assert "Proxmox host" in message

@@ -1,4 +1,4 @@
-"""The registry of a lab in hosts.yaml: what it is without a word, and what it cannot be."""
+"""The registry of a lab in hosts.yaml: its defaults and its faults."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def with_registry(root: Path, text: str, **plexes: str) -> Path:
     return lab(root, clusters__hosts=f"hosts: {{local: {{}}}}\nregistry: {text}\n", **plexes)
 
 
-def test_without_a_word_there_is_none(tmp_path: Path) -> None:
+def test_a_lab_has_no_registry_by_default(tmp_path: Path) -> None:
     assert load_lab(lab(tmp_path), VERSIONS).registry is None
 
 
-def test_braces_are_enough(tmp_path: Path) -> None:
+def test_an_empty_mapping_is_a_registry_with_defaults(tmp_path: Path) -> None:
     registry = load_lab(with_registry(tmp_path, "{}"), VERSIONS).registry
 
     assert registry == Registry("registry", IPv4Network("10.64.63.0/24"), tuple(sorted(UPSTREAMS)))
@@ -27,11 +27,11 @@ def test_braces_are_enough(tmp_path: Path) -> None:
     assert str(registry.gateway) == "10.64.63.1/24"
 
 
-def test_its_type_is_there_without_a_file_in_the_lab(tmp_path: Path) -> None:
+def test_its_type_is_built_in(tmp_path: Path) -> None:
     assert load_lab(with_registry(tmp_path, "{}"), VERSIONS).types["registry"].role == "registry"
 
 
-def test_upstreams_may_be_others(tmp_path: Path) -> None:
+def test_upstreams_can_be_replaced(tmp_path: Path) -> None:
     text = "{upstreams: {example.org: 'http://10.0.0.1:5000'}}"
     registry = load_lab(with_registry(tmp_path, text), VERSIONS).registry
 
@@ -39,13 +39,13 @@ def test_upstreams_may_be_others(tmp_path: Path) -> None:
     assert registry.upstreams == (("example.org", "http://10.0.0.1:5000"),)
 
 
-def test_a_plex_with_its_name_is_refused(tmp_path: Path) -> None:
+def test_a_plex_with_its_name_is_rejected(tmp_path: Path) -> None:
     (fault,) = faults(with_registry(tmp_path, "{name: demo}", clusters__demo__plex=""))
 
-    assert "registry.name: there is a plex demo" in fault
+    assert "registry.name: a plex is named 'demo' too" in fault
 
 
-def test_a_plex_on_its_network_is_refused(tmp_path: Path) -> None:
+def test_a_plex_on_its_network_is_rejected(tmp_path: Path) -> None:
     plex = "networks: {nodes: 10.77.1.0/24}"
     root = with_registry(tmp_path, "{network: 10.77.0.0/16}", clusters__demo__plex=plex)
     (fault,) = faults(root)
@@ -53,7 +53,7 @@ def test_a_plex_on_its_network_is_refused(tmp_path: Path) -> None:
     assert "the network of the registry" in fault
 
 
-def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
+def test_every_fault_is_reported_with_its_line(tmp_path: Path) -> None:
     text = "{network: 10.0.0.0/30, upstreams: {docker.io: ftp://x}, colour: 1}"
     found = faults(with_registry(tmp_path, text))
 

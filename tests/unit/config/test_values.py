@@ -1,4 +1,4 @@
-"""Node numbers, sizes, labels, taints: what people write, and what it means."""
+"""Parsers of node numbers, sizes, labels, taints and names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ names = st.from_regex(values.PLEX_NAME, fullmatch=True)
 
 
 @given(st.sets(numbers, min_size=1, max_size=40), st.randoms())
-def test_numbers_are_the_same_in_all_ways_of_writing(wanted: set[int], random: Callable) -> None:  # type: ignore[type-arg]
+def test_all_notations_of_node_numbers_are_equal(wanted: set[int], random: Callable) -> None:  # type: ignore[type-arg]
     ranges: list[list[int]] = []
     for number in sorted(wanted):
         if ranges and number == ranges[-1][1] + 1:
@@ -45,7 +45,7 @@ def test_numbers_are_in_range_or_a_fault(written: object) -> None:
 def test_a_range_without_end_is_refused_at_once() -> None:
     with pytest.raises(Fault, match="there is no node 999999999"):
         values.NUMBERS.parse("1-999999999")
-    with pytest.raises(Fault, match="must be numbers"):
+    with pytest.raises(Fault, match="must be node numbers"):
         values.NUMBERS.parse("1-" + "9" * 5000)
 
 
@@ -77,11 +77,11 @@ def test_sizes_are_exact(count: int, unit: str) -> None:
         ("2G", "did you mean 2GiB?"),
         ("2gib", "did you mean 2GiB?"),
         ("512m", "did you mean 512MiB?"),
-        ("much", "as in 512MiB, 2GiB or 1.5GB"),
-        (2, "as in 512MiB, 2GiB or 1.5GB"),
+        ("much", "for example 512MiB, 2GiB or 1.5GB"),
+        (2, "for example 512MiB, 2GiB or 1.5GB"),
     ],
 )
-def test_a_size_written_otherwise_is_guessed(written: object, hint: str) -> None:
+def test_a_wrong_size_has_a_hint_with_the_likely_one(written: object, hint: str) -> None:
     with pytest.raises(Fault) as caught:
         values.SIZE.parse(written)
     assert caught.value.hint == hint
@@ -104,7 +104,7 @@ def test_taints_are_written_as_for_kubectl(written: str, taint: Taint) -> None:
 
 
 @pytest.mark.parametrize("key", ["disk", "a.b_c-D", "example.com/x", "node.kubernetes.io/pool"])
-def test_labels_that_a_node_may_have(key: str) -> None:
+def test_labels_that_a_kubelet_may_set(key: str) -> None:
     assert values.LABEL_KEY.parse(key) == key
 
 
@@ -112,7 +112,7 @@ def test_labels_that_a_node_may_have(key: str) -> None:
     "key",
     ["-a", "a b", "a/b/c", "A.com/x", "a" * 64, "x" * 254 + "/a", "kubernetes.io/x", "a.k8s.io/x"],
 )
-def test_labels_that_a_node_may_not_have(key: str) -> None:
+def test_labels_that_a_kubelet_may_not_set(key: str) -> None:
     with pytest.raises(Fault):
         values.LABEL_KEY.parse(key)
 
@@ -129,7 +129,7 @@ def test_a_bridge_has_room_for_the_name_of_its_plex(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["master", "worker", "plain", "all", "ungrouped"])
-def test_no_plex_is_called_as_another_group_of_ansible(name: str) -> None:
+def test_no_plex_has_the_name_of_a_group_of_ansible(name: str) -> None:
     with pytest.raises(Fault, match=f"'{name}' cannot be the name of a plex"):
         values.parse_plex_name(name)
 
@@ -140,7 +140,7 @@ def test_no_plex_is_called_as_another_group_of_ansible(name: str) -> None:
 )
 @given(text=st.text(st.sampled_from("aB1-_./=: GiBNoSchedule"), max_size=12))
 def test_the_schema_accepts_what_the_parser_accepts(kind: Scalar[object], text: str) -> None:
-    """An editor marks nothing that plexctl takes."""
+    """An editor marks no value as wrong that plexctl accepts."""
     try:
         kind.parse(text)
     except Fault:

@@ -200,7 +200,7 @@ def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meet
 @pytest.mark.parametrize(
     ("name", "url", "bridge", "said"),
     [
-        ("Third_1", "10.0.0.8", None, "'Third_1' is not a name"),
+        ("Third_1", "10.0.0.8", None, "'Third_1' is not a valid name"),
         ("third", "10.0.0.8", "a bridge", "'a bridge' is not the name of a network interface"),
         ("third", "10.0.0.7", None, "the lab already has https://10.0.0.7:8443, as host far"),
         ("far", "10.0.0.8", None, "the lab already has a host far: https://10.0.0.7:8443"),
