@@ -76,7 +76,7 @@ def test_no_lab_is_2_and_says_how_to_get_one(
     monkeypatch.chdir(tmp_path)
     ended = plexctl("list")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.endswith("hint: `plexctl init` writes a first one\n")
+    assert ended.err.endswith("hint: create one with `plexctl init`, or name one with `-C DIR`\n")
 
 
 def test_a_faulty_file_is_2_and_each_problem_has_its_line(plexctl: Plexctl, lab: Path) -> None:
