@@ -27,7 +27,7 @@ from plexctl.results.plex import UpResult
 from plexctl.workflow.core.context import find_plex
 from plexctl.workflow.plex import verbs
 from plexctl.workflow.plex.engines import state_key
-from plexctl.workflow.plex.lookup import has_master, plex_of, removable_plex
+from plexctl.workflow.plex.lookup import destroyable_plex, has_master, plex_of
 
 
 def up(
@@ -138,7 +138,7 @@ def destroy(
     Its configuration stays: `up` creates the plex again, with the same names, addresses and keys.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        name = removable_plex(ctx, plex)
+        name = destroyable_plex(ctx, plex)
         confirm(f"all nodes of plex {name} will be deleted, with all data in the cluster", yes)
         result = verbs.destroy(ctx, name, images=images)
     answer(result, plex_text.destroy, json)

@@ -19,7 +19,13 @@ from plexctl.render.timeline_html import html_text
 from plexctl.render.timeline_svg import svg_text
 from plexctl.render.timeline_text import runs_text, timeline_text
 from plexctl.workflow.core.context import open_lab
-from plexctl.workflow.plex.timeline import ask_nodes, find_run, list_runs, read_run, unasked
+from plexctl.workflow.plex.timeline import (
+    find_run,
+    has_unread_details,
+    list_runs,
+    read_nodes,
+    read_run,
+)
 
 
 def timeline(
@@ -73,7 +79,7 @@ def timeline(
         return
     journal = find_run(state, run, plex)
     found = read_run(journal)
-    if inside or (inside is None and unasked(journal, found)):
+    if inside or (inside is None and has_unread_details(journal, found)):
         found = _with_nodes(context, journal, found, required=bool(inside))
     if svg:
         _write(svg, svg_text(found))
@@ -89,10 +95,10 @@ def _with_nodes(
     """Add times from inside of the nodes. PlexError if `required`; else a note if that fails."""
     if required:
         with lab(context, quiet=True) as ctx:
-            return ask_nodes(ctx, journal)
+            return read_nodes(ctx, journal)
     try:  # without `ask`: an optional part of the answer is no reason to ask for a passphrase
         ctx = open_lab(find_lab(directory(context)), cache=cache(), listener=lambda event: None)
-        return ask_nodes(ctx, journal)
+        return read_nodes(ctx, journal)
     except PlexError as error:
         note = f"{error.summary}: times inside of nodes are left out"
         return replace(found, notes=(*found.notes, note))

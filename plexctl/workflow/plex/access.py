@@ -1,4 +1,4 @@
-"""How a user reaches a plex: kubeconfig, SSH, programs and logs on nodes, Ansible's inventory."""
+"""Access to a plex: kubeconfig, SSH, programs and logs on nodes, Ansible's inventory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONNECT = 10
 
 
 def write_access_files(ctx: Context, plex: Plex) -> None:
-    """kubeconfig and SSH files in the lab's state folder; the same as long as the epoch is."""
+    """Write kubeconfig and SSH files to the lab's state folder. They only change with the epoch."""
     folder = ctx.access(plex.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for file in access_files(plex, ctx.seed, folder):
@@ -31,16 +31,16 @@ def kubeconfig(ctx: Context, plex: Plex) -> str:
 
 
 def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tuple[str, ...]:
-    """The `ssh` command that reaches a node; what it reads is written if it is missing."""
+    """The `ssh` command that reaches a node. The files that it reads are written if needed."""
     if plex.api_forward and not plex.api_forward.ssh:
         raise PlexError(
-            f"this machine has no way to the nodes of {plex.name}: they are on another one",
-            hint=f"give host {plex.hosts[0]} its `ssh` in clusters/hosts.yaml, as in "
-            f"root@{plex.api_forward.address}; `plexctl exec` works without",
+            f"this machine has no route to the nodes of {plex.name}: they are on another machine",
+            hint=f"set `ssh` of host {plex.hosts[0]} in clusters/hosts.yaml, for example "
+            f"`root@{plex.api_forward.address}`; `plexctl exec` works without it",
         )
     write_access_files(ctx, plex)
     config = str(ctx.access(plex.name) / "ssh_config")
-    # An address that nobody has would else be tried for minutes.
+    # Without a time-out, ssh tries an unused address for minutes.
     options = ("-F", config, "-o", f"ConnectTimeout={CONNECT}")
     return ("ssh", *options, node.name, *(("--", *command) if command else ()))
 
@@ -65,12 +65,12 @@ def logs(ctx: Context, node: Node, unit: str | None, lines: int) -> LogResult:
     """The last `lines` of a node's log, of one systemd unit or of all."""
     done = execute(ctx, node, journalctl(unit, lines), timeout=60)
     if done.code:
-        raise PlexError(f"the log of {node.name} cannot be read", details=done.stderr.splitlines())
+        raise PlexError(f"cannot read the log of {node.name}", details=done.stderr.splitlines())
     return LogResult(node.name, unit, tuple(done.stdout.splitlines()))
 
 
 def ansible_inventory(ctx: Context) -> Document:
-    """Ansible's dynamic inventory of the whole lab; the files that it names are there."""
+    """Ansible's dynamic inventory of the whole lab. The files that it names are written."""
     plexes = tuple(ctx.lab.plexes.values())
     for plex in plexes:
         write_access_files(ctx, plex)
@@ -81,5 +81,5 @@ def ansible_host(ctx: Context, name: str) -> Document:
     """Ansible's variables of one node. UsageError if the lab has no such node."""
     variables: dict[str, Document] = ansible_inventory(ctx)["_meta"]["hostvars"]
     if name not in variables:
-        raise UsageError(f"the lab has no node {name}", hint="`plexctl inventory` lists them all")
+        raise UsageError(f"the lab has no node {name}", hint="`plexctl inventory` lists all nodes")
     return variables[name]

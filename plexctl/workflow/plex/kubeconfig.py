@@ -1,4 +1,4 @@
-"""A plex in the user's own kubeconfig, beside whatever else is in it."""
+"""A plex in the user's own kubeconfig. Other entries of that file do not change."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from plexctl.workflow.plex.access import kubeconfig
 SECTIONS = ("clusters", "contexts", "users")
 CURRENT = "current-context"
 ENDLESS = 1 << 20
-"""A width of lines at which none is ever folded."""
+"""A line width at which YAML folds no line."""
 
 
 def write(ctx: Context, plex: Plex, file: Path) -> KubeconfigResult:
-    """The kubeconfig of `plex` as a file of its own."""
+    """Write the kubeconfig of `plex` to a file of its own."""
     return _written(plex, file, kubeconfig(ctx, plex))
 
 
 def merge(ctx: Context, plex: Plex) -> KubeconfigResult:
-    """The kubeconfig of `plex` in the user's own, and made the current one there.
+    """Merge the kubeconfig of `plex` into the user's own, and make it the current context.
 
-    What the file was before is kept beside it (.bak).
+    A copy of the old file is kept beside it (.bak).
     """
     file = users_file().resolve()
     new = kubeconfig(ctx, plex)
@@ -48,10 +48,10 @@ def users_file() -> Path:
 
 
 def merged(old: str, new: str, file: Path) -> str:
-    """`old` with the named entries of `new` in place of its own, and with its current context.
+    """`old` with the entries and the current context of `new`, which replace those of that name.
 
-    Works on YAML's nodes, so that whatever else is there keeps its value to the letter. PlexError
-    if `old`, which is the content of `file`, is no kubeconfig.
+    The merge works on nodes of YAML, so that other values keep their exact text. PlexError if
+    `old`, which is the content of `file`, is not a kubeconfig.
     """
     try:
         target, source = _compose(old), _compose(new)
@@ -61,9 +61,9 @@ def merged(old: str, new: str, file: Path) -> str:
         return yaml.serialize(target, Dumper=yaml.SafeDumper, width=ENDLESS, allow_unicode=True)
     except (yaml.YAMLError, TypeError) as error:
         raise PlexError(
-            f"cannot merge into {file}: it is no kubeconfig",
+            f"cannot merge into {file}: it is not a kubeconfig",
             details=str(error).splitlines(),
-            hint="mend it, or have a file of its own: `plexctl kubeconfig --output FILE`",
+            hint="repair it, or write another file: `plexctl kubeconfig --output FILE`",
         ) from error
 
 
@@ -82,7 +82,7 @@ def _written(plex: Plex, file: Path, text: str) -> KubeconfigResult:
         try:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise PlexError(f"cannot make {file.parent}: {error.strerror}") from error
+            raise PlexError(f"cannot create {file.parent}: {error.strerror}") from error
         write_private(file, text.encode())
     else:
         file.chmod(0o600)
@@ -93,7 +93,7 @@ def _written(plex: Plex, file: Path, text: str) -> KubeconfigResult:
 def _compose(text: str) -> yaml.MappingNode:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
-        raise TypeError("it is no mapping")
+        raise TypeError("it is not a mapping")
     return root
 
 
@@ -108,13 +108,13 @@ def _set(mapping: yaml.MappingNode, key: str, value: yaml.Node | None) -> None:
 
 
 def _items(mapping: yaml.MappingNode, key: str) -> yaml.SequenceNode:
-    """The list at `key`; an empty one is put there where there is none."""
+    """The list at `key`; an empty one is inserted if there is none."""
     found = _get(mapping, key)
     if found is None or found.tag == "tag:yaml.org,2002:null":
         found = yaml.SequenceNode("tag:yaml.org,2002:seq", [], flow_style=mapping.flow_style)
         _set(mapping, key, found)
     if not isinstance(found, yaml.SequenceNode):
-        raise TypeError(f"its {key} are no list")
+        raise TypeError(f"`{key}` is not a list")
     return found
 
 

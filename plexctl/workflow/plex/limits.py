@@ -1,4 +1,4 @@
-"""Whether a host's kernel lets it have so many nodes: looked at before any is made."""
+"""Limits of a host's kernel, compared with the number of nodes before any is created."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def limit_notes(
     states: Mapping[str, HostState],
     proc: Path = PROC,
 ) -> Iterator[str]:
-    """One sentence for each limit of this machine that the nodes to be made would meet.
+    """One sentence for each limit of this machine that is too low for its nodes.
 
-    A virtual machine has a kernel of its own; the kernels of other machines are not looked at.
+    VMs do not count, as they have kernels of their own. Limits of other machines are not read.
     """
     for name, host in hosts.items():
         mine = [c for c in changes if c.host == name and c.is_instance]
@@ -41,15 +41,15 @@ def limit_notes(
 
 
 def read_limits(proc: Path = PROC) -> tuple[dict[str, int], dict[str, int]]:
-    """The limits of this machine by sysctl, and what is taken of them where the kernel tells."""
+    """The limits of this machine by sysctl, and how much is used, if the kernel counts."""
     names = [n for n in PER_NODE if not n.startswith("kernel.keys.")] + [f"{NEIGHBOURS}3"]
     values = {
         name: number for name in names if (number := _number(_sysctl(proc, name))) is not None
     }
     used: dict[str, int] = {}
-    if (files := _words(proc / "sys/fs/file-nr")) and files[0].isdecimal():
+    if (files := _fields(proc / "sys/fs/file-nr")) and files[0].isdecimal():
         used["fs.file-max"] = int(files[0])
-    if len(load := _words(proc / "loadavg")) > 3:
+    if len(load := _fields(proc / "loadavg")) > 3:
         threads = load[3].rpartition("/")[2]
         if threads.isdecimal():
             used["kernel.pid_max"] = used["kernel.threads-max"] = int(threads)
@@ -58,17 +58,18 @@ def read_limits(proc: Path = PROC) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _keys(proc: Path, values: dict[str, int], used: dict[str, int]) -> None:
-    """The quota of root, whose keyrings containers have: which sysctl sets it depends.
+    """The quota of root, who owns the keyrings of containers.
 
-    Root of the machine has one of its own; root of a container with users of its own has not.
+    Root of the machine has sysctls of its own; root of an unprivileged container has those of
+    other users.
     """
     for line in _lines(proc / "key-users"):
         user, _, rest = line.partition(":")
-        if user.strip() != "0" or len(words := rest.split()) < 4:
+        if user.strip() != "0" or len(fields := rest.split()) < 4:
             continue
         root = _number(proc / "sys/kernel/keys/root_maxkeys")
-        keys, _, most = words[2].partition("/")
-        taken, _, room = words[3].partition("/")
+        keys, _, most = fields[2].partition("/")
+        taken, _, room = fields[3].partition("/")
         if not all(word.isdecimal() for word in (keys, most, taken, room)):
             return
         prefix = "kernel.keys.root_max" if int(most) == root else "kernel.keys.max"
@@ -85,16 +86,16 @@ def _sysctl(proc: Path, name: str) -> Path:
 
 
 def _number(file: Path) -> int | None:
-    words = _words(file)
-    return int(words[0]) if words and words[0].isdecimal() else None
+    fields = _fields(file)
+    return int(fields[0]) if fields and fields[0].isdecimal() else None
 
 
-def _words(file: Path) -> list[str]:
+def _fields(file: Path) -> list[str]:
     return " ".join(_lines(file)).split()
 
 
 def _lines(file: Path) -> list[str]:
-    """Nothing where the kernel has no such file, or shows it to root only."""
+    """The lines of a file; none if the kernel does not have it, or only root can read it."""
     try:
         return file.read_text().splitlines()
     except OSError:

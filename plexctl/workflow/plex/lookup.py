@@ -1,4 +1,4 @@
-"""What a user's words mean: plexes and nodes by their names."""
+"""Plexes and nodes by the names that a user writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MASTER = "master"
 
 
 def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
-    """Names of nodes as a user gives them; "master" is the first. UsageError for unknown ones."""
+    """The full names of nodes; "master" is the first one. UsageError for an unknown name."""
     known = {node.name for node in nodes(plex)}
     first = next(node.name for node in nodes(plex) if node.role is Role.MASTER)
     chosen = tuple(dict.fromkeys(first if name == MASTER else name for name in names))
@@ -28,8 +28,8 @@ def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
-def removable_plex(ctx: Context, name: str | None) -> str:
-    """The name of a plex to remove, which may have lost its file. UsageError if none can be it."""
+def destroyable_plex(ctx: Context, name: str | None) -> str:
+    """The name of a plex to destroy. Its file may be gone. UsageError for other names."""
     registry = ctx.lab.registry
     if registry is not None and name == registry.name:
         raise UsageError(f"{name} is the lab's registry", hint="`plexctl registry destroy`")
@@ -42,7 +42,7 @@ def removable_plex(ctx: Context, name: str | None) -> str:
 
 
 def plex_of(ctx: Context, names: Sequence[str], plex: str | None) -> Plex:
-    """The plex that nodes are of: `plex`, else the one with the first name, else the default."""
+    """The plex of nodes: `plex`, else the one with a node of that name, else the current plex."""
     if plex is None:
         for name in names:
             for candidate in ctx.lab.plexes.values():
@@ -52,12 +52,12 @@ def plex_of(ctx: Context, names: Sequence[str], plex: str | None) -> Plex:
 
 
 def find_node(ctx: Context, name: str, plex: str | None) -> tuple[Plex, Node]:
-    """One node by its name, or "master". UsageError for an unknown one."""
+    """A node by its name, or "master". UsageError for an unknown name."""
     chosen = plex_of(ctx, (name,), plex)
     (full,) = node_names(chosen, (name,))
     return chosen, next(node for node in nodes(chosen) if node.name == full)
 
 
 def has_master(plex: Plex, names: Sequence[str]) -> bool:
-    """Whether the master is among `names`, so that the whole cluster is meant."""
+    """Whether the master is among `names`: its replacement replaces the whole cluster."""
     return set(node_names(plex, (MASTER,))) <= set(node_names(plex, names))

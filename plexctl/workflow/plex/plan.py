@@ -1,4 +1,4 @@
-"""What would be done: the verb `plan`, and what the others begin with."""
+"""The verb `plan`, and the comparison with which all other verbs start."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from plexctl.workflow.registry.plan import registry_changes, registry_images
 def plan(
     ctx: Context, plex: Plex, hosts: Pending[dict[str, HostState]], *, shown: bool = False
 ) -> PlanResult:
-    """What `up` would do; changes nothing. `hosts` answer while the plan is computed.
+    """What `up` would do. No object is changed. `hosts` are read while the plan is computed.
 
-    With `shown`, the answer has what OpenTofu itself prints, too.
+    With `shown`, the result also has the plan as OpenTofu prints it.
     """
     names = names_of_images(ctx, plex)
     own = registry_images(ctx)
-    wanted = _to_compare(ctx, plex, names)
+    wanted = _plan_to_compare(ctx, plex, names)
     states = hosts.result()
     changes = difference(ctx, wanted, states)
     if ctx.lab.registry:
         before = registry_changes(ctx, ctx.lab.registry, own, states)
         names |= own if before else {}
         changes = (*before, *changes)
-    tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _by_tofu(plex) else None
+    tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _uses_tofu(plex) else None
     unreachable = unreachable_reasons(states[name] for name in plex.hosts)
     return PlanResult(
         plex.name, missing_images(names, states), change_rows(changes), tofu, unreachable
     )
 
 
-def _to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:
-    """The plan, without the files of nodes where their digests are known from before."""
-    made_of, folder = inputs(ctx, plex, names), ctx.access(plex.name)
-    if _by_tofu(plex):  # which wants the files
-        return plan_plex(plex, made_of)
-    known = known_digests(folder, plex, made_of)
-    wanted = plan_plex(plex, made_of, known)
+def _plan_to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:
+    """The plan; with digests from the cache instead of the files of nodes, if there are any."""
+    found, folder = inputs(ctx, plex, names), ctx.access(plex.name)
+    if _uses_tofu(plex):  # OpenTofu needs the files
+        return plan_plex(plex, found)
+    known = known_digests(folder, plex, found)
+    wanted = plan_plex(plex, found, known)
     if known is None:
-        store_digests(folder, wanted, made_of)
+        store_digests(folder, wanted, found)
     return wanted
 
 
-def _by_tofu(plex: Plex) -> bool:
+def _uses_tofu(plex: Plex) -> bool:
     return plex.engine is ProvisionEngine.TOFU
 
 
@@ -67,7 +67,7 @@ def _tofu_plan(
     states: dict[str, HostState],
     shown: bool,
 ) -> TofuPlan:
-    """What OpenTofu says. Its folder is written for that: no other run may be at work."""
+    """The plan of OpenTofu. It needs the plex's folder: no other run may be in progress."""
     from plexctl.workflow.core.run import start
     from plexctl.workflow.plex.engines import let_end, tofu_engine
 
@@ -98,7 +98,7 @@ def difference(
     states: Mapping[str, HostState],
     replace: frozenset[str] = frozenset(),
 ) -> tuple[Change, ...]:
-    """What the hosts lack of `plan`; `replace` names nodes to make anew in any case."""
+    """The changes from what the hosts have to `plan`; `replace` are names of nodes to replace."""
     keys = frozenset(i.key for i in plan.instances if i.name in replace)
     options = DiffOptions(Owner(ctx.seed.lab_id, plan.plex.name), keys)
     return ctx.engine.diff(plan.resources, states, options)

@@ -1,4 +1,4 @@
-"""What a plex looks like now: its file, its hosts and its cluster, held side by side."""
+"""The state of a plex: its file, its hosts and its cluster side by side."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from plexctl.workflow.core.prefetch import Here, Pending, Prefetcher
 def status(
     ctx: Context, plex: Plex, hosts: Pending[dict[str, HostState]], messages: Prefetcher
 ) -> StatusResult:
-    """What hosts answer, and what the cluster does, which `messages` asks meanwhile.
+    """The state of hosts, and of the cluster, which `messages` reads at the same time.
 
-    What does not answer is told, and is no error.
+    Hosts and clusters that do not answer are in the result; they are no error.
     """
     asked = messages.ask(read_state, api_access(plex, ctx.seed))
     states = hosts.result()
@@ -44,7 +44,7 @@ def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
 
 
 def list_plexes(ctx: Context) -> ListResult:
-    """All plexes of the lab, with how many of their nodes run."""
+    """All plexes of the lab, with the number of their running nodes."""
     states = ctx.engine.read(ctx.hosts) if ctx.lab.plexes else {}
     chosen = current_plex(ctx)
     rows = []
@@ -75,7 +75,7 @@ def _rows(
     known = {node.name for node in wanted}
     for name, node in (found or {}).items():
         if name not in known:
-            note = "joined by itself: no plex file names it"
+            note = "joined by itself: it is in no plex file"
             roles = ",".join(node.roles) or "worker"
             rows.append(NodeRow(name, roles, "", "", "", "", node.ready, node.version, note))
     return tuple(rows)
@@ -109,7 +109,7 @@ def _healthy(row: NodeRow) -> bool:
 
 
 def _may_answer(plex: Plex, states: Mapping[str, HostState]) -> bool:
-    """The master runs; also where its host does not say."""
+    """Whether the master runs, or may run as its host does not answer."""
     master = nodes(plex)[0]
     if states[master.host].unreachable:
         return True

@@ -58,7 +58,7 @@ def find_run(state: Path, run: str | None = None, plex: str | None = None) -> Pa
 
 
 def read_run(journal: Path) -> Timeline:
-    """What is recorded of a run: its journal, and what its nodes told if they were asked."""
+    """A recorded run: its journal, and details of its nodes, if they were read."""
     line = timeline(journal.stem, _lines(journal))
     try:
         return with_inside(line, from_json(inside_file(journal).read_text()))
@@ -66,50 +66,50 @@ def read_run(journal: Path) -> Timeline:
         return line
 
 
-def unasked(journal: Path, line: Timeline) -> bool:
-    """Whether the nodes of a run may know more and were never asked.
+def has_unread_details(journal: Path, line: Timeline) -> bool:
+    """Whether the nodes of a run may have details that nobody has read yet.
 
-    A run without an end may still go on: asking its nodes would take time from it.
+    A run without an end may still be in progress: reading from its nodes would slow it down.
     """
     started = any(node.at("started") is not None for node in line.touched)
     return started and line.ending is not Ending.OPEN and not inside_file(journal).exists()
 
 
-def ask_nodes(ctx: Context, journal: Path) -> Timeline:
-    """The timeline with what its nodes tell now, which is kept for later calls.
+def read_nodes(ctx: Context, journal: Path) -> Timeline:
+    """The timeline with details that are read from its nodes, and stored for later calls.
 
-    Nodes that no longer run, or that another run has made since, are left out with a note.
-    PlexError if none is left.
+    Nodes that no longer run, or that a later run has created, are left out with a note. PlexError
+    if no node is left.
     """
     line = timeline(journal.stem, _lines(journal))
     hosts = _hosts_of(line, ctx.hosts)
     states = ctx.engine.read(hosts)
-    mine = living(line, hosts, states)
-    told, notes = read(line, mine)
-    if not told:
+    mine = running_nodes(line, hosts, states)
+    details, notes = read(line, mine)
+    if not details:
         if not mine and not any(state.unreachable for state in states.values()):
-            _keep(journal, told)  # they will not come back
+            _store(journal, details)  # these nodes will not come back
         raise PlexError(
-            f"no node of {line.run} can be asked",
-            details=notes or (f"of its {len(line.touched)} nodes none is there any more",),
-            hint="`plexctl timeline --recorded` shows what the run itself has recorded",
+            f"no details can be read from nodes of {line.run}",
+            details=notes or (f"none of its {len(line.touched)} nodes exists any more",),
+            hint="`plexctl timeline --recorded` shows what the run itself recorded",
         )
-    _keep(journal, told)
+    _store(journal, details)
     gone = [node.name for node in line.touched if node.name not in mine]
     if gone:
-        notes = (f"{len(gone)} of {len(line.touched)} nodes are no longer those of it", *notes)
-    return replace(with_inside(line, told), notes=(*line.notes, *notes))
+        notes = (f"{len(gone)} of {len(line.touched)} nodes were replaced or deleted since", *notes)
+    return replace(with_inside(line, details), notes=(*line.notes, *notes))
 
 
-def living(
+def running_nodes(
     line: Timeline, hosts: Mapping[str, Host], states: Mapping[str, HostState]
 ) -> dict[str, Host]:
-    """By node, the host of each that the run made or started and that runs."""
+    """The host of each running node that the run created or started, by node."""
     found = {}
     actions = {node.name: node.action for node in line.touched}
     for host, state in states.items():
         for seen in state.instances.values():
-            # One that was only started keeps the name of the run that made it.
+            # A node that was only started keeps the tag of the run that created it.
             its = seen.tags.get("run") == line.run or actions.get(seen.name) == "start"
             if seen.name in actions and seen.status == RUNNING and its:
                 found[seen.name] = hosts[host]
@@ -117,13 +117,13 @@ def living(
 
 
 def _hosts_of(line: Timeline, hosts: Mapping[str, Host]) -> Mapping[str, Host]:
-    """Those that the journal names; all, where its engine names none."""
+    """The hosts in the journal; all hosts, if its engine recorded none."""
     named = {node.host for node in line.touched}
     return {name: host for name, host in hosts.items() if name in named or "" in named}
 
 
-def _keep(journal: Path, told: Mapping[str, Inside]) -> None:
-    write_atomic(inside_file(journal), to_json(told).encode(), 0o600)
+def _store(journal: Path, details: Mapping[str, Inside]) -> None:
+    write_atomic(inside_file(journal), to_json(details).encode(), 0o600)
 
 
 def _journals(state: Path, plex: str | None) -> list[Path]:

@@ -37,7 +37,7 @@ def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> Up
 def replace(
     ctx: Context, plex: Plex, names: Sequence[str], *, drain: bool = True, wait: bool = True
 ) -> UpResult:
-    """Make nodes anew. The master stands for the whole cluster: its workers follow it."""
+    """Replace nodes. A new master replaces the whole cluster, with all workers."""
     options = ConvergeOptions(frozenset(node_names(plex, names)), drain=drain, wait=wait)
     with start(ctx.lab.state, "replace", plex.name, ctx.listener) as run:
         return converge(ctx, plex, run, options)
@@ -49,7 +49,7 @@ def scale(
     """Write the number of workers into the plex file, and bring the plex to it."""
     wanted = with_workers(plex, workers)
     with start(ctx.lab.state, "scale", plex.name, ctx.listener) as run:
-        with run.step(f"workers in {plex.file.relative_to(ctx.lab.root)}") as step:
+        with run.step(f"set workers in {plex.file.relative_to(ctx.lab.root)}") as step:
             if wanted.workers == plex.workers:
                 step.end(Outcome.UNCHANGED, str(workers))
             else:
@@ -59,12 +59,12 @@ def scale(
 
 
 def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
-    """Have another engine make `plex` from now on; no node is made anew for that.
+    """Choose the engine that creates the objects of `plex`. No node is replaced.
 
-    What is there is taken over at once; a plex that is not up is taken over when it is.
+    The new engine takes over objects that exist at once, and those of a plex that is not up later.
     """
     with start(ctx.lab.state, "engine", plex.name, ctx.listener) as run:
-        with run.step(f"engine in {plex.file.relative_to(ctx.lab.root)}") as step:
+        with run.step(f"set engine in {plex.file.relative_to(ctx.lab.root)}") as step:
             changed = set_field(plex.file, "engine", chosen)
             try:
                 load_lab(ctx.lab.root, ctx.pins.versions())
@@ -90,17 +90,17 @@ def _has(state: HostState, owner: Owner) -> bool:
 
 
 def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
-    """Remove all that plexctl made for a plex, also where its file is gone already.
+    """Delete all objects of a plex, even if its file does not exist any more.
 
-    With `images`, baked images that no instance and no plex of the lab uses go too.
+    With `images`, baked images that no instance and no plex of the lab uses are deleted too.
     """
     with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
-        with run.step(f"all of {name}") as step:
+        with run.step(f"delete the objects of {name}") as step:
             let_end(ctx, name, run)
             states = ctx.engine.read(ctx.hosts)
             changes = ctx.engine.diff((), states, DiffOptions(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})
-            # Whatever made it: the objects say whose they are, and no other program is needed.
+            # `direct` deletes the objects of both engines, which it finds by their tags.
             ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
             raise_if_left_behind(ctx, states, still_there(name), f"plexctl destroy {name}")
             shutil.rmtree(ctx.access(name), ignore_errors=True)

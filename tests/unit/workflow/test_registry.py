@@ -32,7 +32,7 @@ from plexctl.provision.engine import ApplyJob
 from plexctl.results.registry import RegistryRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
-from plexctl.workflow.plex.lookup import removable_plex
+from plexctl.workflow.plex.lookup import destroyable_plex
 from plexctl.workflow.registry import plan as registry_plan
 from plexctl.workflow.registry import verbs
 from tests.fake_incus import FakeIncus
@@ -206,7 +206,7 @@ def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:
 
 def test_destroy_of_a_plex_cannot_mean_it(ctx: Context) -> None:
     with pytest.raises(UsageError, match="depot is the lab's registry") as error:
-        removable_plex(ctx, "depot")
+        destroyable_plex(ctx, "depot")
 
     assert error.value.hint == "`plexctl registry destroy`"
 

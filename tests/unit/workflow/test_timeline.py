@@ -12,7 +12,13 @@ from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.observe.nodes import Inside, to_json
 from plexctl.observe.timeline import timeline
 from plexctl.workflow.core.run import KEPT, inside_file, start
-from plexctl.workflow.plex.timeline import find_run, list_runs, living, read_run, unasked
+from plexctl.workflow.plex.timeline import (
+    find_run,
+    has_unread_details,
+    list_runs,
+    read_run,
+    running_nodes,
+)
 from tests.fake_incus import FakeIncus
 from tests.journals import journal
 
@@ -76,22 +82,22 @@ def test_what_nodes_have_told_is_read_with_the_journal_and_damage_is_no_error(st
 
 def test_nodes_are_asked_by_themselves_once_and_not_while_the_run_may_go_on(state: Path) -> None:
     run = find_run(state, UP)
-    assert unasked(run, read_run(run))
+    assert has_unread_details(run, read_run(run))
 
     run.write_text("\n".join(journal(2)[:-1]))  # without its end
-    assert not unasked(run, read_run(run))
+    assert not has_unread_details(run, read_run(run))
 
     run.write_text("\n".join([*journal(2)[:-1], '{"event": "Failed", "at": 9, "text": "late"}']))
-    assert unasked(run, read_run(run))
+    assert has_unread_details(run, read_run(run))
     inside_file(run).write_text("{}")
-    assert not unasked(run, read_run(run))
+    assert not has_unread_details(run, read_run(run))
 
 
 def test_a_run_that_started_nothing_is_not_asked_about(state: Path) -> None:
     run = find_run(state, UP)
     run.write_text('{"event": "Done", "at": 0.3}')
 
-    assert not unasked(run, read_run(run))
+    assert not has_unread_details(run, read_run(run))
 
 
 def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> None:
@@ -107,9 +113,11 @@ def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> Non
     state = HostState("local", {one.name: one for one in found}, {}, {}, ())
     host = FakeIncus()
 
-    assert living(timeline(UP, journal(2)), {"local": host}, {"local": state}) == {"big1": host}
+    assert running_nodes(timeline(UP, journal(2)), {"local": host}, {"local": state}) == {
+        "big1": host
+    }
     started = timeline(UP, journal(2, verb="start"))
-    assert set(living(started, {"local": host}, {"local": state})) == {"big1", "big2"}
+    assert set(running_nodes(started, {"local": host}, {"local": state})) == {"big1", "big2"}
 
 
 def test_a_journal_begins_with_the_time_and_old_answers_go_with_old_journals(
