@@ -18,9 +18,10 @@ from kubernetes.client import ApiClient, ApiException, Configuration
 from kubernetes.client.rest import RESTResponse
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
+from kubernetes.dynamic.resource import ResourceList
 
 from plexctl.clients.kube.access import ApiAccess, tls_files
-from plexctl.clients.kube.client import InvalidObjectError, unreachable
+from plexctl.clients.kube.client import InvalidObjectError, UnreachableError, unreachable
 from plexctl.errors import PlexError
 
 TIMEOUT = (1.0, 30.0)
@@ -62,7 +63,7 @@ def api_client(access: ApiAccess) -> Iterator[ApiClient]:
     """The client that the classes of `kubernetes.client` take, as in CoreV1Api(client).
 
     It trusts only the certificate authority of `access`. It reads no kubeconfig, and proxies of
-    the environment do not apply.
+    the environment do not apply. An ApiException that nobody handles becomes an UnreachableError.
     """
     with tls_files(access) as files:
         configuration = Configuration(
@@ -72,6 +73,11 @@ def api_client(access: ApiAccess) -> Iterator[ApiClient]:
         with BoundedApiClient(configuration) as client:
             try:
                 yield client
+            except ApiException as error:
+                raise UnreachableError(
+                    f"the API at {access.server} refuses a request: {error.status} {error.reason}",
+                    details=(_message(error),),
+                ) from error
             finally:
                 client.rest_client.close()
 
@@ -133,7 +139,9 @@ class ObjectApi:
                     found = self._client.resources.get(api_version=version, kind=kind)
                 except ResourceNotFoundError:
                     found = None
-                self._resources[version, kind] = found
+                # DynamicClient adds kinds of lists, which the API does not serve as objects.
+                is_list = isinstance(found, ResourceList)
+                self._resources[version, kind] = None if is_list else found
         resource = self._resources[version, kind]
         if resource is None:
             raise NotServedError(f"the API does not serve {kind} of {version}")

@@ -117,9 +117,16 @@ def test_a_namespace_or_kind_that_does_not_exist_is_not_served(
     server.answers[APPLY] = (404, {"message": 'namespaces "default" not found'})
     with pytest.raises(NotServedError, match='namespaces "default" not found'):
         objects.dry_run_apply(CONFIG, "kustomize-controller")
-    for version in ("v1", "example.com/v1"):
-        with pytest.raises(NotServedError, match=f"the API does not serve Web of {version}"):
-            objects.read({"apiVersion": version, "kind": "Web", "metadata": {"name": "web"}})
+    for version, kind in (("v1", "Web"), ("example.com/v1", "Web"), ("v1", "List")):
+        with pytest.raises(NotServedError, match=f"the API does not serve {kind} of {version}"):
+            objects.read({"apiVersion": version, "kind": kind, "metadata": {"name": "web"}})
+
+
+def test_a_failure_that_is_not_handled_has_the_reason_of_the_api(server: Server) -> None:
+    server.answers[PATH] = (403, {"message": "configmaps is forbidden"})
+    with pytest.raises(UnreachableError) as error, api_client(access_to(server)) as client:
+        ObjectApi(client).read(CONFIG)
+    assert error.value.details == ("configmaps is forbidden",)
 
 
 def test_an_api_that_does_not_answer_is_unreachable(server: Server) -> None:

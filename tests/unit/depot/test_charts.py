@@ -88,9 +88,9 @@ def test_a_damaged_copy_is_fetched_anew(charts: Charts, told: Told) -> None:
     assert charts.fetch(TINY, told).read_bytes() == CHART
 
 
-def test_a_chart_that_is_not_there_is_said(charts: Charts, served: Path, told: Told) -> None:
+def test_a_chart_that_does_not_exist_is_an_error(charts: Charts, served: Path, told: Told) -> None:
     served.unlink()
-    with pytest.raises(PlexError, match="cannot be fetched") as caught:
+    with pytest.raises(PlexError, match="cannot fetch the chart") as caught:
         charts.fetch(TINY, told)
     assert "not found" in caught.value.details[0]
     assert charts.lock.read() == {}
