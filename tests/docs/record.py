@@ -6,11 +6,13 @@ folder with a new lab, whose commands run in the order of the page:
     <!-- run: COMMAND -->                     runs, and shows nothing
     <!-- recorded: COMMAND -->                runs; the block below it becomes the command and what
                                               it printed on standard output and standard error
-    <!-- recorded(exit 3, first 4, last 2): COMMAND -->
-                                              it has to end with 3; only these lines are shown
+    <!-- recorded(exit 3, first 4, last 2, cut 1): COMMAND -->
+                                              it has to end with 3; only these lines are shown,
+                                              after the last one has been cut
 
-A page is written only if all of its commands have ended as they should. Whatever a session has
-created on hosts is deleted when it ends. tests/docs/demo.md becomes docs/assets/demo.svg.
+Lines about steps that go on are left out, as one about the end of the step follows. A page is
+written only if all of its commands have ended as they should. Whatever a session has created on
+hosts is deleted when it ends. tests/docs/demo.md becomes docs/assets/demo.svg.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from tests.docs import demo
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 3600  # seconds for one command: the first one may fill the depot
 DIRECTIVE = re.compile(r"^<!-- (run|recorded)(?:\(([^)]*)\))?: (.+?) -->$")
+GOES_ON = re.compile(r"^  .* …$|^  .*: about \d+ (minutes|s)$")
 OPEN, CLOSE = "```console", "```"
 
 
@@ -49,10 +52,12 @@ class Step:
     exit: int = 0
     first: int | None = None
     last: int | None = None
+    cut: int = 0
 
     def shown(self, output: str) -> list[str]:
         """The lines that the page shows."""
-        lines = output.rstrip("\n").splitlines()
+        lines = [line for line in output.splitlines() if not GOES_ON.match(line)]
+        lines = "\n".join(lines[: len(lines) - self.cut]).rstrip().splitlines()
         kept = (self.first or 0) + (self.last or 0)
         if not kept or len(lines) <= kept:
             return lines
@@ -80,7 +85,7 @@ def _options(text: str, number: int) -> dict[str, int]:
     options = {}
     for option in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = option.partition(" ")
-        if name not in ("exit", "first", "last") or not value.isdigit():
+        if name not in ("exit", "first", "last", "cut") or not value.isdigit():
             raise PageError(f"line {number + 1}: this is no option: {option}")
         options[name] = int(value)
     return options

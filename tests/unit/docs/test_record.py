@@ -76,6 +76,13 @@ def test_what_a_session_has_created_is_deleted_even_after_an_error(plexctl: Path
     assert calls == ["destroy demo -y", "registry destroy -y"]
 
 
+def test_steps_that_go_on_are_left_out_and_the_end_may_be_cut() -> None:
+    page = "<!-- recorded(cut 2): printf '  a …\\n✓ a\\nb\\n\\nc\\nd\\n' -->\n```console\n```\n"
+    assert record.record(Path("page.md"), page).endswith(
+        "-->\n```console\n" + "$ printf '  a …\\n✓ a\\nb\\n\\nc\\nd\\n'\n✓ a\nb\n```\n"
+    )
+
+
 def test_paths_of_the_session_are_not_shown() -> None:
     page = '<!-- recorded: echo "$HOME/x" && touch y && readlink -f y -->\n```console\n```\n'
     assert "~/x\ny\n```" in record.record(Path("page.md"), page)
