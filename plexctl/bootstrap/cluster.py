@@ -1,4 +1,4 @@
-"""Access to the API of a plex with every right."""
+"""Access to the API of a plex."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from plexctl.model.plex import Plex
 from plexctl.plan.kubernetes.kubeadm import forwarded_endpoint
 
 
-def api_access(plex: Plex, seed: RootSeed) -> ApiAccess:
-    """A certificate of kubeadm's super-admin: it works before any role binding exists."""
+def api_access(plex: Plex, seed: RootSeed, *, super_admin: bool = False) -> ApiAccess:
+    """The certificate of kubeadm's admin, whose rights are a role binding of the cluster.
+
+    A new cluster has that binding once `kubeadm init` ends. Until then only the super-admin has
+    rights; no cluster can take them away, so use it only while a master boots for the first time.
+    https://github.com/kubernetes/kubeadm/issues/2414
+    """
     keys = ClusterKeys.derive(seed, plex.name, plex.epoch)
-    pair = keys.super_admin()
+    pair = keys.super_admin() if super_admin else keys.admin()
     url = f"https://{forwarded_endpoint(plex)}"
     return ApiAccess(url, keys.ca.pair.certificate, pair.certificate, pair.key)
 
 
 @contextmanager
-def cluster(plex: Plex, seed: RootSeed) -> Iterator[Kube]:
-    """A client of `plex` with every right."""
-    with connect(api_access(plex, seed)) as kube:
+def cluster(plex: Plex, seed: RootSeed, *, super_admin: bool = False) -> Iterator[Kube]:
+    """A client of `plex`, with the rights of `api_access`."""
+    with connect(api_access(plex, seed, super_admin=super_admin)) as kube:
         yield kube

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import signal
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plexctl.clients.private_folder import private_folder
 from plexctl.clients.process import LAST_LINES, nothing_left_of, search_path
 from plexctl.errors import Interrupted, PlexError
 
@@ -134,11 +133,12 @@ def apply(
     watch = _Watch(on_task)
     # A fresh folder for each run: the library keeps what it is given, and the next run reads it.
     with (
-        tempfile.TemporaryDirectory(prefix="ansible-", dir=work) as folder,
-        _control_folder() as control,
+        private_folder("ansible", work) as folder,
+        # SSH's sockets: a path to one has at most 108 bytes.
+        private_folder("plexctl-ssh", Path("/tmp")) as control,  # noqa: S108 - a new folder, 0700
         log.open("w") as watch.output,
     ):
-        status = _run(Path(folder), control, play, dict(env or {}), watch.event)
+        status = _run(folder, control, play, dict(env or {}), watch.event)
     if status == "canceled":
         raise Interrupted
     if status != "successful":
@@ -270,16 +270,6 @@ def _environment(folder: Path, control: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "PATH": search_path(),  # of Ansible's programs
     }
-
-
-@contextmanager
-def _control_folder() -> Iterator[Path]:
-    """Where SSH keeps its sockets: 108 bytes are all that a path to one may have."""
-    folder = Path(tempfile.mkdtemp(prefix="plex-", dir="/tmp"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from plexctl.clients import process
+from plexctl.clients.private_folder import private_folder
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
 from plexctl.model.command import CommandResult
@@ -85,13 +85,14 @@ def _run(
     env: Mapping[str, str] | None = None,
 ) -> CommandResult:
     """Run Helm without the user's settings, plugins and caches, and with the environment `env`."""
-    with tempfile.TemporaryDirectory(prefix="plexctl-helm-") as folder:
+    with private_folder("plexctl-helm") as folder:
         homes = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HOME")
+        own = {**dict.fromkeys(homes, str(folder)), "KUBECONFIG": f"{folder}/none"}
         return process.run(
             (helm, *arguments),
             timeout=TIMEOUT,
-            cwd=Path(folder),
-            env={**(env or {}), **dict.fromkeys(homes, folder), "KUBECONFIG": f"{folder}/none"},
+            cwd=folder,
+            env={**(env or {}), **own},
             stdin=stdin,
             bare=True,
             check=False,

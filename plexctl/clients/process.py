@@ -181,6 +181,31 @@ def nothing_left_of(folder: Path) -> Iterator[None]:
                     os.killpg(group, signal.SIGKILL)
 
 
+@contextmanager
+def deleted_at_exit(folder: Path) -> Iterator[None]:
+    """Delete `folder` as soon as this process ends within the block, also by SIGKILL.
+
+    A shell waits for the end of a pipe, the other end of which only this process has.
+    """
+    watch = subprocess.Popen(
+        ("/bin/sh", "-c", 'read -r word; exec rm -rf -- "$FOLDER"'),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        # Not as an argument: `nothing_left_of` would kill it.
+        env={"FOLDER": str(folder.absolute()), "PATH": os.defpath},
+        start_new_session=True,  # neither Ctrl-C nor the end of a terminal ends it first
+    )
+    try:
+        yield
+    finally:
+        watch.kill()  # the caller deletes the folder, and reports what it cannot delete
+        watch.wait()
+        assert watch.stdin is not None
+        watch.stdin.close()
+
+
 def interactive(argv: Sequence[str | Path]) -> int:
     """Run a program that a person works with, as an editor; returns its exit code.
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plexctl.clients.private_folder import private_folder
 from plexctl.clients.process import nothing_left_of, search_path
 from plexctl.errors import Interrupted, PlexError
 from plexctl.model.files import write_atomic, write_private
@@ -38,8 +38,7 @@ def run(playbook: Playbook, show: Callable[[str], None], *, interactive: bool = 
     What Ansible prints goes to `show`, piece by piece; with `interactive` it has the terminal
     itself. No secret is in an argument or the environment.
     """
-    with tempfile.TemporaryDirectory(prefix="plexctl-play-") as name:
-        folder = Path(name)
+    with private_folder("plexctl-play") as folder:
         write_private(folder / "play.yml", playbook.plays.encode())
         write_private(folder / "variables.json", playbook.variables.encode())
         words = [str(folder / "play.yml"), "-e", f"@{folder / 'variables.json'}"]

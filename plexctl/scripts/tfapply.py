@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
+from plexctl.clients.private_folder import private_folder
 from plexctl.errors import ExitCode, PlexError, UsageError
 from plexctl.scripts import changes, tofu
 from plexctl.scripts.entry import arguments
@@ -50,8 +49,8 @@ def main(argv: Sequence[str]) -> int:
     _validate(program)
     words = (*asked.plan, *(f"-replace={one}" for one in _addresses(program, asked.replace)))
     # The saved plan has all values in it, secret ones too: no one else may read it.
-    with tempfile.TemporaryDirectory(prefix="tfapply-") as folder:
-        saved = Path(folder, "saved.tfplan")
+    with private_folder("plexctl-tfapply") as folder:
+        saved = folder / "saved.tfplan"
         print("planning...", flush=True)
         out = ("-input=false", "-detailed-exitcode", f"-out={saved}", *words)
         code = _told(program, changes.planned, "plan", out)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from plexctl.clients.abandoned import delete_old_keys
 from plexctl.clients.memory import memory_file
 from plexctl.model.secret import Secret
 
@@ -35,6 +36,7 @@ def tls_files(access: ApiAccess) -> Iterator[TlsFiles]:
 
     Each new connection reads them again, so they exist as long as the client does.
     """
+    delete_old_keys()
     with ExitStack() as stack:
         contents = (access.ca, access.certificate, access.key.reveal())
         yield TlsFiles(*(f"/proc/self/fd/{stack.enter_context(memory_file(c))}" for c in contents))

@@ -6,19 +6,18 @@ import os
 import shlex
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from plexctl.clients import process
+from plexctl.clients.private_folder import private_folder
 from plexctl.errors import PlexError
 from plexctl.model.secret import Secret
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - checked to be in memory; our folder in it is private
 MOUNTS = Path("/proc/self/mounts")
 DEFAULT_EDITORS = ("sensible-editor", "nano", "vim", "vi")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def edited(text: Secret, name: str) -> Secret:
@@ -62,27 +61,22 @@ def editor() -> tuple[str, ...]:
 
 @contextmanager
 def _memory_folder() -> Iterator[Path]:
-    """A folder in memory for this user only, deleted afterwards unless this process is killed."""
+    """A folder in memory for this user only, which ends with this process."""
     if not _in_memory():
         raise PlexError(
             f"{MEMORY} is not a file system in memory; plexctl writes no plain secrets to a disk",
             hint=f"mount -t tmpfs -o mode=1777 tmpfs {MEMORY}",
         )
     hangup = signal.getsignal(signal.SIGHUP)
-    if hangup == signal.SIG_DFL:  # the default ends this process at once, without the cleanup below
+    if hangup == signal.SIG_DFL:  # the default ends this process at once, before the editor
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
-    folder = None
     try:
-        with _uninterrupted():
-            folder = Path(tempfile.mkdtemp(prefix="plexctl-secret-", dir=MEMORY))
-        yield folder
+        with private_folder("plexctl-secret", MEMORY) as folder:
+            yield folder
     except OSError as error:
         raise PlexError(f"cannot write to {MEMORY}: {error.strerror}") from error
     finally:
-        with _uninterrupted():
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-            signal.signal(signal.SIGHUP, hangup)
+        signal.signal(signal.SIGHUP, hangup)
 
 
 def _in_memory() -> bool:
@@ -93,13 +87,3 @@ def _in_memory() -> bool:
     # A later mount hides an earlier one.
     kinds = [kind for _, where, kind, *_ in mounts if where == str(MEMORY)]
     return kinds[-1:] in (["tmpfs"], ["ramfs"])
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Signals that end this process are delivered after the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients import ansible
+from plexctl.clients.private_folder import private_folder
 from plexctl.config.builtin import overlay
 from plexctl.errors import UsageError
 from plexctl.model.events import Outcome, Reporter
@@ -132,10 +132,10 @@ def apply_role(root: Path, cache: Path, request: HostRequest, run: Reporter) -> 
     cache.mkdir(parents=True, exist_ok=True)
     tasks = request.kind.value
     with (
-        tempfile.TemporaryDirectory(prefix="prepare-", dir=cache) as folder,  # mode 0700
+        private_folder("prepare", cache) as folder,
         run.step(f"prepare host {request.name}", expect="about a minute") as step,
     ):
-        token = Path(folder) / "token"
+        token = folder / "token"
         applied = ansible.apply(
             ansible.Play(
                 overlay(root, "roles", ROLE),
@@ -143,7 +143,7 @@ def apply_role(root: Path, cache: Path, request: HostRequest, run: Reporter) -> 
                 {request.name: connection(request.reach)},
                 variables(request, token),
             ),
-            work=Path(folder),
+            work=folder,
             log=cache / f"prepare-{request.name}.log",
             on_task=step.progress,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plexctl.bootstrap.cluster import cluster
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.plan.plan import Plan, plan_plex
+from plexctl.provision.change import Change
 from plexctl.results.apps import apps_result
 from plexctl.results.plex import UpResult
 from plexctl.workflow.core.context import Context
@@ -57,7 +59,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     for note in limit_notes(ctx.lab.hosts, changes, states):
         run.note(note)
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
-    with cluster(plex, ctx.seed) as kube:
+    with cluster(plex, ctx.seed, super_admin=_is_master_new(plan, changes)) as kube:
         waits = ClusterWaits(ctx, plan, kube, run)
         remove_from_cluster(plan, states, changes, kube, run, drain_first=options.drain)
         apply_changes(ctx, plan, changes, states, waits.api_answers(), run)
@@ -105,3 +107,8 @@ def _require_master_host(plan: Plan, states: dict[str, HostState]) -> None:
     """UnreachableHostError if the master's host does not answer."""
     if unreachable := states[plan.nodes[0].host].unreachable:
         raise unreachable
+
+
+def _is_master_new(plan: Plan, changes: Sequence[Change]) -> bool:
+    """Whether the cluster starts in this run: it has no rights for anybody else then."""
+    return any(change.key == plan.instances[0].key for change in changes)

@@ -39,6 +39,7 @@ class Lab:
     far: FakeIncus
     kube: FakeKube
     events: list[Event] = field(default_factory=list)
+    super_admin_runs: list[bool] = field(default_factory=list)  # whether a run was super-admin
 
     def up(self, *, wait: bool = True) -> UpResult:
         self.forget()
@@ -92,15 +93,18 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     events: list[Event] = []
     ctx = Context(found, seed, pins, hosts, DirectEngine(hosts), tmp_path, events.append)
 
+    super_admin_runs: list[bool] = []
+
     @contextmanager
-    def cluster(*_: object) -> Iterator[Kube]:
+    def cluster(*_: object, super_admin: bool) -> Iterator[Kube]:
+        super_admin_runs.append(super_admin)
         yield kube
 
     names = {(host, "kube"): IMAGE for host in hosts}
     monkeypatch.setattr(converge, "cluster", cluster)
     monkeypatch.setattr(converge, "names_of_images", lambda *_: names)
     monkeypatch.setattr(status, "read_state", lambda _: ClusterState(kube.nodes(), (1, 1)))
-    return Lab(ctx, hosts["local"], hosts["far"], kube, events)
+    return Lab(ctx, hosts["local"], hosts["far"], kube, events, super_admin_runs)
 
 
 def test_a_new_plex_is_created_and_then_waited_for(lab: Lab) -> None:
@@ -172,6 +176,16 @@ def test_a_replaced_worker_is_drained_and_registers_again(lab: Lab) -> None:
     assert lab.far.names("instances.create") == ["demo2"]
     assert lab.local.names("instances.create") == []
     assert [(row.name, row.reason) for row in result.changes] == [("demo2", "requested")]
+
+
+def test_only_a_run_that_creates_the_master_is_super_admin(lab: Lab) -> None:
+    """Nothing can take the rights of that key away, and they are needed only while a master boots
+    for the first time."""
+    lab.up()
+    lab.up()
+    lab.replace("demo2")
+    lab.replace("demo1")
+    assert lab.super_admin_runs == [True, False, False, True]
 
 
 def test_without_draining_only_the_node_object_is_deleted(lab: Lab) -> None:
