@@ -1,4 +1,4 @@
-"""Tar files whose bytes are decided by their content alone: image layers and OCI archives."""
+"""Reproducible tar files: the same content gives the same bytes. Image layers, OCI archives."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def write_image(
     layer: Path,
     settings: dict[str, object],
 ) -> None:
-    """Write an image of one layer. `settings` are the runtime's: Entrypoint, User, Env, …"""
+    """Write an image of one layer. `settings` are its config: Entrypoint, User, Env, …"""
     layer_blob = blob(LAYER_TYPE, layer)
     config = {
         "architecture": architecture,

@@ -1,4 +1,4 @@
-"""A content-addressed folder: what is in it is whole, or a crash has left nothing."""
+"""A content-addressed folder. A file in it is complete, also after a crash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, on the disk."""
+    """Flush a file's bytes, or a folder's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -52,12 +52,12 @@ class Blobs:
         sync(self.folder)
 
     def digests(self) -> Iterator[str]:
-        """What is there, by name."""
+        """The digests of all blobs, sorted."""
         if self.folder.is_dir():
             yield from sorted(entry.name for entry in self.folder.iterdir())
 
     def drop(self, digest: str) -> int:
-        """Remove one; returns the bytes that this has freed."""
+        """Delete a blob. Returns the number of bytes that this frees."""
         path = self.path(digest)
         size = path.stat().st_size if path.exists() else 0
         path.unlink(missing_ok=True)

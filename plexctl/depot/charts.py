@@ -1,4 +1,4 @@
-"""Packed charts: fetched once by Helm, and the same bytes ever after."""
+"""Packed charts: Helm fetches each once; afterwards its checksum must stay the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from plexctl.model.events import Outcome, Reporter
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """A folder of packed charts by their checksum, which the lab's lock keeps from the first one.
+    """A folder of packed charts by checksum. The first fetch writes the checksum to the lab's lock.
 
     `helm` is the program.
     """
@@ -27,9 +27,9 @@ class Charts:
     lock: Lock
 
     def fetch(self, chart: Chart, reporter: Reporter) -> Path:
-        """The packed chart. PlexError if its bytes are others than locked; nothing is kept then."""
+        """The packed chart. PlexError, and nothing is kept, if its bytes differ from the lock."""
         known = self.lock.read().get(str(chart))
-        with reporter.step(f"chart {chart.name} {chart.version}") as step:
+        with reporter.step(f"fetch chart {chart.name} {chart.version}") as step:
             if known and (there := self._path(chart, known)).exists() and sha256_of(there) == known:
                 step.end(Outcome.UNCHANGED, "verified")
                 return there

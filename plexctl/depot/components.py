@@ -1,4 +1,4 @@
-"""What a depot holds: components, and how each comes into being."""
+"""The components of a depot, and where each comes from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plexctl.errors import PlexError
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One file of an official release. It is an artifact itself, or an archive of some."""
+    """One file of an official release: an artifact, or an archive of several."""
 
     url: str  # with {version} and {arch}
     sha256: Mapping[str, str] = field(default_factory=dict)  # by architecture
@@ -28,7 +28,7 @@ class ReleasePin:
 
 @dataclass(frozen=True, slots=True)
 class GoPin:
-    """A component as it is built: some programs of one module."""
+    """A component as plexctl builds it: programs of one module."""
 
     version: str
     module: str
@@ -37,10 +37,10 @@ class GoPin:
 
 @dataclass(frozen=True, slots=True)
 class ImagePin:
-    """A container image, and the module that it is made of when built."""
+    """A container image, and the module that plexctl builds it from."""
 
     reference: str  # "registry.k8s.io/etcd:3.6.8-0"
-    module: str = ""  # empty: it cannot be built, only pulled
+    module: str = ""  # empty: it can only be pulled
 
     @property
     def tag(self) -> str:
@@ -49,12 +49,12 @@ class ImagePin:
 
 @dataclass(frozen=True, slots=True)
 class FilePin:
-    """A file that comes with a release, and the YAML in a Go module that it is made of."""
+    """A file of a release, and the YAML of a Go module that stands for it in a build."""
 
     url: str
-    module: str = ""  # empty: it cannot be had from a module
+    module: str = ""  # empty: no module contains it
     source: str = ""  # the Go module's path
-    path: str = ""  # in it: the file, or a folder all of whose YAML is the file
+    path: str = ""  # in the module: the file, or a folder whose YAML files make up the file
 
     def __post_init__(self) -> None:
         if self.module and not (self.source and self.path):
@@ -63,7 +63,7 @@ class FilePin:
 
 @dataclass(frozen=True, slots=True)
 class CProgram:
-    """A program in C whose source comes along in a Go module."""
+    """A program in C whose source is in a Go module."""
 
     version: str
     module: str
@@ -72,13 +72,13 @@ class CProgram:
 
 @dataclass(frozen=True, slots=True)
 class GoModule:
-    """Programs built together, from one go.mod and go.sum."""
+    """Programs that are built together, from one go.mod and go.sum."""
 
     version: str
     core_seconds: int  # processor time of a build from cold
     programs: Mapping[str, str]  # program -> package
     variables: Mapping[str, str] = field(default_factory=dict)  # set by the linker (-X)
-    cgo: tuple[str, ...] = ()  # pkg-config names of the C libraries it needs; empty: no C
+    cgo: tuple[str, ...] = ()  # pkg-config names of necessary C libraries; empty: no C
     tags: tuple[str, ...] = ()
     c_programs: Mapping[str, CProgram] = field(default_factory=dict)
     go_mod: str = ""  # the files' content
@@ -90,35 +90,35 @@ class GoModule:
 class Component:
     """A set of artifacts that are fetched, stored and installed together.
 
-    `key` is a hash of all that decides its bytes; the depot's index is by it. Either `images` and
-    `files` are what it holds, or `release` and `gobuild` say where its programs come from.
+    `key` is a hash of all inputs that decide its bytes; it is the key in the depot's index. A
+    component has either `images` and `files`, or programs from `release` or `gobuild`.
     """
 
     name: str
     artifacts: tuple[str, ...]
-    versions: tuple[str, ...]  # those that may serve, the release's first
+    versions: tuple[str, ...]  # acceptable versions, the release's first
     release: ReleasePin | None
     gobuild: GoPin | None
     images: Mapping[str, ImagePin]
-    modules: Mapping[str, GoModule]  # those that `gobuild` builds it from
+    modules: Mapping[str, GoModule]  # the modules that `gobuild` builds it from
     architecture: str
     files: Mapping[str, FilePin] = field(default_factory=dict)  # by artifact
     key: str = ""
 
     @property
     def unbuildable(self) -> tuple[str, ...]:
-        """Artifacts that no module gives: a depot that is built does without them."""
+        """Artifacts that no module contains: a depot that is built lacks them."""
         images = (f"{name}.tar" for name, image in self.images.items() if not image.module)
         return (*images, *(name for name, file in self.files.items() if not file.module))
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesRelease:
-    """All that a node of one version of Kubernetes is made of."""
+    """All components of a node with one version of Kubernetes."""
 
     version: str  # "1.36.3"
     components: Mapping[str, Component]
-    images: Mapping[str, str]  # name -> reference that kubeadm asks for
+    images: Mapping[str, str]  # name -> reference that kubeadm uses
 
     def component(self, name: str) -> Component:
         """PlexError if there is none of that name."""
@@ -132,7 +132,7 @@ class KubernetesRelease:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Every release of Kubernetes that this plexctl can make nodes of."""
+    """Every release of Kubernetes that this plexctl supports."""
 
     releases: tuple[KubernetesRelease, ...]
 

@@ -11,15 +11,15 @@ from plexctl.clients import process
 from plexctl.depot.archive import Entry
 
 MERGED = ("bin", "lib", "lib64", "sbin")
-"""Links to the folders of the same name below usr; packages of old still name them."""
+"""Links to the folders of the same name below usr; some packages still use the links."""
 
 _HINT = "refresh the package lists with `apt-get update`"
 
 
 def unpack(packages: Sequence[str], folder: Path) -> tuple[Entry, ...]:
-    """Fetch `packages` and all they depend on, verified by apt, as entries of an image's layer.
+    """Fetch `packages` and all their dependencies, verified by apt, as entries of an image layer.
 
-    They are resolved as if nothing was installed; `folder` is where they are unpacked.
+    Resolved as if nothing were installed. Unpacked into `folder`.
     """
     archives, root = folder / "archives", folder / "root"
     archives.mkdir(parents=True)
@@ -38,7 +38,7 @@ def unpack(packages: Sequence[str], folder: Path) -> tuple[Entry, ...]:
 
 
 def closure(packages: Sequence[str]) -> tuple[str, ...]:
-    """`packages` and all they need on an empty system, each as name=version."""
+    """`packages` and all their dependencies on an empty system, each as name=version."""
     asked = process.run(
         (
             *("apt-get", "-o", "Dir::State::status=/dev/null", "-q", "-y"),

@@ -12,16 +12,16 @@ from pathlib import Path
 from plexctl.depot import golang
 from plexctl.depot.components import Component, ImagePin
 from plexctl.depot.images import RECIPES, make_image
-from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
 MEMORY_PER_BUILD = 3 << 30
-"""What linking the largest programs takes, in bytes."""
+"""Bytes of memory that linking the largest programs takes."""
 
 
 class GoBuildSource:
-    """Builds the modules of all wanted components, as many at once as the machine carries."""
+    """Builds the modules of all wanted components, `builds_at_once` at a time."""
 
     name = SourceName.GOBUILD
 
@@ -38,7 +38,7 @@ class GoBuildSource:
         share = golang.cores() / at_once
         stop = threading.Event()
         with ThreadPoolExecutor(at_once) as pool:
-            # The longest first: it decides when all are done.
+            # The longest build first: it determines when all are done.
             builds = {
                 name: pool.submit(
                     golang.Builder(name, module, work / name, reporter, stop.is_set, share).build,
@@ -54,13 +54,13 @@ class GoBuildSource:
 
 
 def builds_at_once() -> int:
-    """How many modules are built at the same time on this machine."""
+    """The number of modules to build at the same time on this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(golang.cores(), memory // MEMORY_PER_BUILD))
 
 
 def _programs(component: Component, module: str) -> tuple[str, ...]:
-    """The programs of `module` that `component` is made of."""
+    """The programs of `module` that `component` contains."""
     if component.gobuild:
         return component.gobuild.programs if component.gobuild.module == module else ()
     own = (name for name, image in _buildable(component).items() if image.module == module)
@@ -79,7 +79,8 @@ def _require(component: Component) -> None:
     for tool in ("apt-get", "dpkg-deb") if packages else ():
         if shutil.which(tool) is None:
             raise PlexError(
-                f"{tool} is not installed: images need {', '.join(sorted(packages))} from it"
+                f"{tool} is not installed; images need these packages from it: "
+                f"{', '.join(sorted(packages))}"
             )
 
 
@@ -96,17 +97,19 @@ def _answer(
     try:
         built = {name: builds[name].result() for name in component.modules}
         if component.images:
-            # A module may have the component's name, and a folder of that name.
+            # A module may have the same name as the component, and so the same folder.
             return _images(component, built, work / f"{component.name}.images", reporter)
     except PlexError as error:
         return _refusal(component, error)
     pin = component.gobuild
     assert pin is not None
-    made = (Made(name, pin.version, built[pin.module][name], 0o755) for name in pin.programs)
+    artifacts = (
+        NewArtifact(name, pin.version, built[pin.module][name], 0o755) for name in pin.programs
+    )
     notes: tuple[str, ...] = ()
     if component.release and component.release.version != pin.version:
-        notes = (f"the official release would be {component.release.version}",)
-    return Offer(component, pin.version, tuple(made), notes=notes)
+        notes = (f"the official release is {component.release.version}",)
+    return Offer(component, pin.version, tuple(artifacts), notes=notes)
 
 
 def _images(
@@ -116,35 +119,35 @@ def _images(
     reporter: Reporter,
 ) -> Offer:
     work.mkdir()
-    made, notes = [], []
+    artifacts, notes = [], []
     images = _buildable(component)
-    with reporter.step(f"make the container images of {component.name}") as step:
+    with reporter.step(f"build the container images of {component.name}") as step:
         for done, (name, image) in enumerate(images.items()):
             step.progress(image.reference, done / len(images))
             programs = built[image.module]
             target = work / f"{name}.tar"
             make_image(name, image.reference, component.architecture, programs, target, work)
-            made.append(Made(target.name, image.tag, target, 0o644))
+            artifacts.append(NewArtifact(target.name, image.tag, target, 0o644))
             held = _held(component, name)
             if held != image.tag.removeprefix("v"):
-                notes.append(f"{image.reference} holds {name} {held}")
-        step.end(Outcome.CHANGED, f"{len(made)} images")
+                notes.append(f"{image.reference} contains {name} {held}")
+        step.end(Outcome.CHANGED, f"{len(artifacts)} images")
     for name, pin in component.files.items():
         if pin.module:
             file = work / name
             file.write_bytes(
                 golang.module_yaml(component.modules[pin.module], pin, work / "module")
             )
-            made.append(Made(name, component.modules[pin.module].version, file, 0o644))
+            artifacts.append(NewArtifact(name, component.modules[pin.module].version, file, 0o644))
     if component.unbuildable:
-        notes.append(f"without {', '.join(component.unbuildable)}: no Go module has them")
-    return Offer(component, component.versions[0], tuple(made), notes=tuple(notes))
+        notes.append(f"without {', '.join(component.unbuildable)}: no Go module contains them")
+    return Offer(component, component.versions[0], tuple(artifacts), notes=tuple(notes))
 
 
 def _held(component: Component, image: str) -> str:
-    """The version of what is in a built image; its name is that of upstream's."""
+    """The version of the program in a built image, which has the name of upstream's image."""
     if not RECIPES[image].programs:
-        return f"as {' and '.join(RECIPES[image].packages)} of this machine's Debian"
+        return f"from {' and '.join(RECIPES[image].packages)} of this machine's Debian"
     module = component.modules[component.images[image].module]
     program = module.c_programs.get(image)
     return program.version if program else module.version

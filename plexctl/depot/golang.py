@@ -1,4 +1,4 @@
-"""Everything that is known of the `go` command: versions, flags, caches, progress."""
+"""The client of the `go` command: versions, flags, caches, progress."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
 _ENVIRONMENT = {
-    "GOTOOLCHAIN": "local",  # never fetch another Go behind the user's back
-    "GOFLAGS": "-mod=readonly",  # not empty, so that it wins over the user's `go env -w`
+    "GOTOOLCHAIN": "local",  # do not download another Go
+    "GOFLAGS": "-mod=readonly",  # not empty: overrides the user's `go env -w`
     "GOWORK": "off",
     "GOOS": "",
     "GOARCH": "",
@@ -31,7 +31,7 @@ _OFFLINE = re.compile(r"no such host|dial tcp|connection refused|i/o timeout")
 class Builder:
     """Builds programs of one module in a folder of its own.
 
-    `stopped` ends a build early; `processors` is about how many it has for itself.
+    `stopped` ends a build early; `processors` is about how many processors this build may use.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Builder:
     def build(self, programs: Sequence[str]) -> dict[str, Path]:
         """Build `programs`; returns their files by name.
 
-        The user's ordinary Go caches serve, so that a second build takes seconds.
+        Uses the user's Go caches, so that a second build takes seconds.
         """
         self.folder.mkdir()
         (self.folder / "go.mod").write_text(self.module.go_mod)
@@ -55,12 +55,12 @@ class Builder:
             name: self.module.programs[name] for name in programs if name in self.module.programs
         }
         cold, total = self._cold(tuple(packages.values()))
-        made = self._build(packages, cold, total)
+        built = self._build(packages, cold, total)
         c_programs = [name for name in programs if name in self.module.c_programs]
-        return made | {name: self._compile_c(name) for name in c_programs}
+        return built | {name: self._compile_c(name) for name in c_programs}
 
     def _cold(self, packages: Sequence[str]) -> tuple[frozenset[str], int]:
-        """Fetch the module's sources; returns what is not in the build cache, of how many."""
+        """Fetch the module's sources; returns the packages to build, and the number of all."""
         cold, total, fetched = set[str](), 0, 0
         with self.reporter.step(f"fetch the Go modules of {self.name}") as step:
 
@@ -103,11 +103,11 @@ class Builder:
             options = ("-v", "-buildvcs=false", "-ldflags", " ".join(link), "-o", f"{folder}/")
             self._go("build", (*self._flags(), *options, *packages.values()), on_line)
             step.end(Outcome.CHANGED, f"{len(packages)} programs")
-        made = {}
+        built = {}
         for name, package in packages.items():
             file = _file_name(package, self.module.go_mod)
-            made[name] = (folder / file).rename(self.folder / name)
-        return made
+            built[name] = (folder / file).rename(self.folder / name)
+        return built
 
     def _flags(self) -> tuple[str, ...]:
         return ("-trimpath", *(("-tags", ",".join(self.module.tags)) if self.module.tags else ()))
@@ -116,7 +116,7 @@ class Builder:
         return [f"-X={name}={value}" for name, value in self.module.variables.items()]
 
     def _compile_c(self, name: str) -> Path:
-        """Compile a program whose C source comes along in one of the module's Go modules."""
+        """Compile a program whose C source is in one of the module's Go modules."""
         program = self.module.c_programs[name]
         listed = process.run(
             ("go", "list", "-m", "-f", "{{.Dir}}", program.module),
@@ -148,16 +148,16 @@ class Builder:
             raise PlexError(
                 f"`go {verb}` of {self.name} {self.module.version} failed with code {code}",
                 details=last,
-                hint="sources come from a Go module proxy: see `go env GOPROXY`"
+                hint="sources come from a Go module proxy; `go env GOPROXY` prints its address"
                 if offline
                 else None,
             )
 
 
 def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
-    """A YAML file of one of `module`'s Go modules, or all of a folder as one stream of documents.
+    """A YAML file of one of `module`'s Go modules, or all YAML of a folder as one stream.
 
-    `folder` is made, and removed again.
+    Creates `folder` and deletes it.
     """
     folder.mkdir()
     try:
@@ -180,12 +180,12 @@ def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def require(module: GoModule, c_programs: bool) -> None:
-    """PlexError if this machine lacks what building `module` needs, before anything is begun."""
+    """PlexError if this machine lacks something that the build of `module` needs."""
     needs = re.search(r"^go (\S+)$", module.go_mod, re.MULTILINE)
     assert needs is not None
     hint = f"install Go {needs[1]} or newer (https://go.dev/dl)"
@@ -194,7 +194,9 @@ def require(module: GoModule, c_programs: bool) -> None:
     asked = process.run(("go", "env", "GOVERSION"), timeout=30, env=_ENVIRONMENT)
     has = re.search(r"\d+(\.\d+)*", asked.stdout)
     if has is None or _numbers(has[0]) < _numbers(needs[1]):
-        raise PlexError(f"{asked.stdout.strip()} is too old: Go {needs[1]} is needed", hint=hint)
+        raise PlexError(
+            f"{asked.stdout.strip()} is too old; this build needs Go {needs[1]}", hint=hint
+        )
     tools = (
         *(("gcc",) if c_programs or module.cgo else ()),
         *(("pkg-config",) if module.cgo else ()),
@@ -221,7 +223,7 @@ def _about(seconds: float) -> str:
 
 
 def _file_name(package: str, go_mod: str) -> str:
-    """How `go build` names a program: the last part of its path that is no major version."""
+    """The name that `go build` gives a program: the last part of its path, no major version."""
     if package == ".":  # our own sources, beside go.mod
         own = re.search(r"^module (\S+)$", go_mod, re.MULTILINE)
         assert own is not None

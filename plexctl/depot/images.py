@@ -1,4 +1,4 @@
-"""Container images made of built programs, set up as the upstream ones are."""
+"""Container images of built programs, with the settings of upstream's images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BASE = (
     Entry("tmp", mode=0o1777),
 )
 _AUTHORITIES = Entry("etc/ssl/certs/ca-certificates.crt", Path(certifi.where()), mode=0o644)
-"""Whom to trust, for what calls servers of the world."""
+"""Public authorities, for programs that call servers on the internet."""
 _BIND_SERVICE = "\x01\0\0\2\0\4" + 14 * "\0"
 """struct vfs_cap_data, revision 2: cap_net_bind_service, effective and permitted."""
 _NO_SIGNATURE = b"#!/bin/sh\n# There is no gpg here: no commit counts as signed.\nexit 0\n"
@@ -32,12 +32,12 @@ _NO_SIGNATURE = b"#!/bin/sh\n# There is no gpg here: no commit counts as signed.
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """What is in an image and how it is run."""
+    """The contents of an image and its runtime settings."""
 
     programs: Mapping[str, str]  # program -> path in the image
     entrypoint: tuple[str, ...]
     user: str = ""
-    packages: tuple[str, ...] = ()  # of Debian: what the programs call, or are
+    packages: tuple[str, ...] = ()  # of Debian: the programs themselves, or what they call
     base: tuple[Entry, ...] = _BASE
     xattrs: tuple[tuple[str, str], ...] = ()
 
@@ -48,7 +48,7 @@ def _server(name: str, *packages: str) -> ContainerSpec:
 
 
 def _controller(name: str) -> ContainerSpec:
-    """Of Flux."""
+    """A controller of Flux."""
     path = f"usr/local/bin/{name}"
     return ContainerSpec(
         {name: path}, (f"/{path}",), user="65534:65534", base=(*_BASE, _AUTHORITIES)
@@ -56,13 +56,13 @@ def _controller(name: str) -> ContainerSpec:
 
 
 def _argocd() -> ContainerSpec:
-    """One program that is all of Argo CD's, by the name it is called; it calls git and ssh.
+    """Argo CD: one program for all roles, which it chooses by its name. It calls git and ssh.
 
-    Upstream's has helm and gpg too, and the pages of the web server.
+    Upstream's image also has helm, gpg and the pages of the web server.
     """
     folder = "usr/local/bin"
     roles = ("application-controller", "applicationset-controller", "repo-server", "server")
-    user = b"argocd:x:999:999:argocd:/home/argocd:/sbin/nologin\n"  # ssh looks itself up
+    user = b"argocd:x:999:999:argocd:/home/argocd:/sbin/nologin\n"  # ssh looks up its user
     return ContainerSpec(
         {name: f"{folder}/{name}" for name in ("argocd", "kustomize")},
         ("/usr/bin/tini", "--"),
@@ -112,7 +112,7 @@ def make_image(
     target: Path,
     work: Path,
 ) -> None:
-    """Write the OCI archive `target` of image `name`. `work` is a folder for what comes between."""
+    """Write the OCI archive `target` of image `name`. `work` is a folder for temporary files."""
     recipe = RECIPES[name]
     entries = list(recipe.base)
     if recipe.packages:

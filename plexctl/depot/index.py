@@ -1,4 +1,4 @@
-"""What a depot has: one small file for each component, named by its pin."""
+"""The index of a depot: one small file for each component, named by its key."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Artifact:
     version: str
     digest: str  # SHA-256 in hex
     size: int  # bytes
-    path: Path  # where its bytes are; read-only, named by digest
-    mode: int  # what it is installed with: 0o755
+    path: Path  # read-only, named by digest
+    mode: int  # of the installed file: 0o755
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A component in the depot. `notes` say what a user should know of where it came from.
+    """A component in the depot. `notes` tell the user about its source.
 
-    `locked` is what the depot.lock of a lab that uses it must say.
+    `locked` are the digests that the depot.lock of a lab that uses it must have.
     """
 
     component: str
@@ -54,7 +54,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Files of JSON in `folder`; an entry is only as good as its blobs."""
+    """JSON files in `folder`. An entry is valid only while its blobs exist."""
 
     folder: Path
     blobs: Blobs
@@ -65,27 +65,27 @@ class Index:
         return cls(depot / "index", Blobs(depot / "blobs"))
 
     def find(self, component: str, release: KubernetesRelease) -> Stored | None:
-        """What the depot has of a component of `release`. Quick: no artifact is read."""
+        """A component of `release`, or None. Fast: reads no artifact."""
         return self.get(release.component(component).key)
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in self.folder.glob("*.json")))
 
     def whole(self) -> Iterator[Stored]:
-        """The entries whose files are all there."""
+        """The entries whose files all exist."""
         for key in self.names():
             if stored := self.get(key):
                 yield stored
 
     def get(self, key: str) -> Stored | None:
-        """An entry whose files are all there, by name and size; their bytes are not read."""
+        """An entry whose files all exist with the right size, or None. Reads no artifact."""
         stored = self.read(key)
         if stored and all(self.blobs.has(one.digest, one.size) for one in stored.artifacts):
             return stored
         return None
 
     def read(self, key: str) -> Stored | None:
-        """An entry, whatever has become of its files."""
+        """An entry, whether or not its files exist."""
         try:
             raw = json.loads(self._path(key).read_text())
             component = raw["component"]
@@ -102,10 +102,10 @@ class Index:
                 raw["locked"],
             )
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # not there, or written by another plexctl: it will be made anew
+            return None  # missing, or written by another version: the next fill writes it
 
     def put(self, key: str, stored: Stored) -> None:
-        """Add or replace an entry. Its blobs must be on the disk already."""
+        """Add or replace an entry. Its blobs must exist already."""
         kept = ("name", "version", "digest", "size", "mode")
         raw = {
             "component": stored.component,

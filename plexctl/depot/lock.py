@@ -1,4 +1,4 @@
-"""The lab's depot.lock: digests of what no pin knows, kept from the first time it was seen."""
+"""The lab's depot.lock: digests that no pin has, written by the first download."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plexctl.model.files import write_atomic
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """`path` is a JSON file, what -> SHA-256 in hex, sorted; None where there is no lab."""
+    """`path` is a JSON file: name -> SHA-256 in hex, sorted. None without a lab."""
 
     path: Path | None
 
@@ -26,7 +26,7 @@ class Lock:
         except ValueError as error:
             raise PlexError(f"{self.path} is damaged: {error}") from error
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-            raise PlexError(f"{self.path} is damaged: it is no object of strings")
+            raise PlexError(f"{self.path} is damaged: it is not a JSON object of strings")
         return value
 
     def check(self, what: str, found: str) -> None:
@@ -36,7 +36,7 @@ class Lock:
             raise mismatch(what, expected, found, f"locked in {self.path}")
 
     def keep(self, locked: Mapping[str, str]) -> None:
-        """Add digests; PlexError, and nothing added, if one is locked to another."""
+        """Add digests. PlexError, and nothing is added, if one is locked to another digest."""
         known = self.read()
         for what, found in locked.items():
             self.check(what, found)

@@ -1,4 +1,4 @@
-"""What a depot may hold: the pins of `plexctl/pins`, read and checked."""
+"""The pins of `plexctl/pins`: what a depot may contain."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ KUBERNETES = "kubernetes"
 IMAGES = "images"
 PINS = "pins.yaml"
 RECIPE = 1
-"""Part of every key. A change of how programs or images are made needs a new number, so that
-what was made before is not taken for the same."""
+"""Part of every key. A change of how programs or images are built needs a new number, so that
+older results are not taken for the same."""
 
 
 def machine_architecture() -> str:
-    """This machine's architecture in Go's words; PlexError if there are no artifacts for it."""
+    """This machine's architecture by Go's name. PlexError if there are no artifacts for it."""
     machine = platform.machine()
     known = {"x86_64": "amd64", "aarch64": "arm64"}
     if machine not in known:
@@ -46,9 +46,9 @@ def machine_architecture() -> str:
 
 
 def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins:
-    """The built-in pins, with those of a lab's folder `over` laid over them by name.
+    """The built-in pins, with those of a lab's folder `over` merged into them by name.
 
-    `over` has the same layout and may be missing; so may all that it does not change.
+    `over` has the same layout. It may be missing, and so may every part that it does not change.
     """
     builtin: Traversable = files("plexctl") / "pins"
     arch = architecture or machine_architecture()
@@ -77,13 +77,13 @@ def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins
 
 
 def _read(folder: Traversable) -> dict[str, dict[str, Any]]:
-    """Scalars stay text, so that no version turns into a number."""
+    """Scalars stay text, so that no version becomes a number."""
     text = (folder / PINS).read_text()
-    return dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it makes nothing but text
+    return dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it creates nothing but text
 
 
 _Fields = dict[str, Any]
-"""A mapping of the file. It goes into a dataclass at once, which refuses unknown names."""
+"""A mapping of the file. A dataclass is created from it at once and refuses unknown names."""
 
 
 def _module(fields: _Fields, builtin: Traversable, over: Path | None, name: str) -> GoModule:
@@ -171,7 +171,7 @@ def _images(
 
 
 def _keyed(component: Component) -> Component:
-    # How long a build takes does not decide what it makes.
+    # The duration of a build does not decide its result.
     modules = {name: replace(one, core_seconds=0) for name, one in component.modules.items()}
     inputs = json.dumps([RECIPE, asdict(replace(component, modules=modules))], sort_keys=True)
     digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]

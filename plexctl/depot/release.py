@@ -1,4 +1,4 @@
-"""The source `release`: what the projects publish, over HTTPS, with known checksums."""
+"""The source `release`: downloads from the projects over HTTPS, with pinned or locked digests."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from plexctl.clients.web import Progress, Web, WebError, mismatch
 from plexctl.depot.archive import Blob, blob, write_oci
 from plexctl.depot.components import Component, Download, FilePin, ImagePin
 from plexctl.depot.lock import Lock
-from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter, Step
 
 TRANSFERS = 4
-"""How many files are fetched at the same time."""
+"""The number of files that are downloaded at the same time."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 class ReleaseSource:
-    """Downloads programs and pulls images. What no pin knows is checked against `lock`."""
+    """Downloads programs and pulls images. Digests that no pin has are checked against `lock`."""
 
     name = SourceName.RELEASE
 
@@ -38,7 +38,7 @@ class ReleaseSource:
         self._web = web
         self._registry = OciRegistry(web)
         self._lock = lock
-        self._not_answering: dict[str, str | None] = {}  # by host: why it does not answer
+        self._not_answering: dict[str, str | None] = {}  # by host: the reason
 
     def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         for component in wanted:
@@ -86,33 +86,33 @@ class ReleaseSource:
             for some in _at_once(fetch, pin.downloads, step):
                 files |= some
             step.end(Outcome.CHANGED, f"{len(files)} programs")
-        made = (Made(name, version, files[name], 0o755) for name in component.artifacts)
-        return Offer(component, version, tuple(made), locked)
+        artifacts = (NewArtifact(name, version, files[name], 0o755) for name in component.artifacts)
+        return Offer(component, version, tuple(artifacts), locked)
 
     def _images(self, component: Component, work: Path, reporter: Reporter) -> Offer:
         locked: dict[str, str] = {}
 
-        def pull(named: tuple[str, ImagePin], progress: Progress) -> Made:
+        def pull(named: tuple[str, ImagePin], progress: Progress) -> NewArtifact:
             name, image = named
             target = work / f"{name}.tar"
             locked[image.reference] = self._image(image.reference, component, target, progress)
-            return Made(target.name, image.tag, target, 0o644)
+            return NewArtifact(target.name, image.tag, target, 0o644)
 
         with reporter.step("pull the container images") as step:
-            made = _at_once(pull, tuple(component.images.items()), step)
-            step.end(Outcome.CHANGED, f"{len(made)} images")
-        made += tuple(self._file(*named, work, locked) for named in component.files.items())
-        return Offer(component, component.versions[0], made, locked)
+            artifacts = _at_once(pull, tuple(component.images.items()), step)
+            step.end(Outcome.CHANGED, f"{len(artifacts)} images")
+        artifacts += tuple(self._file(*named, work, locked) for named in component.files.items())
+        return Offer(component, component.versions[0], artifacts, locked)
 
-    def _file(self, name: str, pin: FilePin, work: Path, locked: dict[str, str]) -> Made:
+    def _file(self, name: str, pin: FilePin, work: Path, locked: dict[str, str]) -> NewArtifact:
         found = self._web.download(pin.url, work / name)
         self._lock.check(pin.url, found)
         locked[pin.url] = found
         version = next(part for part in pin.url.split("/") if re.fullmatch(r"v\d[\w.-]*", part))
-        return Made(name, version, work / name, 0o644)
+        return NewArtifact(name, version, work / name, 0o644)
 
     def _image(self, reference: str, component: Component, target: Path, progress: Progress) -> str:
-        """Write the OCI archive of an image, as its registry has it; returns its digest."""
+        """Pull an image and write it as an OCI archive. Returns the digest of its manifest."""
         folder = target.with_suffix(".blobs")
         folder.mkdir()
         pulled = self._registry.pull(
@@ -132,14 +132,14 @@ class ReleaseSource:
 def _at_once(
     work: Callable[[_Item, Progress], _Result], items: Sequence[_Item], step: Step
 ) -> tuple[_Result, ...]:
-    """Do `work` for all items, some at a time, and tell `step` their progress together.
+    """Do `work` for all items, TRANSFERS at a time; `step` reports the progress of all together.
 
-    A failure ends the others at their next progress.
+    After a failure the others end at their next report of progress.
     """
     shares = [0.0] * len(items)
     stop = threading.Event()
 
-    def told(index: int, share: float) -> None:
+    def report(index: int, share: float) -> None:
         if stop.is_set():
             raise PlexError("stopped")
         shares[index] = share
@@ -148,20 +148,20 @@ def _at_once(
 
     with ThreadPoolExecutor(TRANSFERS) as pool:
         futures = [
-            pool.submit(work, item, functools.partial(told, index))
+            pool.submit(work, item, functools.partial(report, index))
             for index, item in enumerate(items)
         ]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()
-    for future in done:  # before those that were only stopped
+    for future in done:  # raises the first failure, before those of stopped items
         future.result()
     return tuple(future.result() for future in futures)
 
 
 def _first_url(component: Component) -> str:
-    """What is asked first of the server, to find out whether it answers."""
+    """The first URL of a component, to find out whether its server answers."""
     if component.release:
         url = component.release.downloads[0].url
         return url.format(version=component.release.version, arch=component.architecture)
@@ -169,13 +169,13 @@ def _first_url(component: Component) -> str:
 
 
 def _unpacked(download: Download, file: Path, work: Path, arch: str) -> dict[str, Path]:
-    """The artifacts of a download whose checksum is right."""
+    """The artifacts of a verified download, by name."""
     if download.artifact:
         return {download.artifact: file.rename(work / download.artifact)}
     try:
         return _members(download, file, work, arch)
     except tarfile.TarError as error:
-        raise PlexError(f"{download.url} is no archive", details=[str(error)]) from error
+        raise PlexError(f"{download.url} is not a tar archive", details=[str(error)]) from error
 
 
 def _members(download: Download, file: Path, work: Path, arch: str) -> dict[str, Path]:
@@ -186,7 +186,7 @@ def _members(download: Download, file: Path, work: Path, arch: str) -> dict[str,
             path = pattern.format(arch=arch)
             content = archive.extractfile(members[path]) if path in members else None
             if content is None:
-                raise PlexError(f"{download.url} has no file {path}")
+                raise PlexError(f"the archive {download.url} has no file {path}")
             files[name] = work / name
             with files[name].open("wb") as target:
                 shutil.copyfileobj(content, target)

@@ -1,4 +1,4 @@
-"""Where components come from, and what a source hands to the depot."""
+"""The sources of components, and their answers to the depot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plexctl.model.events import Reporter
 
 
 class SourceName(StrEnum):
-    """In the order in which they are asked."""
+    """In the order in which the depot tries them."""
 
     DIR = "dir"
     RELEASE = "release"
@@ -22,13 +22,13 @@ class SourceName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a depot may fill itself from.
+    """The sources that a depot may use, and their settings.
 
-    `lock` is the lab's depot.lock; `rewrites` replace the beginning of a URL (a mirror); `ca` is a
-    file of certificates to trust instead of the usual ones.
+    `folder` is for the source `dir`; `lock` is the lab's depot.lock; `rewrites` replace the
+    beginning of a URL (a mirror); `ca` is a file of certificates to trust instead of the system's.
     """
 
-    carried: Path | None = None
+    folder: Path | None = None
     lock: Path | None = None
     rewrites: tuple[tuple[str, str], ...] = ()
     ca: Path | None = None
@@ -36,8 +36,8 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """One artifact, verified by its source, as a file that the depot may take away."""
+class NewArtifact:
+    """One artifact that its source has verified. The depot moves `file` away."""
 
     name: str
     version: str
@@ -49,19 +49,19 @@ class Made:
 class Offer:
     """A whole component from one source.
 
-    `locked` are digests that no pin has, for depot.lock; `notes` say what a user should know.
+    `locked` are digests for depot.lock, of what no pin has a digest of; `notes` are for the user.
     """
 
     component: Component
     version: str
-    made: tuple[Made, ...]
+    artifacts: tuple[NewArtifact, ...]
     locked: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a source cannot serve a component: in one line, and with what helps where it is known."""
+    """The reason why a source cannot serve a component, in one line, and a hint if there is one."""
 
     component: Component
     reason: str
@@ -73,9 +73,9 @@ Answers = Generator[Offer | Refusal, None, None]
 
 
 class ArtifactSource(Protocol):
-    """One of the three. It raises only when bytes are wrong; what it cannot do, it refuses."""
+    """A source. It raises only when bytes are wrong; otherwise it answers with a Refusal."""
 
     name: SourceName
 
     def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
-        """Answer once for each of `wanted`. `work` is an empty folder that is removed later."""
+        """Answer once for each of `wanted`. The depot deletes the empty folder `work` later."""

@@ -1,4 +1,4 @@
-"""The depot: a folder of verified artifacts, by content, shared by all labs of a user."""
+"""The depot: a content-addressed folder of verified artifacts, shared by all labs of a user."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from plexctl.clients.web import Web, mismatch
 from plexctl.depot.blobs import sha256_of
-from plexctl.depot.carried import FolderSource
 from plexctl.depot.components import Component, KubernetesRelease, Pins
+from plexctl.depot.folder import FolderSource
 from plexctl.depot.gobuild import GoBuildSource
 from plexctl.depot.golang import cores
 from plexctl.depot.index import Artifact, Index, Stored
@@ -32,7 +32,7 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """An artifact whose bytes have changed, or are gone."""
+    """An artifact whose bytes have changed or are missing."""
 
     component: str
     version: str
@@ -49,7 +49,7 @@ class Pruned:
 
 
 class Depot:
-    """`root` is made when it is first filled; it holds blobs/, index/ and, for a while, work/."""
+    """`root` is created by the first fill. It contains blobs/, index/ and, during a fill, work/."""
 
     def __init__(self, root: Path, sources: Sources | None = None) -> None:
         self.root = root
@@ -60,20 +60,20 @@ class Depot:
         self._lock = Lock(self.sources.lock)
 
     def find(self, component: str, release: KubernetesRelease) -> Stored | None:
-        """What the depot has of a component of `release`. Quick: no artifact is read."""
+        """A component of `release`, or None. Fast: reads no artifact."""
         return self._index.find(component, release)
 
     def list(self) -> tuple[Stored, ...]:
-        """All components, also those that no pin uses any more."""
+        """All components, including those that no pin uses any more."""
         return tuple(self._index.whole())
 
     def fill(
         self, release: KubernetesRelease, components: Sequence[str], reporter: Reporter
     ) -> tuple[Stored, ...]:
-        """Have all of `components`; those that are there are verified byte by byte.
+        """Fetch or build missing `components`, and verify present ones byte by byte.
 
-        Each missing one comes from the first source that can serve it. PlexError if none can, and
-        if bytes are wrong, which ends the fill at once; what was whole before then is kept.
+        A missing component comes from the first source that can serve it. PlexError if none can.
+        PlexError at once if bytes are wrong; components that were complete by then are kept.
         """
         wanted = [release.component(name) for name in dict.fromkeys(components)]
         with self._alone(reporter):
@@ -83,12 +83,12 @@ class Depot:
         return tuple(has[one.name] for one in wanted)
 
     def verify(self) -> tuple[Damaged, ...]:
-        """Read every byte. What uses a damaged file is forgotten: the next fill mends it."""
+        """Read every byte. Drops components with damaged files; the next fill fetches them."""
         with self._alone():
             return tuple(one for key in self._index.names() for one in self._examined(key))
 
     def prune(self, pins: Pins) -> Pruned:
-        """Drop what no pin uses."""
+        """Delete components and blobs that no pin uses."""
         pinned = {one.key for release in pins.releases for one in release.components.values()}
         with self._alone():
             entries = {key: self._index.read(key) for key in self._index.names()}
@@ -113,14 +113,14 @@ class Depot:
                     damaged.expected,
                     damaged.found,
                     str(self._blobs.path(damaged.expected)),
-                    hint="it was removed: the next fill gets it anew",
+                    hint="the damaged file is deleted; run `plexctl depot fill` to fetch it again",
                 )
             self._lock.keep(stored.locked)
             step.end(Outcome.UNCHANGED, f"{stored.version} from {stored.source}, verified")
         return stored
 
     def _examined(self, key: str) -> Sequence[Damaged]:
-        """What is damaged of an entry. Then the entry is forgotten, and the damaged files too."""
+        """The damaged artifacts of an entry. If there are any, deletes them and the entry."""
         stored = self._index.read(key)
         if stored is None:
             self._index.drop(key)
@@ -162,10 +162,10 @@ class Depot:
     def _sources(self) -> Iterator[ArtifactSource]:
         for name in self.sources.allowed:
             match name:
-                case SourceName.DIR if self.sources.carried or len(self.sources.allowed) == 1:
-                    yield FolderSource(self.sources.carried)
+                case SourceName.DIR if self.sources.folder or len(self.sources.allowed) == 1:
+                    yield FolderSource(self.sources.folder)
                 case SourceName.DIR:
-                    pass  # nobody carried a folder in, nor asked for one
+                    pass  # no folder is configured, and other sources are allowed
                 case SourceName.RELEASE:
                     yield ReleaseSource(Web(self.sources.rewrites, self.sources.ca), self._lock)
                 case SourceName.GOBUILD:
@@ -177,14 +177,14 @@ class Depot:
         name = offer.component.name
         with reporter.step(f"depot: {name}") as step:
             artifacts = []
-            for made in offer.made:
-                digest, size = sha256_of(made.file), made.file.stat().st_size
+            for new in offer.artifacts:
+                digest, size = sha256_of(new.file), new.file.stat().st_size
                 path = self._blobs.path(digest)
                 artifacts.append(
-                    Artifact(name, made.name, made.version, digest, size, path, made.mode)
+                    Artifact(name, new.name, new.version, digest, size, path, new.mode)
                 )
-            for made, artifact in zip(offer.made, artifacts, strict=True):
-                self._blobs.take(made.file, artifact.digest)
+            for new, artifact in zip(offer.artifacts, artifacts, strict=True):
+                self._blobs.take(new.file, artifact.digest)
             notes = (*offer.notes, *why)
             stored = Stored(name, offer.version, source, tuple(artifacts), notes, offer.locked)
             self._lock.keep(offer.locked)
@@ -194,12 +194,12 @@ class Depot:
 
     @contextmanager
     def _alone(self, reporter: Reporter | None = None) -> Iterator[None]:
-        """Alone in the depot, with an empty folder for what is under way."""
+        """Hold the depot's lock, with an empty folder for files in progress."""
         lock = FileLock(self.root / "lock")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             _acquire(lock, reporter)
-            # Whatever is there was left by a crash: nobody else is at work.
+            # Files of a crashed fill: with the lock held, no other process works here.
             shutil.rmtree(self._work, ignore_errors=True)
             yield
         except OSError as error:
@@ -220,7 +220,7 @@ def _acquire(lock: FileLock, reporter: Reporter | None) -> None:
         if reporter is None:
             lock.acquire(timeout=LOCK_SECONDS)
             return
-        with reporter.step("wait for another plexctl that uses the depot"):
+        with reporter.step("wait until another plexctl releases the depot"):
             lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
         raise PlexError(

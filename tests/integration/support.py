@@ -20,7 +20,7 @@ from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
-from tests.unit.depot.support import Told
+from tests.unit.depot.support import Recorder
 
 CHECKOUT = Path(__file__).parents[2]
 PLEXCTL = CHECKOUT / "bin" / "plexctl"
@@ -189,7 +189,7 @@ def stored_kubectl(folder: Path) -> Path:
 def stored_program(component: str, name: str, folder: Path) -> Path:
     """A program of the user's depot, which is filled with it if need be."""
     depot = Depot(user_cache_path("plexctl") / "depot")
-    (stored,) = depot.fill(load_pins().releases[0], [component], Told())
+    (stored,) = depot.fill(load_pins().releases[0], [component], Recorder())
     program = folder / name
     shutil.copy(stored.artifact(name).path, program)
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A small set of pins, a folder carried in, and a server on loopback with a certificate."""
+"""A small set of pins, a folder of artifacts, and a server on loopback with a certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from plexctl.depot.components import KubernetesRelease, Pins
 from plexctl.depot.pins import load_pins
 from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
-from tests.unit.depot.support import CONTAINERD, KUBEADM, KUBELET, PINS, Server, Told, sha
+from tests.unit.depot.support import CONTAINERD, KUBEADM, KUBELET, PINS, Recorder, Server, sha
 
 LOOPBACK = IPv4Address("127.0.0.1")
 
@@ -48,14 +48,14 @@ def release(pins: Pins) -> KubernetesRelease:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reporter() -> Recorder:
+    return Recorder()
 
 
 @pytest.fixture
-def carried(tmp_path: Path) -> Path:
-    """A folder carried in that has the component kubernetes."""
-    folder = tmp_path / "carried"
+def local_folder(tmp_path: Path) -> Path:
+    """A folder of artifacts that has the component kubernetes."""
+    folder = tmp_path / "local_folder"
     (folder / "kubernetes").mkdir(parents=True)
     files = {"VERSION": b"1.36.3\n", "kubeadm": KUBEADM, "kubelet": KUBELET}
     for name, content in files.items():
@@ -66,8 +66,8 @@ def carried(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def carried_depot(tmp_path: Path, carried: Path) -> Depot:
-    return Depot(tmp_path / "depot", Sources(carried=carried, allowed=(SourceName.DIR,)))
+def folder_depot(tmp_path: Path, local_folder: Path) -> Depot:
+    return Depot(tmp_path / "depot", Sources(folder=local_folder, allowed=(SourceName.DIR,)))
 
 
 @pytest.fixture

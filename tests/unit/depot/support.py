@@ -70,17 +70,17 @@ CONTAINERD = archive_of(ctr=CTR)
 
 
 @dataclass
-class Told:
-    """A reporter that keeps what it is told."""
+class Recorder:
+    """A reporter that records its calls."""
 
     ends: list[tuple[str, Outcome, str]] = field(default_factory=list)
     expected: dict[str, str] = field(default_factory=dict)
     shares: list[float] = field(default_factory=list)
 
     @contextmanager
-    def step(self, title: str, *, expect: str = "") -> Iterator[_ToldStep]:
+    def step(self, title: str, *, expect: str = "") -> Iterator[_RecordedStep]:
         self.expected[title] = expect
-        yield _ToldStep(self, title)
+        yield _RecordedStep(self, title)
 
     def mark(self, node: str, what: str) -> None:
         raise AssertionError((node, what))
@@ -90,19 +90,19 @@ class Told:
 
 
 @dataclass
-class _ToldStep:
-    told: Told
+class _RecordedStep:
+    recorder: Recorder
     title: str
 
     def progress(self, text: str, done: float | None = None) -> None:
         if done is not None:
-            self.told.shares.append(done)
+            self.recorder.shares.append(done)
 
     def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
         raise AssertionError((name, doing, outcome))
 
     def end(self, outcome: Outcome, text: str = "") -> None:
-        self.told.ends.append((self.title, outcome, text))
+        self.recorder.ends.append((self.title, outcome, text))
 
 
 def files_in(folder: Path) -> set[str]:
@@ -111,7 +111,7 @@ def files_in(folder: Path) -> set[str]:
 
 @dataclass
 class Server:
-    """Answers by path. `pages` are bytes, or (status, headers, bytes); `asked` is what came."""
+    """Answers by path: `pages` are bytes, or (status, headers, bytes). `asked` are the requests."""
 
     address: str
     ca: Path

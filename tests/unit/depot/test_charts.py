@@ -13,7 +13,7 @@ from plexctl.depot.lock import Lock
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
 from plexctl.model.events import Outcome
-from tests.unit.depot.support import Told, files_in, sha
+from tests.unit.depot.support import Recorder, files_in, sha
 
 TINY = Chart("tiny", "1.2.3", "https://charts.example.test")
 HELM = """\
@@ -61,37 +61,37 @@ def charts(tmp_path: Path, served: Path) -> Charts:
     return Charts(tmp_path / "charts", helm, Lock(tmp_path / "depot.lock"))
 
 
-def test_a_chart_is_fetched_once(charts: Charts, served: Path, told: Told) -> None:
-    file = charts.fetch(TINY, told)
+def test_a_chart_is_fetched_once(charts: Charts, served: Path, reporter: Recorder) -> None:
+    file = charts.fetch(TINY, reporter)
     assert file.read_bytes() == CHART
     served.unlink()
 
-    assert charts.fetch(TINY, told) == file
-    assert [outcome for _, outcome, _ in told.ends] == [Outcome.CHANGED, Outcome.UNCHANGED]
+    assert charts.fetch(TINY, reporter) == file
+    assert [outcome for _, outcome, _ in reporter.ends] == [Outcome.CHANGED, Outcome.UNCHANGED]
     assert charts.lock.read() == {"https://charts.example.test/tiny:1.2.3": sha(CHART)}
 
 
-def test_other_bytes_than_those_locked_are_refused(
-    charts: Charts, served: Path, told: Told
+def test_bytes_that_differ_from_the_lock_are_refused(
+    charts: Charts, served: Path, reporter: Recorder
 ) -> None:
-    charts.fetch(TINY, told).unlink()
+    charts.fetch(TINY, reporter).unlink()
     served.write_bytes(b"another")
 
     with pytest.raises(PlexError, match=r"tiny:1\.2\.3: the checksum does not match"):
-        charts.fetch(TINY, told)
+        charts.fetch(TINY, reporter)
     assert files_in(charts.folder) == set()
 
 
-def test_a_damaged_copy_is_fetched_anew(charts: Charts, told: Told) -> None:
-    charts.fetch(TINY, told).write_bytes(b"damaged")
+def test_a_damaged_copy_is_fetched_again(charts: Charts, reporter: Recorder) -> None:
+    charts.fetch(TINY, reporter).write_bytes(b"damaged")
 
-    assert charts.fetch(TINY, told).read_bytes() == CHART
+    assert charts.fetch(TINY, reporter).read_bytes() == CHART
 
 
-def test_a_chart_that_does_not_exist_is_an_error(charts: Charts, served: Path, told: Told) -> None:
+def test_a_missing_chart_is_an_error(charts: Charts, served: Path, reporter: Recorder) -> None:
     served.unlink()
     with pytest.raises(PlexError, match="cannot fetch the chart") as caught:
-        charts.fetch(TINY, told)
+        charts.fetch(TINY, reporter)
     assert "not found" in caught.value.details[0]
     assert charts.lock.read() == {}
 
@@ -103,20 +103,20 @@ def test_a_chart_that_does_not_exist_is_an_error(charts: Charts, served: Path, t
         ("oci://ghcr.example.test/charts", "pull oci://ghcr.example.test/charts/tiny "),
     ],
 )
-def test_helm_is_asked_for_the_exact_version(
-    charts: Charts, told: Told, repository: str, asked: str
+def test_helm_pulls_the_exact_version(
+    charts: Charts, reporter: Recorder, repository: str, asked: str
 ) -> None:
-    charts.fetch(Chart("tiny", "1.2.3", repository), told)
+    charts.fetch(Chart("tiny", "1.2.3", repository), reporter)
 
     line = (charts.folder.parent / "log").read_text()
     assert line.startswith(f"{asked}--version 1.2.3 --destination ")
 
 
 @pytest.mark.parametrize("version", ["latest", "1.x", "~1.2.0", ">=1.2.3", "1.2", "*", ""])
-def test_a_range_is_no_version(version: str) -> None:
+def test_a_range_is_not_a_version(version: str) -> None:
     assert not Chart("tiny", version, "https://a.test").exact
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "v1.2.3", "1.2.3-rc.1", "1.2.3+build.5"])
-def test_one_version_is(version: str) -> None:
+def test_an_exact_version_is_accepted(version: str) -> None:
     assert Chart("tiny", version, "https://a.test").exact

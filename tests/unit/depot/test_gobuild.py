@@ -16,7 +16,7 @@ from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
-from tests.unit.depot.support import Told, files_in
+from tests.unit.depot.support import Recorder, files_in
 
 GO = """#!%(python)s
 import json, os, pathlib, sys
@@ -79,17 +79,17 @@ def depot(tmp_path: Path) -> Depot:
     return Depot(tmp_path / "depot", Sources(allowed=(SourceName.GOBUILD,)))
 
 
-def test_each_module_is_built_once_for_all_that_is_made_of_it(
-    go: Go, depot: Depot, release: KubernetesRelease, told: Told
+def test_each_module_is_built_once_for_all_its_components(
+    go: Go, depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     go.install()
     kubernetes, containerd, images = depot.fill(
-        release, ["kubernetes", "containerd", "images"], told
+        release, ["kubernetes", "containerd", "images"], reporter
     )
     assert kubernetes.artifact("kubeadm").path.read_text() == "built k/kubeadm"
     assert containerd.version == "2.3.7"
-    assert containerd.notes == ("the official release would be 2.3.4",)
-    assert images.notes == ("registry.k8s.io/etcd:3.6.8-0 holds etcd 1.36.3",)
+    assert containerd.notes == ("the official release is 2.3.4",)
+    assert images.notes == ("registry.k8s.io/etcd:3.6.8-0 contains etcd 1.36.3",)
     builds = {words[-1]: (words, env, cwd) for words, env, cwd in go.calls("build")}
     assert len(builds) == 2
     words, env, cwd = builds["c/ctr"]
@@ -105,52 +105,59 @@ def test_each_module_is_built_once_for_all_that_is_made_of_it(
     assert not Path(cwd).exists()
 
 
-def test_a_build_says_beforehand_how_long_and_then_how_far(
-    go: Go, depot: Depot, release: KubernetesRelease, told: Told, monkeypatch: pytest.MonkeyPatch
+def test_a_build_reports_its_expected_time_and_its_progress(
+    go: Go,
+    depot: Depot,
+    release: KubernetesRelease,
+    reporter: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     go.install()
     monkeypatch.setattr(golang, "cores", lambda: 2)
-    depot.fill(release, ["kubernetes"], told)
+    depot.fill(release, ["kubernetes"], reporter)
     # 1000 core-seconds, 2 of 6 packages are not in the cache, 2 cores
-    assert told.expected["build kubernetes 1.36.3 with Go"] == "about 3 minutes"
-    assert told.shares == [0.5, 1.0]
-    assert told.end_of("fetch the Go modules of kubernetes") == (Outcome.CHANGED, "1 fetched")
+    assert reporter.expected["build kubernetes 1.36.3 with Go"] == "about 3 minutes"
+    assert reporter.shares == [0.5, 1.0]
+    assert reporter.end_of("fetch the Go modules of kubernetes") == (Outcome.CHANGED, "1 fetched")
 
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [(None, "Go is not installed"), ("go1.25.3", "go1.25.3 is too old: Go 1.26.0 is needed")],
+    [
+        (None, "Go is not installed"),
+        ("go1.25.3", "go1.25.3 is too old; this build needs Go 1.26.0"),
+    ],
 )
-def test_without_a_good_go_it_is_refused_before_anything(
+def test_without_a_suitable_go_nothing_is_built(
     go: Go,
     depot: Depot,
     release: KubernetesRelease,
-    told: Told,
+    reporter: Recorder,
     version: str | None,
     reason: str,
 ) -> None:
     if version:
         go.install(version)
     with pytest.raises(PlexError, match="no source") as caught:
-        depot.fill(release, ["kubernetes"], told)
+        depot.fill(release, ["kubernetes"], reporter)
     assert caught.value.details == (f"kubernetes: gobuild: {reason}",)
-    assert told.ends == []
+    assert reporter.ends == []
 
 
-def test_runc_says_which_packages_it_needs(go: Go, depot: Depot, told: Told) -> None:
+def test_runc_names_the_packages_that_it_needs(go: Go, depot: Depot, reporter: Recorder) -> None:
     go.install()
     with pytest.raises(PlexError) as caught:
-        depot.fill(load_pins(architecture="amd64").release("1.36.3"), ["runc"], told)
+        depot.fill(load_pins(architecture="amd64").release("1.36.3"), ["runc"], reporter)
     assert caught.value.details == ("runc: gobuild: gcc is not installed",)
     assert caught.value.hint == "`apt-get install gcc pkg-config libc6-dev libseccomp-dev`"
 
 
-def test_a_broken_build_shows_what_the_compiler_said(
-    go: Go, depot: Depot, release: KubernetesRelease, told: Told
+def test_a_failed_build_shows_the_errors_of_the_compiler(
+    go: Go, depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     go.install(broken=True)
     with pytest.raises(PlexError, match="no source can serve containerd") as caught:
-        depot.fill(release, ["containerd"], told)
+        depot.fill(release, ["containerd"], reporter)
     assert caught.value.details == (
         "containerd: gobuild: `go build` of containerd 2.3.7 failed with code 1",
         "    a.go:1:1: undefined: x",

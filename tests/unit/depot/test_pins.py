@@ -9,7 +9,7 @@ from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError
 
 
-def test_images_are_those_that_kubeadm_asks_for() -> None:
+def test_images_are_those_of_kubeadm() -> None:
     # `kubeadm config images list --kubernetes-version v1.36.3`
     assert sorted(load_pins().release("1.36.3").images.values()) == [
         "registry.k8s.io/coredns/coredns:v1.14.2",
@@ -37,7 +37,7 @@ def test_every_program_has_a_checksum_and_a_build(architecture: str) -> None:
             assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in known)
 
 
-def test_versions_said_are_those_that_go_mod_requires() -> None:
+def test_versions_are_those_that_go_mod_requires() -> None:
     for component in load_pins().release("1.36.3").components.values():
         for name, module in component.modules.items():
             required = re.findall(r"^(?:require|)\s(\S+) v([0-9.]+)\b", module.go_mod, re.MULTILINE)
@@ -47,7 +47,7 @@ def test_versions_said_are_those_that_go_mod_requires() -> None:
             assert versions == {module.version}, name
 
 
-def test_a_key_follows_what_decides_the_bytes(pins_folder: Path) -> None:
+def test_a_key_depends_on_what_decides_the_bytes(pins_folder: Path) -> None:
     def keys() -> dict[str, str]:
         release = load_pins(pins_folder, "amd64").release("1.36.3")
         return {name: component.key for name, component in release.components.items()}
@@ -73,7 +73,7 @@ def test_newest_version_comes_first(pins_folder: Path) -> None:
     assert load_pins(pins_folder, "amd64").versions() == ("1.36.10", "1.36.3", "1.9.0")
 
 
-def test_a_labs_pins_lie_over_the_built_in_ones(tmp_path: Path) -> None:
+def test_pins_of_a_lab_override_the_built_in_ones(tmp_path: Path) -> None:
     builtin = load_pins(tmp_path / "missing", "amd64").release("1.36.3").components
     (tmp_path / "pins.yaml").write_text(
         """components:
@@ -87,7 +87,7 @@ def test_a_labs_pins_lie_over_the_built_in_ones(tmp_path: Path) -> None:
     assert {name for name in own if own[name] != builtin[name]} == {"runc"}
 
 
-def test_what_is_not_pinned_is_said_with_what_is() -> None:
+def test_an_error_lists_the_pinned_versions() -> None:
     with pytest.raises(PlexError, match=r"Kubernetes 1\.2\.3 is not supported") as caught:
         load_pins().release("1.2.3")
     assert "1.36.3" in (caught.value.hint or "")
@@ -95,7 +95,7 @@ def test_what_is_not_pinned_is_said_with_what_is() -> None:
         load_pins().release("1.36.3").component("kubectl")
 
 
-def test_an_unknown_word_in_the_pins_is_refused(pins_folder: Path) -> None:
+def test_an_unknown_key_in_the_pins_is_refused(pins_folder: Path) -> None:
     text = (pins_folder / "pins.yaml").read_text()
     (pins_folder / "pins.yaml").write_text(text.replace("sha256:", "sha265:"))
     with pytest.raises(PlexError, match="cannot be read") as caught:

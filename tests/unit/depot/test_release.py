@@ -21,8 +21,8 @@ from tests.unit.depot.support import (
     CTR,
     KUBEADM,
     KUBELET,
+    Recorder,
     Server,
-    Told,
     archive_of,
     files_in,
     sha,
@@ -82,10 +82,10 @@ def image_pages(layer: bytes = b"a layer") -> dict[str, bytes | tuple[int, dict[
 
 
 def test_programs_are_downloaded_and_unpacked(
-    site: Server, tmp_path: Path, release: KubernetesRelease, told: Told
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     depot = Depot(tmp_path / "depot", site.sources())
-    kubernetes, containerd = depot.fill(release, ["kubernetes", "containerd"], told)
+    kubernetes, containerd = depot.fill(release, ["kubernetes", "containerd"], reporter)
     assert {one.name: one.path.read_bytes() for one in kubernetes.artifacts} == {
         "kubeadm": KUBEADM,
         "kubelet": KUBELET,
@@ -105,7 +105,7 @@ def test_a_flipped_byte_fails_closed(
     site: Server,
     tmp_path: Path,
     release: KubernetesRelease,
-    told: Told,
+    reporter: Recorder,
     path: str,
     content: bytes,
     component: str,
@@ -117,7 +117,7 @@ def test_a_flipped_byte_fails_closed(
     sources = Sources(rewrites=site.sources().rewrites, ca=site.ca)
     depot = Depot(tmp_path / "depot", sources)
     with pytest.raises(PlexError, match=name) as caught:
-        depot.fill(release, [component], told)
+        depot.fill(release, [component], reporter)
     shown = "\n".join(caught.value.details)
     assert sha(content) in shown
     assert sha(damaged) in shown
@@ -125,12 +125,12 @@ def test_a_flipped_byte_fails_closed(
     assert files_in(depot.root) == {"lock"}
 
 
-def test_what_no_pin_knows_is_locked_and_then_may_not_change(
-    site: Server, tmp_path: Path, release: KubernetesRelease, told: Told
+def test_a_digest_that_no_pin_has_is_locked_and_must_not_change(
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     lock = tmp_path / "depot.lock"
     first = Depot(tmp_path / "first", site.sources(lock))
-    first.fill(release, ["kubernetes", "images"], told)
+    first.fill(release, ["kubernetes", "images"], reporter)
     _, _, index = site.pages[f"{REPOSITORY}/manifests/3.6.8-0"]
     assert isinstance(index, bytes)
     assert json.loads(lock.read_text()) == {KUBELET_URL: sha(KUBELET), ETCD: sha(index)}
@@ -138,26 +138,26 @@ def test_what_no_pin_knows_is_locked_and_then_may_not_change(
 
     # The same depot serves another lab: its lock says the same without a download.
     other = tmp_path / "other.lock"
-    Depot(first.root, site.sources(other)).fill(release, ["kubernetes", "images"], told)
+    Depot(first.root, site.sources(other)).fill(release, ["kubernetes", "images"], reporter)
     assert other.read_text() == lock.read_text()
 
     before = lock.read_text()
     site.pages[KUBELET_PATH] = b"changed upstream"
     second = Depot(tmp_path / "second", site.sources(lock))
     with pytest.raises(PlexError, match="kubelet") as caught:
-        second.fill(release, ["kubernetes"], told)
+        second.fill(release, ["kubernetes"], reporter)
     assert "depot.lock" in caught.value.details[0]
     site.pages |= image_pages(b"another layer")
     with pytest.raises(PlexError, match="etcd"):
-        second.fill(release, ["images"], told)
+        second.fill(release, ["images"], reporter)
     assert second.list() == ()
     assert lock.read_text() == before
 
 
-def test_an_image_is_pulled_for_this_architecture_as_its_registry_has_it(
-    site: Server, tmp_path: Path, release: KubernetesRelease, told: Told
+def test_an_image_is_pulled_unchanged_for_this_architecture(
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    (images,) = Depot(tmp_path / "depot", site.sources()).fill(release, ["images"], told)
+    (images,) = Depot(tmp_path / "depot", site.sources()).fill(release, ["images"], reporter)
     with tarfile.open(images.artifact("etcd.tar").path) as archive:
         content = {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}  # type: ignore[union-attr]
     (entry,) = json.loads(content["index.json"])["manifests"]
@@ -174,7 +174,7 @@ def test_an_image_is_pulled_for_this_architecture_as_its_registry_has_it(
 
 
 def test_a_changed_blob_of_an_image_fails_closed(
-    site: Server, tmp_path: Path, release: KubernetesRelease, told: Told
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     path = next(
         path for path, page in site.pages.items() if page[2:] == (b'{"architecture":"amd64"}',)
@@ -183,44 +183,44 @@ def test_a_changed_blob_of_an_image_fails_closed(
     lock = tmp_path / "depot.lock"
     depot = Depot(tmp_path / "depot", site.sources(lock))
     with pytest.raises(PlexError, match="a blob of registry"):
-        depot.fill(release, ["images"], told)
+        depot.fill(release, ["images"], reporter)
     assert files_in(depot.root) == {"lock"}
     assert not lock.exists()
 
 
-def test_a_page_that_is_missing_sends_to_the_next_source(
-    site: Server, tmp_path: Path, release: KubernetesRelease, told: Told
+def test_the_next_source_is_tried_for_a_missing_page(
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     del site.pages[KUBELET_PATH]
     with pytest.raises(PlexError, match="no source can serve kubernetes") as caught:
-        Depot(tmp_path / "depot", site.sources()).fill(release, ["kubernetes"], told)
+        Depot(tmp_path / "depot", site.sources()).fill(release, ["kubernetes"], reporter)
     assert caught.value.details == (f"kubernetes: release: {KUBELET_URL}: HTTP 404 Not Found",)
 
 
-def test_a_stranger_with_another_certificate_is_not_trusted(
-    site: Server, tmp_path: Path, release: KubernetesRelease, told: Told
+def test_a_server_with_another_certificate_is_not_trusted(
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
     sources = Sources(rewrites=site.sources().rewrites, allowed=(SourceName.RELEASE,))
     with pytest.raises(PlexError, match="no source can serve") as caught:
-        Depot(tmp_path / "depot", sources).fill(release, ["kubernetes"], told)
+        Depot(tmp_path / "depot", sources).fill(release, ["kubernetes"], reporter)
     assert caught.value.details == ("kubernetes: release: dl.k8s.io cannot be trusted",)
     assert site.asked == []
 
 
-def test_silence_is_found_out_once_and_quickly(
-    tmp_path: Path, release: KubernetesRelease, told: Told, monkeypatch: pytest.MonkeyPatch
+def test_an_unreachable_server_is_detected_once_and_quickly(
+    tmp_path: Path, release: KubernetesRelease, reporter: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert web.CONNECT_SECONDS <= 3
     monkeypatch.setattr(web, "CONNECT_SECONDS", 0.3)
-    with socket.socket() as silent:  # takes connections and never says a word
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        mirror = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+    with socket.socket() as unreachable:  # takes connections and never says a word
+        unreachable.bind(("127.0.0.1", 0))
+        unreachable.listen()
+        mirror = f"https://127.0.0.1:{unreachable.getsockname()[1]}/"
         rewrites = tuple((f"https://{host}/", mirror) for host in ("dl.k8s.io", "github.com"))
         sources = Sources(rewrites=rewrites, allowed=(SourceName.RELEASE,))
         begun = time.monotonic()
         with pytest.raises(PlexError) as caught:
-            Depot(tmp_path / "depot", sources).fill(release, ["kubernetes", "containerd"], told)
+            Depot(tmp_path / "depot", sources).fill(release, ["kubernetes", "containerd"], reporter)
         assert time.monotonic() - begun < 2
     assert caught.value.details == (
         "kubernetes: release: dl.k8s.io does not answer",
@@ -228,7 +228,7 @@ def test_silence_is_found_out_once_and_quickly(
     )
 
 
-def test_a_download_tells_its_progress(site: Server, tmp_path: Path) -> None:
+def test_a_download_reports_its_progress(site: Server, tmp_path: Path) -> None:
     site.pages["/big"] = bytes(3 << 20)
     shares: list[float] = []
     target = tmp_path / "big"
@@ -241,7 +241,7 @@ def test_a_download_tells_its_progress(site: Server, tmp_path: Path) -> None:
 
 
 def test_a_member_may_be_in_a_folder_of_the_architecture(
-    pins_folder: Path, site: Server, tmp_path: Path, told: Told
+    pins_folder: Path, site: Server, tmp_path: Path, reporter: Recorder
 ) -> None:
     pins = pins_folder / "pins.yaml"
     packed = archive_of(**{"amd64-ctr": CTR})
@@ -250,5 +250,5 @@ def test_a_member_may_be_in_a_folder_of_the_architecture(
     site.pages[CONTAINERD_PATH] = packed
     release = load_pins(pins_folder, "amd64").release("1.36.3")
 
-    (stored,) = Depot(tmp_path / "depot", site.sources()).fill(release, ["containerd"], told)
+    (stored,) = Depot(tmp_path / "depot", site.sources()).fill(release, ["containerd"], reporter)
     assert stored.artifact("ctr").path.read_bytes() == CTR

@@ -14,15 +14,15 @@ from plexctl.depot.sources import SourceName, Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
-from tests.unit.depot.support import KUBEADM, Told, files_in, sha
+from tests.unit.depot.support import KUBEADM, Recorder, files_in, sha
 
 
 def test_fill_stores_once_and_verifies_afterwards(
-    carried_depot: Depot, release: KubernetesRelease, told: Told
+    folder_depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    assert carried_depot.find("kubernetes", release) is None
-    (stored,) = carried_depot.fill(release, ["kubernetes"], told)
-    assert told.end_of("depot: kubernetes") == (Outcome.CHANGED, "1.36.3 from dir")
+    assert folder_depot.find("kubernetes", release) is None
+    (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
+    assert reporter.end_of("depot: kubernetes") == (Outcome.CHANGED, "1.36.3 from dir")
 
     kubeadm = stored.artifact("kubeadm")
     assert (kubeadm.version, kubeadm.size, kubeadm.mode) == ("1.36.3", len(KUBEADM), 0o755)
@@ -30,40 +30,40 @@ def test_fill_stores_once_and_verifies_afterwards(
     assert kubeadm.path.name == kubeadm.digest == sha(KUBEADM)
     assert kubeadm.path.stat().st_mode & 0o222 == 0
 
-    again = Told()
-    assert carried_depot.fill(release, ["kubernetes", "kubernetes"], again) == (stored,)
+    again = Recorder()
+    assert folder_depot.fill(release, ["kubernetes", "kubernetes"], again) == (stored,)
     assert again.end_of("depot: kubernetes")[0] == Outcome.UNCHANGED
-    assert carried_depot.find("kubernetes", release) == stored
-    assert carried_depot.list() == (stored,)
+    assert folder_depot.find("kubernetes", release) == stored
+    assert folder_depot.list() == (stored,)
 
 
 def test_digest_covers_name_mode_and_bytes_and_no_path(
-    carried: Path, release: KubernetesRelease, tmp_path: Path, told: Told
+    local_folder: Path, release: KubernetesRelease, tmp_path: Path, reporter: Recorder
 ) -> None:
     def digest(name: str) -> str:
-        depot = Depot(tmp_path / name, Sources(carried=carried, allowed=(SourceName.DIR,)))
-        return depot.fill(release, ["kubernetes"], told)[0].digest
+        depot = Depot(tmp_path / name, Sources(folder=local_folder, allowed=(SourceName.DIR,)))
+        return depot.fill(release, ["kubernetes"], reporter)[0].digest
 
     first = digest("one")
     assert digest("two") == first
-    kubelet = carried / "kubernetes" / "kubelet"
-    (carried / "SHA256SUMS").write_text(
-        (carried / "SHA256SUMS").read_text().replace(sha(kubelet.read_bytes()), sha(b"new"))
+    kubelet = local_folder / "kubernetes" / "kubelet"
+    (local_folder / "SHA256SUMS").write_text(
+        (local_folder / "SHA256SUMS").read_text().replace(sha(kubelet.read_bytes()), sha(b"new"))
     )
     kubelet.write_bytes(b"new")
     assert digest("three") != first
 
 
-def test_find_reads_no_artifact_but_misses_one_that_is_gone(
-    carried_depot: Depot, release: KubernetesRelease, told: Told
+def test_find_reads_no_artifact_but_notices_a_missing_one(
+    folder_depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    (stored,) = carried_depot.fill(release, ["kubernetes"], told)
+    (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
     path = stored.artifact("kubeadm").path
     flip(path)
-    assert carried_depot.find("kubernetes", release) == stored  # the hot path trusts the index
+    assert folder_depot.find("kubernetes", release) == stored  # the hot path trusts the index
     path.unlink()
-    assert carried_depot.find("kubernetes", release) is None
-    assert carried_depot.fill(release, ["kubernetes"], told) == (stored,)
+    assert folder_depot.find("kubernetes", release) is None
+    assert folder_depot.fill(release, ["kubernetes"], reporter) == (stored,)
     assert path.read_bytes() == KUBEADM
 
 
@@ -76,40 +76,40 @@ def flip(path: Path) -> bytes:
     return bytes(content)
 
 
-def test_a_flipped_byte_in_the_depot_fails_closed_and_is_mended(
-    carried_depot: Depot, release: KubernetesRelease, told: Told
+def test_a_flipped_byte_in_the_depot_fails_and_is_repaired(
+    folder_depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    (stored,) = carried_depot.fill(release, ["kubernetes"], told)
+    (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
     damaged = flip(stored.artifact("kubeadm").path)
     with pytest.raises(PlexError, match=r"kubeadm of kubernetes 1\.36\.3") as caught:
-        carried_depot.fill(release, ["kubernetes"], told)
+        folder_depot.fill(release, ["kubernetes"], reporter)
     shown = "\n".join(caught.value.details)
     assert sha(KUBEADM) in shown
     assert sha(damaged) in shown
-    assert carried_depot.find("kubernetes", release) is None
-    assert carried_depot.fill(release, ["kubernetes"], told) == (stored,)
+    assert folder_depot.find("kubernetes", release) is None
+    assert folder_depot.fill(release, ["kubernetes"], reporter) == (stored,)
 
 
-def test_verify_finds_damage_and_forgets_it(
-    carried_depot: Depot, release: KubernetesRelease, told: Told
+def test_verify_reports_damage_and_drops_the_component(
+    folder_depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    (stored,) = carried_depot.fill(release, ["kubernetes"], told)
-    assert carried_depot.verify() == ()
+    (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
+    assert folder_depot.verify() == ()
     found = sha(flip(stored.artifact("kubeadm").path))
     stored.artifact("kubelet").path.unlink()
-    damaged = {one.name: (one.expected, one.found) for one in carried_depot.verify()}
+    damaged = {one.name: (one.expected, one.found) for one in folder_depot.verify()}
     assert damaged == {
         "kubeadm": (sha(KUBEADM), found),
         "kubelet": (stored.artifact("kubelet").digest, "nothing"),
     }
-    assert carried_depot.verify() == ()
-    assert carried_depot.list() == ()
+    assert folder_depot.verify() == ()
+    assert folder_depot.list() == ()
 
 
-def test_a_crash_between_blobs_and_index_leaves_nothing_that_counts(
-    carried_depot: Depot,
+def test_a_crash_between_blobs_and_index_leaves_no_component(
+    folder_depot: Depot,
     release: KubernetesRelease,
-    told: Told,
+    reporter: Recorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class PowerCut(BaseException):
@@ -121,76 +121,76 @@ def test_a_crash_between_blobs_and_index_leaves_nothing_that_counts(
     with monkeypatch.context() as patch:
         patch.setattr(index, "write_atomic", cut)
         with pytest.raises(PowerCut):
-            carried_depot.fill(release, ["kubernetes"], told)
-    (carried_depot.root / "work" / "gobuild").mkdir(parents=True)  # nobody was there to clean up
-    (carried_depot.root / "work" / "gobuild" / "half").write_text("half")
+            folder_depot.fill(release, ["kubernetes"], reporter)
+    (folder_depot.root / "work" / "gobuild").mkdir(parents=True)  # nobody was there to clean up
+    (folder_depot.root / "work" / "gobuild" / "half").write_text("half")
 
-    assert carried_depot.find("kubernetes", release) is None
-    assert carried_depot.list() == ()
-    carried_depot.fill(release, ["kubernetes"], told)
-    assert carried_depot.find("kubernetes", release) is not None
-    assert {name.partition("/")[0] for name in files_in(carried_depot.root)} == {
+    assert folder_depot.find("kubernetes", release) is None
+    assert folder_depot.list() == ()
+    folder_depot.fill(release, ["kubernetes"], reporter)
+    assert folder_depot.find("kubernetes", release) is not None
+    assert {name.partition("/")[0] for name in files_in(folder_depot.root)} == {
         "blobs",
         "index",
         "lock",
     }
 
 
-def test_prune_keeps_what_a_pin_uses(
-    carried_depot: Depot, pins: Pins, pins_folder: Path, carried: Path, told: Told
+def test_prune_keeps_components_that_a_pin_uses(
+    folder_depot: Depot, pins: Pins, pins_folder: Path, local_folder: Path, reporter: Recorder
 ) -> None:
     release = pins.release("1.36.3")
-    (stored,) = carried_depot.fill(release, ["kubernetes"], told)
-    assert carried_depot.prune(pins).freed == 0
-    assert carried_depot.find("kubernetes", release) == stored
+    (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
+    assert folder_depot.prune(pins).freed == 0
+    assert folder_depot.find("kubernetes", release) == stored
 
     (pins_folder / "kubernetes" / "go.sum").write_text("newer")
     newer = load_pins(pins_folder, "amd64")
-    kubelet = carried / "kubernetes" / "kubelet"
-    sums = (carried / "SHA256SUMS").read_text()
-    (carried / "SHA256SUMS").write_text(sums.replace(sha(kubelet.read_bytes()), sha(b"new")))
+    kubelet = local_folder / "kubernetes" / "kubelet"
+    sums = (local_folder / "SHA256SUMS").read_text()
+    (local_folder / "SHA256SUMS").write_text(sums.replace(sha(kubelet.read_bytes()), sha(b"new")))
     kubelet.write_bytes(b"new")
-    (current,) = carried_depot.fill(newer.release("1.36.3"), ["kubernetes"], told)
+    (current,) = folder_depot.fill(newer.release("1.36.3"), ["kubernetes"], reporter)
 
-    pruned = carried_depot.prune(newer)
+    pruned = folder_depot.prune(newer)
     assert pruned.components == ("kubernetes 1.36.3",)
     assert (pruned.blobs, pruned.freed) == (1, stored.artifact("kubelet").size)
-    assert carried_depot.list() == (current,)
-    assert carried_depot.verify() == ()
+    assert folder_depot.list() == (current,)
+    assert folder_depot.verify() == ()
 
 
 def test_a_second_fill_waits_for_the_first(
-    carried_depot: Depot, release: KubernetesRelease, told: Told
+    folder_depot: Depot, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    carried_depot.root.mkdir()
-    first = FileLock(carried_depot.root / "lock")
+    folder_depot.root.mkdir()
+    first = FileLock(folder_depot.root / "lock")
     with first:
         second = threading.Thread(
-            target=carried_depot.fill, args=(release, ["kubernetes"], told), daemon=True
+            target=folder_depot.fill, args=(release, ["kubernetes"], reporter), daemon=True
         )
         second.start()
         second.join(0.3)
         assert second.is_alive()
-        assert list(told.expected) == ["wait for another plexctl that uses the depot"]
+        assert list(reporter.expected) == ["wait until another plexctl releases the depot"]
     second.join(10)
-    assert carried_depot.find("kubernetes", release) is not None
+    assert folder_depot.find("kubernetes", release) is not None
 
 
-def test_when_no_source_can_serve_each_says_why(
+def test_each_source_reports_why_it_cannot_serve(
     release: KubernetesRelease,
-    carried: Path,
+    local_folder: Path,
     tmp_path: Path,
-    told: Told,
+    reporter: Recorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shutil.rmtree(carried / "kubernetes")
+    shutil.rmtree(local_folder / "kubernetes")
     monkeypatch.setenv("PATH", str(tmp_path))  # no Go
     allowed = (SourceName.DIR, SourceName.GOBUILD)
-    depot = Depot(tmp_path / "depot", Sources(carried=carried, allowed=allowed))
+    depot = Depot(tmp_path / "depot", Sources(folder=local_folder, allowed=allowed))
     with pytest.raises(PlexError, match="no source can serve kubernetes") as caught:
-        depot.fill(release, ["kubernetes"], told)
+        depot.fill(release, ["kubernetes"], reporter)
     assert caught.value.details == (
-        f"kubernetes: dir: {carried} has no kubernetes",
+        f"kubernetes: dir: {local_folder} has no kubernetes",
         "kubernetes: gobuild: Go is not installed",
     )
     assert "Go 1.26.0" in (caught.value.hint or "")

@@ -1,7 +1,7 @@
-"""The source `dir`: a folder that somebody has carried to this machine.
+"""The source `dir`: a folder of artifacts on this machine.
 
 SHA256SUMS                          as sha256sum writes it, with paths below the folder
-<component>/VERSION                 the version of all that is in it: 1.36.3
+<component>/VERSION                 the version of the component: 1.36.3
 <component>/<artifact>              kubernetes/kubeadm, images/etcd.tar, …
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from plexctl.clients.web import mismatch
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.components import Component
-from plexctl.depot.sources import Answers, Made, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 
@@ -34,7 +34,7 @@ class FolderSource:
 
     def _serve(self, component: Component, work: Path) -> Offer | Refusal:
         if self.folder is None:
-            return Refusal(component, "no folder was carried in")
+            return Refusal(component, "no folder of artifacts is configured")
         if not (self.folder / component.name).is_dir():
             return Refusal(component, f"{self.folder} has no {component.name}")
         sums = _sums(self.folder / SUMS)
@@ -51,10 +51,10 @@ class FolderSource:
             return Refusal(
                 component,
                 f"{self.folder} has {component.name} {version},"
-                f" where {' or '.join(component.versions)} is wanted",
+                f" not {' or '.join(component.versions)}",
             )
-        made = (
-            Made(
+        artifacts = (
+            NewArtifact(
                 name,
                 version,
                 self._copy(component.name, name, sums, work),
@@ -63,7 +63,7 @@ class FolderSource:
             for name in component.artifacts
             if name not in absent
         )
-        return Offer(component, version, tuple(made))
+        return Offer(component, version, tuple(artifacts))
 
     def _copy(self, component: str, name: str, sums: Mapping[str, str], work: Path) -> Path:
         assert self.folder is not None
