@@ -8,12 +8,11 @@ import typer
 
 from plexctl.cli.complete import node_names
 from plexctl.cli.options import Json, Output, PlexArgument
-from plexctl.cli.session import lab
+from plexctl.cli.session import find_plex, lab
 from plexctl.cli.terminal import answer, say
 from plexctl.errors import UsageError
+from plexctl.render import json as json_render
 from plexctl.render import lab_text
-from plexctl.render.json import document_text, yaml_as_json
-from plexctl.workflow.core.context import find_plex
 from plexctl.workflow.plex import access
 from plexctl.workflow.plex import kubeconfig as kubeconfigs
 
@@ -42,7 +41,7 @@ def kubeconfig(
             answer(written, lab_text.kubeconfig, json)
         else:
             text = access.kubeconfig(ctx, chosen)
-            say(yaml_as_json(text) if json else text.rstrip("\n"))
+            say(json_render.yaml_as_json(text) if json else text.rstrip("\n"))
 
 
 def inventory(
@@ -58,4 +57,4 @@ def inventory(
     """Print the lab's inventory for Ansible. The format is that of a dynamic inventory, in JSON."""
     with lab(context, quiet=True) as ctx:
         found = access.ansible_host(ctx, host) if host else access.ansible_inventory(ctx)
-    say(document_text(found))
+    say(json_render.document_text(found))

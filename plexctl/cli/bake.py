@@ -8,10 +8,11 @@ import typer
 
 from plexctl.cli.complete import type_names
 from plexctl.cli.options import Json, Quiet, Verbose
-from plexctl.cli.session import lab, prefetch
+from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer
-from plexctl.provision.read import read_hosts
+from plexctl.provision import read
 from plexctl.render import images_text
+from plexctl.workflow.core import prefetch
 from plexctl.workflow.images import bake as baking
 
 
@@ -34,7 +35,10 @@ def bake(
 
     Skips images that exist, and fills the depot with what is missing.
     """
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        hosts = prefetch(context).ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
+    with (
+        prefetch.prefetcher() as prefetcher,
+        lab(context, quiet=quiet, verbose=verbose) as ctx,
+    ):
+        hosts = prefetcher.ask(read.read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
         result = baking.bake(ctx, tuple(types or ()), hosts, prune=prune)
     answer(result, images_text.bake, json)

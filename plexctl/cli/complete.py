@@ -7,9 +7,8 @@ from pathlib import Path
 
 import typer
 
-from plexctl.config.builtin import builtin, names
-from plexctl.config.load import find_lab, load_lab
-from plexctl.depot.pins import load_pins
+from plexctl.config import builtin, load
+from plexctl.depot import pins
 from plexctl.errors import PlexError
 from plexctl.model.nodes import node_name
 
@@ -27,7 +26,7 @@ def node_names(context: typer.Context, incomplete: str) -> list[str]:
     """Nodes of the plex of `--plex`, or of all plexes; none if the configuration has problems."""
     try:
         root = lab_folder(context)
-        lab = load_lab(root, load_pins(root / "pins").versions())
+        lab = load.load_lab(root, pins.load_pins(root / "pins").versions())
     except (PlexError, OSError):
         return []
     chosen = context.params.get("plex")
@@ -48,7 +47,7 @@ def run_names(context: typer.Context, incomplete: str) -> list[str]:
 def type_names(context: typer.Context, incomplete: str) -> list[str]:
     """Types of nodes: those of the lab and the built-in ones."""
     try:
-        files = names(lab_folder(context), "types")
+        files = builtin.names(lab_folder(context), "types")
     except (PlexError, OSError):
         return []
     types = (name.removesuffix(".yaml") for name in files)
@@ -57,7 +56,7 @@ def type_names(context: typer.Context, incomplete: str) -> list[str]:
 
 def app_names(incomplete: str) -> list[str]:
     """Built-in apps."""
-    return fitting((folder.name for folder in builtin("apps").glob("*/")), incomplete)
+    return fitting((folder.name for folder in builtin.builtin("apps").glob("*/")), incomplete)
 
 
 def fitting(names: Iterable[str], incomplete: str) -> list[str]:
@@ -67,4 +66,4 @@ def fitting(names: Iterable[str], incomplete: str) -> list[str]:
 
 def lab_folder(context: typer.Context) -> Path:
     """The root of the lab. PlexError if there is none."""
-    return find_lab(Path(context.find_root().params.get("directory") or "."))
+    return load.find_lab(Path(context.find_root().params.get("directory") or "."))

@@ -10,7 +10,7 @@ import typer
 from plexctl.cli.options import Json, Quiet
 from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer, end
-from plexctl.depot.sources import SourceName, Sources
+from plexctl.depot import sources
 from plexctl.errors import ExitCode, UsageError
 from plexctl.render import images_text
 from plexctl.workflow.images import depot
@@ -48,12 +48,14 @@ def fill(
     """Fetch and verify everything that the lab needs."""
     with lab(context, quiet=quiet) as ctx:
         try:
-            names = tuple(map(SourceName, allowed or SourceName))
+            names = tuple(map(sources.SourceName, allowed or sources.SourceName))
         except ValueError as error:
-            raise UsageError(str(error), hint=f"sources: {', '.join(SourceName)}") from error
+            raise UsageError(
+                str(error), hint=f"sources: {', '.join(sources.SourceName)}"
+            ) from error
         rewrites = tuple(map(_rewrite, mirrors or ()))
         lock = ctx.lab.root / "depot.lock"
-        result = depot.fill(ctx, Sources(folder, lock, rewrites, ca, names))
+        result = depot.fill(ctx, sources.Sources(folder, lock, rewrites, ca, names))
     answer(result, images_text.depot, json)
 
 

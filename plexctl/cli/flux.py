@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.options import Json, PlexArgument, PlexOption, Quiet
-from plexctl.cli.session import lab
+from plexctl.cli.session import find_plex, lab
 from plexctl.cli.terminal import answer, end, hidden
 from plexctl.errors import ExitCode, UsageError
 from plexctl.render import apps_text
-from plexctl.workflow.core.context import find_plex
 from plexctl.workflow.gitops import diff as flux_diff
 from plexctl.workflow.gitops import flux
 

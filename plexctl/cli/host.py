@@ -12,11 +12,8 @@ from plexctl.cli.terminal import answer, confirm, end, hidden
 from plexctl.errors import ExitCode, UsageError
 from plexctl.model.kinds import HostKind
 from plexctl.render import host_text
+from plexctl.workflow.host import declaration, incus, onboarding, proxmox
 from plexctl.workflow.host import verbs as hosts
-from plexctl.workflow.host.declaration import check_values, pinned
-from plexctl.workflow.host.incus import add_incus
-from plexctl.workflow.host.onboarding import fingerprint_of
-from plexctl.workflow.host.proxmox import add_proxmox
 
 
 def list_(context: typer.Context, json: Json = False) -> None:
@@ -86,14 +83,14 @@ def add(
         )
     secret = hidden("Token: ") if token else None
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        check_values(name, bridge, token_id)
+        declaration.check_values(name, bridge, token_id)
         certificate = None
         if secret is None or kind is HostKind.PROXMOX:
-            url, certificate = fingerprint_of(url, kind)
-            if not pinned(ctx, name, url, certificate):
+            url, certificate = onboarding.fingerprint_of(url, kind)
+            if not declaration.pinned(ctx, name, url, certificate):
                 confirm(f"{url} has the certificate {certificate}, which the lab will trust", yes)
         if token_id is None or certificate is None:
-            result = add_incus(
+            result = incus.add_incus(
                 ctx,
                 name,
                 url,
@@ -103,7 +100,7 @@ def add(
                 bridge=bridge,
             )
         else:
-            result = add_proxmox(
+            result = proxmox.add_proxmox(
                 ctx,
                 name,
                 url,

@@ -13,16 +13,9 @@ from plexctl.cli.terminal import answer, confirm
 from plexctl.errors import UsageError
 from plexctl.model.kinds import HostKind, Repository
 from plexctl.render import host_text
+from plexctl.workflow.host import onboarding
 from plexctl.workflow.host import prepare as host_prepare
-from plexctl.workflow.host.onboarding import onboarding
-from plexctl.workflow.host.request import (
-    POOL_SIZE,
-    BridgeRequest,
-    HostRequest,
-    LocalTarget,
-    PoolRequest,
-    ProxmoxRequest,
-)
+from plexctl.workflow.host import request as requests
 
 
 def prepare(
@@ -163,8 +156,9 @@ def prepare(
         reach = host_prepare.reach(
             ctx, name, ssh, key=key, known_hosts=known_hosts, accept_new=accept_new
         )
-        ours = isinstance(reach, LocalTarget) and kind is HostKind.INCUS  # a socket needs no token
-        request = HostRequest(
+        # Incus on this machine is reached through its socket, which needs no token.
+        ours = isinstance(reach, requests.LocalTarget) and kind is HostKind.INCUS
+        request = requests.HostRequest(
             name,
             reach,
             kind,
@@ -172,18 +166,23 @@ def prepare(
             repository=repository,
             pool=None
             if no_pool
-            else PoolRequest(
-                pool or (there.pool if there else "default"), driver, source, size or POOL_SIZE
+            else requests.PoolRequest(
+                pool or (there.pool if there else "default"),
+                driver,
+                source,
+                size or requests.POOL_SIZE,
             ),
-            bridge=BridgeRequest(bridge, uplink, bridge_address) if bridge else None,
+            bridge=requests.BridgeRequest(bridge, uplink, bridge_address) if bridge else None,
             pci=_named(pci or ()),
             iommu=iommu,
             vfio=tuple(vfio or ()),
             wireguard=wireguard,
             virtual_machines=vms,
-            client=None if no_token or ours else onboarding(kind).client_name(ctx.seed.lab_id),
+            client=None
+            if no_token or ours
+            else onboarding.onboarding(kind).client_name(ctx.seed.lab_id),
             new_token=new_token,
-            proxmox=ProxmoxRequest(
+            proxmox=requests.ProxmoxRequest(
                 storage=storage or (there.proxmox.iso if there and there.proxmox else "local"),
                 disks=disks or (there.pool if there and there.proxmox else ""),
             ),

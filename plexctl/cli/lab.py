@@ -12,14 +12,14 @@ from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer
 from plexctl.render import lab_text, plex_text
 from plexctl.results.lab import UseResult
-from plexctl.workflow.core.context import use_plex
-from plexctl.workflow.plex.status import list_plexes
+from plexctl.workflow.core import context as contexts
+from plexctl.workflow.plex import status
 
 
 def list_(context: typer.Context, json: Json = False) -> None:
     """List the plexes of the lab."""
     with lab(context, quiet=True) as ctx:
-        result = list_plexes(ctx)
+        result = status.list_plexes(ctx)
     answer(result, plex_text.plexes, json)
 
 
@@ -30,5 +30,5 @@ def use(
 ) -> None:
     """Choose the current plex. Commands without a plex work on the current plex."""
     with lab(context, quiet=True) as ctx:
-        result = UseResult(use_plex(ctx, plex).name)
+        result = UseResult(contexts.use_plex(ctx, plex).name)
     answer(result, lab_text.use, json)

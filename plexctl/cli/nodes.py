@@ -12,10 +12,9 @@ from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer, end, say
 from plexctl.clients import process
 from plexctl.errors import UsageError
+from plexctl.render import json as json_render
 from plexctl.render import plex_text
-from plexctl.render.json import json_text
-from plexctl.workflow.plex import access
-from plexctl.workflow.plex.lookup import find_node
+from plexctl.workflow.plex import access, lookup
 
 
 def ssh(
@@ -29,7 +28,7 @@ def ssh(
 ) -> None:
     """Open a shell on a node, or run a command there. Ends with the exit code of `ssh`."""
     with lab(context, quiet=True) as ctx:
-        argv = access.ssh(ctx, *find_node(ctx, node, plex), command or ())
+        argv = access.ssh(ctx, *lookup.find_node(ctx, node, plex), command or ())
     process.replace(argv)
 
 
@@ -50,10 +49,10 @@ def execute(
     Prints the program's output after the program has ended, and ends with its exit code.
     """
     with lab(context, quiet=True) as ctx:
-        _, found = find_node(ctx, node, plex)
+        _, found = lookup.find_node(ctx, node, plex)
         done = access.execute(ctx, found, command, timeout=timeout)
     if json:
-        say(json_text(done))
+        say(json_render.json_text(done))
     else:
         sys.stderr.write(done.stderr)
         sys.stdout.write(done.stdout)
@@ -83,7 +82,7 @@ def logs(
     if follow and json:
         raise UsageError("--follow and --json exclude each other: JSON is one document")
     with lab(context, quiet=True) as ctx:
-        chosen, found = find_node(ctx, node, plex)
+        chosen, found = lookup.find_node(ctx, node, plex)
         if follow:
             command = access.journalctl(unit, lines, follow=True)
             process.replace(access.ssh(ctx, chosen, found, command))

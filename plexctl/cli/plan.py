@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.options import Json, PlexArgument, Quiet
-from plexctl.cli.session import lab, prefetch
+from plexctl.cli.session import find_plex, lab
 from plexctl.cli.terminal import answer, end, say
 from plexctl.errors import ExitCode
-from plexctl.provision.read import read_hosts
+from plexctl.provision import read
 from plexctl.render import plex_text
-from plexctl.workflow.core.context import find_plex
+from plexctl.workflow.core import prefetch
 from plexctl.workflow.plex import plan as planning
 
 
@@ -27,9 +27,9 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Show what `up` would change. Ends with code 3 if there are changes."""
-    with lab(context, quiet=quiet) as ctx:
+    with prefetch.prefetcher() as prefetcher, lab(context, quiet=quiet) as ctx:
         chosen = find_plex(ctx, plex)
-        hosts = prefetch(context).ask(read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
+        hosts = prefetcher.ask(read.read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
         result = planning.plan(ctx, chosen, hosts, shown=tofu or json)
     if tofu and result.tofu and not json:
         say(result.tofu.text)

@@ -17,17 +17,14 @@ from plexctl.cli.options import (
     Verbose,
     Yes,
 )
-from plexctl.cli.session import lab
+from plexctl.cli.session import find_plex, lab
 from plexctl.cli.terminal import answer, confirm, end, say
 from plexctl.errors import ExitCode
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.nodes import node_name
 from plexctl.render import plex_text
 from plexctl.results.plex import UpResult
-from plexctl.workflow.core.context import find_plex
-from plexctl.workflow.plex import verbs
-from plexctl.workflow.plex.engines import state_key
-from plexctl.workflow.plex.lookup import destroyable_plex, has_master, plex_of
+from plexctl.workflow.plex import engines, lookup, verbs
 
 
 def up(
@@ -95,8 +92,8 @@ def replace(
     "master" recreates all nodes of the plex: the cluster loses all its objects and data.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        chosen = plex_of(ctx, nodes, plex)
-        if has_master(chosen, nodes):
+        chosen = lookup.plex_of(ctx, nodes, plex)
+        if lookup.has_master(chosen, nodes):
             confirm(
                 f"all nodes of {chosen.name} will be recreated: the cluster loses all its objects"
                 " and data",
@@ -118,7 +115,7 @@ def engine(
     """Choose what creates a plex: plexctl itself or OpenTofu. No node is recreated."""
     with lab(context, quiet=quiet or key, verbose=verbose) as ctx:
         if key:  # OpenTofu calls this, where a user has started it by hand
-            say(state_key(ctx, find_plex(ctx, plex).name))
+            say(engines.state_key(ctx, find_plex(ctx, plex).name))
             return
         result = verbs.engine(ctx, find_plex(ctx, plex), chosen)
     answer(result, plex_text.engine, json)
@@ -138,7 +135,7 @@ def destroy(
     Its configuration stays: `up` creates the plex again, with the same names, addresses and keys.
     """
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        name = destroyable_plex(ctx, plex)
+        name = lookup.destroyable_plex(ctx, plex)
         confirm(f"all nodes of plex {name} will be deleted, with all data in the cluster", yes)
         result = verbs.destroy(ctx, name, images=images)
     answer(result, plex_text.destroy, json)

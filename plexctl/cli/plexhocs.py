@@ -11,8 +11,8 @@ import typer
 from plexctl.cli.options import Json
 from plexctl.cli.session import directory
 from plexctl.cli.terminal import answer, say
-from plexctl.config.load import find_lab
-from plexctl.config.plexhocs import as_hcl, as_json, parse
+from plexctl.config import load
+from plexctl.config import plexhocs as tfvars
 from plexctl.errors import UsageError
 from plexctl.render import lab_text
 from plexctl.workflow.lab import plexhocs
@@ -47,15 +47,15 @@ def import_plexhocs(
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
-    root = find_lab(directory(context))
-    result = plexhocs.import_(root, parse(text, str(file)), names, renumber=renumber)
+    root = load.find_lab(directory(context))
+    result = plexhocs.import_(root, tfvars.parse(text, str(file)), names, renumber=renumber)
     answer(result, lab_text.imported, json)
 
 
 def export_plexhocs(context: typer.Context, json: Json = False) -> None:
     """Print the lab's plexes as the map `plexhocs`, in HCL. The map is part of a tfvars file."""
-    found = plexhocs.export(find_lab(directory(context)))
-    say(as_json(found) if json else as_hcl(found))
+    found = plexhocs.export(load.find_lab(directory(context)))
+    say(tfvars.as_json(found) if json else tfvars.as_hcl(found))
 
 
 def _renaming(option: str) -> tuple[str, str]:

@@ -9,12 +9,7 @@ from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer, confirm, end
 from plexctl.errors import ExitCode
 from plexctl.render import plex_text, registry_text
-from plexctl.workflow.registry.verbs import (
-    destroy_registry,
-    registry_of,
-    registry_status,
-    registry_up,
-)
+from plexctl.workflow.registry import verbs
 
 
 def up(
@@ -22,14 +17,14 @@ def up(
 ) -> None:
     """Create the registry, or change it to match its files. `plexctl up` does this too."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        result = registry_up(ctx)
+        result = verbs.registry_up(ctx)
     answer(result, registry_text.up, json)
 
 
 def status(context: typer.Context, json: Json = False) -> None:
     """Show the state of the registry. Ends with code 1 if it is not healthy."""
     with lab(context, quiet=True) as ctx:
-        result = registry_status(ctx)
+        result = verbs.registry_status(ctx)
     answer(result, registry_text.status, json)
     end(ExitCode.DONE if result.healthy else ExitCode.FAILED)
 
@@ -39,7 +34,7 @@ def replace(
 ) -> None:
     """Recreate the registry's node. Pushed and cached images are kept."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        result = registry_up(ctx, replace=True)
+        result = verbs.registry_up(ctx, replace=True)
     answer(result, registry_text.up, json)
 
 
@@ -52,7 +47,7 @@ def destroy(
 ) -> None:
     """Delete the registry and its contents."""
     with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        name = registry_of(ctx).name
+        name = verbs.registry_of(ctx).name
         confirm(f"registry {name} will be deleted, with all pushed and cached images", yes)
-        result = destroy_registry(ctx)
+        result = verbs.destroy_registry(ctx)
     answer(result, plex_text.destroy, json)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from platformdirs import user_cache_path
 
 from plexctl.cli.terminal import passphrase
-from plexctl.config.load import find_lab
-from plexctl.render.progress import progress
-from plexctl.workflow.core.context import Context, open_lab
-from plexctl.workflow.core.prefetch import Here, Prefetcher
+from plexctl.config import load
+from plexctl.model.plex import Plex
+from plexctl.render import progress
+from plexctl.workflow.core import context as contexts
+
+if TYPE_CHECKING:
+    from plexctl.workflow.core.context import Context
 
 
 def directory(context: typer.Context) -> Path:
@@ -31,9 +35,9 @@ def lab(
 @contextmanager
 def opened(folder: Path, *, quiet: bool = False, verbose: bool = False) -> Iterator[Context]:
     """Open the lab around `folder`, its seed and hosts; progress is shown until the block ends."""
-    root = find_lab(folder)
-    with progress(quiet=quiet, verbose=verbose) as listener:
-        yield open_lab(root, cache=cache(), listener=listener, ask=passphrase())
+    root = load.find_lab(folder)
+    with progress.progress(quiet=quiet, verbose=verbose) as listener:
+        yield contexts.open_lab(root, cache=cache(), listener=listener, ask=passphrase())
 
 
 def cache() -> Path:
@@ -41,7 +45,6 @@ def cache() -> Path:
     return user_cache_path("plexctl")
 
 
-def prefetch(context: typer.Context) -> Prefetcher:
-    """What `Verb.prefetch` has started, or a Prefetcher that calls in this process."""
-    started: Prefetcher | None = context.obj
-    return started or Here()
+def find_plex(ctx: Context, name: str | None) -> Plex:
+    """The plex called `name`; without a name the current or the only plex."""
+    return contexts.find_plex(ctx, name)

@@ -12,7 +12,7 @@ import typer
 
 from plexctl.errors import ExitCode, PlexError, UsageError
 from plexctl.model.secret import Secret
-from plexctl.render.json import json_text
+from plexctl.render import json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -25,7 +25,7 @@ def answer(result: _Result, text: Callable[[_Result], str], as_json: bool) -> No
 
     Nothing else is printed to standard output.
     """
-    say(json_text(result) if as_json else text(result))
+    say(json.json_text(result) if as_json else text(result))
 
 
 def say(text: str) -> None:

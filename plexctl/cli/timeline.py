@@ -12,20 +12,12 @@ from plexctl.cli.complete import plex_names, run_names
 from plexctl.cli.options import Json
 from plexctl.cli.session import cache, directory, lab
 from plexctl.cli.terminal import answer
-from plexctl.config.load import find_lab
+from plexctl.config import load
 from plexctl.errors import PlexError, UsageError
 from plexctl.observe.timeline import Timeline
-from plexctl.render.timeline_html import html_text
-from plexctl.render.timeline_svg import svg_text
-from plexctl.render.timeline_text import runs_text, timeline_text
-from plexctl.workflow.core.context import open_lab
-from plexctl.workflow.plex.timeline import (
-    find_run,
-    has_unread_details,
-    list_runs,
-    read_nodes,
-    read_run,
-)
+from plexctl.render import timeline_html, timeline_svg, timeline_text
+from plexctl.workflow.core import context as contexts
+from plexctl.workflow.plex import timeline as runs
 
 
 def timeline(
@@ -71,22 +63,22 @@ def timeline(
     The first `timeline` of a run also reads times of units and containers from its nodes, and
     stores them with the run.
     """
-    state = find_lab(directory(context)) / ".plexctl"
+    state = load.find_lab(directory(context)) / ".plexctl"
     if all_runs:
         if run or inside or svg or html:
             raise UsageError("--list can only be used with --plex and --json")
-        answer(list_runs(state, plex), runs_text, json)
+        answer(runs.list_runs(state, plex), timeline_text.runs_text, json)
         return
-    journal = find_run(state, run, plex)
-    found = read_run(journal)
-    if inside or (inside is None and has_unread_details(journal, found)):
+    journal = runs.find_run(state, run, plex)
+    found = runs.read_run(journal)
+    if inside or (inside is None and runs.has_unread_details(journal, found)):
         found = _with_nodes(context, journal, found, required=bool(inside))
     if svg:
-        _write(svg, svg_text(found))
+        _write(svg, timeline_svg.svg_text(found))
     if html:
-        _write(html, html_text(found))
+        _write(html, timeline_html.html_text(found))
     if json or not (svg or html):
-        answer(found, timeline_text, json)
+        answer(found, timeline_text.timeline_text, json)
 
 
 def _with_nodes(
@@ -95,10 +87,12 @@ def _with_nodes(
     """Add times from inside of the nodes. PlexError if `required`; else a note if that fails."""
     if required:
         with lab(context, quiet=True) as ctx:
-            return read_nodes(ctx, journal)
+            return runs.read_nodes(ctx, journal)
     try:  # without `ask`: an optional part of the answer is no reason to ask for a passphrase
-        ctx = open_lab(find_lab(directory(context)), cache=cache(), listener=lambda event: None)
-        return read_nodes(ctx, journal)
+        ctx = contexts.open_lab(
+            load.find_lab(directory(context)), cache=cache(), listener=lambda event: None
+        )
+        return runs.read_nodes(ctx, journal)
     except PlexError as error:
         note = f"{error.summary}: times inside of nodes are left out"
         return replace(found, notes=(*found.notes, note))

@@ -10,18 +10,15 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from plexctl.cli.lazy import lazy_imports
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command. `help` is the first sentence of its function's docstring.
-
-    With `prefetch`, a process that calls hosts is forked before the command is imported, which
-    then runs at the same time as that process loads the client libraries.
-    """
+    """A command. `help` is the first sentence of its function's docstring."""
 
     function: str  # "plexctl.cli.plan:plan"
     help: str
-    prefetch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +31,12 @@ class Group:
 
 SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
     "Plexes": {
-        "plan": Verb("plexctl.cli.plan:plan", "Show what `up` would change.", prefetch=True),
+        "plan": Verb("plexctl.cli.plan:plan", "Show what `up` would change."),
         "up": Verb(
             "plexctl.cli.plexes:up", "Create a plex, or change it to match its configuration."
         ),
         "scale": Verb("plexctl.cli.plexes:scale", "Change the number of workers of a plex."),
-        "status": Verb(
-            "plexctl.cli.status:status", "Show the state of a plex and its nodes.", prefetch=True
-        ),
+        "status": Verb("plexctl.cli.status:status", "Show the state of a plex and its nodes."),
         "timeline": Verb(
             "plexctl.cli.timeline:timeline", "Show the time that each step and node of a run took."
         ),
@@ -81,7 +76,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
         "logs": Verb("plexctl.cli.nodes:logs", "Show the log of a node."),
     },
     "Images": {
-        "bake": Verb("plexctl.cli.bake:bake", "Bake the images of nodes.", prefetch=True),
+        "bake": Verb("plexctl.cli.bake:bake", "Bake the images of nodes."),
         "depot": Group(
             "Manage the depot: verified programs and images for nodes.",
             {
@@ -171,8 +166,10 @@ class LazyCommand(TyperCommand):
     def load(self) -> TyperCommand:
         """The command itself."""
         module, _, function = self.verb.function.partition(":")
+        with lazy_imports():
+            called = getattr(import_module(module), function)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(self.name)(getattr(import_module(module), function))
+        alone.command(self.name)(called)
         command = typer.main.get_command(alone)
         assert isinstance(command, TyperCommand)
         return command
@@ -181,17 +178,10 @@ class LazyCommand(TyperCommand):
 class LazyGroup(TyperGroup):
     """A group that imports the command that is called, and no other."""
 
-    # The library's context and formatter have private types.
+    # The library's context has a private type.
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        if not isinstance(command, LazyCommand):
-            return name, command, rest
-        if command.verb.prefetch and not ctx.resilient_parsing:  # which completion is
-            # Before all else of the command is imported: this takes time itself.
-            from plexctl.workflow.core.prefetch import prefetcher
-
-            ctx.obj = ctx.with_resource(prefetcher())
-        return name, command.load(), rest
+        return name, command.load() if isinstance(command, LazyCommand) else command, rest
 
 
 class Root(LazyGroup):
