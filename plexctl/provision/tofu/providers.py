@@ -24,6 +24,9 @@ from plexctl.provision.tofu.proxmox.provider import ClusterAccess, ProxmoxProvid
 ROOTS: Mapping[HostKind, str] = {HostKind.INCUS: "incus", HostKind.PROXMOX: "proxmox"}
 """Folders below `terraform/` that are the root module, by kind of host."""
 
+CLONING_ROOTS = (ROOTS[HostKind.PROXMOX],)
+"""Root modules whose provider may be killed in the middle of a clone, without a sign of it."""
+
 CERTIFICATE = "server.pem"
 
 

@@ -20,7 +20,7 @@ from plexctl.workflow.images.ensure import bake_types
 from plexctl.workflow.images.recipes import missing_images, names_of_images, wanted_types
 from plexctl.workflow.plex.access import write_access_files
 from plexctl.workflow.plex.apply import apply_changes
-from plexctl.workflow.plex.engines import let_end
+from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.leave import remove_from_cluster
 from plexctl.workflow.plex.limits import limit_notes
 from plexctl.workflow.plex.plan import change_rows, difference, inputs
@@ -48,7 +48,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     everything else is done, or at once if it is the master's host.
     """
     states = _registry_states(ctx, plex, run)
-    if let_end(ctx, plex.name, run):
+    if settle_plex(ctx, plex.name, run):
         states = None  # out of date now
     states, images = _states_with_images(ctx, plex, run, states)
     plan = plan_plex(plex, inputs(ctx, plex, images))

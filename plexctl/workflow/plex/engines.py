@@ -10,14 +10,20 @@ from pathlib import Path
 
 from plexctl.config.builtin import builtin
 from plexctl.errors import UnreachableHostError
-from plexctl.model.kinds import HostKind, ProvisionEngine
+from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Engine
 from plexctl.provision.tofu.encryption import answer
 from plexctl.provision.tofu.engine import TofuEngine
 from plexctl.provision.tofu.folder import TofuFolder
-from plexctl.provision.tofu.providers import ROOTS, TofuCredentials, provider_of, root_of
+from plexctl.provision.tofu.providers import (
+    CLONING_ROOTS,
+    ROOTS,
+    TofuCredentials,
+    provider_of,
+    root_of,
+)
 from plexctl.workflow.core.clients import pinned_certificate, servers_folder
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
@@ -42,7 +48,7 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
     return ctx.engine
 
 
-def let_end(ctx: Context, plex: str, run: Run) -> bool:
+def settle_plex(ctx: Context, plex: str, run: Run) -> bool:
     """Wait until everything that an interrupted run started has finished.
 
     That is OpenTofu itself, and what hosts do after the program that asked for it is gone. Returns
@@ -50,8 +56,7 @@ def let_end(ctx: Context, plex: str, run: Run) -> bool:
     """
     folder = tofu_folder(ctx, plex)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in ROOTS.values())
-    # OpenTofu's provider for Proxmox may be killed in the middle of a clone, without a sign of it.
-    if run.resumes or (folder / ROOTS[HostKind.PROXMOX]).exists():
+    if run.resumes or any((folder / root).exists() for root in CLONING_ROOTS):
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
                 waited |= host.settle(plex)

@@ -69,10 +69,10 @@ def _tofu_plan(
 ) -> TofuPlan:
     """The plan of OpenTofu. It needs the plex's folder: no other run may be in progress."""
     from plexctl.workflow.core.run import start
-    from plexctl.workflow.plex.engines import let_end, tofu_engine
+    from plexctl.workflow.plex.engines import settle_plex, tofu_engine
 
     with start(ctx.lab.state, "plan", plex.name, ctx.listener) as run:
-        if let_end(ctx, plex.name, run):
+        if settle_plex(ctx, plex.name, run):
             states = ctx.engine.read(plex.hosts)
             changes = difference(ctx, wanted, states)
         engine = tofu_engine(ctx, plex.name, run)

@@ -22,7 +22,7 @@ from plexctl.workflow.core.run import start
 from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import prune_images
 from plexctl.workflow.plex.converge import ConvergeOptions, converge
-from plexctl.workflow.plex.engines import let_end
+from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.lookup import node_names
 from plexctl.workflow.plex.plan import change_rows
 from plexctl.workflow.plex.takeover import take_over
@@ -75,7 +75,7 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
         moved = replace_field(plex, engine=chosen)
         lab = replace_field(ctx.lab, plexes={**ctx.lab.plexes, plex.name: moved})
         ctx = replace_field(ctx, lab=lab)
-        let_end(ctx, plex.name, run)
+        settle_plex(ctx, plex.name, run)
         states = ctx.engine.read(ctx.hosts)
         owner = Owner(ctx.seed.lab_id, plex.name)
         there = any(_has(state, owner) for state in states.values())
@@ -96,7 +96,7 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
     """
     with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
         with run.step(f"delete the objects of {name}") as step:
-            let_end(ctx, name, run)
+            settle_plex(ctx, name, run)
             states = ctx.engine.read(ctx.hosts)
             changes = ctx.engine.diff((), states, DiffOptions(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})

@@ -14,7 +14,7 @@ from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import start
-from plexctl.workflow.plex.engines import let_end
+from plexctl.workflow.plex.engines import settle_plex
 from tests.fake_incus import FakeIncus
 
 
@@ -40,10 +40,10 @@ def ended(state: Path, plex: str, server: FakeIncus) -> bool:
     hosts: dict[str, Host] = {"local": server}
     ctx = Context(lab, seed, load_pins(), hosts, DirectEngine(hosts), state, lambda _: None)
     with start(state, "up", plex, lambda _: None) as run:
-        return let_end(ctx, plex, run)
+        return settle_plex(ctx, plex, run)
 
 
-def test_after_a_killed_run_its_nodes_come_to_rest_first(
+def test_a_run_after_a_killed_one_waits_until_its_nodes_are_settled(
     lab: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Busy(monkeypatch, {"demo1", "demo12"}, {"demo1"}, {"demon1", "other"}, {"demo1"})
@@ -53,7 +53,7 @@ def test_after_a_killed_run_its_nodes_come_to_rest_first(
     assert not ended(lab, "demo", server)  # the run before has ended by itself
 
 
-def test_without_a_killed_run_no_host_is_asked(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_killed_run_no_host_is_called(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Busy(monkeypatch)
 
     assert not ended(lab, "demon", server)

@@ -1,4 +1,4 @@
-"""Merging into a kubeconfig that is somebody's work: nothing of theirs may change."""
+"""A merge into a user's kubeconfig changes no other entry."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ FILE = Path("/home/me/.kube/config")
 
 
 def letters(text: str) -> dict[str, object]:
-    """A document with every value as it is written."""
+    """A document with the exact text of every value."""
     loaded: dict[str, object] = yaml.load(text, yaml.BaseLoader)
     return loaded
 
 
-def test_named_entries_are_replaced_and_all_others_stay_to_the_letter() -> None:
+def test_named_entries_are_replaced_and_all_others_keep_their_exact_text() -> None:
     text = merged(OLD, NEW, FILE)
     before, after, new = letters(OLD), letters(text), letters(NEW)
     for section in ("clusters", "contexts", "users"):
@@ -70,20 +70,20 @@ def test_named_entries_are_replaced_and_all_others_stay_to_the_letter() -> None:
     assert yaml.safe_load(text)["clusters"][0] == yaml.safe_load(OLD)["clusters"][0]
 
 
-def test_merging_twice_is_merging_once() -> None:
+def test_a_second_merge_changes_nothing() -> None:
     once = merged(OLD, NEW, FILE)
     assert merged(once, NEW, FILE) == once
 
 
 @pytest.mark.parametrize("empty", ["{}", "users:\n", "clusters: null\nusers: []\n", "# mine\na: b"])
-def test_a_file_without_the_lists(empty: str) -> None:
+def test_a_file_without_the_lists_gets_them(empty: str) -> None:
     after = letters(merged(empty, NEW, FILE))
     for key in ("clusters", "contexts", "users", "current-context"):
         assert after[key] == letters(NEW)[key]
 
 
 @pytest.mark.parametrize("broken", ["- a list", "just text", "users: {a: b}", "a: [", "\t"])
-def test_what_is_no_kubeconfig_is_refused(broken: str) -> None:
+def test_a_file_that_is_not_a_kubeconfig_is_refused(broken: str) -> None:
     with pytest.raises(PlexError, match="cannot merge into /home/me/"):
         merged(broken, NEW, FILE)
 
@@ -92,7 +92,7 @@ def test_what_is_no_kubeconfig_is_refused(broken: str) -> None:
     ("variable", "file"),
     [(None, ".kube/config"), ("/a:/b", "/a"), (":/b", "/b"), ("", ".kube/config")],
 )
-def test_where_kubectl_would_write(
+def test_the_file_is_that_of_kubectl(
     variable: str | None, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Which hosts are looked at before many nodes are made, and what their kernels say."""
+"""Limits of a host's kernel are compared with the number of nodes before they are created."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def state(*running: str) -> dict[str, HostState]:
     return {"local": HostState("local", seen, {}, {}, ())}
 
 
-def test_what_the_kernel_tells_is_read(proc: Path) -> None:
+def test_limits_and_their_use_are_read_from_the_kernel(proc: Path) -> None:
     values, used = read_limits(proc)
 
     assert values["fs.inotify.max_user_instances"] == 128
@@ -78,14 +78,14 @@ def test_what_the_kernel_tells_is_read(proc: Path) -> None:
     }
 
 
-def test_root_of_a_machine_in_a_machine_has_a_users_quota(proc: Path) -> None:
+def test_root_of_an_unprivileged_container_has_the_quota_of_a_user(proc: Path) -> None:
     (proc / "key-users").write_text("0: 46 45/45 40/200 1526/20000\n")
     notes = list(limit_notes({"local": HOST}, creations(20), state(), proc))
 
     assert any("kernel.keys.maxkeys is 200, and 20 nodes need about 300" in n for n in notes)
 
 
-def test_few_nodes_other_machines_and_virtual_machines_are_not_looked_at(proc: Path) -> None:
+def test_few_nodes_vms_and_other_machines_have_no_notes(proc: Path) -> None:
     there = {"local": HOST}
 
     assert list(limit_notes(there, creations(6), state(), proc)) == []
@@ -96,7 +96,7 @@ def test_few_nodes_other_machines_and_virtual_machines_are_not_looked_at(proc: P
     assert list(limit_notes(there, creations(20), state(), proc / "nothing")) == []
 
 
-def test_nodes_that_run_already_are_counted_and_those_to_be_replaced_once(proc: Path) -> None:
+def test_running_nodes_count_and_replaced_nodes_count_once(proc: Path) -> None:
     there = state("a1", "a2", "b1", "b2", "b3")
     (note,) = limit_notes({"local": HOST}, creations(20), there, proc)
 

@@ -1,4 +1,4 @@
-"""Finding runs, and whose nodes may be asked about them."""
+"""Recorded runs: how they are found, and which nodes have details of them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def state(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_last_run_is_meant_or_that_of_the_current_plex(state: Path) -> None:
+def test_without_a_name_the_last_run_of_the_current_plex_is_found(state: Path) -> None:
     assert find_run(state).stem == OTHER
     assert find_run(state, plex="big").stem == SCALE
     (state / "current").write_text("big\n")
     assert find_run(state).stem == SCALE
 
 
-def test_a_run_is_found_by_a_part_of_its_name_that_no_other_has(state: Path) -> None:
+def test_a_run_is_found_by_a_unique_part_of_its_name(state: Path) -> None:
     assert find_run(state, "scale").stem == SCALE
     assert find_run(state, UP).stem == UP
     assert find_run(state, "-up-", "big").stem == UP
@@ -58,7 +58,7 @@ def test_a_run_is_found_by_a_part_of_its_name_that_no_other_has(state: Path) -> 
         find_run(state, plex="none")
 
 
-def test_runs_are_listed_with_how_they_ended(state: Path) -> None:
+def test_runs_are_listed_with_their_ending(state: Path) -> None:
     (state / "runs" / f"{OTHER}.jsonl").write_text('{"event": "StepBe')
     rows = list_runs(state).runs
 
@@ -70,7 +70,9 @@ def test_runs_are_listed_with_how_they_ended(state: Path) -> None:
     assert [row.run for row in list_runs(state, "big").runs] == [UP, SCALE]
 
 
-def test_what_nodes_have_told_is_read_with_the_journal_and_damage_is_no_error(state: Path) -> None:
+def test_details_of_nodes_are_read_with_the_journal_and_damaged_ones_are_ignored(
+    state: Path,
+) -> None:
     run = find_run(state, UP)
     assert not read_run(run).inside
     inside_file(run).write_text(to_json({"big2": Inside({"booted": 1.7})}))
@@ -80,7 +82,7 @@ def test_what_nodes_have_told_is_read_with_the_journal_and_damage_is_no_error(st
         assert not read_run(run).inside
 
 
-def test_nodes_are_asked_by_themselves_once_and_not_while_the_run_may_go_on(state: Path) -> None:
+def test_details_are_read_once_and_not_while_the_run_may_be_in_progress(state: Path) -> None:
     run = find_run(state, UP)
     assert has_unread_details(run, read_run(run))
 
@@ -93,14 +95,14 @@ def test_nodes_are_asked_by_themselves_once_and_not_while_the_run_may_go_on(stat
     assert not has_unread_details(run, read_run(run))
 
 
-def test_a_run_that_started_nothing_is_not_asked_about(state: Path) -> None:
+def test_a_run_that_started_no_node_has_no_details(state: Path) -> None:
     run = find_run(state, UP)
     run.write_text('{"event": "Done", "at": 0.3}')
 
     assert not has_unread_details(run, read_run(run))
 
 
-def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> None:
+def test_details_are_read_from_running_nodes_that_the_run_created_or_started() -> None:
     def seen(name: str, run: str, status: str = "Running") -> ObservedInstance:
         return ObservedInstance(name, status, {"run": run}, True, "", "")
 
@@ -120,7 +122,7 @@ def test_only_nodes_that_the_run_made_or_started_and_that_run_are_asked() -> Non
     assert set(running_nodes(started, {"local": host}, {"local": state})) == {"big1", "big2"}
 
 
-def test_a_journal_begins_with_the_time_and_old_answers_go_with_old_journals(
+def test_a_journal_starts_with_the_time_and_details_are_deleted_with_old_journals(
     tmp_path: Path,
 ) -> None:
     with start(tmp_path, "up", "demo", lambda _: None) as run:
