@@ -134,4 +134,4 @@ def test_an_app_from_a_chart_becomes_plain_manifests(
         "a chart from a GitRepository is not fetched" in lab.run("render", "kubeedge", code=1).err
     )
     assert "the checksum does not match" in refused.err
-    assert "no file of apps/demo has a HelmRelease" in lab.run("render", "demo", code=2).err
+    assert "no file in apps/demo has a HelmRelease" in lab.run("render", "demo", code=2).err
