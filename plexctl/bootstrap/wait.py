@@ -149,13 +149,13 @@ def node_report(host: Host, node: Node) -> tuple[str, ...]:
 def _unless_unreachable(probe: Callable[[], Observation]) -> Callable[[], Observation]:
     """`probe`, whose condition does not hold yet while the API cannot answer."""
 
-    def guarded() -> Observation:
+    def tolerant() -> Observation:
         try:
             return probe()
         except UnreachableError as error:
             return Observation(False, " ".join((error.summary, *error.details)))
 
-    return guarded
+    return tolerant
 
 
 def _state(name: str, status: NodeStatus | None) -> str:

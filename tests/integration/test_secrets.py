@@ -130,7 +130,7 @@ def test_a_clone_and_the_key_of_its_seed_are_all_one_needs(
     assert "with the keys of this lab" in refused.err
 
 
-def test_a_label_changed_by_hand_is_told(own: Lab, editor: Path) -> None:
+def test_a_label_changed_by_hand_is_reported(own: Lab, editor: Path) -> None:
     web = own.root / "apps" / "web.yaml"
     web.write_text(MANIFEST)
     own.run("secret", "encrypt", str(web))

@@ -1,4 +1,4 @@
-"""The apps as files: every version exact, every app in the table."""
+"""The files of apps: every version is exact, and every app is in the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?")
 
 
 def values(item: Any, key: str) -> Iterator[Any]:
-    """All that is said of `key`, at any depth."""
+    """All values of `key`, at any depth."""
     if isinstance(item, dict):
         for name, value in item.items():
             if name == key:
@@ -37,7 +37,7 @@ def manifests(folder: Path) -> list[Any]:
 
 
 def unpinned(items: list[Any]) -> list[str]:
-    """Images, charts and sources whose version is not exact."""
+    """Images, charts and sources without an exact version."""
     found = []
     for image in values(items, "image"):
         if not VERSION.fullmatch(image.partition("@")[0].rpartition(":")[2]):
@@ -93,7 +93,7 @@ def test_every_app_can_be_built_by_itself() -> None:
         assert (folder / "kustomization.yaml").is_file(), folder
 
 
-def test_apps_from_charts_say_so() -> None:
+def test_apps_from_charts_are_marked_in_the_table() -> None:
     table = (CHECKOUT / "apps" / "README.md").read_text()
     for folder in FOLDERS:
         if any(item["kind"] == "HelmRelease" for item in manifests(folder)):
@@ -103,7 +103,7 @@ def test_apps_from_charts_say_so() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_every_app_says_how_argo_finds_it(folder: Path) -> None:
+def test_every_app_has_a_config_for_argo_cd(folder: Path) -> None:
     (config,) = documents(folder / "config.yml")
 
     assert config.keys() - {"patches"} == {"name", "namespace", "path", "plexes"}

@@ -41,10 +41,10 @@ def test_each_change_of_an_app_is_reported_once() -> None:
     fails = Apps(SOURCE, (app("infra", Sync.PROGRESSING), app("web", Sync.FAILED, "no image")))
     runs = Workload("Deployment", "web", "web", True, "1 of 1 available")
     there = Apps(SOURCE, (app("infra", Sync.READY), app("web", Sync.READY)), (runs,))
-    turns = iter((begins, begins, fails, there))
+    states = iter((begins, begins, fails, there))
     recorder = PartsRecorder()
 
-    AppsWait("demo", lambda: next(turns), recorder, "hint").run()
+    AppsWait("demo", lambda: next(states), recorder, "hint").run()
 
     assert recorder.parts == [
         ("OCIRepository plex", "ready", Outcome.CHANGED),

@@ -1,4 +1,4 @@
-"""How Helm is called: with nothing of the user's, and with values where nobody sees them."""
+"""Helm runs without anything of the user, and its values are not visible to others."""
 
 from __future__ import annotations
 

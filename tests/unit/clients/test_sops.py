@@ -1,4 +1,4 @@
-"""How SOPS is called: with the lab's keys and settings, and with nothing that others could see."""
+"""SOPS runs with the keys and settings of the lab, and no secret is visible to others."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ def test_output_of_sops_about_plain_text_is_hidden(fake_sops: FakeSops, file: Pa
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"- 1", b"sops: 1", b"sops: {age: [1]}"])
-def test_recipients_of_what_is_not_encrypted(content: bytes) -> None:
+def test_a_plain_file_has_no_recipients(content: bytes) -> None:
     assert recipients(content) == ()

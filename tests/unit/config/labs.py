@@ -1,4 +1,4 @@
-"""Labs made of a few texts, and what is wrong with them."""
+"""Labs from the texts of their files, and the problems of their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hosts lack, for themselves and for the plexes on them, is said where it is written."""
+"""Fields that hosts lack, for themselves and for plexes on them, are reported in their files."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_a_host_lacks_a_device(tmp_path: Path) -> None:
     ]
 
 
-def test_spread_by_capacity(tmp_path: Path) -> None:
+def test_capacity_distributes_nodes_by_memory(tmp_path: Path) -> None:
     small = {**HERE, "facts": {**FACTS, "memory": "16GiB"}}
     plex = {"hosts": ["local", "far"], "spread": "capacity", "workers": 4}
 

@@ -86,7 +86,7 @@ comments = st.text(st.sampled_from("# workers: 2\nüx"), max_size=20).map(
 
 
 @given(comments, st.integers(0, 99), comments, st.integers(0, 999), st.booleans())
-def test_any_file_of_lines(
+def test_files_of_plain_lines_can_be_changed(
     tmp_path_factory: pytest.TempPathFactory,
     above: str,
     old: int,

@@ -67,7 +67,7 @@ def test_an_existing_host_is_replaced_in_place(file: Path) -> None:
     assert added(file, HEAD + old + third + TAIL) == HEAD + new + third + TAIL
 
 
-def test_one_of_flow_style_among_lines_is_replaced(file: Path) -> None:
+def test_a_host_in_flow_style_is_replaced(file: Path) -> None:
     found = added(file, "hosts:\n  second: {kind: proxmox}\n  local: {}\n")
     assert found == f"hosts:\n{ENTRY}  local: {{}}\n"
 
@@ -89,7 +89,7 @@ def test_one_of_flow_style_among_lines_is_replaced(file: Path) -> None:
         ),
     ],
 )
-def test_odd_layouts(file: Path, text: str, wanted: str) -> None:
+def test_unusual_layouts_are_kept(file: Path, text: str, wanted: str) -> None:
     found = added(file, text)
     assert found == wanted
     assert yaml.safe_load(found)["hosts"]["second"] == SECOND
@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_changed_safely_stays(file: Path, text: str) -> No
     assert file.read_text() == text
 
 
-def test_a_missing_file_is_no_traceback(file: Path) -> None:
+def test_a_missing_file_is_an_error(file: Path) -> None:
     with pytest.raises(PlexError, match="cannot change host second"):
         set_host(file, "second", SECOND)
 

@@ -1,4 +1,4 @@
-"""All faults of all files of a lab are told at once, each with its place and a hint."""
+"""All faults of all files of a lab are reported at once, each with its place and a hint."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from plexctl.config.networks import default_networks, each
 from plexctl.errors import UsageError
 
 
-def test_an_empty_folder_becomes_a_right_lab(tmp_path: Path) -> None:
+def test_an_empty_folder_becomes_a_valid_lab(tmp_path: Path) -> None:
     written = write_first(tmp_path, "demo", kubernetes="1.36")
     assert [str(file.relative_to(tmp_path)) for file in written] == [
         "clusters/hosts.yaml",
@@ -36,7 +36,7 @@ def test_a_second_plex_has_networks_of_its_own(tmp_path: Path) -> None:
     assert not any(network in used for network in each(other.networks).values())
 
 
-def test_nothing_that_is_there_is_changed(tmp_path: Path) -> None:
+def test_existing_files_stay(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.log")
     hosts = tmp_path / "clusters/hosts.yaml"
     hosts.parent.mkdir()
@@ -59,7 +59,7 @@ def test_editors_find_the_schemas_also_in_a_clone(tmp_path: Path) -> None:
         assert schema.exists()
 
 
-def test_the_commented_group_is_right_as_it_stands(tmp_path: Path) -> None:
+def test_the_commented_group_is_valid(tmp_path: Path) -> None:
     write_first(tmp_path, "demo")
     file = tmp_path / "clusters/demo/plex.yaml"
     file.write_text(re.sub(r"^# (groups:|  - )", r"\1", file.read_text(), flags=re.MULTILINE))
@@ -67,7 +67,7 @@ def test_the_commented_group_is_right_as_it_stands(tmp_path: Path) -> None:
     assert group.nodes == {2, 3}
 
 
-def test_a_name_that_no_plex_can_have_writes_nothing(tmp_path: Path) -> None:
+def test_nothing_is_written_for_an_invalid_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'demo1' cannot be the name"):
         write_first(tmp_path, "demo1")
     assert list(tmp_path.iterdir()) == []

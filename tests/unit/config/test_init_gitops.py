@@ -1,4 +1,4 @@
-"""The first files of a plex whose apps Flux brings up."""
+"""The first files of a plex with apps that Flux applies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_empty_folder_becomes_a_lab_with_flux(tmp_path: Path) -> None:
     assert set(lab.plexes) == {"demo"}  # the shared base is none
 
 
-def test_every_named_resource_is_there(tmp_path: Path) -> None:
+def test_every_named_resource_exists(tmp_path: Path) -> None:
     write_gitops(first(tmp_path), "demo")
 
     files = list(tmp_path.rglob("kustomization.yaml"))
@@ -70,7 +70,7 @@ def test_the_second_run_writes_nothing(tmp_path: Path) -> None:
     assert content(tmp_path) == before
 
 
-def test_a_lab_that_is_there_keeps_what_it_has(tmp_path: Path) -> None:
+def test_an_existing_lab_keeps_its_files(tmp_path: Path) -> None:
     clusters = tmp_path / "clusters"
     (clusters / "demo").mkdir(parents=True)
     (clusters / "hosts.yaml").write_text("hosts: {mine: {}}  # the only one\n")
@@ -102,7 +102,7 @@ def test_a_plex_with_a_source_of_its_own_needs_no_registry(tmp_path: Path) -> No
     assert (tmp_path / "clusters" / "hosts.yaml").read_bytes() == hosts
 
 
-def test_the_registry_makes_room_for_a_plex_that_has_its_network(tmp_path: Path) -> None:
+def test_the_registry_avoids_the_network_of_a_plex(tmp_path: Path) -> None:
     first(tmp_path)
     plex_file = tmp_path / "clusters" / "demo" / "plex.yaml"
     plex_file.write_text(f"networks: {{nodes: {REGISTRY_NETWORK}}}\n")
@@ -114,14 +114,14 @@ def test_the_registry_makes_room_for_a_plex_that_has_its_network(tmp_path: Path)
     assert registry.network != REGISTRY_NETWORK
 
 
-def test_further_apps_come_on_demand(tmp_path: Path) -> None:
+def test_further_apps_are_copied_on_demand(tmp_path: Path) -> None:
     write_gitops(first(tmp_path), "demo", ["metallb"])
 
     assert {folder.name for folder in (tmp_path / "apps").iterdir()} == {"hello-world", "metallb"}
     assert (tmp_path / "apps" / "metallb" / "pool" / "pool.yaml").is_file()
 
 
-def test_names_that_cannot_be(tmp_path: Path) -> None:
+def test_reserved_names_and_unknown_apps_are_rejected(tmp_path: Path) -> None:
     for plex in ("omniplex", "registry"):
         with pytest.raises(UsageError, match=f"'{plex}' cannot be the name"):
             check_names(plex, ())
@@ -131,8 +131,8 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     check_names("demo", ["hello-world", "metallb"])
 
 
-def test_a_wheel_brings_the_templates_along() -> None:
-    """What `builtin` finds in a checkout is packed to where it looks in an installed package."""
+def test_a_wheel_contains_the_templates() -> None:
+    """The folders that `builtin` uses in a checkout are packed to where it expects them."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     packed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     for folder in (builtin("apps"), builtin("clusters") / "omniplex"):

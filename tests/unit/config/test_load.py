@@ -1,4 +1,4 @@
-"""From the files of a lab to the model."""
+"""Loading a lab: from its files to the model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .labs import VERSIONS, lab
 CHECKOUT = Path(__file__).parents[3]
 
 
-def test_an_empty_file_is_a_whole_plex(tmp_path: Path) -> None:
+def test_an_empty_file_is_a_plex_with_defaults(tmp_path: Path) -> None:
     demo = load_lab(lab(tmp_path, clusters__demo__plex="# all of it has defaults\n"), VERSIONS)
     plex = demo.plexes["demo"]
     assert (plex.name, plex.kubernetes, plex.host_order) == ("demo", "1.36.10", ("local",))
@@ -74,7 +74,7 @@ def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
     assert (sixth.role, sixth.type.name) == (Role.PLAIN, "adm")
 
 
-def test_a_labs_own_types_and_bases_win(tmp_path: Path) -> None:
+def test_own_types_and_bases_override_built_in_ones(tmp_path: Path) -> None:
     root = lab(
         tmp_path,
         types__bases="mine: {release: trixie, mirror: http://deb.debian.org/debian}\n",
@@ -93,7 +93,7 @@ def test_a_labs_own_types_and_bases_win(tmp_path: Path) -> None:
     assert second.size == Size(cpu=1, memory=4 * 2**30)
 
 
-def test_a_folder_without_a_plex_file_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_without_a_plex_file_is_no_plex(tmp_path: Path) -> None:
     root = lab(tmp_path, clusters__flux__apps="not: ours\n")
     assert load_lab(root, VERSIONS).plexes == {}
 
@@ -104,13 +104,13 @@ def test_this_checkout_is_a_lab() -> None:
     assert demo.type.kubernetes
 
 
-def test_the_lab_is_found_upward(tmp_path: Path) -> None:
+def test_the_lab_is_found_in_parent_folders(tmp_path: Path) -> None:
     deep = tmp_path / "clusters" / "demo" / "apps"
     deep.mkdir(parents=True)
     assert find_lab(deep) == tmp_path.resolve()
 
 
-def test_no_lab_names_the_verb_that_makes_one(tmp_path: Path) -> None:
+def test_without_a_lab_there_is_a_hint_to_create_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_lab(tmp_path)
     assert "plexctl init" in str(caught.value.hint)

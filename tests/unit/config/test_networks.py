@@ -24,13 +24,13 @@ def test_the_networks_of_demo_never_change() -> None:
 
 
 @given(st.from_regex(PLEX_NAME, fullmatch=True))
-def test_any_name_has_networks_apart_from_each_other(name: str) -> None:
+def test_networks_of_any_name_do_not_overlap(name: str) -> None:
     networks = each(default_networks(name)).values()
     assert all(network.is_private for network in networks)
     assert not any(a.overlaps(b) for a, b in combinations(networks, 2))
 
 
-def test_a_lab_has_room_for_all_slots_and_says_when_it_is_full() -> None:
+def test_a_lab_has_room_for_all_slots_and_no_more() -> None:
     used: list[IPv4Network] = []
     for _ in range(SLOTS):
         networks = each(free_networks(used)).values()
@@ -40,7 +40,7 @@ def test_a_lab_has_room_for_all_slots_and_says_when_it_is_full() -> None:
         free_networks(used)
 
 
-def test_the_default_is_taken_while_it_is_free() -> None:
+def test_the_default_is_used_while_it_is_free() -> None:
     assert free_networks([], "demo") == default_networks("demo")
     taken = IPv4Network("10.64.42.128/25")
     assert free_networks([taken], "demo") == free_networks([])

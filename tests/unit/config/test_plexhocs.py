@@ -23,7 +23,7 @@ masklen = 22
 """
 
 
-def test_numbers_in_all_their_forms() -> None:
+def test_all_notations_of_numbers() -> None:
     (bases,) = parse(ORIGIN).values()
     assert bases == {
         "u24c": {"kube": (1,)},
@@ -38,7 +38,7 @@ WORD = st.from_regex(r"[a-z][a-z0-9-]{0,5}[a-z]", fullmatch=True)
 
 @st.composite
 def maps(draw: st.DrawFn) -> Plexhocs:
-    """Maps as a lab has them: each plex has its nodes from 1 on."""
+    """Valid maps: each plex has its nodes from 1 on."""
     found: Plexhocs = {}
     for key in draw(st.lists(WORD, unique=True, max_size=3)):
         for number in range(1, draw(st.integers(1, 6)) + 1):

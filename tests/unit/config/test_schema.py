@@ -1,4 +1,4 @@
-"""The shipped schemas and the page of the configuration are those of the fields."""
+"""The schemas and the page of the configuration are generated from the fields."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from plexctl.config.load import load_lab
 from plexctl.config.schema import FOLDER, schema_files, schemas
 
 CHECKOUT = Path(__file__).parents[3]
-ANEW = "run `python -m plexctl.config.reference`"
+COMMAND = "run `python -m plexctl.config.reference`"
 
 
-def test_the_shipped_schemas_are_those_of_the_fields() -> None:
+def test_the_shipped_schemas_are_up_to_date() -> None:
     shipped = {file.name: file.read_bytes() for file in FOLDER.iterdir()}
-    assert shipped == schema_files(), ANEW
+    assert shipped == schema_files(), COMMAND
 
 
-def test_the_page_is_that_of_the_fields() -> None:
-    assert reference.PAGE.read_text() == reference.page(), ANEW
+def test_the_page_is_up_to_date() -> None:
+    assert reference.PAGE.read_text() == reference.page(), COMMAND
 
 
 def test_every_field_of_ours_has_a_description() -> None:
@@ -40,7 +40,7 @@ def test_every_field_of_ours_has_a_description() -> None:
         fields(schema, kind)
 
 
-def test_the_examples_of_the_page_are_a_right_lab(tmp_path: Path) -> None:
+def test_the_examples_of_the_page_are_a_valid_lab(tmp_path: Path) -> None:
     files = {
         "hosts": "clusters/hosts.yaml",
         "plex": "clusters/demo/plex.yaml",

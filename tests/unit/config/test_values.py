@@ -42,7 +42,7 @@ def test_numbers_are_in_range_or_a_fault(written: object) -> None:
     assert all(1 <= number <= values.MOST_NODES for number in found)
 
 
-def test_a_range_without_end_is_refused_at_once() -> None:
+def test_a_huge_range_is_rejected_at_once() -> None:
     with pytest.raises(Fault, match="there is no node 999999999"):
         values.NUMBERS.parse("1-999999999")
     with pytest.raises(Fault, match="must be node numbers"):
@@ -99,7 +99,7 @@ def test_a_wrong_size_has_a_hint_with_the_likely_one(written: object, hint: str)
         ),
     ],
 )
-def test_taints_are_written_as_for_kubectl(written: str, taint: Taint) -> None:
+def test_taints_have_the_notation_of_kubectl(written: str, taint: Taint) -> None:
     assert values.TAINT.parse(written) == taint
 
 

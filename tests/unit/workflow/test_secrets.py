@@ -1,4 +1,4 @@
-"""The verbs `secret`: what they encrypt, what they refuse, and what they leave as it is."""
+"""The verbs `secret` encrypt, edit and rotate files of Secrets, and refuse other files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Editor = Callable[[str], None]
 
 
 class Stopped(BaseException):
-    """What the command line makes of a signal."""
+    """The exception that the command line raises for a signal."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def web(root: Path, fake_sops: FakeSops) -> Path:
 
 @pytest.fixture
 def use_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Editor:
-    """Makes a shell script the user's editor; it notes the modes of what it sees."""
+    """Makes a shell script the user's editor; it records modes of the file and its folder."""
     script = tmp_path / "my editor"
 
     def use(body: str) -> None:
@@ -127,7 +127,7 @@ def test_edit_of_the_same_text_writes_nothing(
     assert web.stat() == before
 
 
-def test_edit_of_a_new_file_begins_with_a_template(
+def test_a_new_file_starts_with_a_template(
     root: Path, fake_sops: FakeSops, use_editor: Editor
 ) -> None:
     file = root / "apps" / "new" / "Data_Base.sops.yaml"
@@ -174,7 +174,7 @@ def test_edit_that_fails_changes_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_nothing_behind(
+def test_the_plain_text_is_deleted_after_a_signal(
     root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor, number: signal.Signals
 ) -> None:
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""What an https source of apps is read with is kept for the lab, and for nobody else."""
+"""The token for an https source of apps is stored, encrypted for the lab."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORD = Secret(b"0f1c3b5a-secret")
 
 
 def context(number: int) -> Context:
-    """Of a lab whose seed is made of that number."""
+    """The context of a lab whose seed is computed from `number`."""
     seed = RootSeed(Secret(bytes([number]) * 32))
     return cast(Context, SimpleNamespace(seed=seed, lab=SimpleNamespace(secrets_epoch=1)))
 

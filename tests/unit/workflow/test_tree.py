@@ -1,4 +1,4 @@
-"""The artifact that `flux push` sends: the same for the same files, and nothing that is secret."""
+"""The artifact of `flux push`: equal for equal files, and without plain Secrets."""
 
 from __future__ import annotations
 
@@ -87,21 +87,21 @@ hosts:
     facts: {{cgroup: 2, cpus: 2, memory: 8GiB}}
 registry: {{}}
 """
-SILENCE = UnreachableHostError("host far: no answer")
+NO_ANSWER = UnreachableHostError("host far: no answer")
 
 
 @dataclass
 class Registries:
-    """Of the hosts; `silent` ones do not answer, and `full` ones have the artifact already."""
+    """The registries of the hosts. Those of hosts in `full` have the artifact already."""
 
-    silent: set[str] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
     pushed: list[str] = field(default_factory=list)
 
     def door(self, ctx: object, registry: object, host: str) -> Any:
         def push(*_: object) -> tuple[str, bool]:
-            if host in self.silent:
-                raise SILENCE
+            if host in self.unreachable:
+                raise NO_ANSWER
             self.pushed.append(host)
             return "sha256:0123", host not in self.full
 
@@ -153,7 +153,7 @@ def test_a_push_is_new_if_one_registry_lacked_it(root: Path, registries: Registr
 def test_an_unreachable_host_is_skipped_unless_the_master_runs_there(
     root: Path, registries: Registries
 ) -> None:
-    registries.silent = {"far"}
+    registries.unreachable = {"far"}
     assert push(lab_of(root, "hosts: [local, far]")) == ("sha256:0123", True)
     with pytest.raises(UnreachableHostError):
         push(lab_of(root, "hosts: [far, local]"))
