@@ -1,7 +1,7 @@
-# A plex on Incus hosts, as plexctl applies it. All variables come from one terraform.tfvars.json.
+# A plex on Incus hosts, as plexctl applies it. terraform.tfvars.json has all variables.
 
 variable "config_dir" {
-  description = "Folder with client.crt, client.key and servercerts/<host>.crt, as the command `incus` has it. Null: its own."
+  description = "Folder with client.crt, client.key and servercerts/<host>.crt, like that of the command `incus`. Null: that folder."
   type        = string
 }
 
@@ -11,7 +11,7 @@ variable "hosts" {
   type        = map(object({ address = string }))
 }
 
-# The module says what these are made of, and checks them.
+# The module has the types of these variables and checks them.
 variable "plex" {}
 variable "networks" {}
 variable "profiles" {}
@@ -21,7 +21,7 @@ variable "instances" {}
 provider "incus" {
   config_dir                   = var.config_dir
   generate_client_certificates = false
-  accept_remote_certificate    = false # a server is trusted by its pinned certificate, or not at all
+  accept_remote_certificate    = false # only a pinned certificate is trusted
 
   dynamic "remote" {
     for_each = var.hosts

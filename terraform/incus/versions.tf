@@ -3,7 +3,7 @@ terraform {
 
   required_providers {
     incus = {
-      source = "lxc/incus" # the module says which version
+      source = "lxc/incus" # the module pins the version
     }
   }
 }

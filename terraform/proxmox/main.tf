@@ -1,5 +1,5 @@
-# A plex on the nodes of one Proxmox cluster, as plexctl applies it. All variables come from one
-# terraform.tfvars.json.
+# A plex on the nodes of one Proxmox cluster, as plexctl applies it. terraform.tfvars.json has all
+# variables.
 
 variable "endpoint" {
   description = "API of the cluster: https://10.0.0.7:8006."
@@ -14,19 +14,19 @@ variable "token" {
 }
 
 variable "token_file" {
-  description = "File with the token's secret, for nobody else to read. It comes into no state and no plan."
+  description = "Private file with the token's secret, which is in no state and no plan."
   nullable    = false
   type        = string
 }
 
 variable "first_id" {
-  description = "VM identifiers from here on may be given."
+  description = "The first VM identifier that may be used."
   default     = 9000
   nullable    = false
   type        = number
 }
 
-# The module says what these are made of, and checks them.
+# The module has the types of these variables and checks them.
 variable "plex" {}
 variable "hosts" {}
 variable "instances" {}
@@ -34,7 +34,7 @@ variable "instances" {}
 provider "proxmox" {
   endpoint  = var.endpoint
   api_token = "${var.token}=${trimspace(file(var.token_file))}"
-  insecure  = false # what is trusted is in the file that SSL_CERT_FILE names
+  insecure  = false # SSL_CERT_FILE names the file of trusted certificates
 
   random_vm_ids      = true
   random_vm_id_start = var.first_id

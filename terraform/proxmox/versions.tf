@@ -3,7 +3,7 @@ terraform {
 
   required_providers {
     proxmox = {
-      source = "bpg/proxmox" # the module says which version
+      source = "bpg/proxmox" # the module pins the version
     }
   }
 }

@@ -20,7 +20,7 @@ PART_OF = {"app.kubernetes.io/part-of": "argocd", "app.kubernetes.io/managed-by"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """By what Argo CD recognizes the servers of git."""
+    """What Argo CD verifies the servers of git with."""
 
     known_hosts: str = ""  # lines as ssh-keyscan prints them
     authorities: Mapping[str, str] = field(default_factory=dict)  # host -> certificates in PEM

@@ -1,8 +1,8 @@
-"""What Argo CD applies on a plex: its repository, and an Application for each app in git.
+"""The objects that Argo CD reads on a plex: its repository, and an Application for each app in git.
 
-Every `apps/<app>/config.yml` in the repository says what the app is called, where it is and which
-plexes have it. The facts of the plex reach an app in the patches of that file: Argo CD has nothing
-like Flux' substitution, and decrypts nothing, unless a plugin runs beside it.
+Every `apps/<app>/config.yml` in the repository has the name of an app, its path and its plexes. An
+app gets the facts of the plex by the patches in that file: without a plugin Argo CD has neither
+variables like Flux' substitution nor decryption.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ APPS, PROJECT, REPOSITORY = "apps", "plex", "plex-repository"
 CONFIGS = "apps/*/config.yml"
 VERSION = "argoproj.io/v1alpha1"
 CLUSTER = "https://kubernetes.default.svc"
-"""The cluster that Argo CD is in itself."""
+"""The cluster that Argo CD runs in."""
 
 ALL = "all"
-"""Stands for every plex in an app's config.yml."""
+"""In an app's config.yml, all plexes."""
 
 PATCH = """\
 {{- if hasKey . "patches" }}
@@ -42,31 +42,31 @@ spec:
 {}
 {{- end }}
 """
-"""A Go template: the patches of config.yml, with the facts in them."""
+"""A Go template: the patches of config.yml, with the facts substituted."""
 
 
 def sync(
     plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKeys
 ) -> tuple[Document, ...]:
-    """Repository, project and ApplicationSet. They hold keys."""
+    """Repository, project and ApplicationSet. They contain keys."""
     access = [_repository(gitops, keys)] if keys.access else []
     return (*access, _project(gitops), application_set(plex, gitops, registry))
 
 
 def facts(plex: Plex, gitops: Gitops, registry: Registry | None) -> dict[str, str]:
-    """What patches may refer to as ${PLEX_…}: what Flux' substitution has, but for its source."""
+    """The variables ${PLEX_…} of patches: those of Flux' substitution, without its source."""
     known = flux_sync.facts(plex, gitops, registry)
     return {name: value for name, value in known.items() if name != "PLEX_SOURCE_KIND"}
 
 
 def application_set(plex: Plex, gitops: Gitops, registry: Registry | None) -> Document:
-    """Makes an Application for each config.yml that names `plex`, or all."""
+    """Creates an Application for each config.yml that names `plex` or ALL."""
     url, revision = gitops.source.url, _revision(gitops)
     git = {
         "repoURL": url,
         "revision": revision,
         "files": [{"path": CONFIGS}],
-        # Else `path` would be that of the file, and not what the file says.
+        # Without a prefix, `path` would be the file's own path, not the field in the file.
         "pathParamPrefix": "file",
         "requeueAfterSeconds": gitops.interval,
         "values": facts(plex, gitops, registry),
@@ -74,7 +74,7 @@ def application_set(plex: Plex, gitops: Gitops, registry: Registry | None) -> Do
     everywhere = {"matchLabels": {f"plexes.{ALL}": "true"}}
     here = {
         "matchLabels": {f"plexes.{plex.name}": "true"},
-        # An app that both ask for would be there twice.
+        # Otherwise two generators would create the same app.
         "matchExpressions": [{"key": f"plexes.{ALL}", "operator": "NotIn", "values": ["true"]}],
     }
     return {
@@ -95,7 +95,7 @@ def _application(url: str, revision: str) -> Document:
             "name": "{{ .name }}",
             "namespace": NAMESPACE,
             "labels": PART_OF,
-            # An app that is taken out of git takes what it applied along.
+            # When an app is removed from git, Argo CD deletes the objects of the app.
             "finalizers": ["resources-finalizer.argocd.argoproj.io"],
         },
         "spec": {
@@ -105,7 +105,7 @@ def _application(url: str, revision: str) -> Document:
             "syncPolicy": {
                 "automated": {"prune": True, "selfHeal": True},
                 "syncOptions": ["CreateNamespace=true", "ServerSideApply=true"],
-                # What another app brings, a CRD or a namespace, may come a little later.
+                # An app may need a CRD or a namespace that another app has yet to apply.
                 "retry": {
                     "limit": 10,
                     "refresh": True,
@@ -130,7 +130,7 @@ def _project(gitops: Gitops) -> Document:
 
 
 def _repository(gitops: Gitops, keys: SourceKeys) -> Document:
-    """How the repository is reached, as Argo CD wants to be told; known hosts are a setting."""
+    """The credentials of the repository, in Argo CD's format. Known hosts are in a ConfigMap."""
     data = {"type": b"git", "url": gitops.source.url.encode()}
     if gitops.source.kind is SourceKind.SSH:
         data["sshPrivateKey"] = _bytes(keys.access, "identity")
@@ -144,7 +144,7 @@ def _repository(gitops: Gitops, keys: SourceKeys) -> Document:
 
 
 def servers(gitops: Gitops, keys: SourceKeys) -> Servers:
-    """By what the repository's server is known, where that is not by the public authorities."""
+    """What the repository's server is verified with, other than the public authorities."""
     host = gitops.source.url.split("/")[2].partition(":")[0]
     lines = _bytes(keys.access, "known_hosts") if "known_hosts" in keys.access else b""
     return Servers(lines.decode(), {host: keys.ca.decode()} if keys.ca else {})

@@ -1,4 +1,4 @@
-"""Apps from charts: what a HelmRelease asks Helm for, and what Helm made as plain manifests."""
+"""Apps from charts: the inputs of a HelmRelease, and Helm's output as plain manifests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plexctl.plan.documents import Document
 
 FLUX = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io")
 UNKNOWN = ("valuesFrom", "postRenderers", "kubeConfig")
-"""Fields of a HelmRelease that only a cluster can make something of."""
+"""Fields of a HelmRelease that can be evaluated in a cluster only."""
 
 CLUSTER_WIDE = frozenset(
     {
@@ -25,12 +25,12 @@ CLUSTER_WIDE = frozenset(
         *("FlowSchema", "PriorityLevelConfiguration", "CertificateSigningRequest"),
     }
 )
-"""Kinds of Kubernetes that are in no namespace."""
+"""Kinds of Kubernetes without a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class HelmRelease:
-    """What one HelmRelease asks for. `beside` are the other objects in its file."""
+    """The inputs of one HelmRelease. `beside` are the other objects in its file."""
 
     name: str
     namespace: str
@@ -42,20 +42,20 @@ class HelmRelease:
 def release_of(documents: Sequence[Document], where: str) -> HelmRelease:
     """The only HelmRelease of a file.
 
-    PlexError, which names `where`, if there is not one, or if it asks for something that cannot be
-    known here.
+    PlexError, which names `where`, if there is none or more than one, or if it has a field that can
+    be evaluated in a cluster only.
     """
     releases = [one for one in documents if one.get("kind") == "HelmRelease"]
     if len(releases) != 1:
         raise PlexError(
-            f"{where}: there are {len(releases)} HelmReleases", hint="one app has one chart"
+            f"{where}: {len(releases)} HelmReleases instead of one", hint="an app has one chart"
         )
     metadata, spec = releases[0]["metadata"], releases[0]["spec"]
     for name in UNKNOWN:
         if name in spec:
             raise PlexError(
-                f"{where}: `{name}` is known only in a cluster",
-                hint="write what it stands for into `values`, or leave the app to helm-controller",
+                f"{where}: `{name}` can be evaluated in a cluster only",
+                hint="write the values into `values`, or let helm-controller apply the app",
             )
     beside = [one for one in documents if one["apiVersion"].partition("/")[0] not in FLUX]
     return HelmRelease(
@@ -80,24 +80,24 @@ def _chart(spec: Document, documents: Sequence[Document], where: str) -> Chart:
         case "HelmRepository" if found:
             chart = Chart(asked["chart"], str(asked.get("version", "")), source["url"])
         case "OCIRepository" | "HelmRepository":
-            raise PlexError(f"{where}: there is no {kind} {name}", hint="keep it in the same file")
+            raise PlexError(f"{where}: there is no {kind} {name}", hint="add it to the same file")
         case _:
             raise PlexError(
-                f"{where}: a chart from a {kind} is not fetched",
-                hint="only charts from a HelmRepository or an OCIRepository are",
+                f"{where}: a chart from a {kind} is not supported",
+                hint="use a HelmRepository or an OCIRepository",
             )
     if not chart.exact:
         raise PlexError(
-            f"{where}: the chart {chart.name} has the version {chart.version!r}, which is not one",
-            hint="write one, as in 1.2.3: the same files must give the same cluster",
+            f"{where}: {chart.version!r} of the chart {chart.name} is not an exact version",
+            hint="write a version like 1.2.3: the same files must give the same cluster",
         )
     return chart
 
 
 def manifests(release: HelmRelease, made: Iterable[Document], where: str) -> tuple[Document, ...]:
-    """What is applied instead of the HelmRelease: what Helm made, in the release's namespace.
+    """The manifests that replace the HelmRelease: Helm's output, in the release's namespace.
 
-    PlexError if there is a Secret in it, which would be plain in the lab's files.
+    PlexError if they contain a Secret, which would be unencrypted in the lab's files.
     """
     documents = [*release.beside, *made]
     wide = {
@@ -112,9 +112,9 @@ def manifests(release: HelmRelease, made: Iterable[Document], where: str) -> tup
     ]
     if secrets:
         raise PlexError(
-            f"{where}: the chart {release.chart.name} makes the Secret {', '.join(secrets)}, "
-            "which would be plain in your files",
-            hint="have its values name a Secret of yours, which `plexctl secret edit` makes",
+            f"{where}: the chart {release.chart.name} creates the Secret {', '.join(secrets)}, "
+            "which would be unencrypted in your files",
+            hint="create a Secret with `plexctl secret edit`, and name it in the chart's values",
         )
     return tuple(_placed(one, release.namespace, wide) for one in documents)
 

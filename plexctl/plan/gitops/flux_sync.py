@@ -1,4 +1,4 @@
-"""What Flux applies on a plex: its source, the facts of the plex, and the first Kustomization."""
+"""The objects that Flux reads on a plex: its source, the facts, the first Kustomization."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from plexctl.plan.gitops.flux_install import LABELS, NAMESPACE
 from plexctl.plan.kubernetes.kubeadm import endpoint, master
 
 NAME = "plex"
-"""Of the source and of the first Kustomization; the tree refers to it."""
+"""The name of the source and of the first Kustomization. The tree refers to it."""
 
 FACTS, SOPS = "plex-facts", "sops-age"
 SOURCE_SECRET, CA_SECRET, VERIFY_SECRET = "plex-source", "plex-source-ca", "plex-verify"
-LOGIN_SECRET = "plex-source-login"  # noqa: S105 - of another type, which no object can change
+LOGIN_SECRET = "plex-source-login"  # noqa: S105 - its type differs, and types cannot change
 AGE_KEY = "age.agekey"
 DOCKER_CONFIG = ".dockerconfigjson"
-"""What a registry is logged in to with, as Docker writes it."""
+"""The credentials of a registry, in Docker's format."""
 
 TAG = "tree"
-"""Of what is pushed to the lab's registry."""
+"""The tag of the tree in the lab's registry."""
 BALANCED = (3, 9)
-"""Addresses of the node network, between its gateway and the nodes, that services may have."""
+"""Addresses for services, in the node network between its gateway and the nodes."""
 
 KINDS = {
     SourceKind.REGISTRY: "OCIRepository",
@@ -40,24 +40,24 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class SourceKeys:
-    """What the source is reached and checked with."""
+    """The credentials of the source, and what it is verified with."""
 
     age: Secret  # identities, as age-keygen writes them
-    access: Mapping[str, Secret | bytes] = field(default_factory=dict)  # of the source's secret
-    ca: bytes = b""  # authorities in PEM; without them, the public ones
+    access: Mapping[str, Secret | bytes] = field(default_factory=dict)  # the source's Secret
+    ca: bytes = b""  # authorities in PEM; empty: the public ones
     verify: Mapping[str, bytes] = field(default_factory=dict)  # public keys by file name
 
 
 def repository(plex: str) -> str:
-    """Where `plexctl flux push` puts the lab's tree in the lab's registry."""
+    """The repository in the lab's registry that `plexctl flux push` pushes the tree to."""
     return f"plexes/{plex}"
 
 
 def sync(
     plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKeys
 ) -> tuple[Document, ...]:
-    """Secrets, facts, source and first Kustomization. They hold keys."""
-    held = {SOPS: {AGE_KEY: keys.age}, **_reaching(gitops, keys), VERIFY_SECRET: keys.verify}
+    """Secrets, facts, source and first Kustomization. They contain keys."""
+    held = {SOPS: {AGE_KEY: keys.age}, **_credentials(gitops, keys), VERIFY_SECRET: keys.verify}
     return (
         *(_secret(name, data) for name, data in held.items() if data),
         {**_object("v1", "ConfigMap", FACTS), "data": facts(plex, gitops, registry)},
@@ -67,7 +67,7 @@ def sync(
 
 
 def facts(plex: Plex, gitops: Gitops, registry: Registry | None) -> dict[str, str]:
-    """What a tree may refer to as ${PLEX_…}."""
+    """The variables ${PLEX_…} of a tree."""
     members = nodes(plex)
     return {
         "PLEX_NAME": plex.name,
@@ -89,8 +89,8 @@ def facts(plex: Plex, gitops: Gitops, registry: Registry | None) -> dict[str, st
 def balanced(plex: Plex) -> str:
     """Addresses for services of type LoadBalancer: "10.64.42.3-10.64.42.9".
 
-    Each host of a plex may have one, from .1 on. With the nine that there are at most, .10 is left:
-    the first node has .11.
+    Each host of a plex may have a gateway address, from .1 on. With nine hosts, the most there can
+    be, .10 is left: the first node has .11.
     """
     gateways = {plex.networks.gateway(place) for place in range(len(plex.hosts))}
     first = max(BALANCED[0], 1 + len(gateways))
@@ -101,17 +101,17 @@ def balanced(plex: Plex) -> str:
 def source(plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKeys) -> Document:
     """The GitRepository or OCIRepository that all Kustomizations of the tree refer to."""
     kind = KINDS[gitops.source.kind]
-    # A registry of the lab is told of by `push`; looking often costs nothing there either.
+    # `flux push` requests a reconciliation itself. To poll the lab's registry often costs nothing.
     spec: Document = {"interval": f"{gitops.interval}s", "timeout": "20s"}
     if gitops.source.kind is SourceKind.REGISTRY:
-        assert registry is not None, plex.name  # the configuration is checked for it
+        assert registry is not None, plex.name  # config.check requires it
         spec["url"] = f"oci://{registry.endpoint}/{repository(plex.name)}"
         spec["ref"] = {"tag": TAG}
     else:
         spec["url"] = gitops.source.url
         spec["ref"] = _reference(gitops.source)
-    reaching = _reaching(gitops, keys)
-    for name, data in reaching.items():
+    credentials = _credentials(gitops, keys)
+    for name, data in credentials.items():
         if data:
             spec["certSecretRef" if name == CA_SECRET else "secretRef"] = {"name": name}
     if keys.verify:
@@ -121,8 +121,8 @@ def source(plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKe
     return {**_object("source.toolkit.fluxcd.io/v1", kind, NAME), "spec": spec}
 
 
-def _reaching(gitops: Gitops, keys: SourceKeys) -> dict[str, Mapping[str, Secret | bytes]]:
-    """What the source is reached with, in the secrets that Flux looks for it in."""
+def _credentials(gitops: Gitops, keys: SourceKeys) -> dict[str, Mapping[str, Secret | bytes]]:
+    """The credentials of the source, by the Secret that Flux reads them from."""
     ca = {"ca.crt": keys.ca} if keys.ca else {}
     if KINDS[gitops.source.kind] == "GitRepository":
         return {SOURCE_SECRET: {**keys.access, **ca}}
@@ -130,7 +130,7 @@ def _reaching(gitops: Gitops, keys: SourceKeys) -> dict[str, Mapping[str, Secret
 
 
 def root(gitops: Gitops) -> Document:
-    """The first Kustomization; what it applies brings the others."""
+    """The first Kustomization. It applies the others."""
     return {
         **_object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", NAME),
         "spec": {

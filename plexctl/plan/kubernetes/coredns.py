@@ -1,4 +1,4 @@
-"""What plexctl changes of the CoreDNS that kubeadm installs."""
+"""plexctl's patch of the CoreDNS that kubeadm installs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from plexctl.plan.kubernetes import kubeadm
 
 
 def patch(plex: Plex) -> Document:
-    """Laid over kubeadm's CoreDNS: as many as asked for, Ready a second after they answer.
+    """The patch of CoreDNS' Deployment: `dns_replicas`, Ready within a second after they answer.
 
-    The first one is on the master: it is there first, and no worker that goes takes DNS with it.
-    It asks the API itself: by the service's address it would wait for kube-proxy, and then for
-    its own next try.
+    The scheduler prefers the master: it is there first, and no deleted worker takes DNS with it.
+    CoreDNS calls the API at the master's address. At the service's address it would wait for
+    kube-proxy, and then for its own next attempt.
     """
     api = {"HOST": str(kubeadm.master(plex).address.ip), "PORT": str(kubeadm.API_PORT)}
     container = {
@@ -21,15 +21,15 @@ def patch(plex: Plex) -> Document:
         "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
         "readinessProbe": {"periodSeconds": 1},
     }
-    # By its name, which it registers with: the label of its role comes later, perhaps too late.
+    # By its name, which it registers with: the label of its role may come too late.
     name = {
         "key": "kubernetes.io/hostname",
         "operator": "In",
         "values": [kubeadm.master(plex).name],
     }
     wanted = {"weight": 100, "preference": {"matchExpressions": [name]}}
-    # kubeadm's two, and that taint with which every node begins: whichever node lost it first
-    # would have DNS otherwise.
+    # The two of kubeadm, and the taint that every node has at first. Without the last, CoreDNS
+    # would run on the node that loses this taint first.
     tolerations = [
         {"key": "CriticalAddonsOnly", "operator": "Exists"},
         {"key": MASTER_TAINT.key, "effect": MASTER_TAINT.effect},

@@ -18,18 +18,18 @@ CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 PKI = "/etc/kubernetes/pki"
 CA_VALIDITY = "175200h0m0s"
 LEAF_VALIDITY = "87600h0m0s"
-"""As `keys.pki` signs, so that what kubeadm renews lives as long as what it replaces."""
+"""The same as in `keys.pki`: what kubeadm renews is valid for as long as before."""
 
 AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
 AUDIT_LOG = "/var/log/kubernetes/audit"
 SCHEDULER_CONFIG = "/etc/kubernetes/scheduler/config.yaml"
 PATCHES = "/etc/plexctl/patches"
-"""What kubeadm lays over what it makes itself."""
+"""The folder of patches that kubeadm applies to its own manifests."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlaneComponent:
-    """Extra settings of one control plane program, as kubeadm and its manifest both need them."""
+    """Extra settings of one control plane program, for kubeadm and for its static pod."""
 
     args: tuple[tuple[str, str], ...]
     volumes: tuple[tuple[str, str, str, bool], ...] = ()  # name, path, hostPath type, read-only
@@ -40,7 +40,7 @@ API_SERVER = ControlPlaneComponent(
         ("audit-log-maxage", "7"),
         ("audit-log-maxbackup", "2"),
         ("audit-log-maxsize", "50"),
-        # Lines are written in batches: no request waits for the disk.
+        # In batches: no request waits for the disk.
         ("audit-log-mode", "batch"),
         ("audit-log-path", f"{AUDIT_LOG}/audit.log"),
         ("audit-policy-file", AUDIT_POLICY),
@@ -52,29 +52,29 @@ API_SERVER = ControlPlaneComponent(
     ),
 )
 
-# With the default of 20 requests a second the manager takes 4.8 s from the API's start to its first
-# controller, as it asks for one token per controller; 1 s with these. It is the only one and needs
-# no lease: it would have that a moment before the API calls itself healthy, look at that once, and
-# then again only after a second.
+# With the default of 20 requests a second the manager needs 4.8 s from the API's start to its first
+# controller, because it requests a token for each controller; with these settings 1 s. As the only
+# one it needs no lease: it would get the lease a moment before the API reports that it is healthy,
+# check that once, and check again only after a second.
 CONTROLLER_MANAGER = ControlPlaneComponent(
     (
-        # Pod networks belong to nodes by their number, not in the order of their registration.
+        # The pod network of a node depends on its number, not on the order of registration.
         ("allocate-node-cidrs", "false"),
         ("kube-api-burst", "400"),
         ("kube-api-qps", "200"),
         ("leader-elect", "false"),
     )
 )
-# A scheduler that fills its caches while it waits for its lease asks before it has the rights, and
-# then again only after seconds. There is no flag for it. Its lease is what it waits for until it
-# has them; it asks for one, and renews it, as often as this says, and by default after 2 s.
+# A scheduler that fills its caches while it waits for its lease sends requests before it has the
+# rights, and repeats them only after seconds. `delayCacheUntilActive`, which is no flag, prevents
+# that. The scheduler tries to get its lease, and renews it, at this interval; the default is 2 s.
 SCHEDULER = ControlPlaneComponent(
     (("config", SCHEDULER_CONFIG), ("leader-elect-retry-period", "500ms")),
     (("config", SCHEDULER_CONFIG, "File", True),),
 )
 
-# In milliseconds. An only member waits as any other before it elects itself, by default for up to a
-# second, and the API waits for it. What would need more time is messages between members.
+# In milliseconds. A single member also waits before it elects itself, by default up to a second,
+# and the API waits for it. Longer times are for messages between members; there are no others.
 ETCD = (("election-timeout", "100"), ("heartbeat-interval", "20"))
 
 EXPECTED_ERRORS = (
@@ -86,7 +86,7 @@ EXPECTED_ERRORS = (
     "DirAvailable--var-lib-etcd",
     *("Mem", "NumCPU"),  # a node has the size that its file gives it
 )
-"""What kubeadm's preflight does not hold against a master, on which all runs when it looks."""
+"""Findings of kubeadm's preflight that are expected on a master that runs already."""
 
 CGROUP_V1_ERRORS = ("SystemVerification",)
 """The same on a host with control groups v1."""
@@ -97,19 +97,19 @@ def master(plex: Plex) -> Node:
 
 
 def endpoint(plex: Plex) -> str:
-    """`address:port` at which all of the plex reaches the API."""
+    """`address:port` at which the nodes of the plex reach the API."""
     return f"{master(plex).address.ip}:{API_PORT}"
 
 
 def forwarded_endpoint(plex: Plex) -> str:
-    """`address:port` at which the machine that plexctl runs on reaches the API."""
+    """`address:port` at which the machine that runs plexctl reaches the API."""
     if plex.api_forward is None:
         return endpoint(plex)
     return f"{plex.api_forward.address}:{plex.api_forward.port}"
 
 
 def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Document, ...]:
-    """The documents of `kubeadm init --config`. They hold the bootstrap token."""
+    """The documents of `kubeadm init --config`. They contain the bootstrap token."""
     first = master(plex)
     init = {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -132,7 +132,7 @@ def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Doc
 
 
 def cluster_configuration(plex: Plex) -> Document:
-    """ClusterConfiguration, the user's own settings laid over plexctl's."""
+    """ClusterConfiguration: plexctl's settings with the user's merged into them."""
     own: Document = {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "ClusterConfiguration",
@@ -158,7 +158,7 @@ def cluster_configuration(plex: Plex) -> Document:
         own["apiServer"]["certSANs"] = [str(plex.api_forward.address)]
     user = json.loads(plex.cluster)
     merged = merge(own, user)
-    # Lists of arguments and volumes add up; an argument of the user's wins by its name.
+    # Lists of arguments and volumes are joined; the user's argument replaces one of the same name.
     for name in ("apiServer", "controllerManager", "scheduler"):
         for field in ("extraArgs", "extraVolumes"):
             both = _by_name(own[name].get(field, []), user.get(name, {}).get(field, []))
@@ -173,7 +173,7 @@ def cluster_configuration(plex: Plex) -> Document:
 
 
 def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
-    """KubeletConfiguration of the cluster; what one node adds is laid over it on that node."""
+    """KubeletConfiguration of the cluster. Settings of one node are merged into it on that node."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -186,7 +186,7 @@ def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
         "cgroupDriver": "cgroupfs" if facts.cgroup == 1 else "systemd",
         "clusterDNS": [str(plex.networks.dns_service)],
         "clusterDomain": plex.domain,
-        # The disk that a node sees is its host's: nothing to evict for.
+        # The node sees the disk of its host: evictions would not help.
         "evictionHard": {
             "imagefs.available": "0%",
             "nodefs.available": "0%",
@@ -204,7 +204,7 @@ def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
 
 
 def proxy_configuration(plex: Plex) -> Document:
-    """KubeProxyConfiguration: nftables; the host's conntrack table is not a node's to size."""
+    """KubeProxyConfiguration: nftables, and no change of the host's conntrack table."""
     own = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -216,7 +216,7 @@ def proxy_configuration(plex: Plex) -> Document:
 
 
 def scheduler_configuration() -> Document:
-    """KubeSchedulerConfiguration; what kubeadm says by flags is laid over it."""
+    """KubeSchedulerConfiguration. The flags that kubeadm sets override it."""
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
@@ -226,7 +226,7 @@ def scheduler_configuration() -> Document:
 
 
 def audit_policy() -> Document:
-    """Who changed what, never a body; reads only of what is secret."""
+    """The audit policy: metadata of changes, and of reads of Secrets and ConfigMaps. No bodies."""
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",

@@ -13,9 +13,9 @@ from plexctl.plan.kubernetes.kubeadm import endpoint
 def kubeconfig(
     plex: Plex, ca: bytes, user: str, pair: KeyPair, *, server: str | None = None
 ) -> Document:
-    """A kubeconfig with the user's key in it, named as kubeadm names its own.
+    """A kubeconfig with the user's key, with names as kubeadm gives them.
 
-    `server` is where its user reaches the API, if that is not where nodes do.
+    `server` is the address of the API for its user, if that differs from the address for nodes.
     """
     credentials = {
         "client-certificate-data": _base64(pair.certificate),
@@ -25,7 +25,7 @@ def kubeconfig(
 
 
 def kubelet_kubeconfig(plex: Plex, ca: bytes, node: str, pem: str) -> Document:
-    """A kubelet's: its key is in the file `pem`, which kubelet itself renews."""
+    """The kubeconfig of a kubelet. Its key is in the file `pem`, which the kubelet renews."""
     credentials = {"client-certificate": pem, "client-key": pem}
     return _config(plex, ca, f"system:node:{node}", credentials, endpoint(plex))
 

@@ -1,6 +1,6 @@
 """The static pods of a master, as `kubeadm init phase etcd` and `control-plane` write them.
 
-A test compares them with what the real kubeadm prints for the same configuration.
+A test compares them with the output of the real kubeadm for the same configuration.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CERTIFICATE_FOLDERS = (
     ("usr-local-share-ca-certificates", "/usr/local/share/ca-certificates"),
     ("usr-share-ca-certificates", "/usr/share/ca-certificates"),
 )
-"""kubeadm mounts those that exist on the node; all do on Debian."""
+"""kubeadm mounts the folders that exist on the node. All of these exist on Debian."""
 
 Volume = tuple[str, str, str, bool]  # name, path, hostPath type, read-only
 
@@ -286,7 +286,7 @@ def _mount(name: str, path: str, _kind: str, read_only: bool) -> Document:
 
 
 def _command(program: str, own: dict[str, str], extra: list[dict[str, str]]) -> list[str]:
-    """In kubeadm's order: its own arguments by name, then the extra ones, which replace those."""
+    """In kubeadm's order: its own arguments by name, then the extra ones, which take precedence."""
     taken = {argument["name"] for argument in extra}
     kept = sorted((name, value) for name, value in own.items() if name not in taken)
     added = sorted((argument["name"], argument["value"]) for argument in extra)

@@ -46,7 +46,7 @@ resource "incus_storage_volume" "volume" {
   config       = each.value.config
 }
 
-# What decides which bytes a volume has.
+# A change of the content replaces the volume.
 resource "terraform_data" "content" {
   for_each = local.seeds
 
@@ -62,8 +62,8 @@ resource "incus_storage_volume" "seed" {
   source_file = each.value.source
 
   lifecycle {
-    # Without the file, which is not known of a volume that was imported, the provider would take
-    # its defaults for the rest. A new volume gets all of it.
+    # The provider cannot read these from a volume that was imported, and without the file it would
+    # use its defaults for the others. A new volume gets all of them.
     ignore_changes       = [source_file, content_type, config]
     replace_triggered_by = [terraform_data.content[each.key]]
   }

@@ -1,5 +1,5 @@
-# What changes by itself, such as an address that a host sees only later, would be a change in every
-# plan: it is not among them.
+# No value that changes by itself, such as an address that a host learns after the start: it would be
+# a change in every plan.
 output "instances" {
   description = "Nodes by name: host and status (\"Running\" or \"Stopped\")."
   value = {

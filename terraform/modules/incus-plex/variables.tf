@@ -20,7 +20,7 @@ variable "networks" {
 }
 
 variable "profiles" {
-  description = "Profiles, by key. `network` is the key of the network that must be there first, or null."
+  description = "Profiles, by key. `network` is the key of the network that must exist first, or null."
   nullable    = false
   type = map(object({
     host    = string
@@ -42,7 +42,7 @@ variable "profiles" {
 }
 
 variable "volumes" {
-  description = "Storage volumes, by key. One with `source` is what that file says: the provider takes nothing else of it."
+  description = "Storage volumes, by key. A volume with `source` has the content of that file, and the provider accepts nothing else for it."
   nullable    = false
   type = map(object({
     host         = string
@@ -61,7 +61,7 @@ variable "volumes" {
 
   validation {
     condition     = alltrue([for v in var.volumes : (v.source != null) == (v.content_type == "iso")])
-    error_message = "A volume with `source` has the content type \"iso\", and no other has."
+    error_message = "A volume with `source` needs the content type \"iso\", and only such a volume may have it."
   }
 }
 
@@ -76,7 +76,7 @@ variable "instances" {
     config     = map(string)      # with user.plex.hash
     devices    = map(map(string)) # "type" and the device's properties
     boot       = string           # absolute path of its boot tar, or null
-    generation = string           # another one makes the node anew
+    generation = string           # another one replaces the node
     parent     = string
     running    = optional(bool, true)
   }))
@@ -105,12 +105,12 @@ variable "instances" {
 
   validation {
     condition     = alltrue([for i in var.instances : can(i.config["user.plex.hash"])])
-    error_message = "Every instance needs `user.plex.hash` in its config: what it is a hash of decides when a node is made anew."
+    error_message = "Every instance needs `user.plex.hash` in its config: another hash replaces the node."
   }
 
   validation {
     condition     = alltrue([for i in var.instances : i.boot == null || i.running])
-    error_message = "An instance that is not started cannot be given a boot tar."
+    error_message = "An instance that is not started cannot get a boot tar."
   }
 
   validation {

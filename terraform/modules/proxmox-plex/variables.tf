@@ -10,7 +10,7 @@ variable "plex" {
 }
 
 variable "hosts" {
-  description = "Nodes of the Proxmox cluster, by plexctl's name: what the cluster calls it, the storage for seeds, that for full clones, and whether clones are linked."
+  description = "Nodes of the Proxmox cluster, by plexctl's name: the cluster's name of the node, the storage of seeds, the storage of full clones, and whether clones are linked."
   nullable    = false
   type = map(object({
     node   = string
@@ -28,15 +28,15 @@ variable "instances" {
     template    = number # VM identifier of its template on that host
     cores       = number
     memory      = number # MiB
-    disk        = number # GiB, or null: as the template has it
+    disk        = number # GiB, or null: the size of the template's disk
     mac         = string
     bridge      = string
     vlan        = number       # tag on the bridge, or null
     pci         = list(string) # names of PCI mappings
     description = string       # plexctl's tags, one line
-    seed        = string       # absolute path of the .iso that it is configured with
-    seed_name   = string       # what that is called on the storage
-    generation  = string       # another one makes the VM anew
+    seed        = string       # absolute path of the .iso with its boot files
+    seed_name   = string       # name of the seed on the storage
+    generation  = string       # another one replaces the VM
     parent      = string
     running     = optional(bool, true)
   }))

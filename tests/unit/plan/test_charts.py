@@ -1,4 +1,4 @@
-"""What a HelmRelease asks for, and what is applied instead of it."""
+"""The inputs of a HelmRelease, and the manifests that replace it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def changed(app: str, **spec: object) -> list[Document]:
         ("velero", Chart("velero", "12.1.0", "https://vmware-tanzu.github.io/helm-charts")),
     ],
 )
-def test_the_apps_charts_are_understood(app: str, chart: Chart) -> None:
+def test_charts_of_apps_are_read_from_their_files(app: str, chart: Chart) -> None:
     release = release_of(documents(app), "here")
 
     assert (release.chart, release.namespace) == (chart, app)
@@ -43,10 +43,10 @@ def test_the_apps_charts_are_understood(app: str, chart: Chart) -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (documents("podinfo") + documents("velero"), "there are 2 HelmReleases"),
-        (documents("podinfo")[:2], "there are 0 HelmReleases"),
-        (changed("podinfo", valuesFrom=[]), "`valuesFrom` is known only in a cluster"),
-        (documents("kubeedge"), "a chart from a GitRepository is not fetched"),
+        (documents("podinfo") + documents("velero"), "2 HelmReleases instead of one"),
+        (documents("podinfo")[:2], "0 HelmReleases instead of one"),
+        (changed("podinfo", valuesFrom=[]), "`valuesFrom` can be evaluated in a cluster only"),
+        (documents("kubeedge"), "a chart from a GitRepository is not supported"),
         (documents("podinfo")[2:], "there is no OCIRepository podinfo"),
         (
             changed(
@@ -55,11 +55,13 @@ def test_the_apps_charts_are_understood(app: str, chart: Chart) -> None:
                     "spec": {**documents("velero")[2]["spec"]["chart"]["spec"], "version": "12.x"}
                 },
             ),
-            "has the version '12.x', which is not one",
+            "'12.x' of the chart",
         ),
     ],
 )
-def test_what_cannot_be_known_here_is_said_with_its_file(found: list[Document], said: str) -> None:
+def test_a_field_that_needs_a_cluster_is_an_error_with_its_file(
+    found: list[Document], said: str
+) -> None:
     with pytest.raises(PlexError, match=r"^apps/it/release\.yaml: ") as caught:
         release_of(found, "apps/it/release.yaml")
     assert said in str(caught.value)
@@ -72,7 +74,7 @@ def made(kind: str, name: str, version: str = "v1", **more: object) -> Document:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **more}}
 
 
-def test_each_object_is_where_helm_would_put_it() -> None:
+def test_each_object_is_in_the_namespace_that_helm_would_use() -> None:
     definition = made("CustomResourceDefinition", "pools.a.test", "apiextensions.k8s.io/v1")
     definition["spec"] = {"group": "a.test", "names": {"kind": "Pool"}, "scope": "Cluster"}
     found = manifests(
@@ -105,6 +107,6 @@ def test_a_secret_of_a_chart_is_refused() -> None:
         {**made("Secret", "admin"), "data": {"a": "Yg=="}},
     )
     assert len(manifests(RELEASE, (empty,), "here")) == 1
-    with pytest.raises(PlexError, match="makes the Secret admin") as caught:
+    with pytest.raises(PlexError, match="creates the Secret admin") as caught:
         manifests(RELEASE, (empty, filled), "here")
     assert "secret edit" in str(caught.value.hint)

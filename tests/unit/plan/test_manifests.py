@@ -1,7 +1,7 @@
-"""Static pods and kubelet's files against what the real kubeadm 1.36.3 printed.
+"""Static pods and the kubelet's files, compared with the output of the real kubeadm 1.36.3.
 
-The recorded answers are those of `kubeadm init --dry-run` for the configuration that
-`kubeadm.init_configuration` makes of the plex demo.
+The recorded files are the output of `kubeadm init --dry-run` with the configuration that
+`kubeadm.init_configuration` returns for the plex demo.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ def test_static_pods_are_those_of_kubeadm(demo: Plex, images: dict[str, str], na
     assert static_pods(demo, images)[name] == recorded
 
 
-def test_the_kubelet_has_the_configuration_that_kubeadm_gives_it(
-    demo: Plex, facts: HostFacts
-) -> None:
+def test_the_kubelet_has_the_configuration_of_kubeadm(demo: Plex, facts: HostFacts) -> None:
     recorded = yaml.safe_load((RECORDED / "config.yaml").read_text())
     own = kubeadm.kubelet_configuration(demo, facts)
 
     missing = {key: value for key, value in own.items() if recorded.get(key) != value}
-    # kubeadm writes durations of zero where nothing is said.
+    # kubeadm writes durations of zero for missing fields.
     assert set(missing) == {"authentication", "authorization"}
     assert recorded["authentication"]["x509"] == own["authentication"]["x509"]
 
 
-def test_an_extra_argument_of_the_user_wins_in_both_places(
+def test_an_extra_argument_of_the_user_takes_precedence_in_both_places(
     demo: Plex, images: dict[str, str]
 ) -> None:
     extra = '{"controllerManager": {"extraArgs": [{"name": "kube-api-qps", "value": "7"}]}}'
@@ -67,7 +65,7 @@ def test_an_extra_volume_of_the_user_is_mounted(demo: Plex, images: dict[str, st
     assert "audit-log" in {mount["name"] for mount in container["volumeMounts"]}
 
 
-def test_the_audit_log_never_holds_a_body() -> None:
+def test_the_audit_log_never_contains_a_body() -> None:
     levels = {rule["level"] for rule in kubeadm.audit_policy()["rules"]}
 
     assert levels == {"None", "Metadata"}
