@@ -17,8 +17,12 @@ PAGES = [
     "CONTRIBUTING.md",
     *(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
 ]
-EXAMPLES = {"plexctl/workflow/plex/addresses.py", "plexctl/cli/addresses.py"}
-"""Files that the recipes tell to write."""
+EXAMPLES = {
+    "types/kube-BASE.yaml",
+    "plexctl/workflow/plex/addresses.py",
+    "plexctl/cli/addresses.py",
+}
+"""Files that a reader writes."""
 
 
 @pytest.mark.parametrize("page", PAGES)
