@@ -23,22 +23,22 @@ from plexctl.plan.resources.profile import NIC
 DEFAULT_MIRROR = "https://deb.debian.org/debian"
 GATEWAY = IPv4Interface("198.18.0.1/24")
 ADDRESS = IPv4Interface("198.18.0.2/24")
-"""Of the bridge that packages come over, and of the instance that they are installed in: a network
-set aside for tests between devices (RFC 2544), which no real one uses."""
+"""Of the bridge to the package mirrors, and of the instance in which packages are installed. The
+network is reserved for benchmarks (RFC 2544): real networks do not use it."""
 
 DEADLINE = 1800
-"""Seconds until the packages of a base are there."""
+"""Seconds in which the packages of a base must be installed."""
 
 CREATED = 1767225600
-"""2026-01-01T00:00:00Z; Incus wants a date in an image's metadata."""
+"""2026-01-01T00:00:00Z; Incus requires a date in an image's metadata."""
 
 
 def root_image(
     incus: IncusHost, base: Base, properties: dict[str, str], work: Path, step: Step
 ) -> str:
-    """Bring the root file system of `base` onto the host; returns the image's fingerprint.
+    """Create an image of the root file system of `base`; returns the image's fingerprint.
 
-    `work` is an empty folder on a disk. PlexError if it cannot be made.
+    `work` is an empty folder on a disk. PlexError if it fails.
     """
     if base.source is BaseSource.IMAGES:
         assert base.server is not None
@@ -71,7 +71,7 @@ def root_image(
 
 
 def needs_network(base: Base) -> bool:
-    """Whether packages are still to be installed on its root image: `install_packages`."""
+    """Whether its root image lacks packages, which `install_packages` installs."""
     return base.source is not BaseSource.DEBOOTSTRAP
 
 
@@ -88,24 +88,24 @@ def create_bridge(incus: IncusHost, name: str, tags: dict[str, str]) -> None:
 
 
 def install_packages(incus: IncusHost, instance: str, base: Base) -> None:
-    """Bring a base of an image server to what debootstrap would have made of it.
+    """Install the packages that debootstrap would have installed on a base of an image server.
 
-    A VM has cloud-init besides, which brings it its files.
+    A VM also gets cloud-init, which writes its files.
     """
     more = ("cloud-init",) if base.form is Form.VM else ()
     script = _INSTALL + " ".join((*base.packages, *more))
     done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=DEADLINE)
     if done.code != 0:
         raise PlexError(
-            f"base {base.name}: its packages cannot be installed",
+            f"cannot install the packages of base {base.name}",
             details=done.stderr.splitlines()[-process.LAST_LINES :],
-            hint="do containers of this host reach the package mirror?",
+            hint="check that containers of this host reach the package mirror",
         )
 
 
 _INSTALL = f"""\
 set -eu
-# A VM of an image server has a NIC of another name.
+# A VM of an image server has another name for its NIC.
 nic={NIC}
 [ -e /sys/class/net/$nic ] || nic=$(ls /sys/class/net | grep --max-count=1 '^en')
 ip link set dev $nic up
@@ -124,8 +124,8 @@ def _debootstrap(base: Base, target: Path, step: Step) -> None:
             f"base {base.name}: debootstrap needs root",
             hint="run this once with sudo, or give the base `source: images` in types/bases.yaml",
         )
-    # In namespaces of its own, which end with this process: whatever happens, neither a mount nor
-    # a process of it is left. A mirror that falls silent does not hold it for ever.
+    # In namespaces of its own, which end with this process: neither a mount nor a process of it
+    # remains, whatever happens. The time limit ends it when a mirror stops answering.
     ends_with_parent = ("setpriv", "--pdeathsig=KILL")
     alone = (
         *ends_with_parent,
@@ -137,20 +137,24 @@ def _debootstrap(base: Base, target: Path, step: Step) -> None:
     mirror = base.mirror or machine_mirror(base.release) or DEFAULT_MIRROR
     last: deque[str] = deque(maxlen=process.LAST_LINES)
 
-    def tell(line: str) -> None:
+    def on_line(line: str) -> None:
         last.append(line)
         step.progress(line.removeprefix("I: "))
 
-    if process.stream((*alone, "debootstrap", *options, base.release, target, mirror), tell) != 0:
+    if (
+        process.stream((*alone, "debootstrap", *options, base.release, target, mirror), on_line)
+        != 0
+    ):
         raise PlexError(
-            f"base {base.name}: debootstrap from {mirror} has failed",
+            f"base {base.name}: debootstrap from {mirror} failed",
             details=last,
-            hint="are debootstrap and debian-archive-keyring installed; is the mirror reachable?",
+            hint="check that debootstrap and debian-archive-keyring are installed, and that the "
+            "mirror is reachable",
         )
 
 
 def machine_mirror(release: str, apt: Path = Path("/etc/apt")) -> str | None:
-    """The package mirror that this machine itself uses for `release`, if it does."""
+    """The package mirror in this machine's APT sources for `release`; None if there is none."""
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
     for file in files:
         if not file.is_file():

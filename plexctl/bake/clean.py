@@ -1,4 +1,4 @@
-"""What is taken out of an instance before it becomes an image."""
+"""Scripts that delete keys, logs and caches from an instance before it becomes an image."""
 
 _FILES = """\
 set -eu
@@ -11,8 +11,8 @@ rm -rf var/cache/apt/* var/cache/debconf/*-old var/cache/ldconfig/* var/lib/apt/
 find var/log -type f -delete
 """
 
-# What cloud-init wrote for the machine that the image was baked in. Its services run: what they
-# have in /run is in no image anyway.
+# What cloud-init wrote for the machine that the image was baked in. Its services are running;
+# their files in /run are in no image anyway.
 _CLOUD_INIT = """\
 cloud-init clean --logs --seed
 rm -f etc/netplan/50-cloud-init.yaml etc/network/interfaces.d/50-cloud-init*
@@ -22,7 +22,7 @@ sync
 """
 
 CLEAN = _FILES + "find run tmp var/tmp -mindepth 1 -xdev -delete\n"
-"""A shell script that is run in a container, as root; it is part of every layer's digest."""
+"""For a container, run as root; the text is part of every layer's digest."""
 
 VM_CLEAN = _FILES + _CLOUD_INIT
-"""The same for a VM, which runs."""
+"""The same for a VM, whose system is running."""

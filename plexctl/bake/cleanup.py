@@ -1,4 +1,4 @@
-"""What a bake makes on its way, and how it is found again by the next one."""
+"""Marks on the objects that a bake creates on its way, and the cleanup that finds them by these."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from plexctl.plan.recipes import Recipe
 from plexctl.plan.resources.incus import SEED
 
 PROPERTY = "plexctl."
-"""Prefix of the properties that say what a baked image is."""
+"""Prefix of the properties that describe a baked image."""
 
 BAKE = "plex-bake-"
-"""How the names of instances begin that images are baked in."""
+"""Prefix of the names of instances that images are baked in."""
 
 
 def properties(recipe: Recipe, lab: str) -> dict[str, str]:
-    """Of an image: the finished one, and a nameless one on the way to it."""
+    """Properties of an image: of the finished one, and of the nameless one it is baked from."""
     return {
         f"{PROPERTY}recipe": recipe.name,
         f"{PROPERTY}layer": recipe.layer.name,
@@ -31,16 +31,16 @@ def properties(recipe: Recipe, lab: str) -> dict[str, str]:
 
 
 def tags(recipe: Recipe, lab: str) -> dict[str, str]:
-    """Incus config keys of an instance or a network that is gone when its bake has ended."""
+    """Incus config keys of an instance or a network that exists only while its bake runs."""
     return {f"{TAG}lab": lab, f"{TAG}bake": recipe.name}
 
 
 def sweep(incus: IncusHost, lab: str) -> None:
-    """Remove what bakes of `lab` have left on a host. No bake of it may be under way."""
+    """Delete what interrupted bakes of `lab` have left on a host. The caller holds the lock."""
     state = incus.read()
     instances = _tagged(state.instances, lab)
     if instances:
-        # The server goes on when its client is gone, and does not guard what it publishes.
+        # The server goes on publishing when its client is gone, and would let the instance go.
         wait(_published(incus))
     for name in instances:
         incus.delete_instance(name)
@@ -59,14 +59,14 @@ def _tagged(seen: Mapping[str, Tagged], lab: str) -> list[str]:
 
 
 def _untagged_seeds(volumes: Mapping[str, ObservedVolume]) -> list[str]:
-    """A seed has its tags a moment after it was made."""
+    """A seed gets its tags a moment after it was created."""
     found = ((name, one) for name, one in volumes.items() if one.disc and not one.tags)
     return [name for name, _ in found if name.startswith(BAKE) and name.endswith(SEED)]
 
 
 def _published(incus: IncusHost) -> Condition:
     return Condition(
-        f"host {incus.name} has published the images that it was asked for",
+        f"host {incus.name} has published the images of an interrupted bake",
         probe=lambda: Observation(not incus.images.publishing()),
         deadline=600,
     )

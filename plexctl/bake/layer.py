@@ -1,4 +1,4 @@
-"""The tasks of a layer, applied to the machine that becomes its image."""
+"""Apply the Ansible tasks of a layer to the machine that becomes its image."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def apply_layer(
     logs: Path,
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Apply the uppermost layer of `recipe` to a machine: its name, and what connects to it.
+    """Apply the uppermost layer of `recipe` to `machine`: its name, and variables to connect to it.
 
-    The machine sees what the layer is made of at `stage`; `nodes` says what those of the image may
-    do. PlexError if a task fails.
+    The files of the layer are in the machine's folder `stage`; `nodes` are the facts of the kernel
+    that the image's nodes run on. PlexError if a task fails.
     """
     total = task_count(role, recipe.layer.name)
     begun = iter(range(total))

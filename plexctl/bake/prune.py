@@ -1,4 +1,4 @@
-"""Removing baked images that nothing uses."""
+"""Delete baked images that nothing uses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from plexctl.model.observed import HostState, ObservedImage
 
 
 def unused(state: HostState, used: set[str]) -> tuple[ObservedImage, ...]:
-    """Images that plexctl baked, which no instance of the host has and which are not `used`.
+    """Images that plexctl baked, that no instance of the host uses, and that are not in `used`.
 
-    One without a name belongs to a bake that is under way, or is removed by the next one.
+    An image without a name belongs to a bake that is under way, or is deleted by the next one.
     """
     running = {instance.image for instance in state.instances.values()}
     return tuple(
@@ -24,7 +24,7 @@ def unused(state: HostState, used: set[str]) -> tuple[ObservedImage, ...]:
 
 
 def prune(host: Host, used: set[str]) -> tuple[str, ...]:
-    """Remove them; their names. `used` are names of images that a plex would need next."""
+    """Delete unused images; returns their names. `used` are names of images that plexes need."""
     state = host.read()
     gone = unused(state, used)
     for image in gone:

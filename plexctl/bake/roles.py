@@ -1,4 +1,4 @@
-"""What the roles of a lab's types consist of, as digests."""
+"""Digests of the files that the roles of a lab's types consist of."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from plexctl.model.types import NodeType
 from plexctl.plan.recipes import BASE, BASE_ROLE
 
 FindRole = Callable[[str], Path]
-"""From a role's name to its folder; PlexError if there is none."""
+"""The folder of a role, by name; PlexError if there is none."""
 
 SHARED = ("defaults", "handlers", "meta", "vars")
-"""Parts of a role that all of its layers are made with."""
+"""Folders of a role that belong to all of its layers."""
 
 
 def role_digests(find_role: FindRole, types: Iterable[NodeType]) -> dict[tuple[str, str], str]:
-    """For each (role, layer) of `types`: a SHA-256 in hex over all files that layer is made with.
+    """For each (role, layer) of `types`: the SHA-256 in hex of all files of that layer.
 
-    Names, whether executable, and bytes count. A layer is `tasks/<layer>.yml`, `files/<layer>/`
+    It covers names, executable bits and bytes. A layer is `tasks/<layer>.yml`, `files/<layer>/`
     and `templates/<layer>/` of its role: a change in one layer leaves the digests of the others.
     """
     wanted = {(BASE_ROLE, BASE.name)}
@@ -34,9 +34,9 @@ def tasks_file(role: Path, layer: str) -> Path:
 
 
 def task_count(role: Path, layer: str) -> int:
-    """About how many tasks a layer has, for a share that is shown.
+    """About how many tasks a layer has, to show progress.
 
-    Its YAML is Ansible's affair: it may have tags or faults that Ansible alone knows of.
+    Its YAML is not parsed: it may have tags, or faults that Ansible reports better.
     """
     lines = tasks_file(role, layer).read_bytes().splitlines()
     return max(1, sum(line.startswith(b"- ") for line in lines))

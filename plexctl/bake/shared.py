@@ -1,6 +1,6 @@
-"""What all nodes of an image have alike, on one volume of a host: in its memory once, not by node.
+"""The volume with the files that all nodes of an image share: in the host's memory only once.
 
-The image itself lacks nothing: a node without the volume is a whole one.
+The image itself is complete: a node works without the volume.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from plexctl.plan.recipes import Recipe
 from plexctl.plan.resources.profile import container_config
 
 MOUNT = "/mnt"
-"""Where the volume is while it is filled: a folder that every image has, empty."""
+"""Where the volume is mounted while it is filled: a folder that every image has, empty."""
 
 PROGRAM = "/usr/local/lib/plexctl/share"
 FILL = ("/bin/sh", "-c", f"[ ! -x {PROGRAM} ] || exec {PROGRAM} fill {MOUNT}")
-"""A role of the lab's own may have no such program: its nodes share nothing."""
+"""A role of the lab's own may lack this program: its nodes share nothing."""
 
 SLEEP = "lxc.init.cmd=/bin/sleep infinity"
-"""Process 1 of a container in which nothing of its system is to run."""
+"""Process 1 of a container in which no service of its system may run."""
 
 
 def is_whole(incus: IncusHost, recipe: Recipe) -> bool:
-    """Whether nodes of `recipe` find on the host what they share, if they do."""
+    """Whether the host has the complete volume that nodes of `recipe` share, if they share one."""
     if not recipe.shared:
         return True
     volume = incus.volumes.list().get(recipe.name)
@@ -34,10 +34,10 @@ def is_whole(incus: IncusHost, recipe: Recipe) -> bool:
 
 
 def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, lab: str) -> None:
-    """Make the volume of a recipe's image that is on the host. The caller has a turn to bake.
+    """Create and fill the volume of a recipe's image that is on the host.
 
-    What an interrupted one has left is used. The last tag says that all is there. PlexError with
-    what the program said if it fails.
+    The caller holds the lock. The volume of an interrupted bake is used. Its last tag marks it as
+    complete. PlexError with the output of the program that fills it, if that fails.
     """
     volume, pool = recipe.name, incus.spec.pool
     tagged = tags(recipe, lab)
@@ -62,6 +62,6 @@ def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, lab: str) -> None:
     done = incus.execute(name, FILL, timeout=300)
     if done.code != 0:
         said = done.stderr.splitlines()[-5:]
-        raise PlexError(f"what nodes of {volume} share cannot be copied", details=said)
+        raise PlexError(f"cannot copy the files that nodes of {volume} share", details=said)
     incus.volumes.put(volume, pool, settings({**tagged, f"{TAG}image": volume}), exists=True)
     incus.delete_instance(name)

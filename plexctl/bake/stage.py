@@ -1,4 +1,4 @@
-"""What a layer is made of, in one folder."""
+"""The files of a layer, in one folder."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def stage_layer(recipe: Recipe, role: Path, artifacts: Mapping[str, Stored], fol
         place.mkdir(parents=True)
         for artifact in artifacts[component].artifacts:
             _link(artifact.path, place / artifact.name)
-    # As the digest has it: executable or not. To root of an unprivileged instance all of it
-    # is someone else's.
+    # Executable or not, as the digest records it. Readable for everybody: to root of an
+    # unprivileged instance these files belong to another user.
     for path in (folder, *folder.rglob("*")):
         if path.is_dir():
             path.chmod(0o755)
@@ -30,7 +30,7 @@ def stage_layer(recipe: Recipe, role: Path, artifacts: Mapping[str, Stored], fol
 
 
 def _link(source: Path, target: Path) -> None:
-    """Have a file under a second name; a copy where the two folders are on different disks."""
+    """Link a file; copy it if the two folders are on different disks."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""What is different where the image of a VM is baked: its disk, its agent, its first boot."""
+"""What is special about baking the image of a VM: its disk, its agent, its first boot."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from plexctl.plan.resources.profile import NIC
 from plexctl.plan.resources.proxmox import CORES, MEMORY
 
 BOOT = 600
-"""Seconds in which a VM must have booted, its agent with it."""
+"""Seconds in which a VM and its agent must be up."""
 
 LIMITS = {"limits.cpu": str(CORES), "limits.memory": str(MEMORY)}
-"""Of the VM that an image is baked in."""
+"""Limits of the VM that an image is baked in."""
 
 _INSTALL_AGENT = """\
 set -eu
@@ -42,10 +42,10 @@ systemctl start incus-agent.service
 def cloud_image(
     incus: IncusHost, base: Base, properties: dict[str, str], work: Path, disks: Path, step: Step
 ) -> str:
-    """Bring the disk of a cloud image onto the host; returns the image's fingerprint.
+    """Create an image of the disk of a cloud image; returns its fingerprint.
 
-    It is downloaded once, into the folder `disks`; `work` is an empty folder. PlexError if it
-    cannot be had, or if its checksum is another one.
+    It is downloaded once, into the folder `disks`; `work` is an empty folder. PlexError if the
+    download fails, or if the checksum does not match.
     """
     assert base.url is not None
     assert base.checksum is not None
@@ -54,9 +54,9 @@ def cloud_image(
 
 
 def fetched(web: Web, url: str, checksum: str, folder: Path, step: Step) -> Path:
-    """The file that `url` gives, out of `folder` if it is there already.
+    """The file at `url`, downloaded into `folder` unless it is there.
 
-    `checksum` is "sha512:" or "sha256:" with hex digits. What does not match it is not kept.
+    `checksum` is "sha512:" or "sha256:" with hex digits. A file that does not match is not kept.
     """
     algorithm, _, expected = checksum.partition(":")
     expected = expected.lower()
@@ -73,7 +73,7 @@ def fetched(web: Web, url: str, checksum: str, folder: Path, step: Step) -> Path
             raise PlexError(
                 f"{name}: the checksum does not match",
                 details=(f"from      {url}", f"expected  {expected}", f"found     {found}"),
-                hint="images behind a URL with `latest` change: name a dated one in "
+                hint="images at a URL with `latest` change: use a dated URL in "
                 "types/bases.yaml, with its checksum",
             )
         partial.replace(target)
@@ -83,7 +83,7 @@ def fetched(web: Web, url: str, checksum: str, folder: Path, step: Step) -> Path
 
 
 def packed(disk: Path, name: str, properties: dict[str, str], work: Path) -> Path:
-    """An image as Incus takes it: a tar of its metadata and its disk."""
+    """An image in Incus' format: a tar of its metadata and its disk."""
     metadata = {
         "architecture": os.uname().machine,
         "creation_date": CREATED,
@@ -101,14 +101,14 @@ def packed(disk: Path, name: str, properties: dict[str, str], work: Path) -> Pat
 
 
 def bake_devices(base: Base, name: str, pool: str) -> dict[str, dict[str, str]]:
-    """Further devices of the VM that the lowest layer is baked in: its seed, if it boots of one."""
+    """Further devices of the VM that the lowest layer is baked in: the seed of a cloud image."""
     if base.source is not BaseSource.CLOUD:
         return {}
     return {SEED: {"type": "disk", "pool": pool, "source": seed_volume(name)}}
 
 
 def bake_seed(mac: str) -> bytes:
-    """What a cloud image boots with to be baked: a way to the package mirrors, and the agent."""
+    """The seed of a cloud image that is baked: its way to the package mirrors, and the agent."""
     user_data = {
         "runcmd": [["/bin/sh", "-c", _INSTALL_AGENT]],
         "ssh_deletekeys": False,
@@ -131,7 +131,7 @@ def bake_seed(mac: str) -> bytes:
 
 
 def await_agent(incus: IncusHost, name: str) -> None:
-    """Returns once programs can be run in a VM that was started, and its disks are there."""
+    """Wait until programs can be run in a VM that was started, and its disks are mounted."""
 
     def answers() -> Observation:
         try:
@@ -144,9 +144,9 @@ def await_agent(incus: IncusHost, name: str) -> None:
 
 
 def await_boot(incus: IncusHost, name: str) -> None:
-    """Returns once all that a VM starts has been started: cloud-init changes its files until then.
+    """Wait until all units of a VM have started: cloud-init changes its files until then.
 
-    A unit that has failed is none of a bake's business.
+    A unit that has failed does not matter to a bake.
     """
     argv = ("systemctl", "is-system-running", "--wait")
     incus.execute(name, argv, timeout=BOOT)

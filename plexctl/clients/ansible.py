@@ -1,4 +1,4 @@
-"""The one door to Ansible (through ansible-runner). Every quirk of the library is here."""
+"""The client of Ansible (through ansible-runner). Every quirk of the library is here."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from plexctl.errors import Interrupted, PlexError
 Variables = Mapping[str, object]
 
 PYTHON = "/usr/bin/python3"
-"""The interpreter of the machine that a role is applied to."""
+"""The Python interpreter on machines that roles are applied to."""
 
 CONNECT = 15
-"""Seconds that a machine has to answer SSH."""
+"""Seconds in which a machine must answer SSH."""
 
 PLAY = 3000
-"""Seconds that a play may take: less than others wait for the bake that it may be a part of."""
+"""Seconds that a play may take: less than the time that other bakes wait for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Play:
 
     role: Path  # the role's folder
     tasks: str  # "runtime": tasks/runtime.yml
-    machines: Mapping[str, Variables]  # by name, with what connects to each: `incus()`
+    machines: Mapping[str, Variables]  # by name, with connection variables: `incus()`
     variables: Variables = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PlayTask:
-    """A task that was done. `part` is its file in the role, without the ending: "packages"."""
+    """A task that has run. `part` is its file in the role, without the extension: "packages"."""
 
     part: str
     name: str
@@ -50,14 +50,14 @@ class PlayTask:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a play did. `answers` is what its tasks handed over with `set_stats`."""
+    """The result of a play. `answers` are the values that its tasks returned with `set_stats`."""
 
-    tasks: tuple[PlayTask, ...]  # in their order; those that were skipped are left out
+    tasks: tuple[PlayTask, ...]  # in order; without skipped tasks
     answers: Mapping[str, Any]
 
 
 def incus(instance: str) -> Variables:
-    """What connects Ansible to an instance of the Incus server that runs here."""
+    """Variables that connect Ansible to an instance of this machine's Incus server."""
     return {
         "ansible_connection": "community.general.incus",
         "ansible_host": instance,
@@ -66,7 +66,7 @@ def incus(instance: str) -> Variables:
 
 
 def local() -> Variables:
-    """What applies a play to this machine; who is not root needs sudo without a password."""
+    """Variables for this machine. A user other than root needs sudo without a password."""
     return {
         "ansible_connection": "local",
         "ansible_python_interpreter": PYTHON,
@@ -83,14 +83,14 @@ def ssh(
     known_hosts: Path | None = None,
     accept_new: bool = False,
 ) -> Variables:
-    """What connects Ansible over SSH. Who is not root needs sudo without a password.
+    """Variables that connect Ansible over SSH. Users other than root need sudo without a password.
 
-    Only a host key that is known counts, or with `accept_new` the first one that is seen. What is
-    left out is as the user's own SSH has it. Nothing is ever asked: there is nobody to answer.
+    Only known host keys are accepted, or with `accept_new` also an unknown one. The user's own SSH
+    configuration applies to options that are not given. SSH never prompts.
     """
     options = [
         "BatchMode=yes",
-        # A machine that falls silent in the middle is noticed within a minute.
+        # Detects within a minute that a machine has stopped answering.
         "ServerAliveInterval=15",
         f"StrictHostKeyChecking={'accept-new' if accept_new else 'yes'}",
     ]
@@ -125,13 +125,13 @@ def apply(
     on_task: Callable[[str], None] = lambda name: None,
     env: Mapping[str, str] | None = None,
 ) -> Applied:
-    """Apply `play`; `on_task` hears each task's name as it begins.
+    """Apply `play`; `on_task` is called with each task's name when it begins.
 
-    All that Ansible prints goes to `log`. `work` is a folder for what is needed meanwhile.
-    PlexError with the failed task and what its machine said, or that it could not be reached.
+    The output of Ansible goes to `log`. `work` is a folder for temporary files. PlexError with the
+    failed task and its output, or if the machine is unreachable.
     """
     watch = _Watch(on_task)
-    # A fresh folder for each run: the library keeps what it is given, and the next run reads it.
+    # A new folder for each run: the library stores its input, and the next run would read it.
     with (
         private_folder("ansible", work) as folder,
         # SSH's sockets: a path to one has at most 108 bytes.
@@ -178,14 +178,16 @@ class _Watch:
         if text := str(event.get("stdout", "")):
             self.output.write(text + "\n")
             self._last.extend(text.splitlines())
-        return False  # the library need not write the event down
+        return False  # the library need not store the event
 
     def failure(self, play: Play, log: Path, status: str) -> PlexError:
-        hint = f"all that Ansible printed is in {log}"
+        hint = f"the output of Ansible is in {log}"
         if self._unreachable:
-            machine, words = self._unreachable
+            machine, reason = self._unreachable
             return PlexError(
-                f"{machine} cannot be reached", details=words.splitlines(), hint=_reach_hint(words)
+                f"{machine} cannot be reached",
+                details=reason.splitlines(),
+                hint=_reach_hint(reason),
             )
         if not self._failures:
             summary = f"Ansible could not apply {play.tasks} of role {play.role.name}"
@@ -205,10 +207,10 @@ class _Watch:
 def _reach_hint(said: str) -> str:
     if "Host key verification failed" in said or "host key is known" in said:
         return (
-            "compare the machine's host key and add it to known_hosts, or have the first one "
-            "that is seen accepted"
+            "compare the machine's host key and add it to known_hosts, or accept it with "
+            "--accept-new"
         )
-    return "can `ssh` log in to it by itself, without asking for anything?"
+    return "check that `ssh` logs in to it without any prompt"
 
 
 def _run(
@@ -218,7 +220,7 @@ def _run(
     env: dict[str, str],
     event: Callable[[Mapping[str, Any]], bool],
 ) -> str:
-    """Returns the library's word for how it ended."""
+    """Returns the library's status of the run."""
     import ansible_runner
 
     playbook = [
@@ -255,7 +257,7 @@ def _run(
 
 def _environment(folder: Path, control: Path) -> dict[str, str]:
     config = folder / "ansible.cfg"
-    # Nothing of the user's own Ansible has a say, and nothing of ours is left in their home.
+    # Ignores the user's configuration of Ansible, and writes nothing into the home folder.
     config.write_text(
         f"[defaults]\nhome = {folder}\nretry_files_enabled = false\ntimeout = {CONNECT}\n"
         "[connection]\npipelining = true\n"
@@ -265,7 +267,7 @@ def _environment(folder: Path, control: Path) -> dict[str, str]:
     )
     return {
         "ANSIBLE_CONFIG": str(config),
-        # The library turns it off unless it is here: in the configuration does not count.
+        # The library turns it off unless it is in the environment; the configuration is not enough.
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "LC_ALL": "C.UTF-8",
         "PATH": search_path(),  # of Ansible's programs
@@ -274,7 +276,7 @@ def _environment(folder: Path, control: Path) -> dict[str, str]:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """The library takes over two signals in the main thread and keeps them."""
+    """Restore the handlers of two signals, which the library replaces in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What this machine's kernel lets its containers do."""
+"""What this machine's kernel allows containers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CAP_SYS_RESOURCE = 24
 
 
 def local_facts(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> HostFacts:
-    """Read off `/proc` and `/sys`; the daemon runs on the same kernel as this process.
+    """Read `/proc` and `/sys`: the Incus daemon runs on the same kernel as this process.
 
-    Capabilities are those of process 1's bounding set: what a privileged container can have.
+    Capabilities are the bounding set of process 1, which limits privileged containers.
     """
     unified = (sys / "fs/cgroup/cgroup.controllers").exists()
     return HostFacts(

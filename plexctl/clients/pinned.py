@@ -1,4 +1,4 @@
-"""HTTPS to a server that is known by its certificate, whoever signed it and whatever its name."""
+"""HTTPS to a server with a pinned certificate; its signer and its names do not matter."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ CONNECT = 10
 """Seconds in which a server must show its certificate."""
 
 REASONS = {
-    "Fingerprints did not match": "it has another certificate",
+    "Fingerprints did not match": "it shows another certificate",
     "Read timed out": "read timed out",
     "Connection refused": "connection refused",
     "No route to host": "no route to host",
     "Network is unreachable": "network is unreachable",
     "Connection reset": "connection reset",
-    "Connection broken": "its answer broke off",
-    "Name or service not known": "nobody knows that name",
-    "No address associated": "nobody knows that name",
-    "failure in name resolution": "nobody knows that name",
-    "WRONG_VERSION_NUMBER": "it does not speak HTTPS",
-    "RECORD_LAYER_FAILURE": "it does not speak HTTPS",
+    "Connection broken": "the connection broke",
+    "Name or service not known": "the name cannot be resolved",
+    "No address associated": "the name cannot be resolved",
+    "failure in name resolution": "the name cannot be resolved",
+    "WRONG_VERSION_NUMBER": "it is not an HTTPS server",
+    "RECORD_LAYER_FAILURE": "it is not an HTTPS server",
     "timed out": "timed out",
 }
-"""Words in what libraries raise, and what they come to. The first that fits counts."""
+"""Texts in errors of libraries, and what plexctl prints instead. The first match counts."""
 
 
 class _Connection(HTTPSConnection):
-    """A connection with a context of its own.
+    """A connection with an SSL context of its own.
 
-    urllib3's would read all authorities of the machine, which nobody asks here. One context for
-    all is no way either: urllib3 loads certificate and key into it for each connection, and
-    OpenSSL's memory is spoiled when another thread begins a connection meanwhile.
+    The context of urllib3 would read all CAs of the machine, which are not used here. One context
+    for all connections does not work: urllib3 loads certificate and key into it for each
+    connection, which corrupts memory of OpenSSL if another thread connects meanwhile.
     """
 
     def connect(self) -> None:
@@ -56,7 +56,7 @@ class _Connections(HTTPSConnectionPool):
 
 
 class _Pinned(HTTPAdapter):
-    """Connections on which only the certificate with this fingerprint is taken."""
+    """Connections that accept only the certificate with this fingerprint."""
 
     def __init__(self, fingerprint: str) -> None:
         self._fingerprint = fingerprint
@@ -67,14 +67,14 @@ class _Pinned(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"https": _Connections}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # The fingerprint is checked instead of a chain: urllib3 does so for every connection.
+        # urllib3 checks the fingerprint, instead of a chain, on every connection.
         super().cert_verify(conn, url, False, cert)  # type: ignore[no-untyped-call]
 
 
 def pinned_session(url: str, fingerprint: str) -> requests.Session:
     """A session for `url` alone: SHA-256 of the server's certificate must be `fingerprint` (hex).
 
-    What the environment says of proxies and certificates is of no matter to it.
+    It ignores proxies and certificates of the environment.
     """
     session = requests.Session()
     session.trust_env = False
@@ -108,6 +108,6 @@ def fingerprint(certificate: bytes) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why there is no connection, without the names of a library's own objects."""
+    """Why a connection failed, without internals of libraries."""
     said = str(error)
     return next((words for known, words in REASONS.items() if known in said), said)

@@ -1,4 +1,4 @@
-"""The one door to other programs. Nothing else in the package starts a process."""
+"""Runs other programs. Nothing else in the package starts a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from plexctl.model.command import CommandResult
 
 LAST_LINES = 12
 GRACE = 5.0
-"""Seconds that an interactive program has to end when it is asked to."""
+"""Seconds that an interactive program has to end after SIGTERM."""
 
 
 def run(
@@ -35,8 +35,8 @@ def run(
 ) -> CommandResult:
     """Run a program to its end.
 
-    `env` is added to this process' environment (with `bare`, to none) and must hold no secret: one
-    can be handed over by `stdin`, or in a file without a name by `pass_fds`. PlexError with the
+    `env` is added to this process' environment (with `bare`, to none) and must hold no secret: pass
+    one by `stdin`, or in a file without a name by `pass_fds`. PlexError with the
     last lines of its output (with `private`, without any) if it cannot be started, takes longer
     than `timeout` seconds, or (unless `check` is false) ends with another code than 0.
     """
@@ -86,12 +86,12 @@ def stream(
     pass_fds: Sequence[int] = (),
     patience: float | None = None,
 ) -> int:
-    """Run a program and hand over each line of its output (both streams) as it comes.
+    """Run a program and call `on_line` with each line of its output (both streams).
 
-    Returns its exit code. The program is ended with this one: a time-out is the caller's affair,
-    by an exception from `on_line`. With `patience` it is interrupted once and has so many seconds
-    to finish what it has begun; it and all that it has started are killed then, or when there is
-    a second exception. What a program that was killed has started is killed too.
+    Returns its exit code. The program ends with this one. There is no time limit: the caller can
+    raise from `on_line`. With `patience` the program is interrupted once and has that many seconds
+    to finish; then, or at a second exception, it and its children are killed. Children of a program
+    that was killed are killed too.
     """
     words = tuple(str(word) for word in argv)
     try:
@@ -128,9 +128,9 @@ def stream(
 
 @contextmanager
 def _orphans_killed(process: subprocess.Popen[str], patience: float | None) -> Iterator[None]:
-    """What a program that is killed has started ends with it, at once.
+    """Kill the children of a program that was killed.
 
-    It may hold the other end of the output, which then has no end.
+    They may hold the other end of the output, which would never end.
     """
 
     def kill() -> None:
@@ -162,16 +162,16 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def nothing_left_of(folder: Path) -> Iterator[None]:
-    """Kill, at the end, whatever still works with `folder`, by its arguments, and its children.
+    """At the end, kill all processes with `folder` in their arguments, and their children.
 
-    For Ansible: each of its workers has a session of its own, so that the library, which ends a
-    play by its process group, does not reach those.
+    For Ansible: each of its workers has its own session, and the library ends a play by its process
+    group, which does not include them.
     """
     try:
         yield
     finally:
         for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it has ended by now
+            with suppress(OSError):  # it has ended meanwhile
                 if os.fsencode(folder) not in (process / "cmdline").read_bytes():
                     continue
                 group = os.getpgid(number := int(process.name))
@@ -207,12 +207,12 @@ def deleted_at_exit(folder: Path) -> Iterator[None]:
 
 
 def interactive(argv: Sequence[str | Path]) -> int:
-    """Run a program that a person works with, as an editor; returns its exit code.
+    """Run an interactive program such as an editor; returns its exit code.
 
-    Ctrl-C is that program's. It is ended with this one; what it prints is no answer of ours.
+    Ctrl-C goes to that program. It ends with this one, and never prints to a redirected stdout.
     """
     words = tuple(str(word) for word in argv)
-    # Not ignored: the program would inherit that.
+    # A handler instead of SIG_IGN, which the program would inherit.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         process = subprocess.Popen(words, stdout=None if os.isatty(1) else 2)
@@ -233,7 +233,7 @@ def interactive(argv: Sequence[str | Path]) -> int:
 
 
 def replace(argv: Sequence[str | Path]) -> None:
-    """Become another program, for an interactive `ssh`. Does not return."""
+    """Replace this process by another program, for an interactive `ssh`. Does not return."""
     words = [str(word) for word in argv]
     try:
         os.execvp(words[0], words)  # noqa: S606 - that is what it is for
@@ -244,7 +244,7 @@ def replace(argv: Sequence[str | Path]) -> None:
 
 
 def search_path() -> str:
-    """PATH with the programs beside this interpreter: the environment need not be activated."""
+    """PATH with the folder of this interpreter, for a virtual environment that is not activated."""
     return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 

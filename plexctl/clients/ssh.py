@@ -1,4 +1,4 @@
-"""The one door to machines over SSH, by OpenSSH's own programs. Ansible's is in `ansible`."""
+"""The client of machines over SSH, through the programs of OpenSSH."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CONNECT = 5
 
 @dataclass(frozen=True, slots=True)
 class SshClient:
-    """A machine that is known by its host key.
+    """A machine over SSH, whose host key is known.
 
-    With a key and known hosts of its own, nothing of the user's SSH has a say; without, all of it.
+    With `key` and `known_hosts` the user's SSH configuration is ignored; without, it applies.
     """
 
     address: str
@@ -28,12 +28,12 @@ class SshClient:
     port: int | None = None
 
     def run(self, script: str, *, timeout: float, check: bool = True) -> CommandResult:
-        """Run a shell script there, handed over on its standard input; no secret may be in it."""
+        """Run a shell script there, passed on standard input. It must not contain a secret."""
         argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", "/bin/sh -s")
         return process.run(argv, stdin=script.encode(), timeout=timeout, check=check)
 
     def feed(self, script: str, content: bytes, *, timeout: float, hint: str | None = None) -> None:
-        """Run a shell script that reads `content`, which may be a secret; the script may not."""
+        """Run a shell script that reads `content`. Only `content` may contain a secret."""
         argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", script)
         process.run(argv, stdin=content, timeout=timeout, hint=hint)
 
@@ -43,7 +43,7 @@ class SshClient:
         process.run(("scp", "-q", "-r", *self._options("-P"), folder, place), timeout=timeout)
 
     def answers(self, what: str, *, deadline: float, hint: str) -> Condition:
-        """That it lets us in."""
+        """The machine accepts the login."""
 
         def probe() -> Observation:
             try:
@@ -56,7 +56,7 @@ class SshClient:
         return Condition(what, probe, deadline, every=1.0, hint=hint)
 
     def _options(self, port: str) -> tuple[str, ...]:
-        """`port` is the program's word for it."""
+        """`port` is the program's option for a port."""
         options = ["BatchMode=yes", f"ConnectTimeout={CONNECT}", "ServerAliveInterval=15"]
         own: tuple[str, ...] = ()
         if self.key is not None:

@@ -1,4 +1,4 @@
-"""The one door to OpenTofu, or Terraform: its words by python-terraform, its process by ours."""
+"""The client of OpenTofu and Terraform: arguments by python-terraform, processes by `process`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from plexctl.model.files import write_atomic
 PLAN = "plexctl.tfplan"
 STATE = "terraform.tfstate"
 KNOWN = "addresses.json"
-"""What was in the state when it was read last."""
+"""The addresses in the state when it was last read."""
 LOCK = "60s"
-"""How long a run waits for one that was killed to give up the state."""
+"""How long a run waits for the lock on the state, which a killed run may still hold."""
 PATIENCE = 120
-"""Seconds that it has to finish and to write down what it has begun, when it is to stop."""
+"""Seconds that an interrupted run has to finish what it has started, and to write its state."""
 KEY = "PLEXCTL_KEY_FD"
-"""Tells the program that hands over the state's key in which open file that is."""
+"""Environment variable with the descriptor of the file that has the state's key."""
 
 REGISTRY = (
     "providers come from the registry, or from a mirror that TF_CLI_CONFIG_FILE names: see"
@@ -35,7 +35,7 @@ REGISTRY = (
 
 QUIET = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
 CHANGES = 2
-"""What `plan` ends with if there are changes."""
+"""Exit code of `plan` if there are changes."""
 
 Event = Mapping[str, Any]
 
@@ -51,27 +51,27 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class Tofu:
-    """OpenTofu in one folder. Every call may be made again; PlexError with its own diagnostics."""
+    """OpenTofu in one folder. Every call may be repeated. PlexError with its diagnostics."""
 
     program: Path
     folder: Path
-    parallel: int = 10  # how many objects it works on at once
-    key: int | None = None  # an open file with what opens the state; None: it is not encrypted
-    files: tuple[int, ...] = ()  # further open files that it has
-    environment: Mapping[str, str] = field(default_factory=dict)  # no secret is in it
+    parallel: int = 10  # objects that it works on at the same time
+    key: int | None = None  # an open file with the state's key; None: the state is not encrypted
+    files: tuple[int, ...] = ()  # other open files that it inherits
+    environment: Mapping[str, str] = field(default_factory=dict)  # without secrets
 
     def init(self) -> None:
-        """Have the providers of the folder there, at their pinned versions."""
+        """Install the providers of the folder, at their pinned versions."""
         self._json("init", (), lambda _: None)
 
     def has_providers(self) -> bool:
-        """Whether `init` has found them, and they are still where it did."""
-        # Explicit levels: what is in a mirror is a link, which "**" does not follow.
+        """Whether the providers that `init` installed are still there."""
+        # Explicit levels: files of a mirror are links, which "**" does not follow.
         found = (self.folder / ".terraform" / "providers").glob("*/*/*/*/*/terraform-provider-*")
         return any(found)
 
     def plan(self, *, targets: Sequence[str] = ()) -> tuple[PlannedChange, ...]:
-        """What `apply_plan` would do then; `targets` are addresses, without them it is all."""
+        """The changes that `apply_plan` would make; with `targets` only at these addresses."""
         changes: list[PlannedChange] = []
 
         def look(event: Event) -> None:
@@ -89,27 +89,27 @@ class Tofu:
         return tuple(change for change in changes if change.action not in ("noop", "read"))
 
     def apply_plan(self, on_event: Callable[[Event], None]) -> None:
-        """Do exactly what the last `plan` said."""
+        """Apply exactly the last `plan`."""
         self._json("apply", (PLAN,), on_event, parallelism=self.parallel, lock_timeout=LOCK)
 
     def shown_plan(self) -> str:
-        """The last plan as OpenTofu shows it."""
+        """The last plan as OpenTofu prints it."""
         return self._run("show", PLAN, no_color=True).stdout.strip()
 
     def drop_plan(self) -> None:
         (self.folder / PLAN).unlink(missing_ok=True)
 
     def addresses(self) -> frozenset[str]:
-        """Of all objects in the state; none if there is no state yet."""
+        """Addresses of all objects in the state; empty if there is no state yet."""
         state, known = self.folder / STATE, self.folder / KNOWN
         content = state.read_bytes() if state.exists() else b""
-        if not content:  # so it is after a kill, too
+        if not content:  # also empty after a kill
             return frozenset()
         # One program cannot read the state of another.
         digest = hashlib.sha256(bytes(self.program) + b"\0" + content).hexdigest()
-        seen = json.loads(known.read_text()) if known.exists() else {}
-        if seen.get("state") == digest:
-            return frozenset(seen["addresses"])
+        cached = json.loads(known.read_text()) if known.exists() else {}
+        if cached.get("state") == digest:
+            return frozenset(cached["addresses"])
         done = self._run("state", "list", check=False)
         if done.code:
             raise PlexError("the state cannot be read", details=done.stderr.splitlines()[-8:])
@@ -119,7 +119,7 @@ class Tofu:
         return frozenset(addresses)
 
     def forget(self, addresses: Sequence[str]) -> None:
-        """Take objects out of the state; they themselves stay as they are."""
+        """Remove objects from the state; the objects themselves are not changed."""
         if addresses:
             self._run("state rm", *addresses, lock_timeout=LOCK)
 
@@ -148,7 +148,7 @@ class Tofu:
         good: Sequence[int] = (0,),
         **options: Any,
     ) -> None:
-        """Run a verb with `-json`, and hand over what it tells as it tells it."""
+        """Run a verb with `-json`; call `on_event` with each of its events."""
         errors: list[Event] = []
         last: deque[str] = deque(maxlen=process.LAST_LINES)
 
@@ -174,12 +174,12 @@ class Tofu:
         if code < 0:
             raise PlexError(
                 f"{self.program.name} {verb} was killed ({signal.Signals(-code).name})",
-                hint="run it again: what was made is found",
+                hint="run the command again: it finds what was created",
             )
         if code not in good or errors:
             raise PlexError(
                 f"{self.program.name} {verb} failed",
-                details=tuple(_told(errors)) or tuple(last),
+                details=tuple(_error_lines(errors)) or tuple(last),
                 hint=REGISTRY if verb == "init" else f"the folder of its run: {self.folder}",
             )
 
@@ -191,7 +191,7 @@ class Tofu:
             for name, value in options.items()
             if value not in ([], None)
         }
-        # It reads the state of its folder at once, and fails at one that is broken: it gets none.
+        # It reads the state of its folder at once, and fails if that is broken: it gets no folder.
         builder = Terraform(working_dir=os.devnull, terraform_bin_path=str(self.program))
         return [str(word) for word in builder.generate_cmd_string(verb, *words, **flags)]
 
@@ -209,7 +209,7 @@ def _change(change: Mapping[str, Any]) -> PlannedChange:
     return PlannedChange(change["resource"]["addr"], action, str(change.get("reason", "")))
 
 
-def _told(errors: Sequence[Event]) -> Iterator[str]:
+def _error_lines(errors: Sequence[Event]) -> Iterator[str]:
     for error in errors:
         where = f"{error['address']}: " if error.get("address") else ""
         yield f"{where}{error['summary']}"

@@ -1,4 +1,4 @@
-"""Files over HTTPS: found out quickly when there is no network, checked by the caller."""
+"""Downloads over HTTPS. A missing network is detected quickly; the caller verifies content."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DOCUMENT_LIMIT = 4 << 20
 _CHUNK = 1 << 20
 
 Progress = Callable[[float], None]
-"""Told the finished share, 0 to 1."""
+"""Called with the finished share, 0 to 1."""
 
 
 class WebError(PlexError):
-    """A server cannot be reached, or does not give what was asked for."""
+    """A server is unreachable, or does not return the document."""
 
 
 def mismatch(
@@ -32,9 +32,9 @@ def mismatch(
     expected: str,
     found: str,
     where: str,
-    hint: str = "nothing of it was kept: a damaged or changed file must not become part of a node",
+    hint: str = "the file was deleted: a damaged or changed file must not become part of a node",
 ) -> PlexError:
-    """Bytes are not those that are wanted. Digests are SHA-256 in hex."""
+    """The error for a wrong checksum. Digests are SHA-256 in hex."""
     return PlexError(
         f"{what}: the checksum does not match",
         details=(f"from      {where}", f"expected  sha256:{expected}", f"found     sha256:{found}"),
@@ -43,15 +43,15 @@ def mismatch(
 
 
 class Web:
-    """Fetches from URLs.
+    """Downloads from URLs, with the user's proxy settings.
 
-    `rewrites` replace the beginning of a URL by another one (a mirror); `ca` is a file of
-    certificates to trust instead of the usual ones. The user's proxy settings are heeded.
+    `rewrites` replace the beginning of a URL by another one (a mirror); `ca` is a file of CAs to
+    trust instead of the usual ones.
     """
 
     def __init__(self, rewrites: tuple[tuple[str, str], ...] = (), ca: Path | None = None) -> None:
         self._rewrites = rewrites
-        # Given with each request: a session's own is overridden by REQUESTS_CA_BUNDLE.
+        # Passed with each request: REQUESTS_CA_BUNDLE overrides that of a session.
         self._verify = str(ca) if ca else None
         self._session = requests.Session()
         retry = Retry(
@@ -60,10 +60,10 @@ class Web:
         self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
 
     def unreachable(self, url: str) -> str | None:
-        """Why the server of `url` does not answer, or None; after about 3 seconds at most.
+        """Why the server of `url` is unreachable, or None; after about 3 seconds at most.
 
-        In a thread of its own: looking up a name has no time limit, and a name may have many
-        addresses, each with one.
+        In a thread: the resolution of a name has no time limit, and a name may have many
+        addresses, each with a time limit of its own.
         """
         found: list[str | None] = []
 
@@ -87,7 +87,7 @@ class Web:
         method: str = "GET",
         accept_errors: bool = False,
     ) -> requests.Response:
-        """The response, its body not yet read. WebError unless it is a success."""
+        """The response, its body not yet read. WebError unless it is successful."""
         host = urlsplit(url).hostname
         try:
             response = self._session.request(
@@ -116,7 +116,7 @@ class Web:
             for chunk in _chunks(response, url):
                 content += chunk
                 if len(content) > DOCUMENT_LIMIT:
-                    raise WebError(f"{url} gives more than {DOCUMENT_LIMIT} bytes")
+                    raise WebError(f"{url} returns more than {DOCUMENT_LIMIT} bytes")
             return content, response.headers
 
     def download(
@@ -126,7 +126,7 @@ class Web:
         progress: Progress | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> str:
-        """Write what `url` gives to `target`; returns its SHA-256 in hex."""
+        """Download `url` to `target`; returns the SHA-256 in hex."""
         digest = hashlib.sha256()
         identity = {"Accept-Encoding": "identity", **(headers or {})}
         with self.get(url, headers=identity) as response, target.open("wb") as file:

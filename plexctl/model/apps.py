@@ -1,4 +1,4 @@
-"""What brings up apps, as a plex' cluster tells of it, and what to make of that."""
+"""The state of a plex' apps, whichever engine applies them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 WAITS = ("DependencyNotReady", "Progressing", "ProgressingWithRetry", "ArtifactNotFound")
-"""Reasons of a Ready condition that is no failure: time alone may end them."""
+"""Reasons of a Ready condition that are no failure: they may pass with time."""
 
 
 class Sync(StrEnum):
@@ -20,7 +20,7 @@ class Sync(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A source or a Kustomization (or what another engine has instead)."""
+    """A source or a Kustomization of Flux, or an Application of Argo CD."""
 
     kind: str  # "GitRepository", "Kustomization"
     name: str
@@ -33,7 +33,7 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, StatefulSet, DaemonSet or HelmRelease that an app has applied."""
+    """A Deployment, StatefulSet, DaemonSet or HelmRelease of an app."""
 
     kind: str
     namespace: str
@@ -48,7 +48,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Apps:
-    """All of a plex, at one instant."""
+    """All apps of a plex at one instant."""
 
     source: App | None
     apps: tuple[App, ...]
@@ -56,7 +56,7 @@ class Apps:
 
     @property
     def synced(self) -> bool:
-        """Whether all is applied as the source has it, and all that runs is there."""
+        """Whether all apps are applied from the source's revision, and all workloads are ready."""
         settled = (Sync.READY, Sync.SUSPENDED)
         return (
             self.source is not None
@@ -67,7 +67,7 @@ class Apps:
         )
 
     def after(self, before: Apps) -> Apps:
-        """As seen after `before`: what failed then and is only being tried again fails still."""
+        """This state, in which an app that failed `before` and is only retried counts as failed."""
         same = self.source and before.source and self.source.revision == before.source.revision
         failed = {app.name: app for app in before.apps if app.sync is Sync.FAILED}
         if not same or not failed:
@@ -80,7 +80,7 @@ class Apps:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What fails and why, a line each."""
+        """One line for each failed object, with the reason."""
         named = [self.source] if self.source else []
         lines = [
             f"{one.kind} {one.name}: {one.message}"
@@ -91,7 +91,7 @@ class Apps:
 
     @property
     def stuck(self) -> bool:
-        """Whether nothing goes on any more but failures and what waits for them."""
+        """Whether only failed apps and apps that wait for them are left."""
         if self.source is not None and self.source.sync is Sync.FAILED:
             return True
         lost = {app.name for app in self.apps if app.sync is Sync.FAILED}
@@ -114,18 +114,18 @@ class Apps:
         parts += [f"{one.name} starting" for one in self.workloads if not one.ready]
         if self.source is None or self.source.sync is not Sync.READY:
             parts.insert(0, f"source {self.source.sync if self.source else 'missing'}")
-        told = f"; {', '.join(parts[:5])}" if parts else ""
-        return f"{ready} of {len(self.apps)} applied{told}"
+        rest = f"; {', '.join(parts[:5])}" if parts else ""
+        return f"{ready} of {len(self.apps)} applied{rest}"
 
 
 def short(revision: str) -> str:
-    """A revision as people say it: "tree@sha256:01234567"."""
+    """A revision with a short digest: "tree@sha256:01234567"."""
     head, mark, digest = revision.rpartition(":")
     return f"{head}{mark}{digest[:8]}" if mark else revision
 
 
 def find_cycle(depends_on: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Names that depend on each other in a circle, the first one again at the end; or nothing."""
+    """Names that depend on each other in a cycle, the first again at the end; empty if none do."""
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Charts of Helm."""
+"""Helm charts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Chart:
 
     @property
     def exact(self) -> bool:
-        """Whether the version is one, and no range."""
+        """Whether the version is a single version, not a range."""
         return bool(_EXACT.fullmatch(self.version))
 
     def __str__(self) -> str:

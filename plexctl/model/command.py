@@ -1,4 +1,4 @@
-"""What a program that has ended leaves behind."""
+"""The result of a program."""
 
 from __future__ import annotations
 

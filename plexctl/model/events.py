@@ -1,4 +1,4 @@
-"""How any layer says what it is doing, without knowing who listens."""
+"""Events of a run: any layer reports them, and the caller decides who listens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Outcome(StrEnum):
-    """What a step did. A step that raises has failed."""
+    """The result of a step. A step that raises has failed."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -21,20 +21,20 @@ class Step(Protocol):
     """A piece of work that is under way."""
 
     def progress(self, text: str, done: float | None = None) -> None:
-        """Say what is being done now; `done` is the finished share, 0 to 1, where it is known."""
+        """Report the current work; `done` is the finished share, 0 to 1, if it is known."""
 
     def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
-        """Say what one of several things does that are waited for; `outcome` when it is over."""
+        """Report one of several things that the step waits for; with `outcome` once it is over."""
 
     def end(self, outcome: Outcome, text: str = "") -> None:
-        """Say what the step did. Without it a step counts as changed."""
+        """Report the result. Without this call the step counts as changed."""
 
 
 class Reporter(Protocol):
-    """Where steps are told; safe to use from several threads."""
+    """Takes reports of steps; safe to use from several threads."""
 
     def step(self, title: str, *, expect: str = "") -> AbstractContextManager[Step]:
-        """Open a step. `expect` says beforehand that it takes long: "about 6 minutes"."""
+        """Open a step. `expect` is the duration of a long one: "about 6 minutes"."""
 
     def mark(self, node: str, what: str) -> None:
         """Record an instant of a node's life for the timeline: "pushed", "registered"."""
@@ -42,14 +42,14 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a run told. `at` is seconds since the run began."""
+    """Something that a run reports. `at` is seconds since the run began."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Intended(Event):
-    """What is going to be done, told before it is: key of an object -> "create: missing"."""
+    """The changes that a run is about to make: key of an object -> "create: missing"."""
 
     changes: Mapping[str, str]
 
@@ -69,7 +69,7 @@ class StepWentOn(Event):
 
 @dataclass(frozen=True, slots=True)
 class PartWentOn(Event):
-    """One of several things that a step waits for does something else now, or is over."""
+    """One of several things that a step waits for has changed its state, or is over."""
 
     title: str
     name: str
@@ -95,7 +95,7 @@ class Marked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Noted(Event):
-    """Something a user should know that is no failure."""
+    """Information for the user that is no failure."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader or a crash finds the old content or the new, never a part."""
+"""Write files atomically: a reader or a crash finds the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """`write_atomic` for secrets: no one else can read the file at any instant."""
+    """`write_atomic` for secrets: no other user can read the file at any instant."""
     write_atomic(path, data, 0o600)
 
 
 def write_changed(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """`write_atomic`, but nothing is done where `path` has just this content."""
+    """`write_atomic`, unless `path` has this content already."""
     if not path.exists() or path.read_bytes() != data:
         write_atomic(path, data, mode)
 
@@ -59,7 +59,7 @@ def _write(path: Path, data: bytes, mode: int, place: Callable[[str, Path], None
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a crash."""
+    """Sync a folder, so that the new name survives a crash."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What brings up the apps of a plex: the engine, and where it gets them from."""
+"""The GitOps engine of a plex, and the source of its apps."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class GitopsEngine(StrEnum):
 
 
 class SourceKind(StrEnum):
-    REGISTRY = "registry"  # the lab's own: what `plexctl flux push` packs
+    REGISTRY = "registry"  # the lab's registry, with artifacts of `plexctl flux push`
     SSH = "ssh"  # git with a deploy key derived from the seed
     HTTPS = "https"  # git, with a token where one is stored
-    OCI = "oci"  # an artifact in somebody's registry
+    OCI = "oci"  # an artifact in another registry
 
 
 @dataclass(frozen=True, slots=True)
 class AppSource:
-    """Where apps come from."""
+    """The source of a plex' apps."""
 
     kind: SourceKind
     url: str  # empty for REGISTRY
@@ -29,8 +29,8 @@ class AppSource:
     tag: str | None = None  # of git and of artifacts
     semver: str | None = None  # of artifacts: a range
     known_hosts: Path | None = None  # of SSH: lines as ssh-keyscan prints them
-    user: str = "git"  # whose the token is that it is read with
-    ca: Path | None = None  # of HTTPS and OCI: authorities in PEM, instead of the public ones
+    user: str = "git"  # owner of the token
+    ca: Path | None = None  # of HTTPS and OCI: CAs in PEM, instead of the public ones
     verify: Path | None = None  # public keys: OpenPGP for git, cosign for artifacts
 
 
@@ -41,4 +41,4 @@ class Gitops:
     engine: GitopsEngine
     source: AppSource
     path: str  # folder in the source that is applied first: "clusters/demo"
-    interval: int  # seconds between looks at the source, and between applications
+    interval: int  # seconds between reads of the source, and between reconciliations

@@ -1,4 +1,4 @@
-"""What plexctl can do with any host, whatever runs its nodes."""
+"""The interface of a host, whatever kind it is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ class Host(Protocol):
 
     Safe to use from several threads, and every call is bounded in time. A method raises
     UnreachableHostError when the server does not answer (and at once from then on), and PlexError
-    when the server refuses. What only one kind of host can do is on the class of that kind; ask
-    for the kind only in the factories (`clients.hosts`, `bake`, `provision.direct`, `plan`).
+    when the server refuses. What only one kind of host can do is on its class and the parts of
+    that: `clients.incus.host.IncusHost`, `clients.proxmox.host.ProxmoxHost`. Only factories ask for
+    the kind: `clients.hosts`, `bake.hosts`, `plan.resources.platform`, `provision.direct.applier`,
+    `workflow.host.onboarding`.
     """
 
     @property
@@ -29,10 +31,10 @@ class Host(Protocol):
 
     @property
     def unreachable(self) -> UnreachableHostError | None:
-        """Why the server is not asked any more; None while it answers."""
+        """Why no further call is made; None while the server answers."""
 
     def facts(self) -> HostFacts:
-        """What the host's kernel allows containers, its processors and its memory."""
+        """What its kernel allows containers, its processors and its memory."""
 
     def read(self) -> HostState:
         """All objects of the host that plexctl manages, and its images."""

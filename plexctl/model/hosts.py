@@ -1,4 +1,4 @@
-"""Machines that run nodes."""
+"""Hosts as `clusters/hosts.yaml` declares them, and the facts of their kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plexctl.model.kinds import HostKind
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What a host's kernel lets its containers do. Detected, never assumed."""
+    """What a host's kernel allows containers. Detected, never assumed."""
 
     cgroup: int  # 1 or 2: version of the control group hierarchy
     sys_resource: bool  # CAP_SYS_RESOURCE: containers may lower an oom score
@@ -20,18 +20,18 @@ class HostFacts:
 
 
 VM_FACTS = HostFacts(cgroup=2, sys_resource=True, cpus=0, memory=0)
-"""Of a node that is a VM: it has a kernel of its own, which holds nothing back."""
+"""Of a node that is a VM: its own kernel restricts nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxmox:
-    """What is different on a Proxmox host: one node of a Proxmox cluster."""
+    """Fields of a Proxmox host only. Such a host is one node of a Proxmox cluster."""
 
     node: str  # its name in the cluster
     token: str  # identifier of an API token, "user@realm!name"; its secret is stored apart
-    iso: str = "local"  # storage for the disks that nodes are configured with
-    linked: bool = True  # whether nodes are linked clones of their template, or full ones
-    first_id: int = 9000  # VM identifiers from here on are plexctl's to give
+    iso: str = "local"  # storage for the ISO images that configure nodes
+    linked: bool = True  # whether nodes are linked clones of their template; else full clones
+    first_id: int = 9000  # the first VM identifier that plexctl may use
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ class HostSpec:
 
     name: str
     kind: HostKind
-    socket: str  # path of the Incus unix socket; of no meaning where there is a URL
+    socket: str  # path of the Incus unix socket; unused if there is a URL
     pool: str  # storage pool for images and instances
-    parallel: int  # how many instances are made and booted at once
+    parallel: int  # how many instances are created and booted at the same time
     url: str | None = None  # its API over HTTPS: "https://10.0.0.7:8443"
     certificate: str | None = None  # SHA-256 of the server's certificate, hex; goes with `url`
-    address: IPv4Address | None = None  # how the other hosts reach it
-    bridge: str | None = None  # a bridge of its own that nodes may be put on
-    facts: HostFacts | None = None  # as `plexctl host add` found them; None: asked of this machine
+    address: IPv4Address | None = None  # its address for the other hosts
+    bridge: str | None = None  # an existing bridge that nodes may be attached to
+    facts: HostFacts | None = None  # None: of this machine
     ssh: str | None = None  # "root@10.0.0.7", for what its API cannot do
-    pci: Mapping[str, str] = field(default_factory=dict)  # name that types ask for -> device
+    pci: Mapping[str, str] = field(default_factory=dict)  # name used in types -> device
     proxmox: Proxmox | None = None
 
     @property

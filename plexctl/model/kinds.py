@@ -1,4 +1,4 @@
-"""The words that a user chooses from, apart: the command line loads little else of the model."""
+"""Choices of command-line options. The command line loads little else of the model."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ class HostKind(StrEnum):
 
 
 class Repository(StrEnum):
-    """Where a host gets Incus from."""
+    """The package repository of Incus on a host."""
 
-    AUTO = "auto"  # as fits the system
+    AUTO = "auto"  # chosen by the system
     DISTRIBUTION = "distribution"
     BACKPORTS = "backports"
     ZABBLY = "zabbly"
 
 
 class ProvisionEngine(StrEnum):
-    """What makes a plex's objects on the hosts."""
+    """What creates the objects of a plex on the hosts."""
 
     DIRECT = "direct"  # plexctl itself
     TOFU = "tofu"  # OpenTofu or Terraform

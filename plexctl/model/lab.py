@@ -12,12 +12,12 @@ from plexctl.model.registry import Registry
 from plexctl.model.types import NodeType
 
 CURRENT = "current"
-"""The file in a lab's state that has the name of the plex which is meant where none is named."""
+"""The file in a lab's state with the name of the current plex."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """All that the files of a lab say. Mappings are by name and never changed."""
+    """The configuration files of a lab. Mappings are by name and never changed."""
 
     root: Path
     hosts: Mapping[str, HostSpec]

@@ -1,4 +1,4 @@
-"""Limits of a host's kernel that its nodes share, and what so many nodes need of them."""
+"""Limits of a host's kernel that its nodes share, and the values that a number of nodes needs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SYSCTLS: Mapping[str, int] = {
     "kernel.keys.maxkeys": 20000,  # one for each container of each pod
     "kernel.keys.maxbytes": 2000000,
     "net.ipv4.ip_forward": 1,
-    f"{NEIGHBOURS}1": 8192,  # each node knows each other
+    f"{NEIGHBOURS}1": 8192,  # each node may know all others
     f"{NEIGHBOURS}2": 16384,
     f"{NEIGHBOURS}3": 32768,
     "net.netfilter.nf_conntrack_max": 262144,  # nodes count their connections in the host's table
 }
-"""Least values of a host that is prepared; nothing is ever lowered."""
+"""The least values of a prepared host; `host prepare` never lowers a value."""
 
 PER_NODE: Mapping[str, int] = {
     "fs.inotify.max_user_instances": 14,  # kubelet 6, systemd 3, containerd 2, kube-proxy 1
@@ -32,25 +32,25 @@ PER_NODE: Mapping[str, int] = {
     "kernel.threads-max": 100,
     "net.netfilter.nf_conntrack_max": 100,  # each node's connections are in the host's table
 }
-"""What a worker takes with a fifth to spare or more: measured with nothing but Kubernetes on it."""
+"""Use of a worker plus a fifth or more: measured with nothing but Kubernetes on it."""
 
 BASE: Mapping[str, int] = {
     "fs.inotify.max_user_instances": 40,  # 15 of the host, 13 more of a master
     "fs.inotify.max_user_watches": 4000,
     "net.netfilter.nf_conntrack_max": 4000,
 }
-"""What the host and a master take, where the kernel does not say what is taken."""
+"""Use of the host and a master, for limits whose use the kernel does not report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A limit that so many nodes would meet."""
+    """A limit that is too low for a number of nodes."""
 
     name: str  # "kernel.keys.maxkeys"
     value: int
     needed: int
-    nodes: int  # that the host would have
-    settings: Mapping[str, int]  # what lifts it
+    nodes: int  # on the host
+    settings: Mapping[str, int]  # sysctls that raise it
 
     def __str__(self) -> str:
         lifts = " ".join(f"{name}={value}" for name, value in self.settings.items())
@@ -66,14 +66,14 @@ def shortages(
 ) -> tuple[Shortage, ...]:
     """Limits that are too low for `new` nodes beside `running` ones.
 
-    `values` are the limits that hold, by sysctl; `used` is what is taken now, where that is known.
+    `values` are the limits now, by sysctl; `used` is the use now, where the kernel reports it.
     """
     nodes = new + running
     needs = {
         name: used[name] + each * new if name in used else BASE.get(name, 0) + each * nodes
         for name, each in PER_NODE.items()
     }
-    needs[f"{NEIGHBOURS}3"] = nodes * nodes  # at the worst, when pods of all nodes talk to all
+    needs[f"{NEIGHBOURS}3"] = nodes * nodes  # at worst: each to all others
     return tuple(
         Shortage(name, values[name], needed, nodes, _settings(name, needed))
         for name, needed in needs.items()
@@ -82,7 +82,7 @@ def shortages(
 
 
 def _settings(name: str, needed: int) -> dict[str, int]:
-    if name.startswith(NEIGHBOURS):  # the lower two say when the kernel begins to forget
+    if name.startswith(NEIGHBOURS):  # at the lower two the kernel begins to drop entries
         grown = max(1, -(-needed // SYSCTLS[name]))
         return {f"{NEIGHBOURS}{n}": SYSCTLS[f"{NEIGHBOURS}{n}"] * grown for n in (1, 2, 3)}
     return {name: max(SYSCTLS.get(name, 0), 1 << needed.bit_length())}

@@ -1,4 +1,4 @@
-"""From what a plex file says to its nodes: names, addresses, pod networks, MACs."""
+"""The nodes of a plex, from its file: names, addresses, pod networks, MACs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASTER_TAINT = Taint("node-role.kubernetes.io/control-plane", "", "NoSchedule")
 
 
 def capacity(networks: Networks) -> int:
-    """How many nodes fit: each needs an address and a /24 of pods."""
+    """The number of nodes that fit: each needs an address and a /24 for pods."""
     addresses = networks.nodes.num_addresses - FIRST_ADDRESS - 2
     pod_networks = networks.pods.num_addresses >> (32 - POD_PREFIX)
     return max(0, min(addresses, pod_networks - 1))
@@ -30,7 +30,7 @@ def address(networks: Networks, index: int) -> IPv4Interface:
 
 
 def gateway(plex: Plex, node: Node) -> IPv4Interface:
-    """What leads `node` out of the plex."""
+    """The gateway of `node`."""
     return plex.networks.gateway(plex.hosts.index(node.host))
 
 
@@ -41,7 +41,7 @@ def pod_network(networks: Networks, index: int) -> IPv4Network:
 
 
 def mac(plex: str, index: int) -> str:
-    """A MAC address below Incus' own prefix, the same on every machine; none twice on a bridge."""
+    """A MAC address with Incus' prefix: the same on every machine, unique on a bridge."""
     digest = hashlib.sha256(plex.encode()).digest()
     last = (digest[0], *index.to_bytes(2))
     return "10:66:6a:" + ":".join(f"{byte:02x}" for byte in last)

@@ -1,4 +1,4 @@
-"""What a host has, as one reading saw it."""
+"""The objects of a host, as one call to `Host.read` found them."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ class ObservedVolume:
 
     @property
     def whole(self) -> bool:
-        """Whether it is what nodes of an image share, and all of it is there."""
+        """Whether it is the volume that nodes of an image share, and complete."""
         return "image" in self.tags
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedImage:
-    """A baked image, or a half of one. `properties` has what plexctl wrote on it."""
+    """An image. `properties` are those that plexctl has set on it."""
 
     fingerprint: str
     names: tuple[str, ...]  # aliases
     properties: Mapping[str, str]
     size: int  # bytes
-    shared: bool = False  # whether its nodes have what is alike in all of them from a volume
+    shared: bool = False  # whether its nodes share a volume
 
 
 Tagged = ObservedInstance | ObservedNetwork | ObservedProfile | ObservedVolume
@@ -65,7 +65,7 @@ Tagged = ObservedInstance | ObservedNetwork | ObservedProfile | ObservedVolume
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """All that plexctl made on one host, and the names that are taken by others."""
+    """The objects of one host: plexctl's, and others whose names are taken."""
 
     host: str
     instances: Mapping[str, ObservedInstance]
@@ -73,16 +73,16 @@ class HostState:
     profiles: Mapping[str, ObservedProfile]
     images: tuple[ObservedImage, ...]
     volumes: Mapping[str, ObservedVolume] = field(default_factory=dict)
-    unreachable: PlexError | None = None  # why it was not read: it does not answer
+    unreachable: PlexError | None = None  # why it was not read
 
     @classmethod
     def of_unreachable(cls, host: str, unreachable: PlexError) -> HostState:
-        """Of a host that does not answer: nothing is known of it."""
+        """The state of a host that was not read."""
         return cls(host, {}, {}, {}, (), {}, unreachable)
 
     @property
     def unreachable_reason(self) -> str | None:
-        """One sentence; None if it was read."""
+        """Why it was not read, one sentence; None if it was read."""
         unreachable = self.unreachable
         return ": ".join((unreachable.summary, *unreachable.details)) if unreachable else None
 
@@ -115,5 +115,5 @@ class HostState:
 
 
 def unreachable_reasons(states: Iterable[HostState]) -> tuple[str, ...]:
-    """Of each host that was not read, why."""
+    """The reason for each host that was not read."""
     return tuple(why for state in states if (why := state.unreachable_reason))

@@ -13,13 +13,13 @@ from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.types import NodeType, Size
 
 JsonText = NewType("JsonText", str)
-"""Canonical JSON (sorted keys) of settings that plexctl hands on without reading them."""
+"""Canonical JSON (sorted keys) of settings that plexctl passes on unread."""
 
 
 class Role(StrEnum):
     MASTER = "master"
     WORKER = "worker"
-    PLAIN = "plain"  # a node that is no part of the Kubernetes cluster
+    PLAIN = "plain"  # a node outside the Kubernetes cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Taint:
 
 
 class Link(StrEnum):
-    """What the nodes of a plex are plugged into."""
+    """The bridges that the nodes of a plex are attached to."""
 
-    OWN = "own"  # a bridge of the plex's own on each host, joined by VXLAN where they are several
-    BRIDGE = "bridge"  # the bridge that each host names, which leads to all of them
+    OWN = "own"  # a bridge of the plex on each host, joined by VXLAN if there are several
+    BRIDGE = "bridge"  # `bridge` of each host, which connects them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Networks:
     pods: IPv4Network
     services: IPv4Network
     link: Link = Link.OWN
-    router: IPv4Address | None = None  # of a network that is not the plex's own
+    router: IPv4Address | None = None  # of a network that exists already
     vlan: int | None = None  # tag of the nodes on the hosts' bridges
 
     def gateway(self, place: int = 0) -> IPv4Interface:
-        """What leads nodes out: on a bridge of the plex's own, its host's address there.
+        """The gateway of the nodes: on a bridge of the plex, its host's address there.
 
         `place` counts the hosts of the plex.
         """
@@ -78,12 +78,12 @@ class Node:
     size: Size
     labels: tuple[tuple[str, str], ...]
     taints: tuple[Taint, ...]
-    kubelet: JsonText  # further fields of its KubeletConfiguration
+    kubelet: JsonText  # more fields of its KubeletConfiguration
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What a plex file says of some of its nodes; later groups win."""
+    """Fields of a plex file for some of its nodes; later groups win."""
 
     nodes: frozenset[int]
     type: NodeType | None
@@ -95,7 +95,7 @@ class Group:
 
 
 class Spread(StrEnum):
-    """How nodes are given to hosts."""
+    """How nodes are distributed over hosts."""
 
     EVEN = "even"
     CAPACITY = "capacity"
@@ -103,11 +103,11 @@ class Spread(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiForward:
-    """Where the API of a plex is reached whose hosts are all other machines: at its master's."""
+    """A port of the master's host that leads to the API, if all hosts are other machines."""
 
     address: IPv4Address
     port: int
-    ssh: str | None = None  # login there, "root@10.0.0.7", for who goes on to nodes
+    ssh: str | None = None  # login there, "root@10.0.0.7", for SSH to nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +117,29 @@ class Plex:
     name: str
     file: Path
     kubernetes: str  # "1.36.3"
-    host_order: tuple[
-        str, ...
-    ]  # hosts in the order in which nodes are given to them, again and again
+    host_order: tuple[str, ...]  # nodes are given to hosts in this order, repeatedly
     type: NodeType
     workers: int
     networks: Networks
     domain: str  # "cluster.local"
     dns_replicas: int
-    epoch: int  # a new number rotates all keys
+    epoch: int  # another number changes all keys
     groups: tuple[Group, ...]
-    cluster: JsonText  # further fields of kubeadm's ClusterConfiguration
-    proxy: JsonText  # further fields of KubeProxyConfiguration
+    cluster: JsonText  # more fields of kubeadm's ClusterConfiguration
+    proxy: JsonText  # more fields of KubeProxyConfiguration
     gitops: Gitops | None = None
-    durable: bool = False  # whether etcd waits for the disk at each write
+    durable: bool = False  # whether etcd syncs each write to the disk
     engine: ProvisionEngine = ProvisionEngine.DIRECT
     api_forward: ApiForward | None = None  # None: this machine reaches its nodes
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """All hosts that it can have nodes on, the master's first; whatever its size."""
+        """All hosts that may run nodes of it, the master's first; independent of its size."""
         named = (group.host for group in self.groups if group.host)
         first = next((g.host for g in reversed(self.groups) if 1 in g.nodes and g.host), None)
         return tuple(dict.fromkeys((first or self.host_order[0], *self.host_order, *named)))
 
     @property
     def size(self) -> int:
-        """How many nodes there are, the master with them."""
+        """The number of nodes, including the master."""
         return 1 + self.workers

@@ -1,4 +1,4 @@
-"""The lab's registry: one node on each host that has what is pushed, and caches the upstreams."""
+"""The lab's registry: one node on each host. It stores what is pushed, and caches upstreams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 PORT = 5000
 
 TYPE = "registry"
-"""The type of its node; `types/registry.yaml` of a lab may be its own."""
+"""The type of its node; a lab may have its own `types/registry.yaml`."""
 
 UPSTREAMS = (
     ("docker.io", "https://registry-1.docker.io"),

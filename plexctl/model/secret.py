@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Bytes whose repr and str are hidden. `reveal()` is the only way to them."""
+    """Bytes whose repr and str are hidden. Only `reveal()` returns them."""
 
     _value: bytes = field(repr=False)
 

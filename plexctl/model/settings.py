@@ -1,11 +1,11 @@
-"""Keys and values that an Incus server keeps, always in the same order."""
+"""Configuration of objects of Incus, in a fixed order, so that equal values have equal digests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 TAG = "user.plex."
-"""Prefix of the config keys that say whose an object is."""
+"""Prefix of the config keys that say which lab, plex and run own an object."""
 
 Settings = tuple[tuple[str, str], ...]
 Devices = tuple[tuple[str, Settings], ...]
@@ -20,5 +20,5 @@ def devices(values: Mapping[str, Mapping[str, str]]) -> Devices:
 
 
 def plain_devices(values: Devices) -> dict[str, dict[str, str]]:
-    """As Incus takes them."""
+    """The devices in the format of Incus' API."""
     return {name: dict(device) for name, device in values}

@@ -1,4 +1,4 @@
-"""What a node is: its type, the OS it is baked on, and its size."""
+"""Types of nodes: the OS they are baked on, their layers and their size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Form(StrEnum):
 
 class BaseSource(StrEnum):
     DEBOOTSTRAP = "debootstrap"
-    IMAGES = "images"  # an image server that speaks simplestreams
+    IMAGES = "images"  # an image server with simplestreams
     CLOUD = "cloud"  # a disk image with cloud-init
 
 
@@ -27,7 +27,7 @@ class Base:
     release: str  # "bookworm"
     form: Form
     source: BaseSource
-    packages: tuple[str, ...]  # what the root file system has besides the minimum
+    packages: tuple[str, ...]  # in the root file system, besides the minimum
     mirror: str | None  # package mirror; None: the one that this machine uses
     server: str | None  # of source `images`: https://images.linuxcontainers.org
     image: str | None  # of source `images`: "debian/12"
@@ -41,7 +41,7 @@ class Layer:
 
     name: str  # "runtime"
     artifacts: tuple[str, ...]  # names of depot components it installs: "containerd"
-    engine: GitopsEngine | None = None  # only plexes whose apps this engine brings up have it
+    engine: GitopsEngine | None = None  # only for plexes with this GitOps engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """What a node is (`types/<name>.yaml`)."""
+    """The type of a node (`types/<name>.yaml`)."""
 
     name: str
     role: str  # folder below roles/
@@ -64,7 +64,7 @@ class NodeType:
     kubernetes: bool  # whether nodes of this type join the cluster
     privileged: bool
     size: Size
-    pci: tuple[str, ...] = ()  # devices handed to each node, by the names that hosts give them
+    pci: tuple[str, ...] = ()  # devices passed to each node, by their names in hosts.yaml
 
     @property
     def shares(self) -> bool:
@@ -76,6 +76,6 @@ class NodeType:
         return self.kubernetes and self.privileged and container
 
     def with_engine(self, engine: GitopsEngine | None) -> NodeType:
-        """As nodes of a plex with that engine have it."""
+        """The type with the layers for a plex with that GitOps engine."""
         fitting = tuple(layer for layer in self.layers if layer.engine in (None, engine))
         return replace(self, layers=fitting)

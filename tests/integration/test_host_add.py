@@ -38,11 +38,11 @@ def test_what_is_no_host_is_not_added(alone: Lab, far: NestedHost) -> None:
     add = ("host", "add", "second")
 
     rubbish = typed(alone, "sesame", *add, far.url, "--token", code=2).err
-    assert "error: this is no trust token of Incus\n" in rubbish
+    assert "error: this is not a trust token of Incus\n" in rubbish
     other = changed_token(token, fingerprint="ab" * 32)
     elsewhere = typed(alone, other, *add, far.url, "--token", code=1).err
-    assert f"error: {far.url} is not the server that made the token\n" in elsewhere
-    assert f"  it has the certificate {far.certificate}\n" in elsewhere
+    assert f"error: the token is of another server than {far.url}\n" in elsewhere
+    assert f"  certificate of the server: {far.certificate}\n" in elsewhere
     spent = typed(
         alone, changed_token(token, secret="0" * 64), *add, far.url, "--token", code=1
     ).err

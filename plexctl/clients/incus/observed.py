@@ -1,4 +1,4 @@
-"""What an Incus server answers, as values of the model."""
+"""From answers of an Incus server to values of the model."""
 
 from __future__ import annotations
 

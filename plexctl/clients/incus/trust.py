@@ -1,4 +1,4 @@
-"""How a lab gets to be known to an Incus server: a token that the server's owner made."""
+"""Make an Incus server trust the lab, with a token that the server's owner has created."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ HOW = "`incus config trust add plexctl` on the host prints one"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What `incus config trust add` prints."""
+    """A token that `incus config trust add` prints."""
 
     fingerprint: str  # SHA-256 of the server's certificate, hex
     text: Secret
 
 
 def read_token(text: Secret) -> Token:
-    """UsageError if it is no token."""
+    """UsageError if it is not a token."""
     try:
         content = json.loads(base64.b64decode(text.reveal().strip(), validate=True))
         return Token(str(content["fingerprint"]).lower(), Secret(text.reveal().strip()))
     except (ValueError, KeyError, TypeError, binascii.Error):
-        raise UsageError("this is no trust token of Incus", hint=HOW) from None
+        raise UsageError("this is not a trust token of Incus", hint=HOW) from None
 
 
 def shown_fingerprint(url: str) -> str:
-    """SHA-256 of the certificate that the server at `url` shows, whoever it is."""
+    """SHA-256 of the certificate that the server at `url` shows, trusted or not."""
     return fingerprint(server_certificate(url))
 
 
 def introduce(url: str, token: Token, credentials: Credentials) -> str:
-    """Have the server at `url` trust the lab's certificate; returns the server's fingerprint.
+    """Make the server at `url` trust the lab's certificate; returns the server's fingerprint.
 
-    PlexError if the server is not the one that made the token, or takes it no more.
+    PlexError if the token is of another server, or no longer valid.
     """
     shown = shown_fingerprint(url)
     if shown != token.fingerprint:
         raise PlexError(
-            f"{url} is not the server that made the token",
-            details=(f"it has the certificate {shown}", f"the token names {token.fingerprint}"),
-            hint="is it the right URL?",
+            f"the token is of another server than {url}",
+            details=(f"certificate of the server: {shown}", f"in the token: {token.fingerprint}"),
+            hint="check the URL",
         )
     if known(url, shown, credentials):
         return shown
@@ -73,7 +73,7 @@ def introduce(url: str, token: Token, credentials: Credentials) -> str:
         raise PlexError(
             f"{url} refuses the token",
             details=(_refusal(answer),),
-            hint=f"each token works once and for a time; {HOW}",
+            hint=f"each token works once, for a limited time; {HOW}",
         )
     return shown
 
@@ -81,7 +81,7 @@ def introduce(url: str, token: Token, credentials: Credentials) -> str:
 def _refusal(answer: requests.Response) -> str:
     try:
         return str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):  # it is not Incus that answers
+    except (ValueError, KeyError, TypeError):  # another server than Incus answers
         return f"{answer.status_code} {answer.reason}"
 
 
@@ -96,4 +96,4 @@ def known(url: str, certificate: str, credentials: Credentials) -> bool:
     try:
         return bool(answer.json()["metadata"]["auth"] == "trusted")
     except (ValueError, KeyError, TypeError) as error:
-        raise PlexError(f"{url} is no Incus server") from error
+        raise PlexError(f"{url} is not an Incus server") from error

@@ -1,4 +1,4 @@
-"""Containers of a Proxmox node. Its API takes no files and few settings: the rest is by SSH."""
+"""Containers of a Proxmox node. The API takes no files and few settings: the rest goes over SSH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Proxmox VE answers, as values. plexctl's tags are a line of JSON in a guest's notes."""
+"""From answers of Proxmox VE to values. plexctl's tags are a line of JSON in a guest's notes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from plexctl.model.observed import RUNNING, ObservedImage, ObservedInstance
 MARK = "plexctl: "
 TAG = "plexctl"
 WHOLE = "whole"
-"""Tag that is written last, before the first start."""
+"""The tag that is written last, before the first start: the guest is complete."""
 
 IMAGE = "image"
-"""Tag with the name of the template that a node was cloned from."""
+"""The tag with the name of the template that a node was cloned from."""
 
 STATES = {"running": RUNNING, "stopped": "Stopped"}
 
@@ -34,7 +34,7 @@ class Guest:
     name: str
     status: str  # "running", "stopped"
     template: bool
-    tags: Mapping[str, str]  # empty: it is none of plexctl's
+    tags: Mapping[str, str]  # empty: not created by plexctl
     uuid: str = ""
     iso: str | None = None  # volume in its second CD drive
     size: int = 0  # bytes of its disk
@@ -49,7 +49,7 @@ class Guest:
 
 
 def guest(kind: str, found: Answer, config: Answer | None) -> Guest:
-    """From a line of a list, and from its configuration if it is one of plexctl's."""
+    """From its entry in a list, and its configuration if plexctl created it."""
     config = config or {}
     ide = str(config.get("ide2", "none")).partition(",")[0]
     return Guest(
@@ -66,12 +66,12 @@ def guest(kind: str, found: Answer, config: Answer | None) -> Guest:
 
 
 def marked(found: Answer) -> bool:
-    """Whether a line of a list says that plexctl made it: then its notes are worth reading."""
+    """Whether an entry of a list has plexctl's label: then its notes are read."""
     return TAG in re.split(r"[;, ]", str(found.get("tags", "")))
 
 
 def notes(values: Mapping[str, str]) -> str:
-    """A guest's notes with these tags. Whoever sees the guest can read them."""
+    """A guest's notes with these tags. Every user who sees the guest can read them."""
     return f"{MARK}{json.dumps(dict(values), sort_keys=True)}"
 
 
@@ -109,7 +109,7 @@ def image(seen: Guest) -> ObservedImage:
 
 
 def archive(volume: str, size: int) -> ObservedImage | None:
-    """A container's template, which has nothing to say of itself but its name; None: not ours."""
+    """A template of containers, which has no properties but its name; None if it is not ours."""
     found = ARCHIVE.fullmatch(volume.partition("/")[2])
     if found is None:
         return None
@@ -118,5 +118,5 @@ def archive(volume: str, size: int) -> ObservedImage | None:
 
 
 def archive_name(lab: str, image: str) -> str:
-    """File name of a container's template on a storage, which labs may share."""
+    """File name of a template of containers. Labs may share a storage."""
     return f"plexctl-{lab}-{image}.tar.gz"

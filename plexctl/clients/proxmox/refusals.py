@@ -1,4 +1,4 @@
-"""What Proxmox VE says when it does not do what it is asked, in words that help."""
+"""Errors of Proxmox VE, translated into errors that help a user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from plexctl.errors import PlexError
 from plexctl.model.hosts import HostSpec
 
 NOT_REACHED, LOST = 595, 596
-"""What the server says when it cannot reach the node, and when the node's answer got lost."""
+"""HTTP status when the server cannot reach the node, and when the node's answer was lost."""
 
 PASSING = re.compile(r"is locked \(|can't lock file|got lock request timeout|lock timeout")
 GONE = re.compile(r"does not exist|no such")
@@ -17,19 +17,19 @@ DENIED = re.compile(r"\((?P<path>/[^,]*), (?P<privilege>[\w.|,; ]+)\)")
 
 
 class GoneError(PlexError):
-    """What a call is about is not there."""
+    """The object of a call does not exist."""
 
 
 class PassingError(Exception):
-    """Somebody holds what is needed; the text says who."""
+    """Somebody else holds a lock that is needed; the text names it."""
 
 
 class NotReachedError(Exception):
-    """The server that is asked does not reach the node."""
+    """The server that takes the call does not reach the node."""
 
 
 def refusal(host: HostSpec, what: str, method: str, error: Any) -> Exception:
-    """What `error`, a ResourceException of the library, means for who asked `host` to do `what`."""
+    """The error for `error`, a ResourceException of the library, after a call to do `what`."""
     status, reason = int(error.status_code), str(error.content).partition(" - {")[0].strip()
     if status == NOT_REACHED or (status == LOST and method != "post"):
         return NotReachedError(f"{status} {reason}")
@@ -43,7 +43,7 @@ def refusal(host: HostSpec, what: str, method: str, error: Any) -> Exception:
         how = f"--kind proxmox --token-id {_token(host)} --token"
         return PlexError(
             f"host {host.name} refuses the API token {_token(host)}: {reason}",
-            hint=f"`plexctl host add {host.name} {host.url} {how}` stores its secret anew",
+            hint=f"`plexctl host add {host.name} {host.url} {how}` stores its secret again",
         )
     fields = error.errors if isinstance(error.errors, dict) else {}
     details = [f"{field}: {text}".strip() for field, text in fields.items()]
@@ -53,8 +53,8 @@ def refusal(host: HostSpec, what: str, method: str, error: Any) -> Exception:
 
 def lost(host: HostSpec, what: str) -> PlexError:
     return PlexError(
-        f"{cannot(host, what)}: the answer got lost",
-        hint="run it again: what was done all the same is found",
+        f"{cannot(host, what)}: the answer was lost",
+        hint="run the command again: it finds what was done",
     )
 
 

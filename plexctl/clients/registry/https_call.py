@@ -1,11 +1,11 @@
-"""One HTTPS request, made by the Python of the node that this file is sent to as it is.
+"""One HTTPS request, sent from a node by its own Python, which gets this file unchanged.
 
     python3 -c THIS FILE
 
 The file REQUEST has the request in JSON: host, port, ca (PEM), method, path, headers and body (in
-base64). It may have a password in it, and is removed before anything is asked. The answer is a
-line of JSON on standard output: status, headers, and body in base64. What goes wrong is on
-standard error, with code 1. Only what Debian 12's python3 has is imported.
+base64). It may contain a password, and is deleted before the request is sent. The answer is a line
+of JSON on standard output: status, headers, and body in base64. Errors are on standard error, with
+code 1. Imports are limited to the python3 of Debian 12.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The one door to the lab's own registry: what plexctl pushes there."""
+"""The client of the lab's own registry."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class Reply:
 
 
 class Route(Protocol):
-    """How a registry is reached. It trusts the lab's CA alone."""
+    """A way to a registry. It trusts only the lab's CA."""
 
     def __call__(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> Reply:
-        """PlexError if there is no answer."""
-        ...
+        """Send one request. PlexError if there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +50,34 @@ class Part:
 
 
 class LabRegistry:
-    """One host's registry, as the user who may push.
+    """The registry of one host, with the user that may push.
 
-    PlexError where it does not answer or refuses; UnreachableHostError where its host does.
+    PlexError if it does not answer or refuses; UnreachableHostError if its host is unreachable.
     """
 
-    def __init__(self, name: str, way: Route, user: str, password: Secret) -> None:
-        self._name, self._way = name, way
+    def __init__(self, name: str, route: Route, user: str, password: Secret) -> None:
+        self._name, self._route = name, route
         login = b64encode(f"{user}:{password.reveal_text()}".encode()).decode()
         self._login = {"Authorization": f"Basic {login}"}
 
     def ping(self) -> None:
-        """PlexError unless it answers."""
+        """PlexError unless the registry answers."""
         self._call("GET", "/v2/", fine=(200,))
 
     def repositories(self) -> tuple[str, ...]:
-        """Names of all that it has; of a cache that is Zot, also what was pulled through it."""
+        """Names of its repositories; Zot also lists what it has cached."""
         found = json.loads(self._call("GET", "/v2/_catalog?n=1000", fine=(200,)).content)
         return tuple(str(name) for name in found["repositories"] or ())
 
     def digest(self, repository: str, tag: str) -> str | None:
-        """What a tag stands for; None if there is no such."""
+        """The digest that a tag points to; None if there is no such tag."""
         answer = self._call("HEAD", f"/v2/{repository}/manifests/{tag}", {"Accept": MANIFEST})
         if answer.status == 404:
             return None
         return answer.headers.get("docker-content-digest")
 
     def push(self, repository: str, tag: str, config: Part, layer: Part) -> tuple[str, bool]:
-        """Have `tag` stand for an artifact of one layer; its digest, and whether it was new."""
+        """Push an artifact of one layer as `tag`; returns its digest, and whether it was new."""
         body = json.dumps(
             {
                 "schemaVersion": 2,
@@ -107,7 +106,7 @@ class LabRegistry:
         if there.status == 200:
             return
         begun = self._call("POST", f"/v2/{repository}/blobs/uploads/", fine=(202,))
-        # The server says where to; of its answer only the path counts, it may not know its name.
+        # The server answers with a URL. Only its path counts: the server may not know its name.
         place = urlsplit(begun.headers["location"])
         query = f"{place.query}&" if place.query else ""
         self._call(
@@ -128,14 +127,14 @@ class LabRegistry:
         fine: tuple[int, ...] = (200, 404),
     ) -> Reply:
         try:
-            answer = self._way(method, path, {**self._login, **(headers or {})}, body)
+            answer = self._route(method, path, {**self._login, **(headers or {})}, body)
         except UnreachableHostError:
             raise
         except PlexError as error:
             raise PlexError(
                 f"the lab's registry at {self._name} does not answer",
                 details=(error.summary,),
-                hint="`plexctl registry status`; `plexctl registry up` makes it anew",
+                hint="`plexctl registry status`; `plexctl registry up` creates it",
             ) from error
         if answer.status not in fine:
             raise PlexError(

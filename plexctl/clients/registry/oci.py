@@ -1,4 +1,4 @@
-"""Container images from a registry: the small part of its protocol that a pull needs."""
+"""Pulls container images from a registry: the part of its protocol that a pull needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reference:
         name, _, tag = text.rpartition(":")
         registry, _, repository = name.partition("/")
         if not (registry and repository and tag):
-            raise PlexError(f"{text!r} is no full name of a container image")
+            raise PlexError(f"{text!r} is not a full name of a container image")
         return cls(registry, repository, tag)
 
     def __str__(self) -> str:
@@ -56,9 +56,9 @@ class PulledBlob:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """An image for one architecture, just as its registry has it.
+    """An image for one architecture, unchanged.
 
-    `digest` is that of what the tag names: the index of all architectures where there is one.
+    `digest` is the one that the tag points to: of the index of all architectures, if there is one.
     """
 
     digest: str
@@ -71,7 +71,7 @@ class Pulled:
 class _Document:
     media_type: str
     content: bytes
-    value: Mapping[str, Any]  # JSON, read here and nowhere else
+    value: Mapping[str, Any]  # JSON, parsed only here
 
     @property
     def digest(self) -> str:
@@ -79,7 +79,7 @@ class _Document:
 
 
 class OciRegistry:
-    """Pulls images over HTTPS, without credentials of a user."""
+    """Pulls images over HTTPS, without credentials."""
 
     def __init__(self, web: Web) -> None:
         self._web = web
@@ -93,10 +93,10 @@ class OciRegistry:
         accept: Callable[[str], None],
         progress: Progress,
     ) -> Pulled:
-        """Fetch an image's blobs into `folder`, every digest checked.
+        """Download an image's blobs into `folder`, and verify every digest.
 
-        `accept` is given the digest of what the tag names, before more is fetched, and may raise.
-        WebError if the registry cannot serve it; PlexError if bytes are not what they should be.
+        `accept` is called with the digest that the tag points to, before the download, and may
+        raise. WebError if the registry fails; PlexError if a digest does not match.
         """
         top = self._manifest(reference, reference.tag)
         accept(top.digest)
@@ -127,7 +127,7 @@ class OciRegistry:
             value = json.loads(content)
             media_type = value.get("mediaType") or headers.get("Content-Type", "").partition(";")[0]
         except (ValueError, AttributeError) as error:
-            raise WebError(f"{url} is no manifest") from error
+            raise WebError(f"{url} is not a manifest") from error
         document = _Document(media_type, content, value)
         if expected is not None:
             _check(f"the manifest of {reference}", expected, document.digest, url)
@@ -139,7 +139,7 @@ class OciRegistry:
         _check(f"a blob of {reference}", digest, found, url)
 
     def _authorized(self, reference: Reference, url: str) -> dict[str, str]:
-        """The header that a registry asks for, if it asks for one."""
+        """The authorization header, if the registry requires one."""
         if reference.repository not in self._tokens:
             self._tokens[reference.repository] = self._token(url)
         token = self._tokens[reference.repository]
@@ -153,12 +153,12 @@ class OciRegistry:
         fields = dict(_CHALLENGE.findall(challenge))
         realm = fields.pop("realm", "")
         if not realm.startswith("https://"):
-            raise WebError(f"{url} asks for a token from {realm!r}, which is no HTTPS address")
+            raise WebError(f"{url} asks for a token from {realm!r}, which is not an HTTPS URL")
         try:
             answer = json.loads(self._web.read(f"{realm}?{urlencode(fields)}")[0])
             return str(answer.get("token") or answer.get("access_token") or "")
         except (ValueError, AttributeError) as error:
-            raise WebError(f"{realm} gives no token") from error
+            raise WebError(f"{realm} returns no token") from error
 
 
 def _share_of(progress: Progress, before: int, size: int, total: int, share: float) -> None:
@@ -178,7 +178,7 @@ def _choose(reference: Reference, index: _Document, architecture: str) -> str:
 
 
 def _hex(digest: str) -> str:
-    """The hexadecimal part of a digest; it becomes a file name, so nothing else passes."""
+    """The hexadecimal part of a digest. It becomes a file name: ValueError for anything else."""
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise ValueError(digest)
     return digest.removeprefix("sha256:")

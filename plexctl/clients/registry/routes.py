@@ -1,4 +1,4 @@
-"""How the lab's registries are reached: over HTTPS from here, or from their own nodes."""
+"""Routes to the lab's registries: over HTTPS from this machine, or from their own nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
 
 
 class HttpsRoute:
-    """To the registry of this machine, at `endpoint`; `ca` (PEM) has signed its certificate."""
+    """To the registry of this machine at `endpoint`; `ca` (PEM) signs its certificate."""
 
     def __init__(self, endpoint: str, ca: bytes) -> None:
         context = ssl.create_default_context(cadata=ca.decode())
@@ -36,13 +36,13 @@ class HttpsRoute:
             )
         except urllib3.exceptions.HTTPError as error:
             raise PlexError(str(error)) from error
-        return Reply(answer.status, _small(answer.headers), answer.data)
+        return Reply(answer.status, _lower_case(answer.headers), answer.data)
 
 
 class NodeRoute:
-    """To the registry of another machine: asked by its own node `name`, through Incus.
+    """To the registry of another machine: its own node `name` sends the request.
 
-    Nothing but that node's host reaches it, as it has the same address on every host.
+    It has the same address on every host, so only its host and nodes there reach it.
     """
 
     def __init__(self, instances: IncusInstances, name: str, endpoint: str, ca: bytes) -> None:
@@ -61,7 +61,7 @@ class NodeRoute:
             "headers": dict(headers),
             "body": b64encode(body).decode() if body is not None else None,
         }
-        # In memory, for root alone: it has the password.
+        # In memory, for root only: it contains the password.
         file = f"/run/plexctl-{uuid4().hex}.json"
         self._put(file, json.dumps(request).encode())
         program = files("plexctl.clients.registry").joinpath("https_call.py").read_text()
@@ -69,16 +69,18 @@ class NodeRoute:
         if done.code:
             raise PlexError(done.stderr.strip().rpartition("\n")[2] or f"code {done.code}")
         status, answered, content = json.loads(done.stdout)
-        return Reply(status, _small(answered), b64decode(content))
+        return Reply(status, _lower_case(answered), b64decode(content))
 
     def _put(self, file: str, content: bytes) -> None:
-        def tried() -> Observation:
+        def probe() -> Observation:
             there = self._instances.push(self._name, file, content, mode=0o600)
-            return Observation(there, "" if there else "Incus has lost its way to the node's files")
+            return Observation(
+                there, "" if there else "Incus has lost its socket to the node's files"
+            )
 
-        # Only after 15 s of rest does the server find its way again.
-        wait(Condition(f"files of {self._name} can be written", tried, deadline=60, every=17))
+        # The server recovers only after 15 s without a call.
+        wait(Condition(f"files of {self._name} can be written", probe, deadline=60, every=17))
 
 
-def _small(headers: Mapping[str, str]) -> dict[str, str]:
+def _lower_case(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}

@@ -81,7 +81,7 @@ def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
     incus: FakeIncus, make: Ensure
 ) -> None:
     incus.instances.failing = (shared.FILL,)
-    with pytest.raises(PlexError, match="cannot be copied"):
+    with pytest.raises(PlexError, match="cannot copy the files"):
         make(kube())
     assert incus.volumes.held == {}
     incus.instances.failing = ()

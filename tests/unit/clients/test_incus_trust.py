@@ -44,7 +44,7 @@ def token_of(server: Server, fingerprint: str | None = None) -> Secret:
     return Secret(base64.b64encode(json.dumps(content).encode()) + b"\n")
 
 
-def test_a_token_makes_the_lab_known(server: Server, credentials: Credentials) -> None:
+def test_a_server_trusts_the_lab_after_its_token(server: Server, credentials: Credentials) -> None:
     token = token_of(server)
     server.secret = token.reveal_text().strip()
     assert not known(server.url, server.fingerprint, credentials)
@@ -56,7 +56,9 @@ def test_a_token_makes_the_lab_known(server: Server, credentials: Credentials) -
     assert sent == [{"type": "client", "trust_token": server.secret}]
 
 
-def test_who_is_known_shows_no_token(server: Server, credentials: Credentials) -> None:
+def test_a_server_that_trusts_the_lab_gets_no_token(
+    server: Server, credentials: Credentials
+) -> None:
     server.trusted = True
     assert introduce(server.url, read_token(token_of(server)), credentials) == server.fingerprint
     assert {method for method, _, _ in server.asked} == {"GET"}
@@ -68,16 +70,16 @@ def test_another_server_never_sees_the_token(server: Server, credentials: Creden
     with pytest.raises(PlexError) as error:
         introduce(server.url, read_token(token), credentials)
 
-    assert error.value.summary == f"{server.url} is not the server that made the token"
+    assert error.value.summary == f"the token is of another server than {server.url}"
     assert error.value.details == (
-        f"it has the certificate {server.fingerprint}",
-        f"the token names {'ab' * 32}",
+        f"certificate of the server: {server.fingerprint}",
+        f"in the token: {'ab' * 32}",
     )
-    assert error.value.hint == "is it the right URL?"
+    assert error.value.hint == "check the URL"
     assert server.asked == []
 
 
-def test_a_token_that_is_spent(server: Server, credentials: Credentials) -> None:
+def test_a_token_that_was_used_is_refused(server: Server, credentials: Credentials) -> None:
     token = token_of(server)
 
     with pytest.raises(PlexError) as error:
@@ -89,7 +91,9 @@ def test_a_token_that_is_spent(server: Server, credentials: Credentials) -> None
     assert token.reveal_text().strip() not in repr(error.value)
 
 
-def test_what_refuses_the_token_need_not_be_incus(server: Server, credentials: Credentials) -> None:
+def test_a_refusal_of_another_server_than_incus_is_reported(
+    server: Server, credentials: Credentials
+) -> None:
     server.answers["/1.0/certificates"] = (502, b"<html>")
 
     with pytest.raises(PlexError, match=f"{server.url} refuses the token") as error:
@@ -101,10 +105,10 @@ def test_what_refuses_the_token_need_not_be_incus(server: Server, credentials: C
 @pytest.mark.parametrize(
     "text", ["", "sesame", "c2VzYW1l", base64.b64encode(b"[1]").decode(), "e30=", "ü"]
 )
-def test_what_is_no_token(text: str) -> None:
+def test_other_text_is_not_a_token(text: str) -> None:
     with pytest.raises(UsageError) as error:
         read_token(Secret(text.encode()))
-    assert error.value.summary == "this is no trust token of Incus"
+    assert error.value.summary == "this is not a trust token of Incus"
     assert error.value.exit_code is ExitCode.USAGE
     assert error.value.__suppress_context__  # the token is in what the library raised
 
@@ -115,21 +119,21 @@ def test_only_the_pinned_certificate_is_taken(server: Server, credentials: Crede
         assert session.get(f"{server.url}/1.0", timeout=5).status_code == 200
     with pytest.raises(PlexError, match="does not answer") as error:
         known(server.url, "ab" * 32, credentials)
-    assert error.value.details == ("it has another certificate",)
+    assert error.value.details == ("it shows another certificate",)
 
 
-def test_no_two_connections_share_what_the_key_is_loaded_into(
+def test_no_two_connections_share_an_ssl_context(
     server: Server, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As OpenSSL does not bear a load while another thread begins a connection."""
+    """Loading a key into a context corrupts memory if another thread connects with it meanwhile."""
     loaded: list[ssl.SSLContext] = []
     load = ssl.SSLContext.load_cert_chain
 
-    def told(self: ssl.SSLContext, *args: Any) -> None:
+    def record(self: ssl.SSLContext, *args: Any) -> None:
         loaded.append(self)
         load(self, *args)
 
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", told)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", record)
     with pinned_session(server.url, server.fingerprint) as session:
         session.cert = (str(credentials.certificate), str(credentials.key))
         for _ in range(2):
@@ -141,13 +145,15 @@ def test_no_two_connections_share_what_the_key_is_loaded_into(
 
 
 @pytest.mark.parametrize("answer", [b"<html>", {"metadata": {}}, {}])
-def test_what_is_no_incus(server: Server, credentials: Credentials, answer: object) -> None:
+def test_other_servers_are_not_taken_for_incus(
+    server: Server, credentials: Credentials, answer: object
+) -> None:
     server.answers["/1.0"] = (200, answer)
-    with pytest.raises(PlexError, match=f"{server.url} is no Incus server"):
+    with pytest.raises(PlexError, match=f"{server.url} is not an Incus server"):
         known(server.url, server.fingerprint, credentials)
 
 
-def test_nobody_is_there(credentials: Credentials) -> None:
+def test_a_closed_port_is_reported(credentials: Credentials) -> None:
     with serving(Server()) as gone:
         token = read_token(token_of(gone))
     with pytest.raises(PlexError, match=f"{gone.url} does not answer") as error:
@@ -155,7 +161,7 @@ def test_nobody_is_there(credentials: Credentials) -> None:
     assert error.value.details == ("connection refused",)
 
 
-def test_a_server_that_speaks_something_else() -> None:
+def test_a_server_without_https_is_reported() -> None:
     def answer(listening: socket.socket) -> None:
         connection, _ = listening.accept()
         with connection:
@@ -167,4 +173,4 @@ def test_a_server_that_speaks_something_else() -> None:
         url = f"https://127.0.0.1:{listening.getsockname()[1]}"
         with pytest.raises(PlexError, match=f"{url} does not answer") as error:
             shown_fingerprint(url)
-    assert error.value.details == ("it does not speak HTTPS",)
+    assert error.value.details == ("it is not an HTTPS server",)

@@ -86,7 +86,7 @@ def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm
     pve.fail_next("GET", r"/qemu$", 0, "", count=2)
     assert server.read().images
     pve.fail_next("POST", r"/clone$", 596, "Broken pipe", after=True)
-    with pytest.raises(PlexError, match="got lost"):
+    with pytest.raises(PlexError, match="was lost"):
         server.vms.clone(template, "demo1", OURS, linked=True)
 
     server.vms.clone(template, "demo1", OURS, linked=True)
@@ -97,12 +97,12 @@ def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxHost) -> 
     with serving(Server(missing=10)) as broken:
         pin = broken.fingerprint
         host = replace(server.spec, url=broken.url, certificate=pin)
-        with pytest.raises(PlexError, match="got lost"):
+        with pytest.raises(PlexError, match="was lost"):
             ProxmoxHost(host, Secret(b"secret")).guests.configure(9000, {}, {})
         with pytest.raises(UnreachableHostError) as error:
             ProxmoxHost(host, Secret(b"secret")).pool_free()
 
-    assert error.value.details == ("its answer broke off",)
+    assert error.value.details == ("the connection broke",)
     assert [method for method, _, _ in broken.asked] == ["PUT", "GET", "GET", "GET"]
 
 
