@@ -22,14 +22,14 @@ class FakeKube(Kube):
     def __init__(self, master: str, hosts: Mapping[str, FakeIncus]) -> None:
         super().__init__("https://cluster.test", requests.Session())
         self.calls: list[tuple[str, str]] = []
-        self.silent_probes = 0  # calls that are not answered before the API answers
+        self.unanswered_probes = 0  # calls that are not answered before the API answers
         self._master = master
         self._hosts = hosts
         self._deleted: dict[str, object] = {}  # node -> its kubelet when the object was deleted
 
     def nodes(self) -> tuple[NodeStatus, ...]:
-        if self.silent_probes > 0:
-            self.silent_probes -= 1
+        if self.unanswered_probes > 0:
+            self.unanswered_probes -= 1
             raise UnreachableError("the API does not answer")
         running = {
             name

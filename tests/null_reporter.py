@@ -1,4 +1,4 @@
-"""A reporter for tests that do not look at what is told."""
+"""A reporter for tests that do not check what is reported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from plexctl.model.events import Outcome
 
 
 class NullReporter:
-    """A reporter and its steps; remembers the titles."""
+    """A reporter and its steps; keeps the titles."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []

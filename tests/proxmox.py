@@ -20,9 +20,9 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "how-to" / "proxmox.md"
 
 
 def documented_privileges() -> list[str]:
-    """What users are told to give the token."""
-    (told, *_) = re.findall(r'role add \S+ --privs "([^"]+)"', DOCUMENT.read_text())
-    return str(told).split()
+    """The privileges that the documentation gives the token."""
+    (privileges, *_) = re.findall(r'role add \S+ --privs "([^"]+)"', DOCUMENT.read_text())
+    return str(privileges).split()
 
 
 def host_of(pve: FakePve, *, parallel: int = 4, **more: Any) -> HostSpec:
@@ -58,7 +58,7 @@ SECRETS: dict[int, str] = {}
 
 
 def with_login(server: ProxmoxHost, ssh: str) -> ProxmoxHost:
-    """The same client, but one that is told how to log in to the node."""
+    """The same client, with an SSH login to the node."""
     secret = SECRETS[int(str(server.spec.url).rpartition(":")[2])]
     return ProxmoxHost(replace(server.spec, ssh=ssh), Secret(secret.encode()), patience=30, reach=5)
 

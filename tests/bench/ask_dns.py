@@ -80,11 +80,11 @@ def ask(server: str, name: str) -> str:
     number = secrets.randbits(16)
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     question = labels + b"\0" + struct.pack(">HH", A, IN)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
-        door.settimeout(0.25)
-        door.connect((server, 53))
-        door.send(struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + question)
-        answer = door.recv(4096)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.25)
+        client.connect((server, 53))
+        client.send(struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + question)
+        answer = client.recv(4096)
     got, flags, _, answers, _, _ = struct.unpack_from(">HHHHHH", answer)
     if got != number:
         return "another question"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plexctl.clients.process import run
-from tests.bench.results import tell
+from tests.bench.results import report
 
 DIRECT, TOFU = ENGINES = ("direct", "tofu")
 
@@ -23,7 +23,7 @@ def environment(engine: str, folder: Path) -> dict[str, str]:
     from tests.provider.mirror import install_mirror
     from tests.provider.tofu import stored_tofu
 
-    tell("building OpenTofu if it is not there yet")
+    report("building OpenTofu if it is not there yet")
     programs = folder / "programs"
     programs.mkdir()
     stored_tofu(programs)

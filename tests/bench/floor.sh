@@ -4,10 +4,10 @@
 # floor.sh scale NAME IMAGE WORKERS
 # floor.sh destroy NAME
 #
-# What `bin/bench` holds plexctl against: the cluster of `plexctl up`, made by hand with the
-# `incus` command line, `kubeadm init` and `kubeadm join`, and nothing precomputed. IMAGE is the
-# image that plexctl bakes for nodes; NAME begins with "floor", and so does all that is made.
-# NODE is a number: 1 is the master, and to replace it is to make all anew. The cluster's
+# `bin/bench` compares plexctl with this script: it creates the cluster of `plexctl up` with the
+# command line of `incus`, `kubeadm init` and `kubeadm join`, and precomputes nothing. IMAGE is the
+# image that plexctl bakes for nodes; NAME begins with "floor", and so do the names of all objects.
+# NODE is a number: 1 is the master; to replace it recreates the whole cluster. The cluster's
 # kubeconfig goes to KUBECONFIG. Prints `instant WHAT SECONDS` since its start, on standard output.
 
 set -euo pipefail

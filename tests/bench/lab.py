@@ -16,7 +16,7 @@ from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation, wait
 from tests.bench import engine
 from tests.bench.observe import Cluster
-from tests.bench.results import tell
+from tests.bench.results import report
 from tests.bench.side import ASKING, Side, timed
 from tests.bench.stats import FLOOR, PLEXCTL
 
@@ -101,7 +101,7 @@ def laboratory(engine_name: str) -> Iterator[Lab]:
     """A lab in a folder of its own, its image baked."""
     with _made(engine_name) as lab:
         lab.run("init", PLEX)
-        tell("baking the image if it is not there yet")
+        report("baking the image if it is not there yet")
         baked = lab.run("bake", "--json", timeout=BAKING)
         (image,) = json.loads(baked)["images"]
         _prepare(lab, engine_name)
@@ -124,7 +124,7 @@ def gitops(engine_name: str) -> Iterator[Lab]:
             f"registry: {{name: {PLEX}reg, network: 10.64.62.0/24}}\n"
         )
         lab.run("init", "--gitops", PLEX)
-        tell("baking the image with Flux, and making the registry, if they are not there yet")
+        report("baking the image with Flux, and making the registry, if they are not there yet")
         lab.run("bake", "-q", timeout=BAKING)
         try:
             lab.run("registry", "up", "-q", timeout=BAKING)

@@ -98,7 +98,7 @@ def _panel(rows: Sequence[Row], titles: Mapping[str, str], unit: str, top: float
 
 
 def label(measure: Measure, titles: Mapping[str, str]) -> str:
-    """A title that can stand alone: one that comes with another measure says whose it is."""
+    """A title that can stand alone: one that comes with another measure names that measure."""
     own = measure.title.strip().replace(" until then", "").replace(" then", "")
     whose = titles.get(measure.of, measure.of).partition(":")
     return f"{whose[0]}: {own}" if measure.of else own

@@ -9,7 +9,7 @@ from plexctl.errors import PlexError
 from tests.bench.stats import Failure, Measure, Sample
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -41,14 +41,14 @@ class Record:
         if self.results.wants(measure):
             sample = Sample(measure.name, self.side, self.round, value)
             self.results.samples.append(sample)
-            self._tell(measure, f"{value:.{measure.digits}f} {measure.unit}")
+            self._report(measure, f"{value:.{measure.digits}f} {measure.unit}")
 
     def failed(self, measures: tuple[Measure, ...], error: PlexError) -> None:
         """It failed at the first of `measures` that is not done."""
         measure = next((one for one in measures if one.name not in self.done), measures[-1])
         text = "\n".join((error.summary, *error.details))
         self.results.failures.append(Failure(measure.name, self.side, self.round, text))
-        self._tell(measure, "failed")
+        self._report(measure, "failed")
 
     def skipped(self, measures: tuple[Measure, ...], why: str) -> None:
         """Those of `measures` that are chosen by their own name and wanted are not measured."""
@@ -56,7 +56,7 @@ class Record:
             if not measure.of and self.results.wants(measure):
                 failure = Failure(measure.name, self.side, self.round, why)
                 self.results.skipped.append(failure)
-                self._tell(measure, "skipped")
+                self._report(measure, "skipped")
 
-    def _tell(self, measure: Measure, what: str) -> None:
-        tell(f"  {self.side:8} {measure.title.strip()}: {what}")
+    def _report(self, measure: Measure, what: str) -> None:
+        report(f"  {self.side:8} {measure.title.strip()}: {what}")

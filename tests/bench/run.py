@@ -20,7 +20,7 @@ from tests.bench.engine import DIRECT, ENGINES
 from tests.bench.figures import Figures, document, of_engine, read
 from tests.bench.lab import SIGNALS, gitops, laboratory
 from tests.bench.measures import APPS, MEASURES, PUSH
-from tests.bench.results import Results, tell
+from tests.bench.results import Results, report
 from tests.bench.stats import PLEXCTL, rows, table
 
 NAMES = tuple(measure.name for measure in MEASURES if not measure.of)
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
             return 0
         return measured(options)
     except PlexError as error:
-        tell("\n".join((f"error: {error.summary}", *error.details)))
+        report("\n".join((f"error: {error.summary}", *error.details)))
         return 1
 
 
@@ -45,7 +45,7 @@ def measured(options: argparse.Namespace) -> int:
     for number in SIGNALS:
         signal.signal(number, interrupt)
     minutes = stories.minutes(results, options.runs, options.big_runs)
-    tell(f"about {max(1, round(minutes))} minutes on two processors")
+    report(f"about {max(1, round(minutes))} minutes on two processors")
     try:
         about |= machine.describe()
         everything(options, results, about)
@@ -59,7 +59,7 @@ def measured(options: argparse.Namespace) -> int:
             found = of_engine(found, options.engine)
         show(options, Figures(about, found, results.failures, results.skipped))
     if problem:
-        tell(problem)
+        report(problem)
     return 1 if problem or results.failures else 0
 
 
@@ -72,18 +72,18 @@ def everything(options: argparse.Namespace, results: Results, about: dict[str, s
     with laboratory(options.engine) as lab:
         about |= lab.versions
         for turn in range(1, options.runs + 1) if small or stories.any_alone(results) else ():
-            tell(f"round {turn} of {options.runs}")
+            report(f"round {turn} of {options.runs}")
             for story in small:
                 stories.play(story, lab, results, turn)
             stories.alone(lab, results, turn)
         for turn in range(1, options.big_runs + 1) if big else ():
-            tell(f"many nodes, round {turn} of {options.big_runs}")
+            report(f"many nodes, round {turn} of {options.big_runs}")
             for story in big:
                 stories.play(story, lab, results, turn)
     if results.wants(APPS, PUSH):
         with gitops(options.engine) as lab:
             for turn in range(1, options.runs + 1):
-                tell(f"apps, round {turn} of {options.runs}")
+                report(f"apps, round {turn} of {options.runs}")
                 stories.apps(lab, results, turn)
 
 
@@ -158,7 +158,7 @@ def show(options: argparse.Namespace, figures: Figures) -> None:
         options.plot.write_text(plot.svg(figures.rows, figures.about))
     for word, found in (("", figures.failures), ("skipped ", figures.skipped)):
         for one in found:
-            tell(f"\n{word}{one.measure} of {one.side}, round {one.round}: {one.error}")
+            report(f"\n{word}{one.measure} of {one.side}, round {one.round}: {one.error}")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def _up(measures: tuple[Measure, ...], dns: bool, side: Side, record: Record) ->
             record.add(DNS, observed.instants["dns"])
 
 
-def silent_up() -> Step:
+def unmeasured_up() -> Step:
     """The first step of a story where `up` is measured in another one."""
 
     def act(side: Side, _: Record) -> None:

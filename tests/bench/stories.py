@@ -34,7 +34,7 @@ from tests.bench.steps import (
     ask,
     idle,
     scale,
-    silent_up,
+    unmeasured_up,
     up,
 )
 
@@ -89,7 +89,7 @@ class Alone:
 STORIES = (
     Story(2, (up(2, dns=True), REPLACE_WORKER, REPLACE_MASTER, ask(PLAN, "plan", PLEX)), 2.5),
     Story(16, (up(16),), 3),
-    Story(2, (silent_up(), scale(SCALE, 18)), 3, most=18),
+    Story(2, (unmeasured_up(), scale(SCALE, 18)), 3, most=18),
     Story(
         64,
         (up(64), idle(IDLE_64), ask(PLAN_64, "plan", PLEX), ask(STATUS_64, "status", PLEX)),

@@ -150,7 +150,7 @@ def _rows(cls: type[Any], prefix: str) -> list[tuple[str, str, str]]:
 
 
 def _value(hint: Any) -> tuple[str, type[Any] | None]:
-    """A type as JSON has it, in words, and the dataclass that is inside."""
+    """A type in JSON's terms, and the dataclass that is inside."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         one, inner = _value(next(a for a in arguments if a is not type(None)))

@@ -3,7 +3,7 @@
 `bin/docs record [PAGE…]` does it on this machine, with real hosts. Each page is a session in a new
 folder with a new lab, whose commands run in the order of the page:
 
-    <!-- run: COMMAND -->                     runs, and shows nothing
+    <!-- run: COMMAND -->                     runs, and shows nothing; $PAGES is the page's folder
     <!-- recorded: COMMAND -->                runs; the block below it becomes the command and what
                                               it printed on standard output and standard error
     <!-- recorded(exit 3, first 4, last 2, cut 1): COMMAND -->
@@ -113,7 +113,7 @@ def replaced(text: str, outputs: list[tuple[Step, str]]) -> str:
 class Session:
     """A folder of its own with a home of its own, in which the commands of one page run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pages: Path) -> None:
         self.folder = folder
         home, programs, self.work = folder / "home", folder / "bin", folder / "work"
         for new in (home, programs, self.work):
@@ -126,6 +126,7 @@ class Session:
             "XDG_CACHE_HOME": str(cache),  # the depot need not be filled again
             "PATH": f"{programs}:{os.environ['PATH']}",
             "COLUMNS": "100",
+            "PAGES": str(pages),
             "NO_COLOR": "1",
         }
 
@@ -177,7 +178,7 @@ def record(page: Path, text: str) -> str:
     """The page with the output of its commands, which run now."""
     found = steps(text)
     folder = Path(tempfile.mkdtemp(prefix="plexctl-docs-"))
-    session = Session(folder)
+    session = Session(folder, page.resolve().parent)
     outputs = []
     try:
         for step in found:

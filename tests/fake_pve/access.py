@@ -123,7 +123,7 @@ def _noise(size: int) -> str:
 
 
 def permit(who: Identity, permissions: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    """Hold a request against the permissions that the schema gives its endpoint."""
+    """Compare a request with the permissions that the schema gives its endpoint."""
     if who.privileges is None:
         return
     if not permissions:

@@ -61,7 +61,7 @@ def tags(value: str) -> str:
 
 
 def check_options(call: Call, about: str, options: dict[str, Any], new: bool = False) -> None:
-    """Hold the options of a config against the privileges that each of them needs.
+    """Check the privileges that each option of a config needs.
 
     A `new` guest's disks need only those of their storage.
     """
@@ -84,7 +84,7 @@ def check_options(call: Call, about: str, options: dict[str, Any], new: bool = F
 
 
 def check_links(call: Call, name: str, text: str) -> None:
-    """Hold what an option points to against its own privileges: bridges, PCI mappings."""
+    """Check the privileges of what an option points to: bridges, PCI mappings."""
     bridge = re.search(r"(?:^|,)bridge=([^,]+)", text)
     if re.fullmatch(r"net\d+", name) and bridge:
         tag = re.search(r"(?:^|,)tag=(\d+)", text)

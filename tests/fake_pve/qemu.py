@@ -65,7 +65,7 @@ def agent_enabled(guest: Guest) -> bool:
 
 @route("POST /nodes/{node}/qemu/{vmid}/status/start")
 def start(call: Call) -> str:
-    """Start it; most of what can go wrong is told by the task."""
+    """Start it; the task reports most errors."""
     guest = call.guest("qemu")
     if not call.params.get("skiplock"):
         guest.check_lock()
@@ -146,7 +146,7 @@ def shutdown(call: Call) -> str:
 
 @route("POST /nodes/{node}/qemu/{vmid}/status/reboot")
 def restart(call: Call) -> str:
-    """Start it anew."""
+    """Start it again."""
     guest = call.guest("qemu")
     guest.check_lock()
     if not guest.running:

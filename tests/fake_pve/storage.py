@@ -176,7 +176,7 @@ def upload(call: Call) -> str:
 
 @route("POST /nodes/{node}/storage/{storage}/download-url")
 def download(call: Call) -> str:
-    """Fetch a URL, really; what goes wrong is told by the task."""
+    """Fetch a URL, really; the task reports errors."""
     storage, kind, volid = _target(call)
     if volid in storage.volumes:
         raise RefusedError(f"refusing to override existing file '{call.params['filename']}'")

@@ -1,6 +1,6 @@
 """Has one process load what a provider needs, and each provider be a copy of it.
 
-OpenTofu starts its providers anew several times for each command. A quarter of a second of a
+OpenTofu starts its providers several times for each command. A quarter of a second of a
 processor for each would go into loading.
 """
 
@@ -37,7 +37,7 @@ def copy_of(name: str) -> None:
     parent = os.getppid()
     line = _begun(name)
     while os.getppid() == parent and not _ended(line, LOOK):
-        pass  # what is left is told by the end of the line: to the copy, if we end first
+        pass  # the end of the connection reports it to the copy, if we end first
 
 
 def _begun(name: str) -> socket.socket:
@@ -76,8 +76,8 @@ def _address(name: str) -> str:
     folder = __file__.rpartition("/")[0]
     folders = (folder, f"{folder}/schemas", f"{folder}/{name}")
     code = [(one.path, one.stat().st_mtime_ns) for it in folders for one in os.scandir(it)]
-    told = repr((sys.path, sorted(one for one in code if not one[0].endswith("__pycache__"))))
-    return f"\0plextest-{name}-{os.getuid()}-{zlib.crc32(told.encode())}"
+    state = repr((sys.path, sorted(one for one in code if not one[0].endswith("__pycache__"))))
+    return f"\0plextest-{name}-{os.getuid()}-{zlib.crc32(state.encode())}"
 
 
 def _user(line: socket.socket) -> int:

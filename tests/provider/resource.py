@@ -11,7 +11,7 @@ from .wire import Block, Values, same
 
 
 class RefusedError(Exception):
-    """What the user is told; a summary, and details that may be empty."""
+    """What the user sees: a summary, and details that may be empty."""
 
     def __init__(self, summary: str, details: str = "") -> None:
         super().__init__(summary)
@@ -22,7 +22,7 @@ class RefusedError(Exception):
 class Resource:
     """One type of resource. What a subclass does not have is refused.
 
-    `replace` are attributes whose change makes the object anew, `defaults` what an attribute is
+    `replace` are attributes whose change recreates the object, `defaults` what an attribute is
     when nothing is said, `kept` computed attributes that a change in place leaves as they are.
     """
 
@@ -66,7 +66,7 @@ class Resource:
 def plan(
     resource: Resource, prior: Values | None, proposed: Values | None, config: Values
 ) -> tuple[Values | None, tuple[str, ...]]:
-    """What an object will be, and because of which attributes it is made anew."""
+    """What an object will be, and because of which attributes it is recreated."""
     if proposed is None:
         return None, ()
     planned = proposed | {
@@ -87,8 +87,8 @@ def plan(
     planned |= {name: Unknown for name in unset if prior is None or name not in resource.kept}
     if prior is None:
         return planned, ()
-    anew = (name for name in sorted(resource.replace) if not same(prior[name], planned[name]))
-    return planned, tuple(anew)
+    changed = (name for name in sorted(resource.replace) if not same(prior[name], planned[name]))
+    return planned, tuple(changed)
 
 
 def _with_defaults(block: Block, proposed: list[Any], config: list[Any]) -> list[Any]:

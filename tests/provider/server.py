@@ -79,14 +79,14 @@ class Servicer(rpc.ProviderServicer):
         return pb.ReadResource.Response(new_state=write(seen[0]), diagnostics=diagnostics)
 
     def PlanResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
-        planned, anew = plan(
+        planned, replaced = plan(
             self.resources[request.type_name],
             read(request.prior_state),
             read(request.proposed_new_state),
             read(request.config),
         )
         return pb.PlanResourceChange.Response(
-            planned_state=write(planned), requires_replace=[_path(name) for name in anew]
+            planned_state=write(planned), requires_replace=[_path(name) for name in replaced]
         )
 
     def ApplyResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802

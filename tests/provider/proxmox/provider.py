@@ -121,7 +121,7 @@ class _Named:
 
 
 class Vm(Resource):
-    """A VM that is a clone: create, clone, configure, start, as the real provider has it."""
+    """A VM that is a clone: create, clone, configure, start, as the real provider does."""
 
     replace = frozenset({"node_name", "vm_id", "clone"})
     defaults: ClassVar = {"started": True, "on_boot": True}
