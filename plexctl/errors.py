@@ -1,4 +1,4 @@
-"""The one kind of error that reaches a user: what is wrong, what was seen, and what to do."""
+"""Errors for the user: what is wrong, what was observed, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class ExitCode(IntEnum):
-    """What the process ends with; documented in the README."""
+    """Exit codes of the process."""
 
     DONE = 0
     FAILED = 1
@@ -19,10 +19,10 @@ class ExitCode(IntEnum):
 
 
 class PlexError(Exception):
-    """Something a user can act on.
+    """An error that the user can act on.
 
-    `summary` is one line, `details` are further lines (what was last seen), `hint` says what to do
-    next. Raised everywhere in the package; the command line prints it without a traceback.
+    `summary` is one line, `details` are further lines (what was observed last), `hint` is what to
+    do next. The command line prints it without a traceback.
     """
 
     exit_code = ExitCode.FAILED
@@ -37,26 +37,26 @@ class PlexError(Exception):
 
 
 class UsageError(PlexError):
-    """The command line asks for something that cannot be, as an unknown plex or node."""
+    """Wrong usage, for example the name of a plex that does not exist."""
 
     exit_code = ExitCode.USAGE
 
 
 class UnreachableHostError(PlexError):
-    """There is no server, or it does not answer any more, whatever is asked of it."""
+    """A host does not answer, whatever the call."""
 
 
 class Interrupted(BaseException):
-    """A signal asks to stop. No KeyboardInterrupt: typer would end without a word."""
+    """A signal to stop. Not a KeyboardInterrupt, for which typer would end without a message."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
-        super().__init__("interrupted")  # what the run's journal says of it
+        super().__init__("interrupted")  # the text in the run's journal
         self.number = number
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of one configuration file. `line` is 1-based; `field` is a dotted path."""
+    """A fault of a configuration file. `line` is 1-based; `field` is a dotted path."""
 
     file: Path
     line: int
@@ -66,7 +66,7 @@ class Problem:
 
 
 class ConfigError(PlexError):
-    """All problems of all configuration files of a lab, found in one reading."""
+    """All problems of all configuration files of a lab."""
 
     exit_code = ExitCode.USAGE
 

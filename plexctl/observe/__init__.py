@@ -1,1 +1,1 @@
-"""What happened: where the time of a run went, from its journal and from inside its nodes."""
+"""The timeline of a run, from its journal and from what its nodes have recorded."""

@@ -1,4 +1,4 @@
-"""How a timeline is drawn: phases of nodes, and nodes that share a lane where there are many."""
+"""The parts of a drawn timeline: phases of nodes, and lanes that many nodes share."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from plexctl.observe.timeline import NodeLine, Timeline, in_order, median
 
 
 class Phase(StrEnum):
-    """What a node does between two of its instants."""
+    """The state of a node between two instants."""
 
-    REMOVED = "leaves"
-    MADE = "is made"
-    WAITS = "waits"
-    BOOTS = "boots"
-    JOINS = "registers"
-    SETTLES = "becomes Ready"
+    DELETING = "deleting"
+    CREATING = "creating"
+    WAITING = "waiting"
+    BOOTING = "booting"
+    JOINING = "registering"
+    SETTLING = "becoming Ready"
 
 
 ENDS = {
-    "gone": Phase.REMOVED,
-    "created": Phase.MADE,
-    "pushed": Phase.MADE,
-    "starting": Phase.WAITS,
-    "started": Phase.BOOTS,
-    "agent": Phase.BOOTS,
-    "init": Phase.BOOTS,
-    "booted": Phase.BOOTS,
-    "containerd": Phase.BOOTS,
-    "kubelet": Phase.BOOTS,
-    "registered": Phase.JOINS,
-    "ready": Phase.SETTLES,
+    "gone": Phase.DELETING,
+    "created": Phase.CREATING,
+    "pushed": Phase.CREATING,
+    "starting": Phase.WAITING,
+    "started": Phase.BOOTING,
+    "agent": Phase.BOOTING,
+    "init": Phase.BOOTING,
+    "booted": Phase.BOOTING,
+    "containerd": Phase.BOOTING,
+    "kubelet": Phase.BOOTING,
+    "registered": Phase.JOINING,
+    "ready": Phase.SETTLING,
 }
-"""The phase that an instant ends."""
+"""The phase that ends with an instant."""
 
 BEGINS = {"gone": "leaving", "created": "creating"}
-"""Instants that begin where nothing has ended."""
+"""The instant at which a phase begins, if no other phase ends there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`began` and `ended` are seconds since the run began."""
+    """A phase of a node. `began` and `ended` are seconds since the run began."""
 
     phase: Phase
     began: float
@@ -52,16 +52,16 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One node, or some that follow each other."""
+    """One node, or several consecutive nodes."""
 
     label: str  # "demo1", "demo2-5"
     nodes: tuple[NodeLine, ...]
 
 
 def bars(node: NodeLine, until: float | None = None) -> tuple[Bar, ...]:
-    """The phases of a node, each beginning where the one before it ends.
+    """The phases of a node. Each begins where the one before it ends.
 
-    `until` is when a run ended that did not see the node through: the last phase goes up to there.
+    `until` is the end of a run that ended before the node was Ready: the last phase ends there.
     """
     found: list[Bar] = []
     begin: float | None = None
@@ -89,7 +89,7 @@ def _add(found: list[Bar], phase: Phase, begin: float | None, at: float) -> None
 
 
 def lanes(line: Timeline, most: int) -> tuple[Lane, ...]:
-    """Nodes that the run touched: the master for itself, and so many to a lane that `most` do."""
+    """At most `most` lanes for the nodes that the run changed: the master has one alone."""
     nodes = line.touched
     if len(nodes) <= most:
         return tuple(Lane(node.name, (node,)) for node in nodes)
@@ -105,18 +105,18 @@ def lanes(line: Timeline, most: int) -> tuple[Lane, ...]:
 
 
 def typical(lane: Lane) -> NodeLine:
-    """One node that stands for those of a lane: the median of each instant."""
+    """One node for a lane: the median of each instant of the lane's nodes."""
     return lane.nodes[0] if len(lane.nodes) == 1 else combined(lane.label, lane.nodes, median)
 
 
 def combined(
     name: str, nodes: Sequence[NodeLine], pick: Callable[[Sequence[float]], float]
 ) -> NodeLine:
-    """One node called `name` with what `pick` takes of each instant of `nodes`."""
+    """A node called `name`. `pick` chooses the time of each instant from those of `nodes`."""
     times: dict[str, list[float]] = {}
     for node in nodes:
         for one in node.instants:
-            times.setdefault(one.what, []).append(one.at)
+            times.setdefault(one.name, []).append(one.at)
     chosen = in_order({what: pick(found) for what, found in times.items()})
     return NodeLine(name, nodes[0].host, nodes[0].action, chosen)
 
@@ -126,13 +126,13 @@ def label(nodes: Sequence[NodeLine]) -> str:
     first, last = nodes[0].name, nodes[-1].name
     if len(nodes) == 1:
         return first
-    # Digits may be in the name of a plex too: those at the end are the node's.
+    # The name of a plex may contain digits too: those at the end are the number of the node.
     (stem, number), (other, end) = (re.findall(r"(.*?)(\d*)$", name)[0] for name in (first, last))
     return f"{first}-{end}" if stem == other and number else f"{first} … {last}"
 
 
 def ticks(end: float, most: int) -> tuple[float, ...]:
-    """Round numbers of seconds from 0 on, at most `most` of them, which `end` is not beyond."""
+    """Round numbers of seconds from 0 to at most `end`; at most `most` of them."""
     steps = (m * 10**e for e in range(-1, 5) for m in (1, 2, 5))
     step = next(s for s in steps if end / s <= most - 1)
     return tuple(round(n * step, 1) for n in range(int(end / step) + 1))

@@ -1,4 +1,4 @@
-"""What went on inside of a run's nodes, which its journal cannot know: asked of the nodes once."""
+"""Details of a run that only its nodes record: times of systemd units and containers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from plexctl.model.command import CommandResult
 from plexctl.observe.timeline import Container, NodeLine, Timeline, in_order
 
 PARALLEL = 8
-"""Nodes that are asked at the same time."""
+"""Nodes that are read at the same time."""
 
 BOOT = 60.0
-"""Seconds. A system that began later than this after its start is another boot of the node."""
+"""Seconds. If systemd began later than this after the node's start, the node was rebooted."""
 
 TRIES = 2
-"""A systemd that is busy may leave the first question without an answer."""
+"""Attempts: a busy systemd may not answer the first one."""
 
 LATER = 300.0
-"""Seconds after its start and after the run; what is later has nothing to do with the run."""
+"""Seconds after the node's start and after the run. Later instants do not belong to the run."""
 
 SCRIPT = """\
 export LC_ALL=C TZ=UTC
@@ -41,21 +41,21 @@ echo kubeadm=$(journalctl --unit=plex-node _COMM=kubeadm --output=short-unix --n
 stat --format='log=%w %n' /var/log/pods/*/*/*.log 2>/dev/null
 true
 """
-"""Prints lines `key=value`. A container's first log is as old as the container."""
+"""Prints lines `key=value`. The birth of a container's first log is the container's start."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)")
 _LOG = re.compile(r"/var/log/pods/([^/_]+)_([^/_]+)_[^/]+/([^/]+)/")
 
 
 class Executor(Protocol):
-    """A host that can run a program in one of its nodes."""
+    """A host that can run a program on its nodes."""
 
     def execute(self, name: str, argv: tuple[str, ...]) -> CommandResult: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """What one node told: instants and containers, in seconds since the run began."""
+class NodeDetails:
+    """What one node has recorded: instants and containers, in seconds since the run began."""
 
     instants: Mapping[str, float] = field(default_factory=dict)
     containers: tuple[Container, ...] = ()
@@ -66,35 +66,38 @@ def read(
     executors: Mapping[str, Executor],
     *,
     clock: Callable[[], float] = time.time,
-) -> tuple[dict[str, Inside], tuple[str, ...]]:
-    """Ask each node of `executors` (by node); what they told, and a note for each that did not."""
+) -> tuple[dict[str, NodeDetails], tuple[str, ...]]:
+    """Read details from each node of `executors` (by node).
+
+    Returns the details by node, and a note for each node from which they could not be read.
+    """
     began = datetime.fromisoformat(line.began).timestamp()
 
-    def ask(name: str) -> tuple[str, Inside | str]:
+    def read_node(name: str) -> tuple[str, NodeDetails | str]:
         node = next(one for one in line.nodes if one.name == name)
-        told: Inside | str = ""
+        found: NodeDetails | str = ""
         for _ in range(TRIES):
             asked = clock()
             try:
                 done = executors[name].execute(name, ("sh", "-c", SCRIPT))
             except PlexError as error:
-                told = f"{name}: {error.summary}"
+                found = f"{name}: {error.summary}"
                 continue
-            told = of_this_boot(node, parse(done.stdout, began, asked, clock()), line.seconds)
-            if isinstance(told, Inside):
+            found = of_this_boot(node, parse(done.stdout, began, asked, clock()), line.seconds)
+            if isinstance(found, NodeDetails):
                 break
-        return name, told
+        return name, found
 
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-        answers = list(pool.map(ask, executors))
-    told = {name: answer for name, answer in answers if isinstance(answer, Inside)}
-    return told, tuple(answer for _, answer in answers if isinstance(answer, str))
+        answers = list(pool.map(read_node, executors))
+    details = {name: answer for name, answer in answers if isinstance(answer, NodeDetails)}
+    return details, tuple(answer for _, answer in answers if isinstance(answer, str))
 
 
-def parse(text: str, began: float, asked: float, answered: float) -> Inside:
-    """What SCRIPT printed. `began`, `asked` and `answered` are seconds of the local clock.
+def parse(text: str, began: float, asked: float, answered: float) -> NodeDetails:
+    """Parse the output of SCRIPT. `began`, `asked` and `answered` are seconds of the local clock.
 
-    A node whose clock is off by more than the answer took is put right by what it is off.
+    If the node's clock differs by more than the call took, its times are corrected by the offset.
     """
     unit, now = "", None
     moments: dict[str, float] = {}
@@ -115,46 +118,48 @@ def parse(text: str, began: float, asked: float, answered: float) -> Inside:
                 _put(moments, "kubeadm", _moment(value))
             case "log":
                 _put_first(started, value)
-    off = _off(now, asked, answered) + began
-    containers = (Container(pod, name, round(at - off, 3)) for (pod, name), at in started.items())
-    return Inside(
-        {what: round(at - off, 3) for what, at in moments.items()},
+    offset = _offset(now, asked, answered) + began
+    containers = (
+        Container(pod, name, round(at - offset, 3)) for (pod, name), at in started.items()
+    )
+    return NodeDetails(
+        {what: round(at - offset, 3) for what, at in moments.items()},
         tuple(sorted(containers, key=lambda one: (one.at, one.name))),
     )
 
 
-def of_this_boot(node: NodeLine, inside: Inside, ended: float) -> Inside | str:
-    """What belongs to the run; a sentence if the node has been started anew since."""
-    started, began = node.at("started"), inside.instants.get("init")
+def of_this_boot(node: NodeLine, details: NodeDetails, ended: float) -> NodeDetails | str:
+    """The details that belong to the run; a note if the node was restarted since."""
+    started, began = node.at("started"), details.instants.get("init")
     if began is None:
-        return f"{node.name}: its systemd does not say when it began"
+        return f"{node.name}: systemd does not report when it began"
     if started is None or not -BOOT < began - started < BOOT:
-        return f"{node.name}: it was started anew since"
+        return f"{node.name}: restarted since"
     limit = max(ended, started) + LATER
-    return Inside(
-        {what: at for what, at in inside.instants.items() if at <= limit},
-        tuple(one for one in inside.containers if one.at <= limit),
+    return NodeDetails(
+        {what: at for what, at in details.instants.items() if at <= limit},
+        tuple(one for one in details.containers if one.at <= limit),
     )
 
 
-def with_inside(line: Timeline, told: Mapping[str, Inside]) -> Timeline:
-    """The timeline with what its nodes told."""
+def with_details(line: Timeline, details: Mapping[str, NodeDetails]) -> Timeline:
+    """The timeline with details of its nodes."""
     nodes = []
     for node in line.nodes:
-        inside = told.get(node.name, Inside())
-        marks = {**inside.instants, **{one.what: one.at for one in node.instants}}
+        inside = details.get(node.name, NodeDetails())
+        marks = {**inside.instants, **{one.name: one.at for one in node.instants}}
         nodes.append(replace(node, instants=in_order(marks), containers=inside.containers))
-    return replace(line, nodes=tuple(nodes), inside=bool(told))
+    return replace(line, nodes=tuple(nodes), details=bool(details))
 
 
-def to_json(told: Mapping[str, Inside]) -> str:
-    return json.dumps({name: asdict(inside) for name, inside in told.items()}) + "\n"
+def to_json(details: Mapping[str, NodeDetails]) -> str:
+    return json.dumps({name: asdict(inside) for name, inside in details.items()}) + "\n"
 
 
-def from_json(text: str) -> dict[str, Inside]:
-    """ValueError, KeyError or TypeError for what `to_json` has not written."""
+def from_json(text: str) -> dict[str, NodeDetails]:
+    """Parse the output of `to_json`. ValueError, KeyError or TypeError for any other text."""
     return {
-        name: Inside(
+        name: NodeDetails(
             {str(what): float(at) for what, at in found["instants"].items()},
             tuple(Container(one["pod"], one["name"], one["at"]) for one in found["containers"]),
         )
@@ -168,7 +173,7 @@ def _put(moments: dict[str, float], what: str, at: float | None) -> None:
 
 
 def _put_first(started: dict[tuple[str, str], float], value: str) -> None:
-    """A container that was started anew has several logs."""
+    """Keep the oldest log: a container that was restarted has several."""
     at, log = _moment(value), _LOG.search(value)
     if at is not None and log is not None:
         key = (f"{log[1]}/{log[2]}", log[3])
@@ -176,7 +181,7 @@ def _put_first(started: dict[tuple[str, str], float], value: str) -> None:
 
 
 def _moment(text: str) -> float | None:
-    """Seconds of "Sat 2026-11-21 15:48:57.266863 UTC"; None for none, as "" and "-"."""
+    """Unix time of "Sat 2026-11-21 15:48:57.266863 UTC"; None for "" and "-"."""
     found = _MOMENT.search(text)
     if found is None:
         return None
@@ -193,8 +198,8 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _off(now: float | None, asked: float, answered: float) -> float:
-    """How far a node's clock is ahead of ours, where that is more than could be the way."""
+def _offset(now: float | None, asked: float, answered: float) -> float:
+    """Seconds that a node's clock differs from ours; 0 if the duration of the call explains it."""
     if now is None or asked <= now <= answered:
         return 0.0
     return now - (asked + answered) / 2

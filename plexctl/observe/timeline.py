@@ -1,4 +1,4 @@
-"""The timeline of a run, read from its journal. Pure: lines in, values out."""
+"""The timeline of a run, read from the lines of its journal. Pure."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ LIFE = (
     "dns",
     "apps",
 )
-"""Instants of a node's life, in the order in which they can come."""
+"""Instants of a node's life, in the order in which they happen."""
 
 CLUSTER = ("api", "rbac", "kubeadm", "dns", "apps")
-"""Those that are of the whole plex; the journal has them at its master."""
+"""Instants of the whole plex. The journal records them with the master."""
 
 LATEST = ("dns", "apps")
-"""Of these, those that are waited for after whatever has changed."""
+"""Instants of CLUSTER for which every run waits, whatever it has changed."""
 
 
 class Ending(StrEnum):
     DONE = "done"
     FAILED = "failed"
-    OPEN = "unfinished"  # it goes on, or was killed
+    OPEN = "unfinished"  # still running, or killed
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
     """`at` is seconds since the run began."""
 
-    what: str
+    name: str  # "created"
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a pod that began on a node."""
+    """A container on a node. `at` is when it started."""
 
     pod: str  # "kube-system/etcd-demo1"
     name: str
@@ -67,21 +67,21 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """What happened to one node. `instants` are in order of time."""
+    """One node in a run. `instants` are in order of time."""
 
     name: str
     host: str
-    action: str  # "create", "replace", "start", "delete"; "": it was there and stayed
+    action: str  # "create", "replace", "start", "delete"; "": the run did not change it
     instants: tuple[Instant, ...]
     containers: tuple[Container, ...] = ()
 
-    def at(self, what: str) -> float | None:
-        return next((one.at for one in self.instants if one.what == what), None)
+    def at(self, name: str) -> float | None:
+        return next((one.at for one in self.instants if one.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A step. `ended` is None where the run ended within it."""
+    """A step. `ended` is None if the run ended before the step did."""
 
     title: str
     began: float
@@ -92,48 +92,48 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Where the time of a run went. All times are seconds since it began."""
+    """The steps and nodes of a run. All times are seconds since the run began."""
 
     run: str
     verb: str
     plex: str
     began: str  # date and time in UTC, ISO 8601
-    lived: float | None  # seconds that the process took before, to load; None: not recorded
-    seconds: float  # until it ended, or until the last that is known of it
+    load_seconds: float | None  # from the start of the process to the run; None: unknown
+    seconds: float  # until the run ended, or until its last recorded event
     ending: Ending
     error: str
     steps: tuple[StepLine, ...]
     nodes: tuple[NodeLine, ...]
     notes: tuple[str, ...] = ()
-    unreadable: int = 0  # lines of the journal
-    inside: bool = False  # whether the nodes themselves were asked
+    unreadable_lines: int = 0  # of the journal
+    details: bool = False  # whether details were read from the nodes
 
     @property
     def touched(self) -> tuple[NodeLine, ...]:
-        """Nodes that the run made, started or removed, as a person counts them."""
+        """Nodes that the run created, started or deleted, in natural order."""
         return tuple(node for node in self.nodes if node.action)
 
     @property
     def milestones(self) -> tuple[Instant, ...]:
-        """Of the whole plex: the API, what kubeadm builds on, all nodes Ready, DNS, apps.
+        """Instants of the whole plex: the API, its first roles, all nodes Ready, DNS, apps.
 
-        Of a master that was there before, only what the run brought about itself.
+        If the run did not change the master, only those of LATEST.
         """
         found = [
             one
             for node in self.nodes
             for one in node.instants
-            if one.what in CLUSTER and (node.action or one.what in LATEST)
+            if one.name in CLUSTER and (node.action or one.name in LATEST)
         ]
         made = [node for node in self.nodes if node.at("gone") is None or node.at("created")]
         ready = [at for node in made if (at := node.at("ready")) is not None]
         if ready and len(ready) == len(made):
             found.append(Instant("ready", max(ready)))
-        return tuple(sorted(found, key=lambda one: (one.at, LIFE.index(one.what))))
+        return tuple(sorted(found, key=lambda one: (one.at, LIFE.index(one.name))))
 
     @property
     def end(self) -> float:
-        """The last instant of all, which may be after the run where it did not wait."""
+        """The last instant; it is after the end of a run that did not wait."""
         ends = [node.instants[-1].at for node in self.nodes if node.instants]
         ends += [one.at for node in self.nodes for one in node.containers]
         return max([self.seconds, *ends])
@@ -141,10 +141,10 @@ class Timeline:
 
 @dataclass(slots=True)
 class _Draft:
-    """What was read so far."""
+    """What has been read so far."""
 
     began: str = ""
-    lived: float | None = None
+    load_seconds: float | None = None
     last: float = 0.0
     ending: Ending = Ending.OPEN
     error: str = ""
@@ -155,7 +155,7 @@ class _Draft:
 
 
 def timeline(run: str, lines: Iterable[str]) -> Timeline:
-    """The timeline that the journal of `run` tells. What cannot be read is counted, and left."""
+    """The timeline of `run`. Lines of its journal that cannot be parsed are counted and skipped."""
     stamp, verb, plex = parts(run)
     draft, unreadable = _Draft(began=stamp.isoformat()), 0
     for line in lines:
@@ -170,7 +170,7 @@ def timeline(run: str, lines: Iterable[str]) -> Timeline:
         verb,
         plex,
         draft.began,
-        draft.lived,
+        draft.load_seconds,
         draft.last,
         draft.ending,
         draft.error,
@@ -182,7 +182,7 @@ def timeline(run: str, lines: Iterable[str]) -> Timeline:
 
 
 def parts(run: str) -> tuple[datetime, str, str]:
-    """When a run began, its verb and its plex. ValueError for what is no identifier of a run."""
+    """When a run began, its verb and its plex. ValueError if `run` is not a run's identifier."""
     # "20261121T082340.506123-replace-demo": a plex' own name may have dashes too.
     stamp, verb, plex = run.split("-", 2)
     return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), verb, plex
@@ -192,7 +192,7 @@ def _take(draft: _Draft, record: Mapping[str, Any]) -> None:
     match record["event"]:
         case "Began":
             draft.began = datetime.fromisoformat(record["time"]).isoformat()
-            draft.lived = record["lived"]
+            draft.load_seconds = record["lived"]
         case "Intended":
             for key, text in dict(record["changes"]).items():
                 found = Key.parse(key)
@@ -203,7 +203,7 @@ def _take(draft: _Draft, record: Mapping[str, Any]) -> None:
         case "StepEnded":
             _end_step(draft.steps, record)
         case "Marked":
-            # The first of its kind: a condition that is waited for twice marks once a wait.
+            # Keep the first: two waits for the same condition record it twice.
             marks = draft.marks.setdefault(record["node"], {})
             marks.setdefault(record["what"], float(record["at"]))
         case "Noted":
@@ -229,17 +229,17 @@ def _nodes(draft: _Draft) -> tuple[NodeLine, ...]:
     for name in names:
         host, action = draft.intended.get(name, ("", ""))
         marks = draft.marks.get(name, {})
-        # Other engines tell the begin of nothing: the mark itself says that it was made.
+        # Some engines record no intention: then the instant shows that the node was created.
         action = action or ("create" if "created" in marks else "")
         lines.append(NodeLine(name, host, action, in_order(marks)))
     return tuple(lines)
 
 
 def in_order(marks: Mapping[str, float]) -> tuple[Instant, ...]:
-    """Instants by time, and at the same time by what comes first in a node's life."""
+    """Instants sorted by time, and at the same time by their order in LIFE."""
     known = {what: n for n, what in enumerate(LIFE)}
     found = (Instant(what, at) for what, at in marks.items())
-    return tuple(sorted(found, key=lambda one: (one.at, known.get(one.what, len(LIFE)))))
+    return tuple(sorted(found, key=lambda one: (one.at, known.get(one.name, len(LIFE)))))
 
 
 def median(values: Sequence[float]) -> float:

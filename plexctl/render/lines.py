@@ -1,4 +1,4 @@
-"""Progress as plain lines, where there is no terminal to draw on."""
+"""Progress as plain lines, for output that is not a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from plexctl.model.events import (
 )
 
 LONG = 2.0
-"""Seconds after which a step without a word is said to be under way."""
+"""Seconds after which a running step is shown, if nothing else was shown about it."""
 
 EVERY = 10.0
 """Seconds between two lines of progress of one step."""
@@ -27,9 +27,9 @@ SIGNS: Mapping[str, str] = {Outcome.CHANGED: "✓", Outcome.UNCHANGED: "=", Outc
 
 
 class Lines:
-    """Plain lines: the end of each step, its beginning if it lasts, and now and then its progress.
+    """Writes the end of each step, the start of long steps, and from time to time their progress.
 
-    `late` is how many seconds a step lasts before its beginning is told.
+    `late` is the number of seconds after which a running step is shown.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, late: float = LONG) -> None:
@@ -38,20 +38,20 @@ class Lines:
         self._late = late
         self._lock = threading.Lock()
         self._timers: dict[str, threading.Timer] = {}
-        self._told: dict[str, float] = {}  # title -> when its last line was written
+        self._written: dict[str, float] = {}  # title -> seconds at its last line
 
     def show(self, event: Event) -> None:
         with self._lock:
             match event:
                 case StepBegan(at, title, expect):
-                    self._told[title] = at
+                    self._written[title] = at
                     if expect:
                         self._write(f"  {title}: {expect}")
                     else:
                         self._later(title)
                 case StepWentOn(at, title, text, done):
-                    if at - self._told.get(title, at) >= EVERY:
-                        self._told[title] = at
+                    if at - self._written.get(title, at) >= EVERY:
+                        self._written[title] = at
                         self._write(f"  {title}: {went_on(text, done)}")
                 case PartWentOn(at, _, name, doing, outcome):
                     if self._verbose:
@@ -92,7 +92,7 @@ class Lines:
 
 
 def ended(event: StepEnded) -> str:
-    """ "✓ instances: 3 created (2.3 s)". Why a step failed is told once, as the error."""
+    """ "✓ instances: 3 created (2.3 s)". The error shows why a step failed."""
     text = f": {event.text}" if event.text and event.outcome is not Outcome.FAILED else ""
     return f"{SIGNS[event.outcome]} {event.title}{text} ({duration(event.seconds)})"
 

@@ -1,4 +1,4 @@
-"""Progress on a terminal: steps under way with their seconds, and what each node does."""
+"""Progress on a terminal: running steps with their seconds, and the state of each node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PER_SECOND = 8
 BAR = 16
 REST = 16
-"""Columns that are kept for what follows a title; titles of WIDE columns are not cut for it."""
+"""Columns that are reserved after a title; titles of up to WIDE columns are never cut."""
 
 WIDE = 30
 STYLES = {Outcome.CHANGED: "green", Outcome.UNCHANGED: "dim", Outcome.FAILED: "bold red"}
@@ -37,7 +37,7 @@ STYLES = {Outcome.CHANGED: "green", Outcome.UNCHANGED: "dim", Outcome.FAILED: "b
 
 @dataclass(slots=True)
 class _Part:
-    """One of several things that a step waits for."""
+    """One of several things that a step waits for, for example a node or an app."""
 
     doing: str
     outcome: Outcome | None
@@ -46,14 +46,14 @@ class _Part:
 
 @dataclass(slots=True)
 class _Step:
-    began: float  # by the clock of this module
+    began: float  # time.monotonic()
     text: str
     done: float | None = None
     parts: dict[str, _Part] = field(default_factory=dict)
 
 
 class Live:
-    """The lines at the foot of a terminal. What is over scrolls up above them and stays."""
+    """Lines at the bottom of a terminal. Ended steps scroll up above them and stay."""
 
     def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
         self._verbose = verbose
@@ -61,9 +61,9 @@ class Live:
         self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
         self._nodes = Nodes()
-        # Standard output is for the answer alone: nothing of it is drawn here.
-        # The library's own thread of refreshing may draw between a line being printed and what is
-        # below it being drawn anew, and then wipes lines that are not its own.
+        # Standard output is for the answer alone, so it is not redirected. The library's own thread
+        # may refresh between the printing of a line and the redrawing of the lines below, and then
+        # erases lines that are not its own: therefore this class refreshes.
         self._drawing = threading.Lock()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
@@ -102,11 +102,11 @@ class Live:
                 self._live.start()
                 self._ticker.start()
             if line is not None:
-                self._live.refresh()  # else a step that has ended would be drawn below its end
+                self._live.refresh()  # without it, the ended step stays below
                 self._console.print(line)
 
     def close(self) -> None:
-        """Remove the lines of what was under way."""
+        """Erase the lines of running steps."""
         self._over.set()
         if self._ticker.is_alive():
             self._ticker.join()
@@ -118,7 +118,7 @@ class Live:
                 self._live.refresh()
 
     def picture(self) -> Group:
-        """The lines as they are now; never more than the terminal has."""
+        """The present lines, at most as many as the terminal has."""
         with self._lock:
             now = time.monotonic()
             lines = []
@@ -133,7 +133,7 @@ class Live:
     def _step(self, title: str, step: _Step, now: float) -> Text:
         seconds = now - step.began
         frame = FRAMES[int(now * PER_SECOND) % len(FRAMES)]
-        name = Text(title)  # how long it takes matters more than the end of a long title
+        name = Text(title)  # the duration matters more than the end of a long title
         name.truncate(max(WIDE, self._console.width - REST), overflow="ellipsis")
         line = Text(no_wrap=True).append(f"{frame} ", "cyan").append(name)
         line.append(f" {duration(seconds)}", "dim")
@@ -144,7 +144,7 @@ class Live:
         return line.append(f" {step.text}" if step.text else "", "dim")
 
     def _parts(self, step: _Step, now: float) -> list[Text]:
-        """A line for each, those that are over last: they are what there may be no room for."""
+        """A line for each part. Ended parts are last: there may be no room for them."""
         lines = []
         width = max(map(len, step.parts), default=0)
         for name, part in sorted(step.parts.items(), key=lambda one: one[1].outcome is not None):

@@ -1,4 +1,4 @@
-"""Nodes of a run on a terminal: what each does now, and since when."""
+"""Nodes of a run on a terminal: the state of each node, and since when."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WAITS, READY, GONE = "waits", "Ready", "gone"
 
 DOING = {
     "": WAITS,
-    "leaving": "is removed",
+    "leaving": "is deleted",
     "gone": WAITS,
     "creating": "is created",
-    "created": "gets its files",
+    "created": "receives files",
     "pushed": "waits to start",
     "starting": "starts",
     "started": "boots",
@@ -29,7 +29,7 @@ DOING = {
     "registered": "becomes Ready",
     "ready": READY,
 }
-"""What a node does after the last of its instants that is known."""
+"""The state of a node after its last recorded instant."""
 
 _RANK = {what: n for n, what in enumerate(LIFE) if what in DOING}
 _DONE = (READY, GONE)
@@ -39,7 +39,7 @@ _IDLE = (WAITS, DOING["pushed"])
 @dataclass(slots=True)
 class _Node:
     action: str
-    since: float  # by the clock of who draws
+    since: float  # time.monotonic()
     last: str = ""
     at: float = 0.0  # seconds since the run began
 
@@ -50,9 +50,9 @@ class _Node:
 
 @dataclass(slots=True)
 class Nodes:
-    """What was told of each node. Those that a run leaves as they are do not appear.
+    """The states of nodes. Nodes that the run does not change are not shown.
 
-    Until it is told what is intended, every node that something is told of does.
+    Until `intend` is called, every node with an instant is shown.
     """
 
     _nodes: dict[str, _Node] = field(default_factory=dict)
@@ -69,14 +69,14 @@ class Nodes:
         if self._intended and name not in self._nodes:
             return
         node = self._nodes.setdefault(name, _Node("", now))
-        # What is behind the last that is known tells nothing of what a node does now.
+        # An instant that is earlier in LIFE than the last one says nothing about the present state.
         if _RANK.get(what, -1) > _RANK.get(node.last, -1):
             node.last, node.at, node.since = what, at, now
 
     def lines(self, now: float, room: int) -> list[Text]:
-        """One line per node, if there is room for all; else those under way, and one for the rest.
+        """One line per node if there is room; else only busy nodes, and one line for the rest.
 
-        Always in the order of their names, so that lines stay where they are.
+        Sorted by name, so that lines keep their places.
         """
         names = sorted(self._nodes, key=natural)
         if len(names) <= room:
@@ -97,15 +97,15 @@ class Nodes:
         return line.append(f"at {duration(node.at)}" if done else duration(now - node.since), "dim")
 
     def _sum(self, names: Iterable[str]) -> Text:
-        """ "and 40 more: 20 Ready, 12 boots, 8 waits": the furthest first."""
+        """ "and 40 more: 20 Ready, 12 boots, 8 waits", sorted by progress."""
         counted = Counter(self._nodes[name].doing for name in names)
         order = [GONE, *reversed(DOING.values())]
-        told = ", ".join(
+        states = ", ".join(
             f"{counted[doing]} {doing}" for doing in dict.fromkeys(order) if counted[doing]
         )
         shown = counted.total() < len(self._nodes)
         head = f"and {counted.total()} more" if shown else f"{counted.total()} nodes"
-        return Text(f"  {head}: {told}", "dim", no_wrap=True)
+        return Text(f"  {head}: {states}", "dim", no_wrap=True)
 
     @staticmethod
     def _width(names: Iterable[str]) -> int:

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, shown on standard error: live on a terminal, else as lines."""
+"""Progress of a run on standard error: live on a terminal, else as lines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from plexctl.render.lines import Lines
 
 @contextmanager
 def progress(*, quiet: bool = False, verbose: bool = False) -> Iterator[Listener]:
-    """A listener that shows events until the block ends. `verbose` shows every mark of a node."""
+    """A listener that shows events until the block ends; with `verbose`, also instants of nodes."""
     if quiet:
         yield lambda event: None
         return
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        # rich takes 0.1 s to import: only a terminal needs it.
+        # Importing rich takes 0.1 s, and only a terminal needs it.
         from plexctl.render.live import Live
 
         live = Live(verbose=verbose)

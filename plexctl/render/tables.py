@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be; a column that is empty in every row is left out."""
+    """Columns as wide as their cells; columns whose cells are all empty are left out."""
     filled = [n for n in range(len(head)) if any(row[n] for row in rows)]
     lines = [[row[n] for n in filled] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -1,4 +1,4 @@
-"""Timelines as a page that needs nothing else: the picture, and the numbers below it."""
+"""Timelines as a page without external resources: the picture, and its numbers in tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def html_text(line: Timeline) -> str:
 
 
 def _milestones(line: Timeline) -> list[str]:
-    rows = [(MILESTONES[one.what], seconds(one.at)) for one in line.milestones]
+    rows = [(MILESTONES[one.name], seconds(one.at)) for one in line.milestones]
     return _table("The plex", ("", "at, s"), rows)
 
 
@@ -42,8 +42,8 @@ def _steps(line: Timeline) -> list[str]:
     rows = []
     for step in line.steps:
         ended = line.seconds if step.ended is None else step.ended
-        told = step.outcome or "unfinished"
-        rows.append((step_title(step), told, seconds(step.began), seconds(ended - step.began)))
+        outcome = step.outcome or "unfinished"
+        rows.append((step_title(step), outcome, seconds(step.began), seconds(ended - step.began)))
     return _table("Steps", ("step", "", "at, s", "took, s"), rows)
 
 
@@ -59,11 +59,11 @@ def _containers(line: Timeline) -> list[str]:
         for node in line.touched
         for one in node.containers
     ]
-    return _table("Containers", ("node", "pod", "container", "began, s"), rows)
+    return _table("Containers", ("node", "pod", "container", "started, s"), rows)
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Nothing where there are no rows. Long tables are folded."""
+    """A table, or nothing without rows. Long tables are folded."""
     if not rows:
         return []
 

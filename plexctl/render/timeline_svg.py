@@ -1,4 +1,4 @@
-"""Timelines as a picture: one SVG that needs nothing else, for light and dark backgrounds."""
+"""Timelines as an SVG for light and dark backgrounds, without external resources."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from plexctl.render.timeline_text import MILESTONES, head
 WIDTH = 960
 RIGHT = 24
 CHARACTER = 6.3
-"""Pixels that a character of a label takes, about."""
+"""Approximate width of a character of a label, in pixels."""
 
 WIDEST = 38
-"""Characters of a label; longer ones are cut."""
+"""Characters of a label; longer labels are cut."""
 
 MOST = 40
-"""Lanes; where there are more nodes, some share a lane."""
+"""Lanes at most; more nodes share lanes."""
 
 ROW = 20
 BAR = 14
 THIN = 4
-"""Pixels: of a lane, of a bar in it, and of the thinnest bar where nodes share a lane."""
+"""Height in pixels: of a lane, of its bar, and of the thinnest bar if nodes share a lane."""
 
-SEEN = 0.002
-"""Of the whole: what is shorter cannot be seen, and is not explained."""
+VISIBLE = 0.002
+"""Share of the whole time: shorter phases are not visible, and not in the legend."""
 
-COLORS = {  # what: on light, on dark
+COLORS = {  # class: on light, on dark
     "bg": ("#ffffff", "#0d1117"),
     "text": ("#1f2328", "#e6edf3"),
     "soft": ("#59636e", "#9198a1"),
@@ -44,15 +44,15 @@ COLORS = {  # what: on light, on dark
     "ready": ("#2da44e", "#3fb950"),
 }
 CLASSES = {
-    Phase.REMOVED: "leaves",
-    Phase.MADE: "made",
-    Phase.WAITS: "waits",
-    Phase.BOOTS: "boots",
-    Phase.JOINS: "registers",
-    Phase.SETTLES: "ready",
+    Phase.DELETING: "leaves",
+    Phase.CREATING: "made",
+    Phase.WAITING: "waits",
+    Phase.BOOTING: "boots",
+    Phase.JOINING: "registers",
+    Phase.SETTLING: "ready",
 }
 SHORT = {"api": "API", "rbac": "RBAC", "kubeadm": "kubeadm", "dns": "DNS", "apps": "apps"}
-"""Milestones as they are written above the chart; "ready" is that of all nodes."""
+"""Labels of milestones above the chart. The milestone "ready" is written "all Ready"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ def picture(line: Timeline) -> str:
 def _steps(line: Timeline, scale: _Scale, top: float) -> Iterator[str]:
     for n, step in enumerate(line.steps):
         y, ended = top + n * ROW, line.seconds if step.ended is None else step.ended
-        took = f"{ended - step.began:.2f} s from {step.began:.2f} s on"
+        took = f"{ended - step.began:.2f} s, from {step.began:.2f} s"
         kind = "leaves" if step.outcome == "failed" else "step"
         yield _label(scale, y, _cut(step.title))
-        told = f"{step.title}: {step.text or step.outcome or 'unfinished'}; {took}"
-        yield _rect(scale, y, BAR, kind, step.began, ended, told)
+        tip = f"{step.title}: {step.text or step.outcome or 'unfinished'}; {took}"
+        yield _rect(scale, y, BAR, kind, step.began, ended, tip)
 
 
 def _lane(lane: Lane, line: Timeline, scale: _Scale, y: float) -> Iterator[str]:
@@ -125,27 +125,27 @@ def _lane(lane: Lane, line: Timeline, scale: _Scale, y: float) -> Iterator[str]:
 
 
 def _phase(scale: _Scale, y: float, high: float, node: NodeLine, bar: Bar) -> str:
-    told = f"{node.name} {bar.phase}: {bar.began:.2f} to {bar.ended:.2f} s"
-    return _rect(scale, y, high, CLASSES[bar.phase], bar.began, bar.ended, told)
+    tip = f"{node.name} {bar.phase}: {bar.began:.2f} to {bar.ended:.2f} s"
+    return _rect(scale, y, high, CLASSES[bar.phase], bar.began, bar.ended, tip)
 
 
 def _dots(scale: _Scale, y: float, node: NodeLine) -> Iterator[str]:
-    """What went on inside: units as strokes, containers as dots."""
+    """Details of a node: systemd units as strokes, containers as dots."""
     for what in ("booted", "containerd", "kubelet"):
         if (at := node.at(what)) is not None:
             x = scale.x(at)
-            told = f"<title>{node.name} {what} at {at:.2f} s</title>"
-            yield f'<path class="unit" d="M{x} {y:g}v{BAR}">{told}</path>'
+            tip = f"<title>{node.name} {what} at {at:.2f} s</title>"
+            yield f'<path class="unit" d="M{x} {y:g}v{BAR}">{tip}</path>'
     for one in node.containers:
-        told = escape(f"{one.name} of {one.pod} began at {one.at:.2f} s")
+        tip = escape(f"{one.name} of {one.pod} started at {one.at:.2f} s")
         x = scale.x(one.at)
         place = f'cx="{x}" cy="{y + BAR / 2:g}" r="3"'
-        yield f'<circle class="pod" {place}><title>{told}</title></circle>'
+        yield f'<circle class="pod" {place}><title>{tip}</title></circle>'
 
 
 def _milestones(line: Timeline, scale: _Scale) -> tuple[list[str], int]:
-    """Lines through all lanes, up to `{bottom}`, and the height of their words above."""
-    found, ends = [], [-1.0] * 6  # where the words of each row end
+    """Lines through all lanes, down to `{bottom}`, and the height of their labels."""
+    found, ends = [], [-1.0] * 6  # where the labels of each row end
     for one in line.milestones:
         text, x = _milestone(one), scale.x(one.at)
         wide = CHARACTER * len(text) + 8
@@ -154,9 +154,9 @@ def _milestones(line: Timeline, scale: _Scale) -> tuple[list[str], int]:
         row = next((n for n, end in enumerate(ends) if end < begin), len(ends) - 1)
         ends[row] = begin + wide
         y = 64 + 14 * row
-        told = escape(f"{MILESTONES[one.what]}: {one.at:.2f} s")
+        tip = escape(f"{MILESTONES[one.name]}: {one.at:.2f} s")
         found.append(
-            f'<path class="mile" d="M{x} {y - 8}V{{bottom:g}}"><title>{told}</title></path>'
+            f'<path class="mile" d="M{x} {y - 8}V{{bottom:g}}"><title>{tip}</title></path>'
             f'<text class="miletext{"" if fits else " end"}" x="{x + (3 if fits else -4):.1f}"'
             f' y="{y}">{text}</text>'
         )
@@ -164,7 +164,7 @@ def _milestones(line: Timeline, scale: _Scale) -> tuple[list[str], int]:
 
 
 def _milestone(one: Instant) -> str:
-    return f"{SHORT.get(one.what, 'all Ready')} {one.at:.1f}"
+    return f"{SHORT.get(one.name, 'all Ready')} {one.at:.1f}"
 
 
 def _axis(scale: _Scale, top: float, bottom: float) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _axis(scale: _Scale, top: float, bottom: float) -> Iterator[str]:
 
 def _legend(rows: Sequence[Lane], end: float, y: float) -> Iterator[str]:
     drawn = [bar for row in rows for node in row.nodes for bar in bars(node)]
-    used = {bar.phase for bar in drawn if bar.ended - bar.began > SEEN * end}
+    used = {bar.phase for bar in drawn if bar.ended - bar.began > VISIBLE * end}
     x = 14.0
     for phase, kind in CLASSES.items():
         if phase in used:
@@ -186,17 +186,17 @@ def _legend(rows: Sequence[Lane], end: float, y: float) -> Iterator[str]:
             x += 32 + CHARACTER * len(phase)
     if any(node.containers for row in rows if len(row.nodes) == 1 for node in row.nodes):
         yield f'<circle class="pod" cx="{x + 5:.1f}" cy="{y - 4:g}" r="3"/>'
-        yield f'<text class="soft" x="{x + 14:.1f}" y="{y:g}">a container begins</text>'
+        yield f'<text class="soft" x="{x + 14:.1f}" y="{y:g}">a container starts</text>'
 
 
 def _rect(
-    scale: _Scale, y: float, high: float, kind: str, began: float, ended: float, told: str
+    scale: _Scale, y: float, high: float, kind: str, began: float, ended: float, tip: str
 ) -> str:
     x = scale.x(began)
     wide = max(1.0, round(scale.x(ended) - x, 1))
     return (
         f'<rect class="{kind}" x="{x}" y="{y:g}" width="{wide}" height="{high:g}">'
-        f"<title>{escape(told)}</title></rect>"
+        f"<title>{escape(tip)}</title></rect>"
     )
 
 
@@ -217,7 +217,7 @@ def _cut(text: str, most: int = WIDEST) -> str:
 
 
 def _style() -> str:
-    """Plain rules, light first: many viewers of pictures know no more of CSS."""
+    """Simple CSS rules, light first: many viewers of pictures support no others."""
     plain = (
         ".timeline{font:11px system-ui,sans-serif}.timeline .head{font-size:14px;font-weight:600}"
         ".timeline .label,.timeline .end{text-anchor:end}.timeline .mid{text-anchor:middle}"
@@ -237,5 +237,5 @@ def _colors(which: int) -> str:
         "unit": f"stroke:{text}",
         "pod": f"fill:{bg};stroke:{text}",
     }
-    told = "".join(f".timeline .{kind}{{{rule}}}" for kind, rule in rules.items())
-    return f".timeline text{{fill:{text}}}{told}"
+    styles = "".join(f".timeline .{kind}{{{rule}}}" for kind, rule in rules.items())
+    return f".timeline text{{fill:{text}}}{styles}"

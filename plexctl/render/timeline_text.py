@@ -15,10 +15,10 @@ from plexctl.results.runs import RunsResult
 WIDTH = 80
 TITLE = 44
 ROWS = 24
-"""Nodes that are shown one by one; more are summed up."""
+"""At most this many nodes have a line each; more are summarized."""
 
 LAST = 3
-"""Of many nodes, those that were Ready last are shown."""
+"""Of many nodes, this many that became Ready last have a line each."""
 
 COLUMNS = {
     "GONE": "gone",
@@ -33,26 +33,26 @@ COLUMNS = {
 }
 MILESTONES = {
     "api": "the API answers",
-    "rbac": "the API has what kubeadm builds on",
-    "kubeadm": "kubeadm is done on the master",
+    "rbac": "the API has its first roles",
+    "kubeadm": "kubeadm has ended on the master",
     "ready": "all nodes are Ready",
     "dns": "DNS answers",
-    "apps": "the apps are there",
+    "apps": "the apps are ready",
 }
 SHADES = {
-    Phase.REMOVED: "─",
-    Phase.MADE: "░",
-    Phase.WAITS: "·",
-    Phase.BOOTS: "▒",
-    Phase.JOINS: "▓",
-    Phase.SETTLES: "█",
+    Phase.DELETING: "─",
+    Phase.CREATING: "░",
+    Phase.WAITING: "·",
+    Phase.BOOTING: "▒",
+    Phase.JOINING: "▓",
+    Phase.SETTLING: "█",
 }
 
 
 def runs_text(result: RunsResult) -> str:
     """One line for each run, the newest last."""
     if not result.runs:
-        return "no run is recorded"
+        return "no recorded run"
     rows = [
         (row.run, row.verb, row.plex, row.ending, duration(row.seconds), str(row.nodes or ""))
         for row in result.runs
@@ -64,39 +64,43 @@ def timeline_text(line: Timeline) -> str:
     """Steps, milestones, a table of nodes and a chart of their phases."""
     title = "\n".join(_wrapped(part) for part in head(line))
     blocks = [title, _steps(line), _milestones(line), _nodes(line), _chart(line)]
-    if line.inside:
+    if line.details:
         blocks.append(_containers(line))
     elif line.touched and line.ending is Ending.OPEN:
-        blocks.append("What went on in the nodes: plexctl timeline --inside")
+        blocks.append("for times inside of the nodes: `plexctl timeline --inside`")
     blocks.append("\n".join(_wrapped(f"note: {note}") for note in notes(line)))
     return "\n\n".join(block for block in blocks if block)
 
 
 def head(line: Timeline) -> tuple[str, str, str]:
-    """What it was and how it ended; its name; when it began."""
+    """Verb, plex and ending; the run's name; when it began."""
     ended = f"failed after {line.seconds:.1f} s: {line.error}"
     if line.ending is Ending.DONE:
         ended = f"done after {line.seconds:.1f} s"
     elif line.ending is Ending.OPEN:
-        ended = f"no end is recorded; the last is of {line.seconds:.1f} s"
-    loaded = f", after {duration(line.lived)} to load" if line.lived is not None else ""
+        ended = f"unfinished; the last recorded event is at {line.seconds:.1f} s"
+    loaded = (
+        f", after loading for {duration(line.load_seconds)}"
+        if line.load_seconds is not None
+        else ""
+    )
     when = f"began {line.began[:10]} {line.began[11:19]} UTC{loaded}"
     return f"{line.verb} of {line.plex}: {ended}", line.run, when
 
 
 def notes(line: Timeline) -> tuple[str, ...]:
-    """What a reader should know of it."""
+    """Notes of the run, and on what the timeline leaves out."""
     found = list(line.notes)
     stayed = len(line.nodes) - len(line.touched)
     if stayed and line.touched:
-        found.append(f"{count(stayed, 'node')} more: there before, and not touched")
-    if line.unreadable:
-        found.append(f"{count(line.unreadable, 'line')} of the journal cannot be read")
+        found.append(f"{count(stayed, 'node')} more, which the run did not change")
+    if line.unreadable_lines:
+        found.append(f"{count(line.unreadable_lines, 'line')} of the journal cannot be parsed")
     return tuple(found)
 
 
 def seconds(at: float | None) -> str:
-    """ "7.13"; empty for what did not happen."""
+    """ "7.13", or "" for None."""
     return "" if at is None else f"{at:.2f}"
 
 
@@ -118,13 +122,13 @@ def _steps(line: Timeline) -> str:
 
 
 def step_title(step: StepLine) -> str:
-    """With what it did; why it failed is in the head."""
-    told = step.text and step.outcome != Outcome.FAILED
-    return f"{step.title}: {step.text}" if told else step.title
+    """With what the step did. The head shows why a step failed."""
+    succeeded = step.text and step.outcome != Outcome.FAILED
+    return f"{step.title}: {step.text}" if succeeded else step.title
 
 
 def _milestones(line: Timeline) -> str:
-    return "\n".join(f"{one.at:8.2f}  {MILESTONES[one.what]}" for one in line.milestones)
+    return "\n".join(f"{one.at:8.2f}  {MILESTONES[one.name]}" for one in line.milestones)
 
 
 def _nodes(line: Timeline) -> str:
@@ -146,7 +150,7 @@ def _nodes(line: Timeline) -> str:
 
 
 def _summed(nodes: Sequence[NodeLine]) -> list[tuple[str, NodeLine]]:
-    """The master, the first, middle and last time of all others, and those that came last."""
+    """The master; first, median and last time of all workers; and the workers that were last."""
     masters = [node for node in nodes if node.at("api") is not None]
     others = [node for node in nodes if node not in masters]
     late = sorted(others, key=lambda node: node.at("ready") or float("inf"))[-LAST:]
@@ -189,7 +193,7 @@ def _axis(end: float, room: int) -> str:
 
 
 def _bar(parts: Sequence[tuple[str, float, float]], end: float, room: int) -> str:
-    """Parts as characters; each has at least one, unless a later one needs it."""
+    """Draw each part with at least one character, unless a later part covers it."""
     cells = [" "] * room
     for shade, began, ended in parts:
         first = min(int(began / end * room), room - 1) if end else 0
@@ -199,19 +203,19 @@ def _bar(parts: Sequence[tuple[str, float, float]], end: float, room: int) -> st
 
 
 def _containers(line: Timeline) -> str:
-    """When the containers of each node began; of many nodes, those of the master."""
+    """When the containers of each node started; with many nodes, only the master's."""
     nodes = [node for node in line.touched if node.containers]
     if len(nodes) > ROWS:
         nodes = [node for node in nodes if node.at("api") is not None]
     rows = []
     for node in nodes:
-        told = ", ".join(f"{one.name} {one.at:.2f}" for one in node.containers)
-        rows.append(_wrapped(f"{node.name}: {told}"))
-    return "\n".join(["containers began", *rows]) if rows else ""
+        started = ", ".join(f"{one.name} {one.at:.2f}" for one in node.containers)
+        rows.append(_wrapped(f"{node.name}: {started}"))
+    return "\n".join(["containers started", *rows]) if rows else ""
 
 
 def _wrapped(text: str) -> str:
-    """Commands and names stay in one piece."""
+    """Wrap lines, but not within commands and names."""
     return textwrap.fill(
         text, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
     )

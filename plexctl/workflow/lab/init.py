@@ -1,4 +1,4 @@
-"""The verb `init`: the first files of a lab, and its seed."""
+"""The verb `init`: writes the first files of a lab, and its seed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def init(
     gitops: bool = False,
     apps: Sequence[str] = (),
 ) -> InitResult:
-    """Write what is missing of a lab at `root`; what is there stays as it is.
+    """Write the missing files of a lab at `root`. Existing files are not changed.
 
-    Without a name, `plex` is the lab's first one, or "demo". A new seed is locked with the user's
-    key, or with `passphrase`. With `gitops`, Flux brings up hello-world in the plex, and `apps`
-    are laid beside it. UsageError for an impossible name.
+    `plex` defaults to the lab's first plex, or to "demo". A new seed is encrypted with the user's
+    key, or with `passphrase`. With `gitops`, the plex has hello-world and `apps`, which Flux
+    deploys. UsageError for an invalid name.
     """
     versions = load_pins(root / "pins").versions()
     name = plex or _first_plex(root) or FIRST
@@ -55,7 +55,7 @@ def _first_plex(root: Path) -> str | None:
 
 
 def _networks(root: Path, versions: tuple[str, ...]) -> tuple[IPv4Network, ...]:
-    """All networks that the lab has."""
+    """All networks of the lab."""
     if not (root / "clusters" / "hosts.yaml").exists():
         return ()
     lab = load_lab(root, versions)

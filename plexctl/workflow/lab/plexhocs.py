@@ -1,4 +1,4 @@
-"""The verbs `import plexhocs` and `export plexhocs`: plexes from and to a map in a tfvars file."""
+"""The verbs `import plexhocs` and `export plexhocs`: plexes as a map in a tfvars file."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ DEFAULT_TYPE = "kube"
 
 
 def export(root: Path) -> Plexhocs:
-    """The map that stands for the plexes of the lab at `root`."""
+    """The plexes of the lab at `root` as a map."""
     return of_plexes(_load(root).plexes.values())
 
 
 def import_(
     root: Path, found: Plexhocs, bases: Mapping[str, str], *, renumber: bool = False
 ) -> ImportResult:
-    """Write the plexes of a map into the lab at `root`; nothing that is there is changed.
+    """Write the plexes of a map into the lab at `root`. Existing files are not changed.
 
-    `bases` has the lab's names for bases that the map calls otherwise. Where a type is baked on
-    another base than its own, it gets a file beside it: types/kube-BASE.yaml. UsageError for what
-    the lab does not know, or for a plex that is there and differs; ConfigError, and nothing
-    written, if the lab could not be read with the new files.
+    `bases` maps names of bases in the map to names in the lab. If the map uses a type with another
+    base than its own, a type for it is written: types/kube-BASE.yaml. UsageError for hosts, types
+    and bases that the lab does not have, and for a plex that exists and differs. ConfigError if
+    the lab would be invalid with the new files; then nothing is written.
     """
     lab = _load(root)
     wanted = shapes(_renamed(found, bases), renumber=renumber)
     if not wanted:
-        raise UsageError("there is no plex in the map")
+        raise UsageError("the map contains no plex")
     _require_known(root, lab, wanted)
     unchanged = tuple(shape.name for shape in wanted if _is_there(lab, shape))
     new = [shape for shape in wanted if shape.name not in unchanged]
@@ -93,25 +93,25 @@ def _require_known(root: Path, lab: Lab, wanted: tuple[PlexShape, ...]) -> None:
     bases = {name for draft in drafts.bases if draft.fields for name in draft.fields}
     for kind, named, known, hint in (
         ("host", {p.host for p in places}, set(lab.hosts), "declare it in clusters/hosts.yaml"),
-        ("type", {p.type for p in places}, set(lab.types), "it needs a file in types/"),
-        ("base", {p.base for p in places}, bases, "--base OLD=NEW says which one it is here"),
+        ("type", {p.type for p in places}, set(lab.types), "write types/NAME.yaml for it"),
+        ("base", {p.base for p in places}, bases, "map it to a base of the lab: --base OLD=NEW"),
     ):
         if unknown := sorted(named - known):
-            there = f"there are: {', '.join(sorted(known))}"
+            there = f"it has: {', '.join(sorted(known))}"
             raise UsageError(
                 f"the lab has no {kind} {', '.join(unknown)}", details=[there], hint=hint
             )
 
 
 def _is_there(lab: Lab, shape: PlexShape) -> bool:
-    """Whether the lab has the plex just so. UsageError if it has another one of this name."""
+    """Whether the lab has the same plex. UsageError if it has a different plex of this name."""
     if shape.name not in lab.plexes:
         return False
     plex = lab.plexes[shape.name]
     if _places(plex) != shape.nodes:
         raise UsageError(
-            f"{plex.file.relative_to(lab.root)} is there, and has other nodes than the map",
-            hint="it is never overwritten: change it, or take the plex out of the map",
+            f"{plex.file.relative_to(lab.root)} exists, and has other nodes than the map",
+            hint="plexctl does not overwrite it: edit it, or delete the plex from the map",
         )
     return True
 
@@ -134,21 +134,21 @@ def _type_name(lab: Lab, place: Place) -> str:
 
 
 def _types(root: Path, lab: Lab, shape: PlexShape) -> dict[Path, str]:
-    """The files of types that the plex needs on other bases, and that are not there yet."""
+    """The missing files of types that the plex uses with other bases."""
     files = {}
     for place in shape.nodes:
         name = _type_name(lab, place)
         if name in lab.types:
             continue
         text = overlay(root, "types", f"{place.type}.yaml").read_text()
-        # The schema is named by where the file is.
+        # The path of the schema depends on the folder of the file.
         lines = [
             line for line in text.splitlines() if not line.startswith("# yaml-language-server")
         ]
         new = re.sub(r"(?m)^base:.*$", f"base: {place.base}", "\n".join(lines)) + "\n"
         if yaml.safe_load(new) != {**yaml.safe_load(text), "base": place.base}:
             raise UsageError(
-                f"types/{name}.yaml cannot be made of {place.type}.yaml",
+                f"types/{name}.yaml cannot be derived from {place.type}.yaml",
                 hint=f"write it yourself, with `base: {place.base}`",
             )
         files[Path("types", f"{name}.yaml")] = f"{_schema('..', 'type')}{new}"
@@ -158,9 +158,9 @@ def _types(root: Path, lab: Lab, shape: PlexShape) -> dict[Path, str]:
 def plex_file(
     shape: PlexShape, kubernetes: str, networks: Networks, type_of: Callable[[Place], str]
 ) -> str:
-    """The plex file of `shape`. What most nodes have is said once, what differs in groups."""
+    """The plex file of `shape`: fields for most nodes, and groups for nodes that differ."""
     host = Counter(place.host for place in shape.nodes).most_common(1)[0][0]
-    kind = type_of(shape.nodes[0])  # what the master is
+    kind = type_of(shape.nodes[0])  # the type of the master
     groups: dict[tuple[str, str], list[int]] = {}
     for place in shape.nodes:
         own = (place.host, type_of(place))
@@ -176,10 +176,10 @@ def plex_file(
         *(["groups:"] if groups else []),
     ]
     for (where, what), numbers in groups.items():
-        words = [f'nodes: "{ranges(numbers)}"']
-        words += [f"host: {where}"] if where != host else []
-        words += [f"type: {what}"] if what != kind else []
-        lines.append(f"  - {{{', '.join(words)}}}")
+        fields = [f'nodes: "{ranges(numbers)}"']
+        fields += [f"host: {where}"] if where != host else []
+        fields += [f"type: {what}"] if what != kind else []
+        lines.append(f"  - {{{', '.join(fields)}}}")
     return _schema("../..", "plex") + "\n".join(lines) + "\n"
 
 
@@ -188,13 +188,15 @@ def _schema(up: str, kind: str) -> str:
 
 
 def _written(root: Path, files: Mapping[Path, str]) -> tuple[Path, ...]:
-    """Write new files. If the lab cannot be read with them, they are taken back."""
+    """Write new files. If the lab is invalid with them, delete them again."""
     written: list[Path] = []
     try:
         for file, text in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             if not write_new(file, text.encode()):
-                raise UsageError(f"{file.relative_to(root)} is there, and is never overwritten")
+                raise UsageError(
+                    f"{file.relative_to(root)} exists, and plexctl does not overwrite it"
+                )
             written.append(file)
         if written:
             _load(root)

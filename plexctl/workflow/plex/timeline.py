@@ -12,7 +12,7 @@ from plexctl.model.files import write_atomic
 from plexctl.model.host import Host
 from plexctl.model.lab import CURRENT
 from plexctl.model.observed import RUNNING, HostState
-from plexctl.observe.nodes import Inside, from_json, read, to_json, with_inside
+from plexctl.observe.nodes import NodeDetails, from_json, read, to_json, with_details
 from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.results.runs import RunRow, RunsResult
 from plexctl.workflow.core.run import inside_file
@@ -61,7 +61,7 @@ def read_run(journal: Path) -> Timeline:
     """A recorded run: its journal, and details of its nodes, if they were read."""
     line = timeline(journal.stem, _lines(journal))
     try:
-        return with_inside(line, from_json(inside_file(journal).read_text()))
+        return with_details(line, from_json(inside_file(journal).read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return line
 
@@ -98,7 +98,7 @@ def read_nodes(ctx: Context, journal: Path) -> Timeline:
     gone = [node.name for node in line.touched if node.name not in mine]
     if gone:
         notes = (f"{len(gone)} of {len(line.touched)} nodes were replaced or deleted since", *notes)
-    return replace(with_inside(line, details), notes=(*line.notes, *notes))
+    return replace(with_details(line, details), notes=(*line.notes, *notes))
 
 
 def running_nodes(
@@ -122,7 +122,7 @@ def _hosts_of(line: Timeline, hosts: Mapping[str, Host]) -> Mapping[str, Host]:
     return {name: host for name, host in hosts.items() if name in named or "" in named}
 
 
-def _store(journal: Path, details: Mapping[str, Inside]) -> None:
+def _store(journal: Path, details: Mapping[str, NodeDetails]) -> None:
     write_atomic(inside_file(journal), to_json(details).encode(), 0o600)
 
 

@@ -40,11 +40,11 @@ def test_a_second_up_changes_nothing(lifecycle: Lab) -> None:
 def test_the_timeline_of_up_has_every_step_of_every_node_in_order(lifecycle: Lab) -> None:
     line = lifecycle.ask("timeline", first_up(lifecycle))
 
-    assert (line["verb"], line["ending"], line["inside"]) == ("up", "done", True)
+    assert (line["verb"], line["ending"], line["details"]) == ("up", "done", True)
     assert line["notes"] == []
     assert {node["name"] for node in line["nodes"]} == NODES
     for node in line["nodes"]:
-        at = {one["what"]: one["at"] for one in node["instants"]}
+        at = {one["name"]: one["at"] for one in node["instants"]}
         made = [at[what] for what in ("creating", "created", "pushed", "starting", "started")]
         inside = [at[what] for what in ("starting", "init", "booted", "containerd", "kubelet")]
         seen = [at[what] for what in ("kubelet", "registered", "ready")]
@@ -52,7 +52,7 @@ def test_the_timeline_of_up_has_every_step_of_every_node_in_order(lifecycle: Lab
             assert life == sorted(life), node
         assert "kube-proxy" in {one["name"] for one in node["containers"]}
         assert 0 < at["creating"] < at["ready"] <= line["seconds"]
-    master = {one["what"]: one["at"] for one in line["nodes"][0]["instants"]}
+    master = {one["name"]: one["at"] for one in line["nodes"][0]["instants"]}
     assert master["rbac"] < master["kubeadm"]
     assert master["rbac"] < master["dns"] <= line["seconds"]
     assert master["kubelet"] < master["api"] < master["dns"]

@@ -1,4 +1,4 @@
-"""What the two sides are told to do."""
+"""The commands of the two sides."""
 
 from __future__ import annotations
 

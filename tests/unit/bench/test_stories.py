@@ -20,10 +20,10 @@ def played(*names: str, side: str = PLEXCTL) -> list[tuple[int, int]]:
 
 
 def test_each_measure_belongs_to_a_story() -> None:
-    told = {m.name for story in STORIES for m in story.measures}
-    told |= {one.measure.name for one in ALONE} | {"apps", "push"}
+    covered = {m.name for story in STORIES for m in story.measures}
+    covered |= {one.measure.name for one in ALONE} | {"apps", "push"}
 
-    assert told == {measure.name for measure in MEASURES}
+    assert covered == {measure.name for measure in MEASURES}
     assert len({measure.name for measure in MEASURES}) == len(MEASURES)
     assert {m.of for m in MEASURES if m.of} <= set(NAMES)
 
@@ -49,13 +49,13 @@ def test_many_nodes_only_where_they_are_asked_for() -> None:
 
 
 def test_minutes_are_of_what_is_wanted() -> None:
-    def told(*names: str, runs: int = 1, big: int = 1) -> float:
+    def estimate(*names: str, runs: int = 1, big: int = 1) -> float:
         return minutes(Results(frozenset(names)), runs, big)
 
-    assert told("help") == 0
-    assert told("ready", runs=3, big=9) == 3 * told("ready")
-    assert told("ready-64", runs=9, big=2) == 2 * told("ready-64")
-    assert told("ready", "ready-64") == told("ready") + told("ready-64")
+    assert estimate("help") == 0
+    assert estimate("ready", runs=3, big=9) == 3 * estimate("ready")
+    assert estimate("ready-64", runs=9, big=2) == 2 * estimate("ready-64")
+    assert estimate("ready", "ready-64") == estimate("ready") + estimate("ready-64")
 
 
 def test_a_value_that_nobody_wants_is_not_kept() -> None:

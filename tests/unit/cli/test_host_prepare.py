@@ -1,4 +1,4 @@
-"""The verb `host prepare` as a user has it, without any machine."""
+"""The verb `host prepare`, without any machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> Prepared:
     return Prepared(monkeypatch)
 
 
-def test_prepare_says_what_it_will_do_and_asks(
+def test_prepare_shows_what_it_will_do_and_asks(
     plexctl: Plexctl, lab: Path, prepared: Prepared
 ) -> None:
     ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "--bridge", "br0")
@@ -98,7 +98,7 @@ def test_a_prepared_machine_is_a_host(plexctl: Plexctl, lab: Path, prepared: Pre
     assert (added["pool"], added["pci"]) == ("fast", {"gpu": "01:00.0"})
 
 
-def test_the_token_is_in_no_answer(plexctl: Plexctl, lab: Path, prepared: Prepared) -> None:
+def test_the_token_is_not_printed(plexctl: Plexctl, lab: Path, prepared: Prepared) -> None:
     ended = plexctl("host", "prepare", "far", "--ssh", "me@10.0.0.7", "-y", "--json")
     answer = json.loads(ended.out)
     assert list(answer) == ["version", "name", "changed", "items", "notes", "url", "message"]
@@ -106,7 +106,7 @@ def test_the_token_is_in_no_answer(plexctl: Plexctl, lab: Path, prepared: Prepar
     assert "sesame" not in ended.out + ended.err
 
 
-def test_who_is_trusted_already_asks_for_no_token(
+def test_a_trusted_lab_requests_no_token(
     plexctl: Plexctl, lab: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = "facts: {cgroup: 2, cpus: 8, memory: 8GiB}"
@@ -163,7 +163,7 @@ def test_without_a_token_the_machine_is_not_added(
         (("local", "--kind", "proxmox", "--bridge", "br0"), "creates no bridge on a Proxmox host"),
     ],
 )
-def test_what_cannot_be_asked_for(
+def test_invalid_options(
     plexctl: Plexctl, lab: Path, prepared: Prepared, words: tuple[str, ...], said: str
 ) -> None:
     ended = plexctl("host", "prepare", *words, "-y", "-q")
@@ -195,7 +195,7 @@ def test_a_prepared_proxmox_is_a_host(
     assert secret not in ended.out + ended.err
     assert (lab / "clusters" / "hosts" / "pve1.token.age").stat().st_mode & 0o777 == 0o600
 
-    # A second time the machine has nothing to tell: what is stored goes on working.
+    # A second time the machine prints no token: the stored token stays valid.
     prepared.answer |= {"token": None}
     # Nor has a user: what kind it is and where its disks are is in hosts.yaml.
     again = plexctl("host", "prepare", "pve1", "-y", "-q")

@@ -11,7 +11,7 @@ import yaml
 from .conftest import Plexctl
 
 
-def test_init_makes_a_lab_that_loads_and_a_second_one_changes_nothing(
+def test_init_writes_a_valid_lab_and_a_second_run_changes_nothing(
     plexctl: Plexctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -26,9 +26,7 @@ def test_init_makes_a_lab_that_loads_and_a_second_one_changes_nothing(
     assert plexctl("inventory").code == 0
 
 
-def test_init_of_one_more_plex_gives_it_networks_of_its_own(
-    plexctl: Plexctl, tmp_path: Path
-) -> None:
+def test_another_plex_has_networks_of_its_own(plexctl: Plexctl, tmp_path: Path) -> None:
     networks = []
     for name in ("one", "two"):
         ended = plexctl("-C", str(tmp_path), "init", name, "--json")
@@ -38,7 +36,7 @@ def test_init_of_one_more_plex_gives_it_networks_of_its_own(
     assert set(networks[0].values()).isdisjoint(networks[1].values())
 
 
-def test_init_with_gitops_lays_down_apps(plexctl: Plexctl, tmp_path: Path) -> None:
+def test_init_with_gitops_writes_apps(plexctl: Plexctl, tmp_path: Path) -> None:
     refused = plexctl("-C", str(tmp_path), "init", "one", "--app", "podinfo")
     assert (refused.code, list(tmp_path.iterdir())) == (2, [])
     written = json.loads(
@@ -48,7 +46,7 @@ def test_init_with_gitops_lays_down_apps(plexctl: Plexctl, tmp_path: Path) -> No
         assert str(tmp_path / name) in written
 
 
-def test_which_plex_is_meant(plexctl: Plexctl, lab: Path) -> None:
+def test_the_current_plex(plexctl: Plexctl, lab: Path) -> None:
     unsaid = plexctl("kubeconfig")
     assert unsaid.code == 2
     assert "which plex? there are alpha, beta" in unsaid.err
@@ -69,7 +67,7 @@ def test_kubeconfig_is_the_same_in_every_form(plexctl: Plexctl, lab: Path) -> No
     assert plexctl("kubeconfig", "alpha", "--output", "k", "--merge").code == 2
 
 
-def test_merge_goes_into_the_users_own(plexctl: Plexctl, lab: Path, home: Path) -> None:
+def test_merge_changes_the_users_own_file(plexctl: Plexctl, lab: Path, home: Path) -> None:
     """Their file may be a link into a folder of theirs: it stays one."""
     (home / ".kube").mkdir(parents=True)
     (home / ".kube" / "config").symlink_to(home / "theirs")

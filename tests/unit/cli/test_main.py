@@ -119,7 +119,7 @@ def test_a_bug_is_one_line_and_a_private_file(
     assert "Traceback (most recent call last)" in file.read_text()
 
 
-def test_where_a_bug_cannot_be_written_down_it_is_told(
+def test_a_bug_is_printed_if_its_file_cannot_be_written(
     plexctl: Plexctl, lab: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -134,7 +134,7 @@ def test_where_a_bug_cannot_be_written_down_it_is_told(
     assert "Traceback" not in ended.err
 
 
-def test_what_the_system_refuses_is_no_bug(plexctl: Plexctl, tmp_path: Path) -> None:
+def test_an_error_of_the_operating_system_is_no_bug(plexctl: Plexctl, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     ended = plexctl("-C", str(file / "lab"), "init")
@@ -172,7 +172,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         ("scale alpha --workers 1 --no-wait", ("scale", "alpha", 1, "drain")),
     ],
 )
-def test_what_loses_something_needs_a_yes_without_a_terminal(
+def test_a_loss_needs_the_option_yes_without_a_terminal(
     plexctl: Plexctl,
     lab: Path,
     calls: list[tuple[object, ...]],
@@ -187,7 +187,7 @@ def test_what_loses_something_needs_a_yes_without_a_terminal(
 
 
 @pytest.mark.parametrize(("said", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
-def test_at_a_terminal_a_yes_is_asked_for(
+def test_a_loss_is_confirmed_on_a_terminal(
     plexctl: Plexctl,
     lab: Path,
     calls: list[tuple[object, ...]],
@@ -215,7 +215,7 @@ def test_at_a_terminal_a_yes_is_asked_for(
         ("scale alpha --workers 3", ("scale", "alpha", 3, "drain", "wait")),
     ],
 )
-def test_what_loses_nothing_asks_nothing(
+def test_a_command_without_loss_asks_nothing(
     plexctl: Plexctl,
     lab: Path,
     calls: list[tuple[object, ...]],
@@ -226,7 +226,7 @@ def test_what_loses_nothing_asks_nothing(
     assert calls == [call]
 
 
-def test_destroy_takes_no_name_that_leads_out_of_the_lab(plexctl: Plexctl, lab: Path) -> None:
+def test_destroy_rejects_a_name_with_a_path(plexctl: Plexctl, lab: Path) -> None:
     ended = plexctl("destroy", "../../..", "-y")
     assert ended.code == 2
     assert "cannot be the name of a plex" in ended.err
@@ -247,7 +247,7 @@ def test_a_signal_ends_with_one_line(lab: Path) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "interrupted\n")
 
 
-def test_a_reader_that_has_gone_is_no_error(lab: Path) -> None:
+def test_a_closed_pipe_is_no_error(lab: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     argv = [sys.executable, "-m", "plexctl", "init"]
@@ -261,7 +261,7 @@ def test_a_reader_that_has_gone_is_no_error(lab: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 def test_a_stream_that_is_closed_is_no_bug(lab: Path, closed: str) -> None:
-    """Nobody is asked, and what is told there is lost: nothing else is different."""
+    """A closed stdin means no questions; output to a closed stream is lost."""
     argv = ["sh", "-c", f'exec "$0" -m plexctl destroy alpha {closed}', sys.executable]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")

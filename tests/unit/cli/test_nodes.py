@@ -45,7 +45,7 @@ def test_ssh_uses_only_what_the_lab_has(plexctl: Plexctl, lab: Path, argv: list[
     assert (folder / "id_ed25519").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_follows_two_dashes_is_the_commands_own(
+def test_arguments_after_two_dashes_belong_to_the_command(
     plexctl: Plexctl, lab: Path, argv: list[str], asked: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     plexctl("ssh", "master", "--plex", "alpha", "--", "ls", "-l", "--plex", "x")
@@ -54,7 +54,7 @@ def test_what_follows_two_dashes_is_the_commands_own(
     assert asked == [("alpha3", ("ls", "--help"))]
 
 
-def test_exec_ends_as_the_program_did(
+def test_exec_ends_with_the_programs_code(
     plexctl: Plexctl, lab: Path, asked: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     ended = plexctl("exec", "beta1", "--", "false")
@@ -95,7 +95,7 @@ def test_logs_of_a_unit_and_followed(
     assert argv[-2:] == ["--unit=kubelet", "--follow"]
 
 
-def test_a_nodes_name_chooses_its_plex(
+def test_the_name_of_a_node_selects_its_plex(
     plexctl: Plexctl, lab: Path, asked: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     """Also against the current plex: no two plexes can have nodes of one name."""

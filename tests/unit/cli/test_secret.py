@@ -36,7 +36,7 @@ def test_encrypt_edit_rotate(plexctl: Plexctl, web: Path, monkeypatch: pytest.Mo
     assert "canary" not in web.read_text()
 
 
-def test_a_clone_and_the_seed_are_all_one_needs(
+def test_the_key_follows_from_the_seed_and_the_epoch(
     plexctl: Plexctl, lab: Path, web: Path, fake_sops: FakeSops
 ) -> None:
     """The key follows from the seed and the epoch, which clusters/hosts.yaml says."""

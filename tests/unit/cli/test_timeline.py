@@ -33,9 +33,7 @@ def test_the_last_run_or_one_by_a_part_of_its_name(plexctl: Plexctl, runs: Path)
     assert "no runs have 'bake' in their name" in missing.err
 
 
-def test_nodes_that_cannot_be_asked_are_a_note_unless_they_must_be(
-    plexctl: Plexctl, runs: Path
-) -> None:
+def test_unreachable_nodes_are_a_note_or_with_inside_an_error(plexctl: Plexctl, runs: Path) -> None:
     shown = plexctl("timeline", "up")
     assert (shown.code, shown.err) == (0, "")
     assert "big3" in shown.out
@@ -54,9 +52,9 @@ def test_pictures_pages_and_json(plexctl: Plexctl, runs: Path, tmp_path: Path) -
     assert ET.parse(svg).getroot().tag.endswith("svg")
     assert "<table>" in html.read_text()
 
-    told = json.loads(plexctl("timeline", "up", "--recorded", "--json").out)
-    assert (told["run"], told["plex"], told["ending"]) == (UP, "alpha", "done")
-    assert [node["name"] for node in told["nodes"]] == ["big1", "big2", "big3"]
+    answer = json.loads(plexctl("timeline", "up", "--recorded", "--json").out)
+    assert (answer["run"], answer["plex"], answer["ending"]) == (UP, "alpha", "done")
+    assert [node["name"] for node in answer["nodes"]] == ["big1", "big2", "big3"]
 
     nowhere = plexctl("timeline", "up", "--recorded", "--svg", str(tmp_path / "no" / "up.svg"))
     assert nowhere.code == 1
@@ -66,6 +64,6 @@ def test_pictures_pages_and_json(plexctl: Plexctl, runs: Path, tmp_path: Path) -
 def test_runs_are_listed(plexctl: Plexctl, runs: Path) -> None:
     listed = plexctl("timeline", "--list").out.splitlines()
     assert [line.split()[0] for line in listed] == ["RUN", UP, DESTROY]
-    told = json.loads(plexctl("timeline", "--list", "--plex", "beta", "--json").out)
-    assert [row["run"] for row in told["runs"]] == [DESTROY]
+    answer = json.loads(plexctl("timeline", "--list", "--plex", "beta", "--json").out)
+    assert [row["run"] for row in answer["runs"]] == [DESTROY]
     assert plexctl("timeline", "up", "--list").code == 2

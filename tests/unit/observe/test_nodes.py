@@ -1,4 +1,4 @@
-"""What nodes tell of what went on in them: a recorded answer, other boots, wrong clocks."""
+"""Details that nodes have recorded: a recorded answer, other boots, wrong clocks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.observe.nodes import (
     SCRIPT,
-    Inside,
+    NodeDetails,
     from_json,
     of_this_boot,
     parse,
     read,
     to_json,
-    with_inside,
+    with_details,
 )
 from plexctl.observe.timeline import Instant, NodeLine, timeline
 from tests.journals import journal
@@ -28,8 +28,8 @@ NOW = 1795276880.320542299
 """The node's clock in the recorded answer."""
 
 
-def recorded(ahead: float = 0.0, took: float = 0.4) -> Inside:
-    asked = NOW - ahead - took / 2
+def recorded(offset: float = 0.0, took: float = 0.4) -> NodeDetails:
+    asked = NOW - offset - took / 2
     return parse(RECORDED, BEGAN, asked, asked + took)
 
 
@@ -56,12 +56,12 @@ def test_a_recorded_answer() -> None:
     assert inside.containers[3].at == 4.429
 
 
-def test_a_clock_that_is_wrong_is_put_right_and_a_slow_answer_is_no_wrong_clock() -> None:
-    assert recorded(ahead=0.1).instants == recorded().instants
-    assert recorded(ahead=-3600).instants["init"] == 1.724 + 3600
+def test_a_wrong_clock_is_corrected_and_a_slow_answer_is_not() -> None:
+    assert recorded(offset=0.1).instants == recorded().instants
+    assert recorded(offset=-3600).instants["init"] == 1.724 + 3600
 
 
-def test_a_worker_has_no_kubeadm_and_a_container_began_with_its_first_log() -> None:
+def test_a_worker_has_no_kubeadm_and_a_container_starts_with_its_first_log() -> None:
     pod = "/var/log/pods/kube-system_kube-proxy-x_0aa-1/kube-proxy"
     text = "\n".join(
         [
@@ -81,13 +81,15 @@ def test_a_worker_has_no_kubeadm_and_a_container_began_with_its_first_log() -> N
     assert [(one.name, one.at) for one in inside.containers] == [("kube-proxy", 3.25)]
 
 
-def test_a_node_that_was_started_anew_is_left_out() -> None:
+def test_a_restarted_node_is_left_out() -> None:
     node = NodeLine("a1", "", "create", (Instant("started", 2.0),))
 
-    assert of_this_boot(node, Inside({"init": 900.0}), 20.0) == "a1: it was started anew since"
-    assert "does not say" in str(of_this_boot(node, Inside(), 20.0))
-    kept = of_this_boot(node, Inside({"init": 1.8, "kubelet": 3.0, "containerd": 9000.0}), 20.0)
-    assert kept == Inside({"init": 1.8, "kubelet": 3.0})
+    assert of_this_boot(node, NodeDetails({"init": 900.0}), 20.0) == "a1: restarted since"
+    assert "does not report" in str(of_this_boot(node, NodeDetails(), 20.0))
+    kept = of_this_boot(
+        node, NodeDetails({"init": 1.8, "kubelet": 3.0, "containerd": 9000.0}), 20.0
+    )
+    assert kept == NodeDetails({"init": 1.8, "kubelet": 3.0})
 
 
 @dataclass
@@ -107,21 +109,21 @@ class Host:
         return CommandResult(argv, 0, self.answer, "")
 
 
-def test_each_node_is_asked_once_and_what_fails_is_a_note() -> None:
+def test_each_node_is_read_once_and_a_failure_is_a_note() -> None:
     line = timeline("20261121T154855.542666-up-big", journal(16))
     line = replace(line, began="2026-11-21T15:48:55.542666+00:00")
     good, bad = Host(), Host(None)
     names = [node.name for node in line.nodes[:12]]
-    told, notes = read(line, {**dict.fromkeys(names, good), "big17": bad}, clock=lambda: NOW)
+    details, notes = read(line, {**dict.fromkeys(names, good), "big17": bad}, clock=lambda: NOW)
 
     assert sorted(good.asked) == sorted(names)
-    assert sorted(told) == sorted(names)
+    assert sorted(details) == sorted(names)
     assert notes == ("big17: the host has gone",)
 
-    again = from_json(to_json(told))
-    assert again == told
-    whole = with_inside(line, again)
-    assert whole.inside
+    again = from_json(to_json(details))
+    assert again == details
+    whole = with_details(line, again)
+    assert whole.details
     assert whole.nodes[0].at("booted") == 1.94
     assert whole.nodes[0].at("created") == line.nodes[0].at("created")
     assert len(whole.nodes[0].containers) == 6

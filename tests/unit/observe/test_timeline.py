@@ -22,11 +22,16 @@ def node(**marks: float) -> NodeLine:
     return NodeLine("a1", "", "create", tuple(Instant(what, at) for what, at in marks.items()))
 
 
-def test_a_recorded_run_tells_steps_nodes_and_milestones() -> None:
+def test_a_recorded_run_has_steps_nodes_and_milestones() -> None:
     line = timeline(RUN, recorded())
 
-    assert (line.verb, line.plex, line.ending, line.unreadable) == ("up", "tline", Ending.DONE, 0)
-    assert (line.began, line.lived) == ("2026-11-21T15:48:55.542666+00:00", 0.64)
+    assert (line.verb, line.plex, line.ending, line.unreadable_lines) == (
+        "up",
+        "tline",
+        Ending.DONE,
+        0,
+    )
+    assert (line.began, line.load_seconds) == ("2026-11-21T15:48:55.542666+00:00", 0.64)
     assert [(s.title, s.outcome) for s in line.steps] == [
         ("instances", "changed"),
         ("the API of tline answers", "unchanged"),
@@ -34,7 +39,7 @@ def test_a_recorded_run_tells_steps_nodes_and_milestones() -> None:
         ("DNS of tline answers", "unchanged"),
     ]
     assert [n.name for n in line.touched] == ["tline1", "tline2", "tline3"]
-    assert [one.what for one in line.nodes[1].instants] == [
+    assert [one.name for one in line.nodes[1].instants] == [
         "creating",
         "created",
         "pushed",
@@ -43,21 +48,21 @@ def test_a_recorded_run_tells_steps_nodes_and_milestones() -> None:
         "registered",
         "ready",
     ]
-    assert [one.what for one in line.milestones] == ["api", "ready", "dns"]
+    assert [one.name for one in line.milestones] == ["api", "ready", "dns"]
     assert line.milestones[1].at == max(n.at("ready") or 0 for n in line.nodes)
 
 
-def test_a_killed_run_is_told_as_far_as_it_got() -> None:
+def test_a_killed_run_has_the_events_before_its_end() -> None:
     lines = [*recorded()[:12], '{"event": "Marked", "at": 1.2, "no', "null", "[1]"]
     line = timeline(RUN, lines)
 
-    assert (line.ending, line.unreadable) == (Ending.OPEN, 3)
+    assert (line.ending, line.unreadable_lines) == (Ending.OPEN, 3)
     assert line.steps[0].title == "instances"
     assert line.steps[0].ended is None
     assert line.seconds == timeline(RUN, recorded()[:12]).seconds
 
 
-def test_a_failed_run_says_why() -> None:
+def test_a_failed_run_has_its_error() -> None:
     lines = [*recorded()[:12], '{"event": "Failed", "at": 9.5, "text": "no room"}']
     line = timeline(RUN, lines)
 
@@ -77,7 +82,7 @@ def test_a_plex_name_may_have_dashes() -> None:
         parts("notes")
 
 
-def test_nodes_that_stay_are_not_touched_and_all_ready_needs_all() -> None:
+def test_unchanged_nodes_are_not_touched_and_all_ready_needs_all() -> None:
     lines = [
         '{"event": "Intended", "at": 0, "changes": {"instance/h/a3": "create: missing"}}',
         '{"event": "Marked", "at": 1, "node": "a1", "what": "ready"}',
@@ -91,46 +96,48 @@ def test_nodes_that_stay_are_not_touched_and_all_ready_needs_all() -> None:
     assert line.milestones == ()
 
 
-def test_an_api_that_was_there_before_is_no_milestone() -> None:
+def test_the_api_of_an_unchanged_master_is_no_milestone() -> None:
     lines = [
         '{"event": "Intended", "at": 0, "changes": {"instance/h/a3": "create: missing"}}',
         '{"event": "Marked", "at": 1, "node": "a1", "what": "api"}',
         '{"event": "Marked", "at": 2, "node": "a1", "what": "dns"}',
     ]
 
-    assert [one.what for one in timeline(RUN, lines).milestones] == ["dns"]
+    assert [one.name for one in timeline(RUN, lines).milestones] == ["dns"]
     made = [lines[0].replace("a3", "a1"), *lines[1:]]
-    assert [one.what for one in timeline(RUN, made).milestones] == ["api", "dns"]
+    assert [one.name for one in timeline(RUN, made).milestones] == ["api", "dns"]
 
 
 def test_bars_are_phases_that_follow_each_other() -> None:
-    told = node(creating=1, created=2, pushed=2.5, starting=4, started=5, registered=8, ready=9)
+    node_line = node(
+        creating=1, created=2, pushed=2.5, starting=4, started=5, registered=8, ready=9
+    )
 
-    assert bars(told) == (
-        Bar(Phase.MADE, 1, 2.5),
-        Bar(Phase.WAITS, 2.5, 4),
-        Bar(Phase.BOOTS, 4, 5),
-        Bar(Phase.JOINS, 5, 8),
-        Bar(Phase.SETTLES, 8, 9),
+    assert bars(node_line) == (
+        Bar(Phase.CREATING, 1, 2.5),
+        Bar(Phase.WAITING, 2.5, 4),
+        Bar(Phase.BOOTING, 4, 5),
+        Bar(Phase.JOINING, 5, 8),
+        Bar(Phase.SETTLING, 8, 9),
     )
 
 
 def test_bars_of_a_replaced_node_of_an_old_journal_and_of_one_out_of_order() -> None:
     replaced = bars(node(leaving=1, gone=2, creating=5, created=6))
-    assert replaced == (Bar(Phase.REMOVED, 1, 2), Bar(Phase.MADE, 5, 6))
+    assert replaced == (Bar(Phase.DELETING, 1, 2), Bar(Phase.CREATING, 5, 6))
     assert bars(node(created=1, pushed=2, started=3)) == (
-        Bar(Phase.MADE, 1, 2),
-        Bar(Phase.BOOTS, 2, 3),
+        Bar(Phase.CREATING, 1, 2),
+        Bar(Phase.BOOTING, 2, 3),
     )
-    # A start may be told of after the node has booted.
+    # A start may be node_line of after the node has booted.
     late = bars(node(starting=1, booted=1.5, started=2, kubelet=2.2))
-    assert late == (Bar(Phase.BOOTS, 1, 2.2),)
+    assert late == (Bar(Phase.BOOTING, 1, 2.2),)
 
 
-def test_where_a_run_ended_early_the_last_phase_goes_on() -> None:
-    assert bars(node(starting=1, started=2), until=60)[-1] == Bar(Phase.BOOTS, 1, 60)
-    assert bars(node(started=1, kubelet=2), until=60)[-1] == Bar(Phase.JOINS, 2, 60)
-    assert bars(node(registered=1, ready=2), until=60) == (Bar(Phase.SETTLES, 1, 2),)
+def test_the_last_phase_lasts_until_the_end_of_an_unfinished_run() -> None:
+    assert bars(node(starting=1, started=2), until=60)[-1] == Bar(Phase.BOOTING, 1, 60)
+    assert bars(node(started=1, kubelet=2), until=60)[-1] == Bar(Phase.JOINING, 2, 60)
+    assert bars(node(registered=1, ready=2), until=60) == (Bar(Phase.SETTLING, 1, 2),)
 
 
 @pytest.mark.parametrize("workers", [39, 40, 64, 128])
@@ -143,7 +150,7 @@ def test_many_nodes_share_lanes_and_none_is_lost(workers: int) -> None:
     assert found[0].label == "big1"
 
 
-def test_a_lane_of_several_stands_for_their_medians() -> None:
+def test_a_lane_of_several_nodes_shows_medians() -> None:
     line = timeline("20261121T100000.0-up-big", journal(64))
     lane = next(lane for lane in lanes(line, 20) if len(lane.nodes) > 2)
     times = [n.at("ready") or 0.0 for n in lane.nodes]

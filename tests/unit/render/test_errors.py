@@ -22,7 +22,7 @@ def test_summary_details_and_hint_each_have_their_line() -> None:
     ]
 
 
-def test_problems_are_told_like_a_compiler_does_it(
+def test_problems_have_the_format_of_a_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Editors and terminals turn `file:line:` into a link, if the path is right from here."""

@@ -50,7 +50,7 @@ def intended(view: Live, action: str, *names: str) -> None:
     view.show(Intended(0, {f"instance/local/{name}": f"{action}: why" for name in names}))
 
 
-def test_steps_with_their_share_and_nodes_with_what_they_do(screen: io.StringIO) -> None:
+def test_steps_show_their_share_and_nodes_their_state(screen: io.StringIO) -> None:
     view = live(screen)
     intended(view, "create", "demo10", "demo1", "demo2")
     view.show(StepBegan(0, "instances", ""))
@@ -65,7 +65,7 @@ def test_steps_with_their_share_and_nodes_with_what_they_do(screen: io.StringIO)
     try:
         assert shown(view) == [
             " instances ━━━━━━━━━━━━━━━━ 50% pushing",
-            "  > demo1  gets its files",
+            "  > demo1  receives files",
             "  > demo2  boots",
             "  · demo10 waits",
         ]
@@ -73,7 +73,7 @@ def test_steps_with_their_share_and_nodes_with_what_they_do(screen: io.StringIO)
         view.close()
 
 
-def test_what_a_step_waits_for_has_a_line_each_and_those_that_are_over_come_last(
+def test_parts_of_a_step_have_a_line_each_and_ended_parts_come_last(
     screen: io.StringIO,
 ) -> None:
     view = live(screen, height=7)
@@ -98,7 +98,7 @@ def test_what_a_step_waits_for_has_a_line_each_and_those_that_are_over_come_last
         view.close()
 
 
-def test_nodes_that_are_replaced_removed_done_or_left_as_they_are(screen: io.StringIO) -> None:
+def test_nodes_that_are_replaced_deleted_ready_or_unchanged(screen: io.StringIO) -> None:
     view = live(screen)
     intended(view, "replace", "demo2", "demo3")
     intended(view, "delete", "demo4", "demo5")
@@ -116,14 +116,14 @@ def test_nodes_that_are_replaced_removed_done_or_left_as_they_are(screen: io.Str
         assert shown(view)[1:] == [
             "  · demo2 waits",
             "  ✓ demo3 Ready           at",
-            "  > demo4 is removed",
+            "  > demo4 is deleted",
             "  ✓ demo5 gone            at",
         ]
     finally:
         view.close()
 
 
-def test_of_more_nodes_than_lines_those_under_way_are_shown(screen: io.StringIO) -> None:
+def test_with_more_nodes_than_lines_busy_nodes_are_shown(screen: io.StringIO) -> None:
     view = live(screen, height=9)
     intended(view, "create", *(f"demo{number}" for number in range(64)))
     view.show(StepBegan(0, "instances", ""))
@@ -141,7 +141,7 @@ def test_of_more_nodes_than_lines_those_under_way_are_shown(screen: io.StringIO)
         view.close()
 
 
-def test_never_more_lines_than_the_terminal_has_and_none_too_wide(screen: io.StringIO) -> None:
+def test_lines_fit_the_height_and_width_of_the_terminal(screen: io.StringIO) -> None:
     view = live(screen, height=5)
     for number in range(20):
         view.show(StepBegan(0, f"depot {number} " + "x" * 100, ""))
@@ -164,7 +164,7 @@ def test_a_long_title_is_cut_before_its_seconds_are(screen: io.StringIO) -> None
         view.close()
 
 
-def test_what_has_ended_stays_and_what_was_under_way_goes(screen: io.StringIO) -> None:
+def test_ended_steps_stay_and_running_steps_are_erased(screen: io.StringIO) -> None:
     view = live(screen, verbose=True)
     view.show(StepBegan(0, "instances", ""))
     view.show(Marked(1.2, "demo1", "created"))
@@ -182,14 +182,14 @@ from plexctl.model.events import Intended, Marked, Noted, Outcome, StepBegan, St
 from plexctl.render.progress import progress
 
 names = [f"demo{n + 1}" for n in range(65)]
-with progress() as tell:
-    tell(Intended(0, {f"instance/local/{name}": "create: missing" for name in names}))
-    tell(StepBegan(0, "instances", ""))
+with progress() as show:
+    show(Intended(0, {f"instance/local/{name}": "create: missing" for name in names}))
+    show(StepBegan(0, "instances", ""))
     for name in names:
-        tell(Marked(1.0, name, "creating"))
+        show(Marked(1.0, name, "creating"))
     time.sleep(0.5)
-    tell(Noted(1.2, "a limit is low"))
-    tell(StepEnded(2.0, "instances", Outcome.CHANGED, "65 created", 2.0))
+    show(Noted(1.2, "a limit is low"))
+    show(StepEnded(2.0, "instances", Outcome.CHANGED, "65 created", 2.0))
 print("the answer")
 """
 
@@ -222,11 +222,11 @@ class Screen:
             self.tallest = max(self.tallest, sum(map(bool, self.rows)))
 
 
-def test_on_a_terminal_pictures_fit_its_height_and_leave_nothing_behind() -> None:
+def test_lines_on_a_terminal_fit_its_height_and_are_erased_at_the_end() -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-    told = bytearray()
+    printed = bytearray()
     with subprocess.Popen(
         [sys.executable, "-c", STORY],
         stdin=theirs,
@@ -237,10 +237,10 @@ def test_on_a_terminal_pictures_fit_its_height_and_leave_nothing_behind() -> Non
         os.close(theirs)
         with suppress(OSError):  # how a terminal says that its other end is closed
             while part := os.read(ours, 65536):
-                told += part
+                printed += part
         answer, _ = process.communicate(timeout=60)
     os.close(ours)
-    text, screen = told.decode(), Screen()
+    text, screen = printed.decode(), Screen()
     screen.feed(text)
 
     assert answer == b"the answer\n"

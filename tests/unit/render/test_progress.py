@@ -33,7 +33,7 @@ class Stream(io.StringIO):
         self.written.set()
 
 
-def told(*events: Event, verbose: bool = False, late: float = 60) -> list[str]:
+def lines_of(*events: Event, verbose: bool = False, late: float = 60) -> list[str]:
     stream = io.StringIO()
     lines = Lines(stream, verbose=verbose, late=late)
     for event in events:
@@ -43,45 +43,47 @@ def told(*events: Event, verbose: bool = False, late: float = 60) -> list[str]:
 
 
 def test_a_short_step_is_one_line() -> None:
-    assert told(
+    assert lines_of(
         StepBegan(0, "instances", ""),
         StepWentOn(0.1, "instances", "demo1, demo2", None),
         StepEnded(2.3, "instances", Outcome.CHANGED, "2 created", 2.3),
     ) == ["✓ instances: 2 created (2.3 s)"]
 
 
-def test_a_step_that_did_nothing_says_so() -> None:
-    assert told(StepEnded(0, "bake kube", Outcome.UNCHANGED, "", 0.04)) == ["= bake kube (0.0 s)"]
+def test_a_step_without_changes_has_a_sign_of_its_own() -> None:
+    assert lines_of(StepEnded(0, "bake kube", Outcome.UNCHANGED, "", 0.04)) == [
+        "= bake kube (0.0 s)"
+    ]
 
 
-def test_parts_of_a_step_are_told_to_who_wants_all() -> None:
+def test_parts_of_a_step_are_shown_if_verbose() -> None:
     parts = [
         PartWentOn(1, "apps", "infra", "progressing", None),
         PartWentOn(2, "apps", "infra", "ready", Outcome.CHANGED),
     ]
-    assert told(*parts) == []
-    assert told(*parts, verbose=True) == [
+    assert lines_of(*parts) == []
+    assert lines_of(*parts, verbose=True) == [
         "    infra progressing at 1.0 s",
         "  ✓ infra ready at 2.0 s",
     ]
 
 
-def test_why_a_step_failed_is_left_to_the_error() -> None:
+def test_the_line_of_a_failed_step_does_not_repeat_the_error() -> None:
     failed = StepEnded(75, "bake kube", Outcome.FAILED, "no space left", 75)
-    assert told(failed) == ["✗ bake kube (1 min 15 s)"]
+    assert lines_of(failed) == ["✗ bake kube (1 min 15 s)"]
 
 
-def test_a_long_step_is_announced_and_goes_on_every_ten_seconds() -> None:
+def test_a_long_step_is_announced_and_shows_progress_every_ten_seconds() -> None:
     begun = StepBegan(100, "build kubernetes", "about 6 minutes")
     going = [StepWentOn(100 + n, "build kubernetes", f"package {n}", n / 100) for n in range(1, 25)]
-    assert told(begun, *going) == [
+    assert lines_of(begun, *going) == [
         "  build kubernetes: about 6 minutes",
         "  build kubernetes: 10%  package 10",
         "  build kubernetes: 20%  package 20",
     ]
 
 
-def test_a_step_that_lasts_without_a_word_is_announced_late() -> None:
+def test_a_step_without_progress_is_announced_late() -> None:
     stream = Stream()
     lines = Lines(stream, late=0.01)
     lines.show(StepBegan(0, "all 3 nodes are Ready", ""))
@@ -102,19 +104,19 @@ def test_nothing_is_announced_after_the_end() -> None:
     assert stream.getvalue() == ""
 
 
-def test_marks_are_for_those_who_ask() -> None:
+def test_instants_are_shown_if_verbose() -> None:
     marked = Marked(1.24, "demo2", "pushed")
-    assert told(marked) == []
-    assert told(marked, verbose=True) == ["  demo2 pushed at 1.2 s"]
-    assert told(Noted(0, "the run x did not end")) == ["note: the run x did not end"]
+    assert lines_of(marked) == []
+    assert lines_of(marked, verbose=True) == ["  demo2 pushed at 1.2 s"]
+    assert lines_of(Noted(0, "the run x did not end")) == ["note: the run x did not end"]
 
 
-def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(quiet=True) as tell:
-        tell(StepBegan(0, "instances", "an hour"))
-        tell(StepEnded(0, "instances", Outcome.CHANGED, "", 0))
-    with progress() as tell:
-        tell(StepEnded(0, "instances", Outcome.CHANGED, "", 0))
+def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(quiet=True) as show:
+        show(StepBegan(0, "instances", "an hour"))
+        show(StepEnded(0, "instances", Outcome.CHANGED, "", 0))
+    with progress() as show:
+        show(StepEnded(0, "instances", Outcome.CHANGED, "", 0))
     out, err = capsys.readouterr()
     assert (out, err) == ("", "✓ instances (0.0 s)\n")
 

@@ -1,6 +1,6 @@
-"""Timelines as people see them, held against files that a person has looked at.
+"""Timelines as text, SVG and HTML, compared with golden files.
 
-Write those anew on purpose only: GOLDEN=write pytest tests/unit/render/test_timeline.py
+To rewrite the golden files: GOLDEN=write pytest tests/unit/render/test_timeline.py
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.observe.nodes import from_json, with_inside
+from plexctl.observe.nodes import from_json, with_details
 from plexctl.observe.timeline import Ending, StepLine, Timeline, timeline
 from plexctl.render.timeline_html import html_text
 from plexctl.render.timeline_svg import MOST, svg_text
@@ -32,14 +32,14 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def recorded() -> Timeline:
     line = timeline(RUN, (RECORDED / f"{RUN}.jsonl").read_text().splitlines())
-    return with_inside(line, from_json((RECORDED / f"{RUN}.nodes.json").read_text()))
+    return with_details(line, from_json((RECORDED / f"{RUN}.nodes.json").read_text()))
 
 
 def big(workers: int) -> Timeline:
     return timeline(BIG, journal(workers))
 
 
-def hold(name: str, text: str) -> None:
+def compare(name: str, text: str) -> None:
     file = GOLDEN / name
     if os.environ.get("GOLDEN") == "write":
         file.parent.mkdir(exist_ok=True)
@@ -48,19 +48,19 @@ def hold(name: str, text: str) -> None:
 
 
 def test_text() -> None:
-    hold("timeline.txt", timeline_text(recorded()) + "\n")
+    compare("timeline.txt", timeline_text(recorded()) + "\n")
 
 
 def test_text_of_many_nodes() -> None:
-    hold("timeline-64.txt", timeline_text(big(64)) + "\n")
+    compare("timeline-64.txt", timeline_text(big(64)) + "\n")
 
 
 def test_svg() -> None:
-    hold("timeline.svg", svg_text(recorded()))
+    compare("timeline.svg", svg_text(recorded()))
 
 
 def test_html() -> None:
-    hold("timeline.html", html_text(recorded()))
+    compare("timeline.html", html_text(recorded()))
 
 
 @pytest.mark.parametrize("workers", [2, 64, 128])
@@ -75,12 +75,12 @@ def test_text_fits_80_columns(workers: int) -> None:
 @pytest.mark.parametrize("workers", [2, 64, 128])
 def test_every_node_is_drawn_and_labels_do_not_overlap(workers: int) -> None:
     picture = ET.fromstring(svg_text(big(workers)))
-    told = " ".join(title.text or "" for title in picture.iter(f"{SVG}title"))
+    titles = " ".join(title.text or "" for title in picture.iter(f"{SVG}title"))
     places = sorted(
         float(one.attrib["y"]) for one in picture.iter(f"{SVG}text") if one.get("class") == "label"
     )
 
-    assert {f"big{n + 1}" for n in range(workers + 1)} <= set(re.findall(r"big\d+", told))
+    assert {f"big{n + 1}" for n in range(workers + 1)} <= set(re.findall(r"big\d+", titles))
     assert len(places) <= MOST + 1
     assert all(after - before >= 11 for before, after in itertools.pairwise(places))
 
@@ -94,7 +94,7 @@ def test_pictures_and_pages_need_nothing_from_elsewhere() -> None:
         assert "prefers-color-scheme:dark" in text
 
 
-def test_what_a_step_or_an_error_says_is_no_markup() -> None:
+def test_markup_in_titles_and_errors_is_escaped() -> None:
     lines = [
         '{"event": "StepBegan", "at": 0, "title": "bake <b>&\\"x", "expect": ""}',
         '{"event": "Noted", "at": 1, "text": "<script>"}',
@@ -111,7 +111,7 @@ def test_what_a_step_or_an_error_says_is_no_markup() -> None:
     assert "failed after 2.0 s: </title><i>{bottom}" in timeline_text(line)
 
 
-def test_a_failed_run_says_why_once_and_fits_too() -> None:
+def test_a_failed_run_shows_its_error_once_and_fits() -> None:
     error = "timed out after 192 s waiting until all 3 nodes of tline are Ready"
     why = f"{error}: tline2 is not registered"
     step = StepLine("wait until all 3 nodes of tline are Ready", 3.1, 196.5, "failed", why)
@@ -123,10 +123,10 @@ def test_a_failed_run_says_why_once_and_fits_too() -> None:
     assert "\n".join(lines).count("timed out") == 1
 
 
-def test_a_run_with_nothing_in_it_can_be_shown() -> None:
+def test_an_empty_run_can_be_shown() -> None:
     line = timeline(BIG, [])
 
-    assert timeline_text(line).startswith("up of big: no end is recorded")
+    assert timeline_text(line).startswith("up of big: unfinished")
     ET.fromstring(svg_text(line))
     assert "</html>" in html_text(line)
 
@@ -140,4 +140,4 @@ def test_runs_are_listed() -> None:
         "20261121T100000.5-push-x         push  x      failed  0.3 s",
         "20261121T154855.542315-up-tline  up    tline  done    16 s   3",
     ]
-    assert runs_text(RunsResult(())) == "no run is recorded"
+    assert runs_text(RunsResult(())) == "no recorded run"

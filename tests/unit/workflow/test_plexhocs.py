@@ -60,7 +60,7 @@ def test_names_of_bases_are_mapped(root: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ({}, "no plex in the map"),
+        ({}, "the map contains no plex"),
         ({"lab@nohost": {"debian12": {"kube": (1,)}}}, "no host nohost"),
         ({"omnius": {"debian12": {"cake": (1,)}}}, "no type cake"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from plexctl.errors import UsageError
 from plexctl.model.observed import HostState, ObservedInstance
-from plexctl.observe.nodes import Inside, to_json
+from plexctl.observe.nodes import NodeDetails, to_json
 from plexctl.observe.timeline import timeline
 from plexctl.workflow.core.run import KEPT, inside_file, start
 from plexctl.workflow.plex.timeline import (
@@ -74,12 +74,12 @@ def test_details_of_nodes_are_read_with_the_journal_and_damaged_ones_are_ignored
     state: Path,
 ) -> None:
     run = find_run(state, UP)
-    assert not read_run(run).inside
-    inside_file(run).write_text(to_json({"big2": Inside({"booted": 1.7})}))
+    assert not read_run(run).details
+    inside_file(run).write_text(to_json({"big2": NodeDetails({"booted": 1.7})}))
     assert read_run(run).nodes[1].at("booted") == 1.7
     for broken in ("{", "[]", '{"big2": {}}', '{"big2": 3}'):
         inside_file(run).write_text(broken)
-        assert not read_run(run).inside
+        assert not read_run(run).details
 
 
 def test_details_are_read_once_and_not_while_the_run_may_be_in_progress(state: Path) -> None:
