@@ -1,8 +1,8 @@
 """The official Kubernetes client, for verbs in which half a second does not matter.
 
 Importing `kubernetes` takes 0.5 s of processor time, more than all API calls of an `up`. So import
-this module inside of the function that needs it. tests/unit/clients/test_official.py holds that
-`up`, `plan`, `status` and `list` do without it; they use `client.py`.
+this module inside of the function that needs it. `up`, `plan`, `status` and `list` use `client.py`;
+a contract of import-linter and tests/unit/clients/test_official.py check that.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class FluxDelivery:
     def install(self, kube: Kube, run: Run) -> None:
         with run.step("install Flux") as step:
             changed = engines.install(kube, self.engine, self.crds, self.sync)
-            # Flux retries a source less and less often the longer that fails.
+            # The longer a source fails, the less often Flux retries it.
             flux.request_reconciliation(kube, self.kind)
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
