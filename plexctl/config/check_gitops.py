@@ -61,7 +61,9 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
             )
     chosen = [name for name in ("branch", "tag", "semver") if getattr(fields, name)]
     for name in chosen[1:]:
-        draft.source.report(("gitops", name), f"excludes `{chosen[0]}`", "remove one of them")
+        draft.source.report(
+            ("gitops", name), f"cannot be combined with `{chosen[0]}`", "remove one of them"
+        )
     if kind is SourceKind.SSH and fields.known_hosts is None:
         host = fields.source[1].split("/")[2].rpartition("@")[2].partition(":")[0]
         draft.source.report(

@@ -29,6 +29,10 @@ def check_hosts(drafts: Drafts) -> None:
     for name, host in _hosts(drafts).items():
         if not source.sound("hosts", name):
             continue
+        for missing, message, hint in _host_faults(host):
+            source.report(("hosts", name, missing), message, hint)
+        if host.kind is HostKind.PROXMOX and not host.url:
+            continue
         field = "url" if host.url else "socket"
         server = f"{host.url or host.socket} {host.proxmox.node or name if host.proxmox else ''}"
         if server in servers:
@@ -38,8 +42,6 @@ def check_hosts(drafts: Drafts) -> None:
                 "remove one of the two; a server has one entry for all plexes",
             )
         servers.setdefault(server, name)
-        for missing, message, hint in _host_faults(host):
-            source.report(("hosts", name, missing), message, hint)
 
 
 def _host_faults(host: HostFields) -> Iterator[tuple[str, str, str]]:
@@ -106,7 +108,8 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
     """Report requirements of a plex that its hosts do not meet."""
     source, known = draft.source, _hosts(drafts)
     if fields.host and fields.hosts:
-        source.report(("hosts",), "excludes `host`", "remove `host`, and list all hosts in `hosts`")
+        hint = "remove `host`, and list all hosts in `hosts`"
+        source.report(("hosts",), "cannot be combined with `host`", hint)
     for place, name in enumerate(fields.hosts):
         if name not in declared(drafts) and drafts.hosts.source.parsed:
             hint = did_you_mean(name, declared(drafts))

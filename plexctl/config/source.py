@@ -145,10 +145,11 @@ class _Reader:
             key = self._loader.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                self._source.lines[(*where, str(key))] = line
+                shown = describe(key)
+                self._source.lines[(*where, shown)] = line
                 self._source.report(
-                    (*where, str(key)),
-                    f"a field name must be text, not {describe(key)}",
+                    (*where, shown),
+                    f"a field name must be text, not {shown}",
                     "quote names such as on, no or 1, and texts with a comma inside of { }",
                 )
                 continue

@@ -83,6 +83,11 @@ def faults(root: Path) -> list[str]:
             "(for example https://10.0.0.7:8006)",
         ),
         (
+            {"local": {}, "pve": {"kind": "proxmox", "proxmox": PVE["proxmox"]}},
+            "hosts.yaml hosts.pve.url: is required for a Proxmox host "
+            "(for example https://10.0.0.7:8006)",
+        ),
+        (
             {"local": {}, "pve": {**PVE, "proxmox": None}},
             "hosts.yaml hosts.pve.proxmox: is required for a Proxmox host "
             "(for example `proxmox: {token: plexctl@pve!lab}`)",
@@ -113,7 +118,7 @@ TWO = {"local": HERE, "far": FAR}
         (
             TWO,
             {"host": "local", "hosts": ["local", "far"]},
-            "plex.yaml hosts: excludes `host` (remove `host`, and list all hosts in `hosts`)",
+            "plex.yaml hosts: cannot be combined with `host` (remove `host`, and list all hosts in `hosts`)",
         ),
         (
             TWO,

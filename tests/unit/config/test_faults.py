@@ -78,6 +78,7 @@ def test_a_config_error_is_a_usage_error_for_the_shell(tmp_path: Path) -> None:
         ("a\nb: \x07\n", ["2 : not valid YAML"]),
         ("- workers\n", ["1 : must be a mapping, not a list"]),
         ("groups: &g\n  - *g\n", ["1 groups[0]: contains itself through an anchor"]),
+        ("on: 1\n", ["1 true: a field name must be text, not true (quote names such as on"]),
         ("workers: 1\nepoch: 2\nworkers: 3\n", ["3 workers: is given twice (remove one of them)"]),
         (
             "groups:\n  - {nodes: 1-3, 7}\n",
