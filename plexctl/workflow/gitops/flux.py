@@ -110,7 +110,7 @@ def require_flux(plex: Plex) -> Gitops:
     if gitops.engine is not GitopsEngine.FLUX:
         raise UsageError(
             f"{plex.name} does not use Flux: its apps are applied by {gitops.engine}",
-            hint=f"`gitops.engine` in {plex.file}",
+            hint=f"set `gitops.engine` to flux in {plex.file}",
         )
     return gitops
 

@@ -118,7 +118,8 @@ TWO = {"local": HERE, "far": FAR}
         (
             TWO,
             {"host": "local", "hosts": ["local", "far"]},
-            "plex.yaml hosts: cannot be combined with `host` (remove `host`, and list all hosts in `hosts`)",
+            "plex.yaml hosts: cannot be combined with `host` "
+            "(remove `host`, and list all hosts in `hosts`)",
         ),
         (
             TWO,
