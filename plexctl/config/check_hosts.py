@@ -108,8 +108,8 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
     """Report requirements of a plex that its hosts do not meet."""
     source, known = draft.source, _hosts(drafts)
     if fields.host and fields.hosts:
-        hint = "remove `host`, and list all hosts in `hosts`"
-        source.report(("hosts",), "cannot be combined with `host`", hint)
+        both = "remove `host`, and list all hosts in `hosts`"
+        source.report(("hosts",), "cannot be combined with `host`", both)
     for place, name in enumerate(fields.hosts):
         if name not in declared(drafts) and drafts.hosts.source.parsed:
             hint = did_you_mean(name, declared(drafts))
