@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from plexctl.errors import PlexError
 from plexctl.model.nodes import natural
-from plexctl.model.observed import RUNNING, HostState, ObservedInstance, Tagged
+from plexctl.model.observed import RUNNING, HostState, ObservedInstance
 from plexctl.model.resources import Key, Kind
 from plexctl.plan.resources.types import Instance, Resource, resource_hash
 from plexctl.provision.change import Action, Change, DiffOptions
@@ -116,7 +116,7 @@ def _unwanted(
                 found = permanent(state.volumes) if options.volumes else {}
             for name, observed in sorted(found.items(), key=lambda one: natural(one[0])):
                 key = Key(kind, host, name)
-                if key not in wanted and _owned(observed, options):
+                if key not in wanted and options.owner.owns(observed.tags):
                     yield Change(Action.DELETE, key, "not in the plan", None)
 
 
@@ -126,7 +126,7 @@ def _refuse_foreign(
     taken = []
     for resource in resources:
         observed = states[resource.host].find(resource.key)
-        if observed is not None and not _owned(observed, options):
+        if observed is not None and not options.owner.owns(observed.tags):
             lab, plex = observed.tags.get("lab"), observed.tags.get("plex")
             owner = f"belongs to plex {plex} of lab {lab}" if lab else "was not created by plexctl"
             taken.append(f"{resource.kind} {resource.name} on host {resource.host} {owner}")
@@ -137,8 +137,3 @@ def _refuse_foreign(
             details=taken,
             hint="rename the plex (its folder below clusters/), or delete these objects",
         )
-
-
-def _owned(observed: Tagged, options: DiffOptions) -> bool:
-    owner = (observed.tags.get("lab"), observed.tags.get("plex"))
-    return owner == (options.owner.lab, options.owner.plex)

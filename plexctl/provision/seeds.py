@@ -62,6 +62,5 @@ def seed_pool(instance: Instance) -> str:
 def _is_seed_of(owner: Owner, name: str, volume: ObservedVolume) -> bool:
     """A seed with the owner's tags, or one that a crash left before it was tagged."""
     if volume.tags:
-        same = (volume.tags.get("lab"), volume.tags.get("plex")) == (owner.lab, owner.plex)
-        return same and SEED in volume.tags
+        return owner.owns(volume.tags) and SEED in volume.tags
     return volume.disc and bool(re.fullmatch(rf"{re.escape(owner.plex)}\d+-{SEED}", name))

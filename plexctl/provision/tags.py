@@ -15,12 +15,7 @@ def tags(resource: Resource, run: str, change: Change | None = None) -> dict[str
     A worker also has the run that created its master: the one in `change` if the master stays,
     else this one.
     """
-    found = {
-        "lab": resource.owner.lab,
-        "plex": resource.owner.plex,
-        "hash": resource_hash(resource),
-        "run": run,
-    }
+    found = {**resource.owner.tags, "hash": resource_hash(resource), "run": run}
     if isinstance(resource, Instance) and resource.parent:
         found["parent"] = (change.parent_run if change else None) or run
     return found

@@ -26,7 +26,7 @@ whose API all nodes wait for. On an idle host a worker may use every processor."
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A node of a plex with all that its instance is made of."""
+    """A node of a plex, with everything that its instance depends on."""
 
     plex: Plex
     node: Node
@@ -96,7 +96,7 @@ class _Incus:
 
 
 class _Proxmox:
-    """Nodes on Proxmox hosts: a VM's seed is made from its spec when it is uploaded."""
+    """Nodes on Proxmox hosts. A VM's seed is generated from its spec during the upload."""
 
     def profile(self, owner: Owner, site: Site, node_type: NodeType, facts: HostFacts) -> None:
         return None

@@ -18,7 +18,7 @@ class IncusSpec:
     devices: Devices
 
     def hashed(self) -> dict[str, object]:
-        """What the hash of the instance is made of. Other values replace instances that run."""
+        """The input of the instance's hash. Another value replaces instances that run."""
         return {"profile": self.profile, "config": self.config, "devices": self.devices}
 
 

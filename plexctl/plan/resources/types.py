@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
@@ -19,6 +20,15 @@ class Owner:
 
     lab: str
     plex: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that mark an object on a host as one of this owner."""
+        return {"lab": self.lab, "plex": self.plex}
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether an object with `tags` belongs to this owner."""
+        return self.tags.items() <= tags.items()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def claim_bare_clones(states: Mapping[str, HostState], owner: Owner) -> dict[str
 
 def _claimed(state: HostState, owner: Owner) -> HostState:
     bare = {
-        name: replace(instance, tags={"lab": owner.lab, "plex": owner.plex}, started=False)
+        name: replace(instance, tags=owner.tags, started=False)
         for name, instance in state.instances.items()
         if instance.tags.get("plexctl.lab") == owner.lab
         and re.fullmatch(rf"{re.escape(owner.plex)}[1-9]\d*", name)

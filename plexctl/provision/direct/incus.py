@@ -96,9 +96,9 @@ class IncusApplier:
 
 def write_seed(incus: IncusHost, state: HostState, vm: Instance, run: str) -> None:
     """Write the seed volume of a VM, in place of the one that exists."""
-    name, owner = seed_volume(vm.name), vm.owner
+    name = seed_volume(vm.name)
     if name in state.volumes:
         incus.delete_volume(name)
-    own = {"lab": owner.lab, "plex": owner.plex, "run": run, SEED: vm.name}
+    own = {**vm.owner.tags, "run": run, SEED: vm.name}
     config = settings({f"{TAG}{key}": value for key, value in own.items()})
     incus.volumes.create_disc(name, seed_pool(vm), vm.boot, config)

@@ -32,8 +32,8 @@ def limit_notes(
             continue
         touched = {change.name for change in mine}
         stays = sum(
-            seen.status == RUNNING and seen.name not in touched
-            for seen in states[name].instances.values()
+            observed.status == RUNNING and observed.name not in touched
+            for observed in states[name].instances.values()
         )
         values, used = read_limits(proc)
         for shortage in shortages(values, used, len(new), stays):

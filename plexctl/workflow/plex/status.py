@@ -52,7 +52,8 @@ def list_plexes(ctx: Context) -> ListResult:
         running = sum(
             1
             for node in nodes(plex)
-            if (seen := states[node.host].instances.get(node.name)) and seen.status == RUNNING
+            if (observed := states[node.host].instances.get(node.name))
+            and observed.status == RUNNING
         )
         rows.append(
             ListRow(
@@ -82,7 +83,7 @@ def _rows(
 
 
 def _row(node: Node, state: HostState, found: Mapping[str, NodeStatus] | None) -> NodeRow:
-    seen = state.instances.get(node.name)
+    observed = state.instances.get(node.name)
     known = found.get(node.name) if found is not None else None
     note = ""
     if known is not None and not known.ready:
@@ -97,7 +98,7 @@ def _row(node: Node, state: HostState, found: Mapping[str, NodeStatus] | None) -
         node.type.name,
         node.host,
         str(node.address.ip),
-        UNKNOWN if state.unreachable else seen.status if seen else "missing",
+        UNKNOWN if state.unreachable else observed.status if observed else "missing",
         None if node.role is Role.PLAIN or found is None else bool(known and known.ready),
         known.version if known else "",
         note,
@@ -113,8 +114,8 @@ def _may_answer(plex: Plex, states: Mapping[str, HostState]) -> bool:
     master = nodes(plex)[0]
     if states[master.host].unreachable:
         return True
-    seen = states[master.host].instances.get(master.name)
-    return seen is not None and seen.status == RUNNING
+    observed = states[master.host].instances.get(master.name)
+    return observed is not None and observed.status == RUNNING
 
 
 def _dns(available: int, wanted: int) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # clients take longer to load than all else here
 
 
 def list_runs(state: Path, plex: str | None = None) -> RunsResult:
-    """The runs that a lab knows of, or those on one plex. `state` is the lab's `.plexctl`."""
+    """The recorded runs of a lab, or of one plex. `state` is the lab's `.plexctl`."""
     rows = []
     for journal in _journals(state, plex):
         line = timeline(journal.stem, _lines(journal))
@@ -108,11 +108,11 @@ def running_nodes(
     found = {}
     actions = {node.name: node.action for node in line.touched}
     for host, state in states.items():
-        for seen in state.instances.values():
+        for observed in state.instances.values():
             # A node that was only started keeps the tag of the run that created it.
-            its = seen.tags.get("run") == line.run or actions.get(seen.name) == "start"
-            if seen.name in actions and seen.status == RUNNING and its:
-                found[seen.name] = hosts[host]
+            of_run = observed.tags.get("run") == line.run or actions.get(observed.name) == "start"
+            if observed.name in actions and observed.status == RUNNING and of_run:
+                found[observed.name] = hosts[host]
     return found
 
 

@@ -11,7 +11,6 @@ from plexctl.config.load import load_lab
 from plexctl.errors import ConfigError
 from plexctl.model.events import Outcome
 from plexctl.model.kinds import ProvisionEngine
-from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
 from plexctl.plan.resources.types import Owner
 from plexctl.provision.change import DiffOptions
@@ -78,15 +77,9 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
         settle_plex(ctx, plex.name, run)
         states = ctx.engine.read(ctx.hosts)
         owner = Owner(ctx.seed.lab_id, plex.name)
-        there = any(_has(state, owner) for state in states.values())
-        if there:
+        if any(owner.owns(one.tags) for s in states.values() for one in s.instances.values()):
             take_over(ctx, moved, run, states)
     return EngineResult(plex.name, chosen, changed)
-
-
-def _has(state: HostState, owner: Owner) -> bool:
-    tags = (seen.tags for seen in state.instances.values())
-    return any((one.get("lab"), one.get("plex")) == (owner.lab, owner.plex) for one in tags)
 
 
 def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:

@@ -59,7 +59,7 @@ def tags(resource: Resource, **more: str) -> dict[str, str]:
     return {**owner, "hash": resource_hash(resource), "run": "run1", **more}
 
 
-def seen(resource: Instance, **changes: Any) -> ObservedInstance:
+def observed(resource: Instance, **changes: Any) -> ObservedInstance:
     parent = {"parent": "run1"} if resource.parent else {}
     as_made = ObservedInstance(resource.name, "Running", tags(resource, **parent), True, "f", "u")
     return replace(as_made, **changes)
@@ -79,7 +79,7 @@ def state(*instances: ObservedInstance) -> dict[str, HostState]:
 
 
 def whole() -> dict[str, HostState]:
-    return state(*(seen(instance(number)) for number in (1, 2, 3)))
+    return state(*(observed(instance(number)) for number in (1, 2, 3)))
 
 
 def actions(changes: tuple[Change, ...]) -> dict[str, Action]:
@@ -119,7 +119,7 @@ def test_replacing_the_master_replaces_its_workers() -> None:
 def test_workers_of_an_earlier_master_are_replaced() -> None:
     """A run was killed between the new master and its workers."""
     new = {**tags(instance(1)), "run": "run2"}
-    found = state(seen(instance(1), tags=new), seen(instance(2)), seen(instance(3)))
+    found = state(observed(instance(1), tags=new), observed(instance(2)), observed(instance(3)))
 
     changes = diff(WANTED, found, OPTIONS)
 
@@ -128,7 +128,7 @@ def test_workers_of_an_earlier_master_are_replaced() -> None:
 
 
 def test_a_missing_master_is_created_and_its_workers_are_replaced() -> None:
-    found = state(seen(instance(2)), seen(instance(3)))
+    found = state(observed(instance(2)), observed(instance(3)))
 
     assert actions(diff(WANTED, found, OPTIONS)) == {
         "demo1": Action.CREATE,
@@ -138,16 +138,16 @@ def test_a_missing_master_is_created_and_its_workers_are_replaced() -> None:
 
 
 def test_an_instance_that_never_started_is_replaced() -> None:
-    half = seen(instance(2), started=False, status="Stopped")
-    changes = diff(WANTED, state(seen(instance(1)), half, seen(instance(3))), OPTIONS)
+    half = observed(instance(2), started=False, status="Stopped")
+    changes = diff(WANTED, state(observed(instance(1)), half, observed(instance(3))), OPTIONS)
 
     assert actions(changes) == {"demo2": Action.REPLACE}
     assert changes[0].reason == "creation was interrupted"
 
 
 def test_a_stopped_master_is_started_and_its_workers_stay() -> None:
-    stopped = seen(instance(1), status="Stopped")
-    found = state(stopped, seen(instance(2)), seen(instance(3)))
+    stopped = observed(instance(1), status="Stopped")
+    found = state(stopped, observed(instance(2)), observed(instance(3)))
 
     assert actions(diff(WANTED, found, OPTIONS)) == {"demo1": Action.START}
 
@@ -157,14 +157,14 @@ def test_a_node_that_the_plan_does_not_have_is_deleted() -> None:
 
 
 def test_deletions_are_listed_in_the_order_of_the_numbers() -> None:
-    found = state(*(seen(instance(number)) for number in (1, 10, 2)))
+    found = state(*(observed(instance(number)) for number in (1, 10, 2)))
 
     assert [change.name for change in diff(WANTED[:3], found, OPTIONS)] == ["demo2", "demo10"]
 
 
 def test_without_resources_only_the_objects_of_the_plex_are_deleted() -> None:
     found = whole()
-    found["local"].instances["other1"] = seen(instance(1), name="other1", tags={})  # type: ignore[index]
+    found["local"].instances["other1"] = observed(instance(1), name="other1", tags={})  # type: ignore[index]
 
     assert set(actions(diff((), found, OPTIONS))) == {r.name for r in WANTED}
 
@@ -174,10 +174,10 @@ def test_without_resources_only_the_objects_of_the_plex_are_deleted() -> None:
     [({}, "was not created by plexctl"), ({"lab": "ffff", "plex": "demo"}, "of lab ffff")],
 )
 def test_an_instance_of_another_owner_is_an_error(found: dict[str, str], whose: str) -> None:
-    foreign = seen(instance(2), tags=found)
+    foreign = observed(instance(2), tags=found)
 
     with pytest.raises(PlexError) as error:
-        diff(WANTED, state(seen(instance(1)), foreign, seen(instance(3))), OPTIONS)
+        diff(WANTED, state(observed(instance(1)), foreign, observed(instance(3))), OPTIONS)
 
     assert "instance demo2 on host local" in error.value.details[0]
     assert whose in error.value.details[0]
@@ -191,7 +191,7 @@ STORE: tuple[Resource, ...] = (NETWORK, PROFILE, VOLUME, KEEPER)
 def store(**volume: str) -> dict[str, HostState]:
     """A host with an instance that has a disk of its own; `volume` are the disk's other tags."""
     disk = ObservedVolume(VOLUME.name, {**tags(VOLUME), **volume})
-    return {"local": replace(state(seen(KEEPER))["local"], volumes={disk.name: disk})}
+    return {"local": replace(state(observed(KEEPER))["local"], volumes={disk.name: disk})}
 
 
 def test_a_volume_is_created_with_its_instance_once() -> None:

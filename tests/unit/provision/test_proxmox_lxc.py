@@ -96,17 +96,17 @@ def test_containers_are_created_and_a_second_run_changes_nothing(
 def test_a_node_has_its_files_and_the_options_for_kubelet_before_it_starts(
     pve: FakePve, server: ProxmoxHost, node: Node
 ) -> None:
-    seen: list[tuple[bytes, int]] = []
+    observed: list[tuple[bytes, int]] = []
 
     def look(guest: Guest) -> None:
         boot = node.file(guest.vmid, "/var/lib/plexctl/boot.tar")
-        seen.append((boot.read_bytes(), boot.stat().st_mode & 0o777))
+        observed.append((boot.read_bytes(), boot.stat().st_mode & 0o777))
 
     pve.on_start = look
     apply(server)
     raw = node.config(guests(pve)["demo2"].vmid)
 
-    assert seen == [(BOOT, 0o600)] * 2
+    assert observed == [(BOOT, 0o600)] * 2
     assert "lxc.apparmor.profile: unconfined\n" in raw
     assert "lxc.mount.auto: proc:rw sys:rw cgroup:rw:force\n" in raw
     assert node.mounted() == []

@@ -15,7 +15,7 @@ from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.change import Action, DiffOptions
 from plexctl.provision.diff import diff
 
-from .test_diff import NETWORK, OWNER, PROFILE, instance, seen, tags
+from .test_diff import NETWORK, OWNER, PROFILE, instance, observed, tags
 from .test_direct import applied, with_image
 
 
@@ -35,7 +35,7 @@ def seed(number: int) -> ObservedVolume:
 
 def host(*volumes: ObservedVolume, nodes: tuple[Instance, ...] = (vm(1), vm(2))) -> HostState:
     bare = HostState("local", {}, {}, {}, ())
-    found = {one.name: seen(one) for one in nodes}
+    found = {one.name: observed(one) for one in nodes}
     network = {NETWORK.name: ObservedNetwork(NETWORK.name, tags(NETWORK))}
     return replace(
         bare,

@@ -27,7 +27,7 @@ from plexctl.provision.tofu.incus.provider import IncusProvider
 from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import OPTIONS, OWNER, WANTED, instance, seen, state, whole
+from .test_diff import OPTIONS, OWNER, WANTED, instance, observed, state, whole
 
 IMAGE = ObservedImage("f", ("plex-kube-0123456789ab",), {}, 0)
 WORKER = 'module.incus.module.worker.incus_instance.node["demo2"]'
@@ -39,7 +39,7 @@ here={here}
 echo "$*" >> $here/asked
 case $1 in
   plan)
-    ls $here/boot > $here/seen-by-plan 2>/dev/null
+    ls $here/boot > $here/observed-by-plan 2>/dev/null
     answer=$here/plan-$(grep -c ^plan $here/asked)
     [ -e $answer ] && cat $answer && exit 2 ;;
   state)
@@ -226,7 +226,7 @@ def test_boot_files_exist_only_during_a_run(estate: Estate) -> None:
     estate.knows(*addresses(WANTED))
     estate.apply(whole())
 
-    listed = (estate.folder.path / "seen-by-plan").read_text().split()
+    listed = (estate.folder.path / "observed-by-plan").read_text().split()
     assert listed == ["demo1.tar", "demo2.tar", "demo3.tar"]
     assert not estate.folder.boot.exists()
     assert not (estate.folder.root / IMPORTS).exists()
@@ -247,7 +247,7 @@ def test_a_node_without_its_files_that_is_not_in_the_state_is_deleted(
 
 def test_old_workers_are_deleted_before_many_start_with_a_new_master(estate: Estate) -> None:
     wanted: tuple[Resource, ...] = (*WANTED, *(instance(number) for number in range(4, 8)))
-    found = with_image(state(*(seen(instance(number)) for number in range(1, 8))))
+    found = with_image(state(*(observed(instance(number)) for number in range(1, 8))))
     estate.knows(*addresses(wanted))
     options = DiffOptions(OWNER, frozenset({instance(1).key}))
     changes = estate.engine.diff(wanted, found, options)

@@ -20,7 +20,7 @@ from plexctl.provision.engine import ApplyJob
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import NETWORK, OPTIONS, OWNER, PROFILE, instance, seen, state
+from .test_diff import NETWORK, OPTIONS, OWNER, PROFILE, instance, observed, state
 
 UNREACHABLE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
 FAR_NETWORK = replace(NETWORK, host="far")
@@ -39,7 +39,7 @@ WANTED: tuple[Resource, ...] = (
 
 def half_unreachable(*there: int) -> dict[str, HostState]:
     """Host local has these nodes; far does not answer."""
-    local = state(*(seen(instance(number)) for number in there))
+    local = state(*(observed(instance(number)) for number in there))
     return {**local, "far": HostState.of_unreachable("far", UNREACHABLE)}
 
 
@@ -58,7 +58,7 @@ def test_an_unreachable_host_has_no_changes() -> None:
 def test_workers_of_an_unreachable_master_stay_as_they_are() -> None:
     master = replace(instance(1), host="far")
     worker = replace(instance(3), parent=master.key)
-    found = {**state(seen(worker)), "far": HostState.of_unreachable("far", UNREACHABLE)}
+    found = {**state(observed(worker)), "far": HostState.of_unreachable("far", UNREACHABLE)}
 
     assert diff((NETWORK, PROFILE, master, worker), found, OPTIONS) == ()
 
