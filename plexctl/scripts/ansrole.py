@@ -1,4 +1,4 @@
-"""`ansrole`: a role applied to nodes, with Ansible."""
+"""`ansrole`: applies a role to nodes, with Ansible."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from plexctl.model.secret import Secret
 
 ABOUT = """\
-Applies a role to nodes. Who is meant is said as Ansible says it: names, groups, patterns, joined by
-colons; the last part is the role. A role is a folder in roles/, of the current folder, of the lab
-around it, or one that plexctl brings along. Variables are name=value (a text) or objects in JSON,
-and the files vars/*.yml of the lab.
+Applies a role to nodes. The nodes are an Ansible pattern: names, groups and patterns, joined by
+colons. The last part is the role: a folder in roles/ of the current folder, of the lab around it,
+or of plexctl. Variables are name=value (a text), JSON objects, and the files vars/*.yml of the lab.
 
   ansrole demo2:motd text='made by plexctl'
   ansrole -n -D 'demo:!master:motd' '{"text": "a dry run"}'
@@ -33,13 +32,13 @@ and the files vars/*.yml of the lab.
 PROMPTS = {"ask_pass": r"SSH password:\s*$", "ask_become_pass": r"BECOME password.*:\s*$"}
 
 _LIKE_ANSIBLE = (
-    # Option of ours, its help, what ansible-playbook calls it.
+    # Our option, its help, the option of ansible-playbook.
     (("-u", "--user"), "log in as this user", "--user"),
-    (("-f", "--forks"), "how many nodes at the same time", "--forks"),
-    (("-c", "--connection"), "how nodes are reached: ssh, local, …", "--connection"),
+    (("-f", "--forks"), "number of nodes at the same time", "--forks"),
+    (("-c", "--connection"), "connection to nodes: ssh, local, …", "--connection"),
     (("-B", "--buser"), "become this user there; default: root", "--become-user"),
-    (("--key",), "file of the SSH key to log in with", "--private-key"),
-    (("--start",), "begin with the task of this name", "--start-at-task"),
+    (("--key",), "file of the SSH key", "--private-key"),
+    (("--start",), "start at the task of this name", "--start-at-task"),
 )
 
 
@@ -51,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     role = _role(goal.role, bases)
     extra = variables(asked.variables, goal.role, prefixed=asked.prefix)
     if asked.step and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("--step asks before each task, and there is no one to ask")
+        raise UsageError("--step asks before each task: stdin is not a terminal")
     inventory = None
     if lab and not asked.inventory:
         from plexctl.scripts.lab import inventory as of_lab
@@ -70,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     return playbook.run(
         playbook.Playbook(
             content,
-            tuple(_words(asked)),
+            tuple(_arguments(asked)),
             inventory,
             json.dumps(extra),
             _environment(bases),
@@ -86,26 +85,31 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("target", metavar="PATTERN[:PATTERN]:ROLE", help=HINT)
     add("variables", metavar="VAR=VAL|JSON", nargs="*", help="variables of the role")
-    add("-n", "-C", "--check", "--dry-run", action="store_true", help="change nothing: a dry run")
-    add("-D", "--diff", action="store_true", help="show what changes in files")
+    add("-n", "-C", "--check", "--dry-run", action="store_true", help="dry run: change nothing")
+    add("-D", "--diff", action="store_true", help="show changes of files")
     add("-v", "--verbose", action="count", default=0, help="show more; up to -vvvv")
-    add("-k", "--ask-pass", action="store_true", help="ask for the password of SSH")
-    add("-K", "--ask-become-pass", action="store_true", help="ask for that of sudo")
-    add("-U", "--unbecome", action="store_true", help="stay who logs in, do not become root")
-    add("-p", "--prefix", action="store_true", help="VAR stands for ROLE_VAR")
-    add("-s", "--serial", metavar="N", help="how many nodes from begin to end, or a share: 30%%")
-    add("-i", "--inventory", action="append", help="instead of the lab's; may be given again")
-    for names, words, _ in _LIKE_ANSIBLE:
-        add(*names, help=words)
+    add("-k", "--ask-pass", action="store_true", help="ask for the SSH password")
+    add("-K", "--ask-become-pass", action="store_true", help="ask for the sudo password")
+    add(
+        "-U",
+        "--unbecome",
+        action="store_true",
+        help="do not become root",
+    )
+    add("-p", "--prefix", action="store_true", help="VAR=VAL sets ROLE_VAR")
+    add("-s", "--serial", metavar="N", help="number of nodes per batch, or a share: 30%%")
+    add("-i", "--inventory", action="append", help="default: the lab's; may be repeated")
+    for names, text, _ in _LIKE_ANSIBLE:
+        add(*names, help=text)
     add("--nofacts", action="store_true", help="do not gather facts first")
-    add("--syntax", action="store_true", help="only check the play's syntax")
+    add("--syntax", action="store_true", help="only check the syntax of the play")
     add("--step", action="store_true", help="ask before each task")
-    add("--directory", type=Path, default=Path(), metavar="DIR", help="the lab is here")
+    add("--directory", type=Path, default=Path(), metavar="DIR", help="folder of the lab")
     return parser
 
 
-def _words(asked: argparse.Namespace) -> Iterator[str]:
-    """What ansible-playbook is told."""
+def _arguments(asked: argparse.Namespace) -> Iterator[str]:
+    """The arguments of ansible-playbook."""
     flags = {
         "--check": asked.check,
         "--diff": asked.diff,
@@ -147,13 +151,13 @@ def _role(name: str, bases: Sequence[Path]) -> Path:
         if any((folder / "tasks" / f"main.{ending}").is_file() for ending in ("yml", "yaml")):
             return folder.resolve()
     raise UsageError(
-        f"the role {name} has no tasks/main.yml: it is one that bakes images",
+        f"the role {name} has no tasks/main.yml: it is for images",
         hint="`plexctl bake` applies it",
     )
 
 
 def _environment(bases: Sequence[Path]) -> Mapping[str, str]:
-    """Where Ansible finds roles and plugins, and how it speaks; what the user has set stays."""
+    """Ansible's settings: paths of roles and plugins, and the output. The user's settings stay."""
     from plexctl.config.builtin import builtin
     from plexctl.render.errors import colors
 
@@ -173,7 +177,7 @@ def _environment(bases: Sequence[Path]) -> Mapping[str, str]:
 
 
 def _passwords(asked: argparse.Namespace) -> dict[str, Secret]:
-    """What Ansible's questions are answered with, by the question; asked before it starts."""
+    """The answers to Ansible's prompts, by prompt. They are read before Ansible starts."""
     return {
         prompt: _password(re.split(r"[:.\\]", prompt)[0])
         for option, prompt in PROMPTS.items()
@@ -188,5 +192,5 @@ def _password(question: str) -> Secret:
         return Secret(getpass.getpass(f"{question}: ", sys.stderr).encode())
     line = sys.stdin.buffer.readline().rstrip(b"\n")
     if not line:
-        raise PlexError(f"{question}: there is none on standard input")
+        raise PlexError(f"{question}: standard input has no line for it")
     return Secret(line)

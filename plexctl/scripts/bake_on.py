@@ -1,4 +1,4 @@
-"""One image baked on one host, of a type on a base that may be another than the type's own."""
+"""Bakes one image on one host, of a type on a base that may differ from the type's own."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def bake_on(
     kubernetes: str | None,
     engine: GitopsEngine | None,
 ) -> BakeResult:
-    """Bake type `name` on `base` on `host`; what is there already costs a look.
+    """Bake type `name` on `base` on `host`. An image that exists is not baked again.
 
-    `kubernetes` is a version that is supported; without it, the newest that a plex has. UsageError
-    for what the lab does not know.
+    `kubernetes` is a supported version; None: the newest that a plex uses. UsageError for a host,
+    type, base or version that the lab lacks.
     """
     for kind, word, known in (
         ("host", host, tuple(ctx.hosts)),
@@ -46,7 +46,7 @@ def bake_on(
 
 
 def _on_base(ctx: Context, name: str, base: str) -> NodeType:
-    """The type as its file would make it if it named `base`, with all that is checked of one."""
+    """The type as if its file named `base`, with all checks of a type."""
     drafts = draft_lab(ctx.lab.root)
     known = {known for draft in drafts.bases if draft.fields for known in draft.fields}
     if base not in known:

@@ -1,4 +1,4 @@
-"""What objects of OpenTofu and Terraform depend on, from whatever of theirs says so. Pure."""
+"""Dependencies of objects of OpenTofu and Terraform, from their files and output. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from plexctl.errors import PlexError
 
 Graph = dict[str, tuple[str, ...]]
-"""Address of an object -> addresses of what it depends on, each once and sorted."""
+"""Address of an object -> addresses of its dependencies, each once and sorted."""
 
 Json = Mapping[str, Any]
 
@@ -23,8 +23,8 @@ _NOT_RESOURCES = ("var", "local", "output", "provider", "module", "meta", "path"
 
 
 def read(text: str) -> Graph:
-    """The graph that `text` tells of: a state (`state pull`, terraform.tfstate), `show -json` of a
-    state or a plan, or what `graph` prints. PlexError if it is none of them.
+    """The graph in `text`: a state (`state pull`, terraform.tfstate), `show -json` of a state or a
+    plan, or the output of `graph`. PlexError if it is none of them.
     """
     if re.match(r"\s*(strict\s+)?digraph\b", text):
         return _of_dot(text)
@@ -42,13 +42,13 @@ def read(text: str) -> Graph:
         case {"resources": list() as resources}:
             return _sorted(_of_state(resources))
         case {"format_version": str()} | {"version": int()}:
-            return {}  # a state in which there is nothing
-    raise _refusal("there is neither a state nor a configuration in it")
+            return {}  # an empty state
+    raise _refusal("it contains neither a state nor a configuration")
 
 
 def _refusal(why: str) -> PlexError:
-    hint = "`tofu state pull`, `tofu show -json` and `tofu graph` print what is read here"
-    return PlexError("nothing can be told from this", details=(why,), hint=hint)
+    hint = "use the output of `tofu state pull`, `tofu show -json` or `tofu graph`"
+    return PlexError("no dependencies can be read from this input", details=(why,), hint=hint)
 
 
 def _sorted(pairs: Iterable[tuple[str, Iterable[str]]]) -> Graph:
@@ -76,7 +76,7 @@ def _of_values(module: Json) -> Iterator[tuple[str, Iterable[str]]]:
 
 @dataclass(frozen=True, slots=True)
 class _Module:
-    """A module of a configuration, with the one that calls it."""
+    """A module of a configuration, with the module that calls it."""
 
     content: Json
     prefix: str  # "module.plex."
@@ -108,7 +108,7 @@ def _of_module(module: _Module) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _references(content: object) -> Iterator[str]:
-    """All that expressions below `content` refer to."""
+    """All references of expressions below `content`."""
     if isinstance(content, Mapping):
         for key, value in content.items():
             if key == "references" and isinstance(value, list):
@@ -121,7 +121,7 @@ def _references(content: object) -> Iterator[str]:
 
 
 def _resolved(reference: str, module: _Module) -> Iterator[str]:
-    """The resources that a reference leads to, through variables and outputs of modules."""
+    """The resources behind a reference, through variables and outputs of modules."""
     kind, *rest = re.split(r"\.(?![^\[]*\])", reference)
     if not rest:
         return
@@ -155,7 +155,7 @@ def _of_dot(text: str) -> Graph:
 
 
 def _node(quoted: str) -> str:
-    """The address of a resource in a graph; nothing for what else there is in one."""
+    """The address of a resource in a graph; empty for other nodes."""
     name = re.sub(r"\\(.)", r"\1", quoted).removeprefix("[root] ")
     name = re.sub(r" \((expand|close|orphan|destroy|import).*\)$", "", name)
     whole = _ADDRESS.fullmatch(name)
@@ -164,7 +164,7 @@ def _node(quoted: str) -> str:
 
 
 def as_text(graph: Graph, *, everything: bool = False) -> str:
-    """Each object with what it depends on below it; with `everything` also those without."""
+    """Each object with its dependencies; with `everything` also objects without dependencies."""
     blocks = [
         "\n".join((f"{address}:", *(f"    - {need}" for need in needs)))
         for address, needs in graph.items()
@@ -174,7 +174,7 @@ def as_text(graph: Graph, *, everything: bool = False) -> str:
 
 
 def as_dot(graph: Graph) -> str:
-    """A graph for Graphviz: arrows lead to what is needed."""
+    """A graph for Graphviz. Arrows point to dependencies."""
     lines = [f"  {json.dumps(address)};" for address in graph]
     lines += [
         f"  {json.dumps(a)} -> {json.dumps(need)};" for a, needs in graph.items() for need in needs

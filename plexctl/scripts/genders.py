@@ -1,4 +1,4 @@
-"""`genders`: a dynamic inventory of Ansible, read from a genders(5) file."""
+"""`genders`: a dynamic inventory of Ansible from a genders(5) file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from plexctl.scripts.genders_file import inventory, parse, variables
 DEFAULT = "/etc/genders"
 
 ABOUT = """\
-A dynamic inventory of Ansible, read from a genders(5) file: each attribute is a group of the nodes
-that have it, and its value, if there is one, a variable of the node.
+A dynamic inventory of Ansible from a genders(5) file. Each attribute becomes a group of the nodes
+that have it. If it has a value, the value becomes a variable of the node.
 
   ansible -i bin/genders kube -m ping
   genders -f genders --list

@@ -1,7 +1,7 @@
-"""The genders(5) format, and Ansible's inventory made of it and turned into it. Pure.
+"""The genders(5) format, and its conversion from and to Ansible's inventory. Pure.
 
-A line is nodes, white space, attributes: `demo[2-3],gate kube,rack=a1`. What follows # is a
-comment; in a value, %n stands for the node's name and %% for a percent sign.
+A line is nodes, white space, attributes: `demo[2-3],gate kube,rack=a1`. A # starts a comment. In a
+value, %n stands for the node's name and %% for a percent sign.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Attributes = dict[str, str | None]
 """By name; None for an attribute without a value."""
 
 Nodes = dict[str, Attributes]
-"""All nodes in the order of the file, and what each is."""
+"""All nodes, in the order of the file, with their attributes."""
 
 MOST = 100_000
-"""Nodes that one line may name: a slip of the finger must not fill the memory."""
+"""The most nodes that one line may name: a typing error must not fill the memory."""
 
 _OWN_GROUPS = ("all", "ungrouped")
 _WORD = r"[^\s,#\[\]=%]+"
@@ -29,7 +29,7 @@ _NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)
 
 
 def parse(text: str, name: str = "genders") -> Nodes:
-    """The nodes of a genders file. PlexError with `name`, its line, and what is wrong in it."""
+    """The nodes of a genders file. PlexError with `name`, the line and the error."""
     nodes: Nodes = {}
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.partition("#")[0].split()
@@ -94,7 +94,7 @@ def _expand(part: str) -> Iterator[str]:
 
 
 def inventory(nodes: Nodes) -> dict[str, Any]:
-    """Ansible's dynamic inventory (`--list`): a group an attribute, values as nodes' variables."""
+    """Ansible's dynamic inventory (`--list`): attributes as groups, values as variables."""
     groups: dict[str, list[str]] = {}
     for node, attributes in nodes.items():
         for attribute in attributes or ("ungrouped",):
@@ -106,15 +106,15 @@ def inventory(nodes: Nodes) -> dict[str, Any]:
 
 
 def variables(attributes: Attributes) -> dict[str, str]:
-    """What Ansible knows of one node: the attributes that have a value."""
+    """The variables of one node: its attributes that have a value."""
     return {name: value for name, value in attributes.items() if value is not None}
 
 
 def nodes_of(inventory: Mapping[str, Any]) -> Nodes:
-    """The nodes of an inventory as `ansible-inventory --list` prints it.
+    """The nodes of an inventory in the format of `ansible-inventory --list`.
 
-    A group becomes an attribute; a variable of a node that is called as one of its groups becomes
-    its value. Other variables have no place in a genders file. PlexError if it is no inventory.
+    A group becomes an attribute. A variable with the name of a group of its node becomes the value.
+    Other variables are left out. PlexError if it is not an inventory.
     """
     try:
         known = inventory.get("_meta", {}).get("hostvars", {})
@@ -128,7 +128,7 @@ def nodes_of(inventory: Mapping[str, Any]) -> Nodes:
                     value = known.get(node, {}).get(group)
                     own[group] = None if value is None else str(value)
     except (AttributeError, TypeError) as error:
-        hint = "it is what `ansible-inventory --list` prints, in JSON"
+        hint = "an inventory is the JSON output of `ansible-inventory --list`"
         raise PlexError("this is not an inventory of Ansible", hint=hint) from error
     return nodes
 
@@ -144,9 +144,9 @@ def _members(inventory: Mapping[str, Any], group: str, outer: tuple[str, ...]) -
 
 
 def text(nodes: Nodes) -> str:
-    """A genders file of `nodes`: a line for all that have the same attributes.
+    """A genders file: one line for all nodes with the same attributes.
 
-    PlexError for a name or a value that the format cannot say.
+    PlexError for a name or a value that the format cannot express.
     """
     alike: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
     for node, attributes in nodes.items():
@@ -155,22 +155,22 @@ def text(nodes: Nodes) -> str:
     for pairs, members in alike.items():
         for name in (*members, *(name for name, _ in pairs)):
             if not re.fullmatch(_WORD, name):
-                raise PlexError(f"a genders file cannot hold the name {name!r}")
-        words = ",".join(_said(name, value) for name, value in pairs)
+                raise PlexError(f"a genders file cannot contain the name {name!r}")
+        words = ",".join(_attribute(name, value) for name, value in pairs)
         lines.append(f"{compress(members)} {words}".rstrip())
     return "".join(f"{line}\n" for line in lines)
 
 
-def _said(name: str, value: str | None) -> str:
+def _attribute(name: str, value: str | None) -> str:
     if value is None:
         return name
     if re.search(r"[\s,#]", value):
-        raise PlexError(f"a genders file cannot hold the value {value!r} of {name}")
+        raise PlexError(f"a genders file cannot contain the value {value!r} of {name}")
     return f"{name}={value.replace('%', '%%')}"
 
 
 def compress(nodes: Iterable[str]) -> str:
-    """`demo2,demo3,gate` as `demo[2-3],gate`; `expand` gives the same nodes back."""
+    """`demo2,demo3,gate` as `demo[2-3],gate`; `expand` is the inverse."""
     families: dict[tuple[str, int], list[int]] = {}
     for node in nodes:
         found = _NUMBERED.fullmatch(node)

@@ -1,4 +1,4 @@
-"""What commands ask of the lab that they are called in."""
+"""The lab that a script is called in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def files(directory: Path) -> Lab:
-    """What the files of the lab around `directory` say: no seed and no host is asked."""
+    """The configuration of the lab around `directory`. Reads no seed and calls no host."""
     from plexctl.config.load import find_lab, load_lab
     from plexctl.depot.pins import load_pins
 

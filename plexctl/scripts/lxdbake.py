@@ -1,4 +1,4 @@
-"""`lxdbake`: the image of one type on one base, baked on one host."""
+"""`lxdbake`: bakes the image of one type on one base, on one host."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from plexctl.errors import ExitCode, UsageError
 from plexctl.scripts.entry import arguments
 
 ABOUT = """\
-Bakes the image of a type of nodes on a base, on a host of clusters/hosts.yaml. What is baked
-already costs a look; `plexctl bake` does it for all that the lab's plexes have. A BASE other than
-the type's own stands in for it. NODE is what the baking instance was called once: an image is now
-found by its recipe, a bake names its instances itself, and NODE is only shown.
+Bakes the image of a type of nodes on a base, on a host of clusters/hosts.yaml. An image that exists
+is not baked again. `plexctl bake` bakes the images of all plexes of the lab. BASE replaces the base
+of the type. NODE was once the name of the baking instance; now it is only printed.
 
   lxdbake local:demo0 kube debian12
 """
@@ -25,11 +24,11 @@ def main(argv: Sequence[str]) -> int:
     add("where", metavar="HOST:NODE", help="as in local:demo0")
     add("type", metavar="TYPE", help="a file in types/: kube")
     add("base", metavar="BASE", help="an entry of types/bases.yaml: debian12")
-    add("--kubernetes", metavar="VERSION", help="default: the newest that a plex has")
-    add("--engine", choices=("flux", "argocd"), help="with the layer that brings up apps")
+    add("--kubernetes", metavar="VERSION", help="default: the newest that a plex uses")
+    add("--engine", choices=("flux", "argocd"), help="add the layer of a gitops engine")
     add("-q", "--quiet", action="store_true", help="show no progress")
-    add("-v", "--verbose", action="store_true", help="show every instant")
-    add("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="the lab is here")
+    add("-v", "--verbose", action="store_true", help="show every event")
+    add("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="folder of the lab")
     asked = parser.parse_args(argv)
     host, node = where(asked.where)
     from plexctl.cli.session import opened
@@ -51,5 +50,5 @@ def where(words: str) -> tuple[str, str]:
     """HOST:NODE. UsageError if it is not both."""
     found = re.fullmatch(r"([^:\s]+):([^:\s]+)", words)
     if not found:
-        raise UsageError(f"{words!r} is not HOST:NODE", hint="as in local:demo0")
+        raise UsageError(f"{words!r} is not HOST:NODE", hint="an example: local:demo0")
     return found[1], found[2]

@@ -1,4 +1,4 @@
-"""`mkgenders`: a genders(5) file of an Ansible inventory."""
+"""`mkgenders`: a genders(5) file from an Ansible inventory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from plexctl.scripts.entry import arguments
 from plexctl.scripts.genders_file import nodes_of, text
 
 ABOUT = """\
-A genders(5) file of an Ansible inventory, on standard output: each group is an attribute of its
-nodes. A variable that is called as a group of its node becomes the attribute's value; others have
-no place in it. Without -i, the inventory is that of the lab around the current folder.
+Prints a genders(5) file from an Ansible inventory. Each group becomes an attribute of its nodes. A
+variable with the name of a group of its node becomes the value of the attribute; other variables
+are left out. Without -i, the inventory is that of the lab around the current folder.
 
   mkgenders >genders
   mkgenders -i inventory.ini
@@ -32,9 +32,9 @@ def main(argv: Sequence[str]) -> int:
         "-i",
         "--inventory",
         metavar="WHERE",
-        help="what Ansible takes for an inventory, or - for one in JSON on standard input",
+        help="an inventory of Ansible, or - for JSON on standard input",
     )
-    parser.add_argument("-C", "--directory", type=Path, default=Path(), help="the lab is here")
+    parser.add_argument("-C", "--directory", type=Path, default=Path(), help="folder of the lab")
     asked = parser.parse_args(argv)
     sys.stdout.write(text(nodes_of(_inventory(asked.inventory, asked.directory))))
     return ExitCode.DONE
@@ -51,7 +51,7 @@ def _inventory(where: str | None, directory: Path) -> dict[str, Any]:
 def _listed(where: str) -> str:
     from plexctl.clients import process
 
-    # Ansible's programs lie beside this interpreter: the environment need not be activated.
+    # Ansible's programs are beside this interpreter: no environment has to be activated.
     beside = Path(sys.executable).parent
     path = os.pathsep.join((str(beside), os.environ.get("PATH", os.defpath)))
     return process.run(

@@ -1,6 +1,6 @@
-"""A play for people to watch, through ansible-runner: what Ansible prints is what they see.
+"""Runs a playbook with ansible-runner and shows Ansible's own output.
 
-`clients.ansible` is for what plexctl itself applies, where its own words count.
+`clients.ansible` is for the roles that plexctl itself applies: it reports in plexctl's words.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from plexctl.model.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """A playbook and what it is run with."""
+    """A playbook and the inputs of its run."""
 
     plays: str  # YAML
     arguments: tuple[str, ...] = ()  # of ansible-playbook
     inventory: str | None = None  # JSON, as a dynamic inventory prints it
-    variables: str = "{}"  # JSON; may hold secrets
+    variables: str = "{}"  # JSON; may contain secrets
     environment: Mapping[str, str] = field(default_factory=dict)
-    passwords: Mapping[str, Secret] = field(default_factory=dict)  # by the prompt, as a pattern
+    passwords: Mapping[str, Secret] = field(default_factory=dict)  # by prompt, a pattern
 
 
 def run(playbook: Playbook, show: Callable[[str], None], *, interactive: bool = False) -> int:
-    """Run it from the current folder, with the user's own settings of Ansible; its exit code.
+    """Run a playbook in the current folder, with the user's settings of Ansible. Its exit code.
 
-    What Ansible prints goes to `show`, piece by piece; with `interactive` it has the terminal
-    itself. No secret is in an argument or the environment.
+    `show` gets Ansible's output, piece by piece; with `interactive` Ansible uses the terminal.
+    No secret is in an argument or the environment.
     """
     with private_folder("plexctl-play") as folder:
         write_private(folder / "play.yml", playbook.plays.encode())
@@ -48,7 +48,7 @@ def run(playbook: Playbook, show: Callable[[str], None], *, interactive: bool = 
 
 
 def _inventory(folder: Path, document: str) -> str:
-    """A program that prints an inventory: its form as JSON is one of programs alone."""
+    """A program that prints the inventory: Ansible accepts this form of JSON from programs only."""
     write_atomic(folder / "inventory.json", document.encode(), 0o600)
     script = folder / "inventory"
     write_atomic(script, b'#!/bin/sh\nexec cat "$(dirname "$0")/inventory.json"\n', 0o700)
@@ -67,7 +67,7 @@ def _run(
     def event(found: Mapping[str, Any]) -> bool:
         if text := str(found.get("stdout", "")):
             show(text)
-        return False  # the library need not write the event down
+        return False  # the library does not write the event to a file
 
     terminal = (
         {"input_fd": sys.stdin, "output_fd": sys.stdout, "error_fd": sys.stderr}
@@ -95,7 +95,7 @@ def _run(
 
 @contextmanager
 def _stop_asked() -> Iterator[list[int]]:
-    """The signals that came meanwhile: Ansible has a session of its own, and is ended with us."""
+    """The signals so far. Ansible has a session of its own: it is stopped on our signals."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: came.append(number))

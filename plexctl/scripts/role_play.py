@@ -1,4 +1,4 @@
-"""From the words of `ansrole` to a play: who, which role, which variables. Pure."""
+"""From the arguments of `ansrole` to a play: nodes, role, variables. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HINT = "as in demo2:gate:motd, or 'all:!master:motd'"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Who a role is applied to. `pattern` is Ansible's."""
+    """A role and its nodes. `pattern` is an Ansible pattern."""
 
     pattern: str
     role: str
@@ -25,18 +25,17 @@ class Target:
 def target(words: str) -> Target:
     """PATTERN[:PATTERN]…:ROLE: the last part is the role. UsageError if there are not two."""
     pattern, colon, role = words.rpartition(":")
-    # More than one colon before the role, for those whose pattern ends in an empty part.
+    # A pattern may end in an empty part: several colons before the role.
     pattern = pattern.rstrip(":")
     if not (colon and pattern and re.fullmatch(r"[\w./-]+", role)):
-        raise UsageError(f"{words!r} does not say who and which role", hint=HINT)
+        raise UsageError(f"{words!r} is not PATTERN:ROLE", hint=HINT)
     return Target(pattern, role)
 
 
 def variables(words: Sequence[str], role: str, *, prefixed: bool = False) -> dict[str, object]:
-    """What `name=value` and JSON objects say; a later one wins. Values of the first are texts.
+    """Variables from `name=value` (a text) and JSON objects. A later one takes precedence.
 
-    With `prefixed`, the names before an equals sign have the role's name before them:
-    `colour=red` for the role motd is motd_colour. UsageError for a word that is neither.
+    With `prefixed`, `colour=red` for the role motd sets motd_colour. UsageError for anything else.
     """
     found: dict[str, object] = {}
     for word in words:
@@ -45,7 +44,7 @@ def variables(words: Sequence[str], role: str, *, prefixed: bool = False) -> dic
             continue
         name, equals, value = word.partition("=")
         if not (equals and re.fullmatch(r"[A-Za-z_]\w*", name)):
-            raise UsageError(f"{word!r} is no variable", hint="name=value, or an object in JSON")
+            raise UsageError(f"{word!r} is not a variable", hint="name=value, or a JSON object")
         found[f"{role}_{name}" if prefixed else name] = value
     return found
 
@@ -56,7 +55,7 @@ def _object(word: str) -> dict[str, object]:
     except ValueError as error:
         raise UsageError(f"{word!r} is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise UsageError(f"{word!r} is not an object in JSON")
+        raise UsageError(f"{word!r} is not a JSON object")
     return found
 
 
@@ -69,9 +68,9 @@ def play(
     serial: str | None = None,
     files: Sequence[str] = (),
 ) -> str:
-    """The one play that applies `role` (a folder), as YAML. `serial` is a number or a share.
+    """A playbook that applies `role` (a folder), as YAML. `serial` is a number or a share.
 
-    `files` hold further variables.
+    `files` contain further variables.
     """
     content: dict[str, object] = {
         "name": f"{goal.role} on {goal.pattern}",

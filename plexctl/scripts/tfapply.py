@@ -1,4 +1,4 @@
-"""`tfapply`: what will change in few lines, a question, then just that."""
+"""`tfapply`: prints a short plan, asks, and applies exactly that plan."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from plexctl.scripts.entry import arguments
 from plexctl.scripts.tofu import Message, TofuCommand
 
 ABOUT = """\
-Validates, plans, shows in few lines what would change, asks, and applies just what was planned: the
-wrapper of `tofu apply`, or `terraform apply` where there is no tofu. Arguments are those of
+A wrapper of `tofu apply`, or of `terraform apply` where there is no tofu: it validates, plans,
+prints the changes in few lines, asks, and applies exactly the saved plan. Arguments are those of
 `tofu plan`. In a home folder with a folder terraform/, it works there.
 
   tfapply
   tfapply -y -var-file=demo.tfvars.json
   tfapply -replace=demo1
 
--replace=NODE makes a node and all that depends on it anew: of a master, the whole cluster. An
-address of an object goes on to `tofu plan` as it is.
+-replace=NODE replaces a node and all that depends on it: with a master, the whole cluster. The
+address of an object is passed to `tofu plan` unchanged.
 """
 
 _BOTH = ("parallelism", "lock", "lock-timeout")
@@ -33,13 +33,13 @@ _BOTH = ("parallelism", "lock", "lock-timeout")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line says. `replace` are nodes and addresses."""
+    """The command line. `replace` are nodes and addresses."""
 
     yes: bool
     folder: str | None
     replace: tuple[str, ...]
-    plan: tuple[str, ...]  # all else, for `tofu plan`
-    both: tuple[str, ...]  # what of it is for `tofu apply` too
+    plan: tuple[str, ...]  # all other arguments, for `tofu plan`
+    both: tuple[str, ...]  # those of `plan` that are for `tofu apply` too
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,12 +48,12 @@ def main(argv: Sequence[str]) -> int:
     print("validating...", flush=True)
     _validate(program)
     words = (*asked.plan, *(f"-replace={one}" for one in _addresses(program, asked.replace)))
-    # The saved plan has all values in it, secret ones too: no one else may read it.
+    # The saved plan contains all values, also secret ones: only the user may read it.
     with private_folder("plexctl-tfapply") as folder:
         saved = folder / "saved.tfplan"
         print("planning...", flush=True)
         out = ("-input=false", "-detailed-exitcode", f"-out={saved}", *words)
-        code = _told(program, changes.planned, "plan", out)
+        code = _run(program, changes.planned, "plan", out)
         if code == 0:
             print("unchanged")
             return ExitCode.DONE
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
             print("aborted")
             return ExitCode.FAILED
         print("applying...", flush=True)
-        _told(program, changes.applied, "apply", ("-input=false", *asked.both, str(saved)))
+        _run(program, changes.applied, "apply", ("-input=false", *asked.both, str(saved)))
         print("success")
     return ExitCode.DONE
 
@@ -72,14 +72,14 @@ def parse(argv: Sequence[str]) -> Asked:
         "tfapply", ABOUT, "tfapply [-h] [-y] [-chdir=DIR] [-replace=NODE]... [ARG]..."
     )
     add = parser.add_argument
-    add("-y", "-yes", "--yes", action="store_true", dest="yes", help="ask nothing")
-    add("-chdir", "--chdir", metavar="DIR", help="where the configuration is")
+    add("-y", "-yes", "--yes", action="store_true", dest="yes", help="do not ask")
+    add("-chdir", "--chdir", metavar="DIR", help="folder of the configuration")
     add(
         *("-replace", "--replace"),
         action="append",
         metavar="NODE",
         default=[],
-        help="make it anew; may be given again",
+        help="replace this node; may be repeated",
     )
     known, rest = parser.parse_known_args(argv)
     both: list[str] = []
@@ -87,9 +87,9 @@ def parse(argv: Sequence[str]) -> Asked:
     for word in words:
         name, equals, _ = word.lstrip("-").partition("=")
         if not word.startswith("-"):
-            continue  # the value of the one before: `-var out=5`
+            continue  # the value of the option before: `-var out=5`
         if name in ("out", "json", "detailed-exitcode", "auto-approve"):
-            raise UsageError(f"{word}: tfapply decides that itself", hint="-y asks nothing")
+            raise UsageError(f"{word}: tfapply sets this option itself", hint="-y does not ask")
         if name in _BOTH:
             value = () if equals or name == "lock" else islice(words, 1)
             both += (word, *value)
@@ -99,18 +99,18 @@ def parse(argv: Sequence[str]) -> Asked:
 def _validate(program: TofuCommand) -> None:
     done = program.ask("validate", "-json", check=False)
     try:
-        # What it thinks of the user's own settings comes before.
+        # Messages about the user's settings come before the answer.
         answer = json.loads(done.stdout[max(done.stdout.find("{"), 0) :])
     except ValueError as error:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         raise PlexError(
-            f"{program.name} cannot validate the configuration", details=said
+            f"{program.name} cannot validate the configuration", details=lines
         ) from error
     if not answer.get("valid"):
         raise PlexError(
             "the configuration is not valid",
             details=tofu.errors(answer.get("diagnostics", ())),
-            hint=f"`{program.name} init` fetches what modules and providers it names",
+            hint=f"`{program.name} init` fetches its modules and providers",
         )
 
 
@@ -121,14 +121,14 @@ def _addresses(program: TofuCommand, nodes: Sequence[str]) -> tuple[str, ...]:
     return tuple(changes.address_of(node, known) for node in nodes)
 
 
-def _told(
+def _run(
     program: TofuCommand, shown: Callable[[Message], str | None], verb: str, words: Sequence[str]
 ) -> int:
-    """Run `plan` or `apply` and print what it is about; its exit code, 0 or 2. PlexError else."""
+    """Run `plan` or `apply` and print its changes. Its exit code, 0 or 2; PlexError otherwise."""
     problems: list[Message] = []
     other: list[str] = []
 
-    def hear(message: Message) -> None:
+    def on_message(message: Message) -> None:
         if line := shown(message):
             print(line, flush=True)
         if message.get("type") == "diagnostic":
@@ -138,20 +138,18 @@ def _told(
         elif message.get("type") == "other":
             other.append(str(message["@message"]))
 
-    code = program.tell(hear, verb, "-json", *words)
+    code = program.stream(on_message, verb, "-json", *words)
     if code not in (0, 2) or (code == 2 and verb == "apply"):
         raise PlexError(
             f"{program.name} {verb} failed with code {code}",
             details=tofu.errors(problems) or other,
-            hint="what was done until then is in the state; run it again"
-            if verb == "apply"
-            else None,
+            hint="the state has the changes so far; run it again" if verb == "apply" else None,
         )
     return code
 
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("implement? there is no one to ask", hint="say it beforehand: -y")
+        raise UsageError("refusing to continue without -y: stdin is not a terminal")
     print("implement? ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

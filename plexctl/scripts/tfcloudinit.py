@@ -1,4 +1,4 @@
-"""`tfcloudinit`: an external data source of OpenTofu with what cloud-init hands to a node."""
+"""`tfcloudinit`: an external data source of OpenTofu with the cloud-init data of a node."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from plexctl.scripts.entry import arguments, query
 from plexctl.scripts.lab import files
 
 ABOUT = """\
-An external data source of OpenTofu and Terraform: the query {"host": NODE} on standard input is
-answered with {"user-data": …, "network-config": …}, from the files of the lab around the current
-folder. There is no secret in it: user-data takes a node's files from its seed (label CIDATA).
+An external data source of OpenTofu and Terraform. It reads the query {"host": NODE} from standard
+input and answers {"user-data": …, "network-config": …}, from the files of the lab around the
+current folder. The answer contains no secret: user-data reads a node's files from its seed (label
+CIDATA).
 
   data "external" "cloudinits" {
     program = ["bin/tfcloudinit"]
@@ -27,17 +28,17 @@ folder. There is no secret in it: user-data takes a node's files from its seed (
 
 def main(argv: Sequence[str]) -> int:
     parser = arguments("tfcloudinit", ABOUT)
-    parser.add_argument("-C", "--directory", type=Path, default=Path(), help="the lab is here")
+    parser.add_argument("-C", "--directory", type=Path, default=Path(), help="folder of the lab")
     asked = parser.parse_args(argv)
     host = query(sys.stdin).get("host")
     if not host:
-        raise UsageError("the query names no host", hint='it is {"host": NODE}')
+        raise UsageError("the query has no host", hint='a query is {"host": NODE}')
     print(json.dumps(answer(asked.directory, host), indent=2))
     return ExitCode.DONE
 
 
 def answer(directory: Path, host: str) -> dict[str, str]:
-    """What a node of the lab around `directory` is handed. UsageError if there is no such node."""
+    """The cloud-init data of a node of the lab. UsageError if there is no such node."""
     from plexctl.model.nodes import nodes
     from plexctl.plan.boot.cloudinit import network_config, user_data
 

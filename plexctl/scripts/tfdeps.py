@@ -1,4 +1,4 @@
-"""`tfdeps`: what each object of a state or a configuration of OpenTofu depends on."""
+"""`tfdeps`: the dependencies of objects in a state or a configuration of OpenTofu."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from plexctl.scripts.entry import arguments
 from plexctl.scripts.genders import read
 
 ABOUT = """\
-What each object of OpenTofu or Terraform depends on. FILE is a state, what `tofu show -json` prints
-of a state or a plan, or what `tofu graph` prints; - is standard input. Without it, the state of the
-current folder is asked for.
+Lists the dependencies of each object of OpenTofu or Terraform. FILE is a state, or the output of
+`tofu show -json` or `tofu graph`; - is standard input. Without FILE, the state of the current
+folder is read.
 
   tfdeps
   tfdeps terraform.tfstate
@@ -25,7 +25,9 @@ current folder is asked for.
 def main(argv: Sequence[str]) -> int:
     parser = arguments("tfdeps", ABOUT)
     parser.add_argument("file", metavar="FILE", nargs="?", help="default: the current state")
-    parser.add_argument("-a", "--all", action="store_true", help="also what depends on nothing")
+    parser.add_argument(
+        "-a", "--all", action="store_true", help="list objects without dependencies too"
+    )
     parser.add_argument("--dot", action="store_true", help="a graph for Graphviz")
     asked = parser.parse_args(argv)
     graph = dependencies.read(_text(asked.file))

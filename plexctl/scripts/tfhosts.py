@@ -1,4 +1,4 @@
-"""`tfhosts`: an external data source of OpenTofu with the hosts that the name service knows."""
+"""`tfhosts`: an external data source of OpenTofu with the hosts of the name service."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from plexctl.errors import ExitCode
 from plexctl.scripts.entry import arguments, query
 
 ABOUT = """\
-An external data source of OpenTofu and Terraform: the hosts that `getent hosts` lists, as one JSON
-object with both ways: each address with its first name, each name with its address. The query on
-standard input is read, as the protocol wants it, and has no say.
+An external data source of OpenTofu and Terraform. It answers the hosts that `getent hosts` lists,
+as one JSON object: the first name of each address, and the address of each name. The protocol
+requires a query on standard input; its content is ignored.
 
   data "external" "hosts" {
     program = ["bin/tfhosts"]
@@ -37,9 +37,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def two_way(listed: str) -> dict[str, str]:
-    """From lines of an address, its name and further names, to a map of each to the other.
+    """Maps each address to its first name and each name to its address.
 
-    Where one of them comes again, its last line counts.
+    For an address or a name on several lines, the last line takes precedence.
     """
     found: dict[str, str] = {}
     for fields in map(str.split, listed.splitlines()):

@@ -1,4 +1,4 @@
-"""The program `tofu` or `terraform` as it is found, and what it says with `-json`."""
+"""The program `tofu` or `terraform`, and its messages with `-json`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from plexctl.model.command import CommandResult
 
 PROGRAMS = ("tofu", "terraform")
 ORIGIN = "terraform"
-"""In a home folder, the configuration is in this folder of it."""
+"""The folder of the configuration in a home folder."""
 
 Message = Mapping[str, Any]
 
 QUICK = 120.0
-"""Seconds for what asks no provider to do anything."""
+"""Seconds for commands that call no provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class TofuCommand:
-    """A program, and the folder that it works in (None: the current one)."""
+    """The program, and the folder that it works in (None: the current one)."""
 
     program: str
     folder: str | None = None
@@ -40,14 +40,14 @@ class TofuCommand:
         return (self.program, *((f"-chdir={self.folder}",) if self.folder else ()), *words)
 
     def ask(self, *words: str, check: bool = True) -> CommandResult:
-        hint = f"`{self.name} init` makes a folder ready for it"
+        hint = f"`{self.name} init` prepares the folder"
         argv = self.argv(*words, "-no-color")
         return process.run(argv, timeout=QUICK, check=check, hint=hint)
 
-    def tell(self, on_message: Callable[[Message], None], *words: str) -> int:
+    def stream(self, on_message: Callable[[Message], None], *words: str) -> int:
         """Run a command that prints JSON lines; returns its exit code.
 
-        Ctrl-C reaches the program from the terminal; it ends in its own time, its state written.
+        The program gets Ctrl-C from the terminal, writes its state and ends.
         """
 
         def line(text: str) -> None:
@@ -75,7 +75,7 @@ def find(folder: str | None = None) -> TofuCommand:
 
 @contextmanager
 def _left_to_the_program() -> Iterator[None]:
-    """Two signals would make it give up at once: it has the terminal's own already."""
+    """A second signal would stop the program at once: the terminal has sent it one already."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield
@@ -84,7 +84,7 @@ def _left_to_the_program() -> Iterator[None]:
 
 
 def diagnosis(found: Message) -> Iterator[str]:
-    """One diagnostic as lines: what it is, the rest of what it says, and where."""
+    """One diagnostic as lines: summary, details, and place."""
     yield f"{found.get('severity', 'error')}: {found.get('summary', '')}"
     yield from (f"  {line}" for line in str(found.get("detail") or "").splitlines() if line)
     if where := found.get("range"):

@@ -1,4 +1,4 @@
-"""What `ansrole` makes of its words; Ansible itself runs in the examples of docs/scripts.md."""
+"""How `ansrole` reads its arguments. Ansible itself runs in the examples of docs/scripts.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_last_part_is_the_role() -> None:
             target(words)
 
 
-def test_variables_are_texts_or_json_and_the_last_wins() -> None:
+def test_variables_are_texts_or_json_and_the_last_takes_precedence() -> None:
     words = ["a=1", "b=x=y", '{"a": 2, "c": [1]}', "c="]
     assert variables(words, "motd") == {"a": 2, "b": "x=y", "c": ""}
     assert variables(["a=1", '{"a": 2}'], "motd", prefixed=True) == {"motd_a": "1", "a": 2}
@@ -31,7 +31,7 @@ def test_variables_are_texts_or_json_and_the_last_wins() -> None:
             variables([word], "motd")
 
 
-def test_the_play_says_who_and_how() -> None:
+def test_the_play_has_the_nodes_and_the_options() -> None:
     (content,) = yaml.safe_load(play(Target("a:b", "motd"), "/r", become=False, serial="30%"))
     assert (content["hosts"], content["roles"]) == ("a:b", ["/r"])
     assert (content["become"], content["gather_facts"], content["serial"]) == (False, True, "30%")
@@ -60,11 +60,11 @@ def test_secrets_are_in_no_argument_and_no_environment(
     }
     assert [word.reveal() for word in book.passwords.values()] == [b"one", b"two"]
     assert json.loads(book.variables) == {"token": "hush"}
-    told = (*book.arguments, *book.environment.values(), book.plays)
-    assert not any(word in text for text in told for word in ("one", "two", "hush"))
+    shown = (*book.arguments, *book.environment.values(), book.plays)
+    assert not any(word in text for text in shown for word in ("one", "two", "hush"))
 
 
-def test_a_role_that_bakes_is_not_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_for_images_is_not_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"no tasks/main\.yml"):
         ansrole.main(["-i", "x,", "all:kubenode"])

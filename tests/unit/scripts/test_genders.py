@@ -1,4 +1,4 @@
-"""The genders format: read as genders(5) says, and the same after a way through Ansible."""
+"""The genders format of genders(5), and a round trip through an inventory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_ranges_values_and_substitution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reason"),
     [
         ("a x y", "'y' follows"),
         ("a[1 x", r"lacks a \]"),
@@ -49,12 +49,12 @@ def test_ranges_values_and_substitution() -> None:
         ("a[1-999999999] x", "more than"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(line: str, said: str) -> None:
-    with pytest.raises(PlexError, match=f"genders:2: .*{said}"):
+def test_an_error_names_its_line(line: str, reason: str) -> None:
+    with pytest.raises(PlexError, match=f"genders:2: .*{reason}"):
         parse(f"\n{line}\n")
 
 
-def test_groups_of_groups_count_and_what_cannot_be_said_is_refused() -> None:
+def test_nested_groups_count_and_inexpressible_values_are_refused() -> None:
     tree = {
         "_meta": {"hostvars": {"a": {"site": "north", "ansible_host": "10.0.0.1"}, "b": {}}},
         "all": {"children": ["lab", "ungrouped"]},

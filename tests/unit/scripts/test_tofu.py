@@ -1,4 +1,4 @@
-"""What is told of plans, and what depends on what, from recorded and written answers."""
+"""Lines of plans, and dependencies of objects, from recorded and written answers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_arguments_are_those_of_plan() -> None:
     assert (asked.yes, asked.folder, asked.replace) == (True, "d", ("demo1", "a.b"))
     assert asked.plan == ("-var", "x=1", "-refresh=false")
     for word in ("-out=x", "--json"):
-        with pytest.raises(UsageError, match="decides that itself"):
+        with pytest.raises(UsageError, match="sets this option itself"):
             parse([word])
 
 
@@ -61,7 +61,7 @@ def test_a_state_in_which_is_nothing_and_what_is_no_state() -> None:
     assert dependencies.read('{"version": 4, "resources": []}') == {}
     assert dependencies.read('{"format_version": "1.0"}') == {}
     for text in ("", "[]", "hello", '{"a": 1}'):
-        with pytest.raises(PlexError, match="nothing can be told"):
+        with pytest.raises(PlexError, match="no dependencies can be read"):
             dependencies.read(text)
     with pytest.raises(PlexError, match="encrypted"):
         dependencies.read('{"encrypted_data": "x"}')
