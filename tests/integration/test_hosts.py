@@ -155,8 +155,8 @@ def test_a_host_falls_silent_in_the_middle(wide: Lab, far: NestedHost, cluster: 
 
     assert running.returncode == 1, out + err
     assert f"error: {SILENT.format(far.url)}\n" in err
-    assert "  as they were: wide2, wide4\n  all else is done\n" in err
-    assert "hint: once it answers, `plexctl up` does the rest" in err
+    assert "  not changed: wide2, wide4\n  everything else is done\n" in err
+    assert "hint: when the host answers again: `plexctl up`" in err
     assert "Traceback" not in err
     after = {name: uptime(name) for name in HERE}
     assert {name for name in HERE if after[name] != before[name]} == {"wide3"}
@@ -171,7 +171,7 @@ def test_verbs_go_on_without_the_silent_host(wide: Lab, far: NestedHost, cluster
         plan, status, plexes, hosts = at_once.map(lambda words: wide.run(*words, code=None), looks)
 
     assert f"error: {unreachable}\n" in scaled.result()
-    assert "  as they were: wide2, wide4, wide6\n  all else is done\n" in scaled.result()
+    assert "  not changed: wide2, wide4, wide6\n  everything else is done\n" in scaled.result()
     assert cluster.ready() >= HERE | {"wide7"}
     for shown in (plan, status, plexes, hosts):
         assert unreachable in shown.out, shown
@@ -204,7 +204,7 @@ def test_destroy_leaves_nothing_on_either(wide: Lab, far: NestedHost, second: In
     far.freeze()
     half = wide.run("destroy", PLEX, "-y", code=1).err
     assert f"error: {SILENT.format(far.url)}\n" in half
-    assert "  what it has of wide is still there; all else is gone\n" in half
+    assert "  objects of wide on this host were not deleted; all others were\n" in half
     assert of_plex(host_state(), PLEX) == set()
     far.thaw()
     assert of_plex(second.read(), PLEX)

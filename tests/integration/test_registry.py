@@ -53,7 +53,7 @@ class Registered:
     def keys(self) -> LabKeys:
         return LabKeys.derive(load(self.lab.root, self.lab.home / "plexctl"))
 
-    def door(self, password: Secret | None = None) -> LabRegistry:
+    def client(self, password: Secret | None = None) -> LabRegistry:
         way = HttpsRoute(ENDPOINT, self.keys.ca.pair.certificate)
         return LabRegistry(ENDPOINT, way, PUSHER, password or self.keys.push_password())
 
@@ -103,7 +103,7 @@ def cargo(registered: Registered) -> Image:
     image = registered.upstream.have("library/cargo")
     with serving(registered.upstream, GATEWAY, registered.port):
         registered.pull(image)
-    registered.door().push("apps/demo", "latest", *PARTS)
+    registered.client().push("apps/demo", "latest", *PARTS)
     return image
 
 
@@ -143,9 +143,9 @@ def test_sixteen_pulls_at_once_reach_the_upstream_once(registered: Registered) -
 
 def test_only_who_has_the_password_may_push(registered: Registered, cargo: Image) -> None:
     with pytest.raises(PlexError, match="HTTP 401"):
-        registered.door(Secret(b"guessed")).push("apps/other", "latest", *PARTS)
+        registered.client(Secret(b"guessed")).push("apps/other", "latest", *PARTS)
     with pytest.raises(PlexError, match="refuses"):
-        registered.door().push("docker.io/library/other", "latest", *PARTS)
+        registered.client().push("docker.io/library/other", "latest", *PARTS)
 
     assert registered.lab.ask("registry", "status")["repositories"] == ["apps/demo"]
 
@@ -162,7 +162,7 @@ def test_a_new_node_has_what_the_old_one_had(registered: Registered, cargo: Imag
     assert [change["kind"] for change in answer["changes"]] == ["instance"]
     assert host_state().instances[NAME].uuid != before
     registered.pull(cargo)
-    assert registered.door().digest("apps/demo", "latest")
+    assert registered.client().digest("apps/demo", "latest")
 
 
 def test_it_runs_as_a_user_of_its_own_and_no_secret_is_in_its_settings(
@@ -216,7 +216,7 @@ def test_it_outlives_masters_and_plexes(registered: Registered, cargo: Image) ->
     assert of_plex(host_state(), PLEX) == set()
     assert host_state().instances[NAME].uuid == before
     registered.pull(cargo)
-    assert registered.door().digest("apps/demo", "latest")
+    assert registered.client().digest("apps/demo", "latest")
 
 
 def test_destroy_asks_first_and_then_leaves_nothing(registered: Registered, cargo: Image) -> None:

@@ -1,4 +1,4 @@
-"""What every verb works with: passed on, small, and never changed."""
+"""The context of a verb: the lab, its seed and its hosts. Never changed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from plexctl.workflow.core.clients import host_clients
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A lab, its seed, the hosts it runs on, and who is told what happens."""
+    """A lab, its seed, its hosts, and the listener of its events."""
 
     lab: Lab
     seed: RootSeed
     pins: Pins
     hosts: Mapping[str, Host]
     engine: Engine
-    cache: Path  # the user's folder for the depot and for bakes
+    cache: Path  # the user's folder for the depot and bakes
     listener: Listener
 
     def access(self, plex: str) -> Path:
@@ -46,9 +46,9 @@ def open_lab(
     listener: Listener,
     ask: Callable[[], Secret] | None = None,
 ) -> Context:
-    """Read a lab. ConfigError with all its problems; its seed is made if it has none yet.
+    """Read a lab. ConfigError with all its problems. Creates its seed if it has none.
 
-    `ask` is called for the seed's passphrase where it has one.
+    `ask` is called for the passphrase of the seed, if it has one.
     """
     pins = load_pins(root / "pins")
     lab = load_lab(root, pins.versions())
@@ -63,8 +63,8 @@ def find_plex(ctx: Context, name: str | None) -> Plex:
     chosen = name or current_plex(ctx) or (next(iter(plexes)) if len(plexes) == 1 else None)
     if chosen is None:
         raise UsageError(
-            f"which plex? there are {', '.join(plexes) or 'none'}",
-            hint="name one, or choose one for good: `plexctl use PLEX`"
+            f"no plex is named, and the lab has {', '.join(plexes) or 'none'}",
+            hint="name one, or set the current plex: `plexctl use PLEX`"
             if plexes
             else "`plexctl init` writes a first one",
         )
@@ -77,14 +77,14 @@ def find_plex(ctx: Context, name: str | None) -> Plex:
 
 
 def current_plex(ctx: Context) -> str | None:
-    """What `plexctl use` has chosen, if that plex is still there."""
+    """The plex that `plexctl use` has set, if it still exists."""
     file = ctx.lab.state / CURRENT
     name = file.read_text().strip() if file.exists() else ""
     return name if name in ctx.lab.plexes else None
 
 
 def use_plex(ctx: Context, name: str) -> Plex:
-    """Make `name` what verbs mean that name no plex."""
+    """Make `name` the current plex."""
     plex = find_plex(ctx, name)
     ctx.lab.state.mkdir(exist_ok=True)
     write_atomic(ctx.lab.state / CURRENT, f"{name}\n".encode())

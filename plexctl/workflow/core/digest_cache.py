@@ -1,7 +1,7 @@
-"""What was computed before and comes out the same: digests of the files that nodes boot with.
+"""A cache of the digests of the files that nodes boot with.
 
-Making keys and packing files is most of what planning many nodes takes, and what only compares
-needs no more than their digests. They are remembered with a digest of all that decides them.
+The generation of keys and the packing of files take most of the time of planning many nodes. A
+comparison needs only the digests, which are stored with a digest of everything that decides them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from plexctl.plan.resources.types import boot_digest
 
 FILE = "boot.json"
 CODE = ("keys", "model", "plan")
-"""The parts of the package that make the files."""
+"""The parts of the package that decide the files."""
 
 
 def known_digests(folder: Path, plex: Plex, inputs: Inputs) -> Mapping[str, str] | None:
-    """By name of node, if they were written for the same plex and inputs; `folder` is a plex'."""
+    """By name of node, if they were stored in the plex' `folder` for the same plex and inputs."""
     try:
         found = json.loads((folder / FILE).read_text())
         made_of, nodes = found["inputs"], dict[str, str](found["nodes"])
@@ -42,9 +42,9 @@ def store_digests(folder: Path, plan: Plan, inputs: Inputs) -> None:
 
 
 def _digest(plex: Plex, inputs: Inputs) -> str:
-    """Of all that decides the files; the seed by its public name. The same by chance: never.
+    """Of everything that decides the files; the seed by its public name.
 
-    Other bytes for the same values would only cost the time that is saved here.
+    If equal values had other bytes, the cache would only be missed.
     """
     values = (
         plexctl.__version__,
@@ -60,7 +60,7 @@ def _digest(plex: Plex, inputs: Inputs) -> str:
 
 
 def _code() -> Iterator[tuple[str, int, int]]:
-    """Each module with its size and its time of modification, by which Python sees a change too."""
+    """Each module with its size and modification time, which also decide Python's own cache."""
     package = Path(plexctl.__file__).parent
     for part in CODE:
         for file in sorted((package / part).rglob("*.py")):

@@ -1,4 +1,4 @@
-"""A run of a verb on a plex: its lock, its journal, and what it tells while it goes on."""
+"""A run of a verb on a plex: its lock, its journal and its events."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from plexctl.model.events import (
 from plexctl.model.resources import Key
 
 KEPT = 50
-"""Journals that are kept in a lab."""
+"""Number of journals that a lab keeps."""
 
 WHOLE_LAB = "_lab"
-"""Stands for a plex, none of which can have this name."""
+"""Used instead of a plex; no plex can have this name."""
 
 
 @dataclass(slots=True)
 class RunStep:
-    """A step of a run, under way."""
+    """A step that is under way."""
 
     run: Run
     title: str
@@ -47,10 +47,10 @@ class RunStep:
     text: str = ""
 
     def progress(self, text: str, done: float | None = None) -> None:
-        self.run.tell(StepWentOn(self.run.seconds(), self.title, text, done))
+        self.run.emit(StepWentOn(self.run.seconds(), self.title, text, done))
 
     def part(self, name: str, doing: str, outcome: Outcome | None = None) -> None:
-        self.run.tell(PartWentOn(self.run.seconds(), self.title, name, doing, outcome))
+        self.run.emit(PartWentOn(self.run.seconds(), self.title, name, doing, outcome))
 
     def end(self, outcome: Outcome, text: str = "") -> None:
         self.outcome, self.text = outcome, text
@@ -63,7 +63,7 @@ class Run:
     id: str
     listener: Listener
     journal: IO[str]
-    resumes: bool = False  # the run before this one was killed
+    resumes: bool = False  # the previous run was killed
     clock: Callable[[], float] = time.monotonic
     marks: dict[str, dict[str, float]] = field(default_factory=dict)
     _began: float = 0.0
@@ -73,13 +73,13 @@ class Run:
         self._began = self.clock()
 
     def seconds(self) -> float:
-        """Since the run began."""
+        """Seconds since the run began."""
         return round(self.clock() - self._began, 3)
 
     @contextmanager
     def step(self, title: str, *, expect: str = "") -> Iterator[RunStep]:
         step, began = RunStep(self, title), self.seconds()
-        self.tell(StepBegan(began, title, expect))
+        self.emit(StepBegan(began, title, expect))
         try:
             yield step
         except BaseException as error:
@@ -87,19 +87,19 @@ class Run:
             raise
         finally:
             now = self.seconds()
-            self.tell(StepEnded(now, title, step.outcome, step.text, round(now - began, 3)))
+            self.emit(StepEnded(now, title, step.outcome, step.text, round(now - began, 3)))
 
     def mark(self, node: str, what: str) -> None:
-        self.tell(Marked(self.seconds(), node, what))
+        self.emit(Marked(self.seconds(), node, what))
 
     def note(self, text: str) -> None:
-        self.tell(Noted(self.seconds(), text))
+        self.emit(Noted(self.seconds(), text))
 
     def intend(self, changes: Mapping[Key, str]) -> None:
         """Record what is going to be done to which object, before it is done."""
-        self.tell(Intended(self.seconds(), {str(key): what for key, what in changes.items()}))
+        self.emit(Intended(self.seconds(), {str(key): what for key, what in changes.items()}))
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Marked):
                 self.marks.setdefault(event.node, {})[event.what] = event.at
@@ -116,9 +116,9 @@ class Run:
 def start(
     state: Path, verb: str, plex: str, listener: Listener, *, now: datetime | None = None
 ) -> Iterator[Run]:
-    """Begin a run. Only one at a time works on a plex: PlexError if another one does.
+    """Begin a run. PlexError if another run on this plex is under way.
 
-    `state` is the lab's folder for such things; `plex` is WHOLE_LAB for what concerns them all.
+    `state` is the lab's folder for locks and journals; `plex` is WHOLE_LAB for verbs of the lab.
     """
     runs, locks = state / "runs", state / "locks"
     for folder in (runs, locks):
@@ -129,8 +129,8 @@ def start(
         lock.acquire(timeout=0)
     except Timeout as error:
         raise PlexError(
-            f"another plexctl works on {plex}",
-            hint="wait until it has ended (`plexctl status` may be asked all the while)",
+            f"another plexctl is working on {plex}",
+            hint="wait until it has ended; `plexctl status` works meanwhile",
         ) from error
     moment = now or datetime.now(UTC)
     name = f"{moment:%Y%m%dT%H%M%S.%f}-{verb}-{plex}"
@@ -141,20 +141,20 @@ def start(
             clock = now or datetime.now(UTC)
             run._write({"event": "Began", "at": 0.0, "time": clock.isoformat(), "lived": _lived()})
             if unfinished:
-                run.note(f"the run {unfinished} did not end; this one goes on from what it left")
+                run.note(f"the run {unfinished} was interrupted; this one continues its work")
             try:
                 yield run
             except BaseException as error:
                 run._write({"event": "Failed", "at": run.seconds(), "text": str(error)})
                 raise
             run._write({"event": "Done", "at": run.seconds()})
-        _forget_old(runs)
+        _delete_old(runs)
     finally:
         lock.release()
 
 
 def last_unfinished(runs: Path, plex: str) -> str | None:
-    """The last run on `plex` if it neither ended nor failed by itself: it was killed."""
+    """The last run on `plex` if it was killed: it has neither ended nor failed."""
     # "20261121T082340.506123-replace-demo": a plex' own name may have dashes too.
     journals = sorted(j for j in runs.glob("*.jsonl") if j.stem.split("-", 2)[2:] == [plex])
     if not journals:
@@ -167,19 +167,19 @@ def last_unfinished(runs: Path, plex: str) -> str | None:
     return None if last.get("event") in ("Done", "Failed") else journals[-1].stem
 
 
-def _forget_old(runs: Path) -> None:
+def _delete_old(runs: Path) -> None:
     for journal in sorted(runs.glob("*.jsonl"))[:-KEPT]:
         for file in (journal, inside_file(journal)):
             file.unlink(missing_ok=True)
 
 
 def inside_file(journal: Path) -> Path:
-    """Where what went on inside of a run's nodes is kept, once they have been asked."""
+    """The file with the events inside of a run's nodes, once they were read."""
     return journal.with_suffix(".nodes.json")
 
 
 def _lived() -> float | None:
-    """Seconds since this process began, most of them spent on loading; None if nothing says."""
+    """Seconds since this process began, mostly imports; None if /proc does not say."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):

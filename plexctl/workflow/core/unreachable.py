@@ -1,4 +1,4 @@
-"""Hosts that do not answer: what is left out, and how it is told."""
+"""Unreachable hosts: which nodes are left out, and the error at the end of a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from plexctl.workflow.core.context import Context
 
 
 def on_reachable_hosts(ctx: Context, members: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Those whose hosts answer, as far as they have been asked."""
+    """The nodes whose hosts are not known to be unreachable."""
     return tuple(node for node in members if ctx.hosts[node.host].unreachable is None)
 
 
 def raise_if_unreachable(ctx: Context, members: tuple[Node, ...]) -> None:
-    """UnreachableHostError if a host of `members` does not answer."""
+    """UnreachableHostError if a host of `members` is unreachable."""
     left = [node for node in members if ctx.hosts[node.host].unreachable]
     if not left:
         return
@@ -25,22 +25,24 @@ def raise_if_unreachable(ctx: Context, members: tuple[Node, ...]) -> None:
     names = ", ".join(node.name for node in left)
     raise UnreachableHostError(
         "; ".join(unreachable.summary for unreachable in unreachable_reasons),
-        details=(f"as they were: {names}", "all else is done"),
-        hint="once it answers, `plexctl up` does the rest",
+        details=(f"not changed: {names}", "everything else is done"),
+        hint="when the host answers again: `plexctl up`",
     )
 
 
 def raise_if_left_behind(ctx: Context, hosts: Iterable[str], left: str, command: str) -> None:
-    """UnreachableHostError if one of `hosts` does not answer: what is `left` of it, in words.
+    """UnreachableHostError if one of `hosts` is unreachable. `left` describes what was not done.
 
-    `command` does the rest.
+    `command` completes it.
     """
     for name in hosts:
         if unreachable := ctx.hosts[name].unreachable:
             raise UnreachableHostError(
-                unreachable.summary, details=(left,), hint=f"once it answers: `{command}`"
+                unreachable.summary,
+                details=(left,),
+                hint=f"when the host answers again: `{command}`",
             )
 
 
 def still_there(name: str) -> str:
-    return f"what it has of {name} is still there; all else is gone"
+    return f"objects of {name} on this host were not deleted; all others were"

@@ -18,7 +18,7 @@ from plexctl.plan.gitops.flux_sync import TAG, repository
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.gitops.secrets import FOLDERS, plain_secrets
-from plexctl.workflow.registry.verbs import door
+from plexctl.workflow.registry.verbs import registry_client
 
 LEFT_OUT = ("hosts.yaml", "plex.yaml")
 """plexctl's own files: a change of the number of workers must not change the artifact."""
@@ -41,7 +41,7 @@ def push_tree(ctx: Context, plex: Plex, run: Run) -> tuple[str, bool]:
 
     def push(host: str) -> tuple[str, bool]:
         try:
-            return door(ctx, registry, host).push(name, TAG, config, layer)
+            return registry_client(ctx, registry, host).push(name, TAG, config, layer)
         except UnreachableHostError:
             if host == hosts[0]:
                 raise

@@ -1,4 +1,4 @@
-"""The verb `bake`: images of nodes, before there is any node."""
+"""The verb `bake`: bake images before nodes need them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def bake(
 ) -> BakeResult:
     """Bake the images of `types`, or of all types that the lab's plexes have.
 
-    `hosts` answer while it is found out which those are. With `prune`, images that no instance and
-    no plex uses are removed once the new ones are there.
+    `hosts` are the states of all hosts. With `prune`, images that no instance and no plex uses are
+    deleted after the bake.
     """
     wanted = images_to_bake(ctx, types)
     if not prune and (there := _baked(ctx, wanted, hosts)):
         return BakeResult(there, ())
-    # Not needed where all is there: Ansible's door, and what fills the depot.
+    # Not needed if all images are there: Ansible, and the sources of the depot.
     from plexctl.workflow.core.run import WHOLE_LAB, start
     from plexctl.workflow.images.ensure import bake_types, prune_images
 
@@ -43,7 +43,9 @@ def bake(
         ):
             if unreachable:
                 raise UnreachableHostError(
-                    unreachable.summary, details=("all else is baked",), hint=unreachable.hint
+                    unreachable.summary,
+                    details=("all other images are baked",),
+                    hint=unreachable.hint,
                 )
         pruned = prune_images(ctx, run) if prune else ()
     return BakeResult(tuple(rows), pruned)
@@ -54,7 +56,7 @@ def _baked(
     wanted: Mapping[tuple[str, GitopsEngine | None], Wanted],
     hosts: Pending[dict[str, HostState]],
 ) -> tuple[ImageRow, ...]:
-    """The images that are wanted, if all are there and no bake was interrupted; else none."""
+    """The wanted images, if all are there and no bake was interrupted; else none."""
     rows = []
     for (version, _), those in wanted.items():
         for (host, name), node_type in those.items():
@@ -70,10 +72,10 @@ def _baked(
 def images_to_bake(
     ctx: Context, types: Sequence[str]
 ) -> dict[tuple[str, GitopsEngine | None], Wanted]:
-    """By version of Kubernetes and engine of apps: what plexes want of `types`; empty means all.
+    """The types that plexes use, by version of Kubernetes and GitOps engine; only `types`, if any.
 
-    A type that no plex has is baked on the first host, for the newest version. UsageError for an
-    unknown type, and if there is nothing to bake.
+    A type that no plex uses is baked on the first host, for the newest version. UsageError for an
+    unknown type, or if there is nothing to bake.
     """
     unknown = [name for name in types if name not in ctx.lab.types]
     if unknown:
@@ -97,14 +99,14 @@ def images_to_bake(
             wanted.setdefault((versions(ctx)[0], None), {})[host, name] = plain
     if not wanted:
         raise UsageError(
-            "the lab has no plex, and no type is named",
-            hint=f"name some of {', '.join(ctx.lab.types)}",
+            "nothing to bake: the lab has no plex, and no type is given",
+            hint=f"give types: {', '.join(ctx.lab.types)}",
         )
     return wanted
 
 
 def versions(ctx: Context) -> tuple[str, ...]:
-    """Versions of Kubernetes that plexes of the lab have; the newest where there is no plex."""
+    """The versions of Kubernetes of the lab's plexes; the newest if there is no plex."""
     used = {plex.kubernetes for plex in ctx.lab.plexes.values()}
     supported = ctx.pins.versions()
     return tuple(version for version in supported if version in used) or supported[:1]

@@ -1,4 +1,4 @@
-"""The verb `depot`: what nodes are made of, before there is any node."""
+"""The verbs on the depot: fill, list, verify and prune it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from plexctl.workflow.images.store import depot
 
 
 def fill(ctx: Context, sources: Sources) -> DepotResult:
-    """Have all components of every version of Kubernetes that a plex of the lab has.
+    """Fill the depot with all components of every version of Kubernetes of the lab's plexes.
 
-    Those that are there are verified; where there is no plex, the newest version counts. Argo CD,
-    which takes as long to build as Kubernetes, is had only where a plex has it.
+    Components that are there are verified. Without a plex, the newest version counts. Argo CD,
+    which takes as long to build as Kubernetes, is only included if a plex uses it.
     """
     store = Depot(depot(ctx).root, sources)
     with start(ctx.lab.state, "fill", WHOLE_LAB, ctx.listener) as run:
@@ -44,7 +44,7 @@ def _useful(ctx: Context, component: str) -> bool:
 
 
 def contents(ctx: Context) -> DepotResult:
-    """What the depot has. Quick: nothing of it is read."""
+    """The components in the depot. Quick: no content is read."""
     store = depot(ctx)
     rows = (
         DepotRow(
@@ -61,11 +61,11 @@ def contents(ctx: Context) -> DepotResult:
 
 
 def verify(ctx: Context) -> VerifyResult:
-    """Read every byte of the depot. What is damaged is forgotten, and made anew when needed."""
+    """Verify every byte of the depot. Damaged files are deleted, and fetched again when needed."""
     store = depot(ctx)
     with start(ctx.lab.state, "verify", WHOLE_LAB, ctx.listener) as run:
         number = len(store.list())
-        with run.step(f"every byte of {number} components") as step:
+        with run.step(f"verify {number} components") as step:
             damaged = tuple(
                 DamagedRow(one.component, one.version, one.name, one.expected, one.found)
                 for one in store.verify()
@@ -75,6 +75,6 @@ def verify(ctx: Context) -> VerifyResult:
 
 
 def prune(ctx: Context) -> PruneResult:
-    """Remove from the depot what no supported version of Kubernetes needs."""
+    """Delete from the depot the components that no supported version of Kubernetes needs."""
     pruned = depot(ctx).prune(ctx.pins)
     return PruneResult(pruned.components, pruned.freed)

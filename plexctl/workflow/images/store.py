@@ -1,4 +1,4 @@
-"""The user's depot, as a lab fills it."""
+"""The user's depot, with the sources of a lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of the depot that plexctl itself runs on this machine."""
+"""Programs of the depot that plexctl runs on this machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from plexctl.workflow.images.store import depot
 def tool(
     ctx: Context, run: Reporter, component: str, artifact: str, kubernetes: str | None = None
 ) -> Path:
-    """An executable of the depot, which is filled with `component` if that is missing.
+    """The path of a program; the depot is filled with its `component` if that is missing.
 
-    `kubernetes` is the version it goes with; without it, the newest.
+    `kubernetes` is the version that it belongs to; without it, the newest.
     """
     found = found_tool(ctx, component, artifact, kubernetes)
     if found is not None:
@@ -32,7 +32,7 @@ def tool(
 def found_tool(
     ctx: Context, component: str, artifact: str, kubernetes: str | None = None
 ) -> Path | None:
-    """The same without any work: None if the depot has it not yet."""
+    """The same, without filling the depot: None if it lacks the component."""
     stored = depot(ctx).find(component, _release(ctx, kubernetes))
     return _executable(ctx, stored.artifact(artifact)) if stored else None
 
@@ -42,7 +42,7 @@ def _release(ctx: Context, kubernetes: str | None) -> KubernetesRelease:
 
 
 def _executable(ctx: Context, artifact: Artifact) -> Path:
-    """A copy that can be run, verified as it is made: no file in the depot is executable."""
+    """A verified, executable copy: no file in the depot is executable."""
     target = ctx.cache / "tools" / artifact.digest / artifact.name
     if target.exists():
         return target
@@ -54,7 +54,7 @@ def _executable(ctx: Context, artifact: Artifact) -> Path:
             if sha256_of(copy) != artifact.digest:
                 raise PlexError(
                     f"{artifact.name} of {artifact.component} in the depot is damaged",
-                    hint="`plexctl depot verify` removes it; the next use gets it anew",
+                    hint="`plexctl depot verify` deletes it; the next use fetches it again",
                 )
             copy.chmod(artifact.mode)
             copy.replace(target)

@@ -1,4 +1,4 @@
-"""What the lab's registry is to be, and what the hosts lack of it."""
+"""The resources of the lab's registry, and the changes that the hosts need for it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def registry_types(ctx: Context) -> dict[tuple[str, str], NodeType]:
 
 
 def registry_release(ctx: Context) -> str:
-    """The version of Kubernetes whose depot it is baked from; nothing of it is in the image."""
+    """The version whose components it is baked from; Kubernetes itself is not in the image."""
     return ctx.pins.versions()[0]
 
 
 def registry_images(ctx: Context) -> dict[tuple[str, str], str]:
-    """Names of the images that it wants, as far as the depot is filled."""
+    """Names of the images that it needs, or UNBAKED."""
     recipes = {
         key: known_recipe(ctx, node_type, registry_release(ctx), key[0])
         for key, node_type in registry_types(ctx).items()
@@ -46,8 +46,8 @@ def registry_changes(
     *,
     replace: bool = False,
 ) -> tuple[Change, ...]:
-    """What the hosts lack; with `replace`, its nodes are made anew in any case."""
-    # What makes keys takes long to load, and not every lab has a registry.
+    """The changes that the hosts need; with `replace`, its nodes are recreated in any case."""
+    # This import takes long, and not every lab has a registry.
     from plexctl.plan.registry.node import registry_resources
 
     wanted = [

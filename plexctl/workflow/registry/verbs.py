@@ -1,4 +1,4 @@
-"""The lab's registry: made for the first plex that needs it, and outliving all of them."""
+"""The lab's registry: created for the first plex that needs it, deleted only by its own verb."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from plexctl.workflow.registry.plan import (
 DEADLINE = 60.0
 LOCK_SECONDS = 1800.0
 UNIT = "plex-registry"
-AS_IT_WAS = "its registry is as it was; all else is done"
+NOT_CHANGED = "its registry was not changed; everything else is done"
 
 
 def ensure_registry(ctx: Context, registry: Registry, run: Run) -> dict[str, HostState]:
-    """Have the registry as a step of a run on a plex; returns what the hosts have.
+    """Bring the registry up as a step of a run on a plex; returns the states of the hosts.
 
-    Where nothing is to be done, it costs the comparison with what the run has to read anyway.
+    If nothing has to be done, it only compares states that the run needs anyway.
     """
     states = ctx.engine.read(ctx.hosts)
     if not registry_changes(ctx, registry, registry_images(ctx), states):
@@ -56,20 +56,20 @@ def ensure_registry(ctx: Context, registry: Registry, run: Run) -> dict[str, Hos
 
 
 def registry_up(ctx: Context, *, replace: bool = False) -> RegistryUpResult:
-    """Bring the registry to what hosts.yaml says; with `replace`, make its nodes anew.
+    """Bring the registry to the state in hosts.yaml; with `replace`, recreate its nodes.
 
-    What is in it stays: it is on a disk of its own.
+    Its content stays: it is on a volume of its own.
     """
     registry = registry_of(ctx)
     verb = "replace" if replace else "up"
     with start(ctx.lab.state, verb, registry.name, ctx.listener) as run:
         changes = _converge(ctx, registry, run, replace=replace)
-        raise_if_left_behind(ctx, ctx.hosts, AS_IT_WAS, "plexctl registry up")
+        raise_if_left_behind(ctx, ctx.hosts, NOT_CHANGED, "plexctl registry up")
     return RegistryUpResult(registry.name, registry.endpoint, change_rows(changes), run.id)
 
 
 def registry_status(ctx: Context) -> RegistryResult:
-    """Ask the hosts, and the registry itself."""
+    """The state of the registry on each host, from the hosts and from the registry itself."""
     registry = registry_of(ctx)
     states = ctx.engine.read(ctx.hosts)
     rows, pushed = [], set[str]()
@@ -81,7 +81,9 @@ def registry_status(ctx: Context) -> RegistryResult:
         if status == RUNNING:
             used, api = _used(ctx.hosts[name], registry), ANSWERS
             try:
-                pushed |= set(_pushed(registry, door(ctx, registry, name).repositories()))
+                pushed |= set(
+                    _pushed(registry, registry_client(ctx, registry, name).repositories())
+                )
             except PlexError as error:
                 api = " ".join((error.summary, *error.details))
         rows.append(RegistryRow(name, status, api, used))
@@ -96,11 +98,11 @@ def registry_status(ctx: Context) -> RegistryResult:
 
 
 def destroy_registry(ctx: Context) -> DestroyResult:
-    """Remove the registry with all that is in it, cached and pushed."""
+    """Delete the registry with all its content, cached and pushed."""
     registry = registry_of(ctx)
     with (
         start(ctx.lab.state, "destroy", registry.name, ctx.listener) as run,
-        run.step(f"all of the registry {registry.name}") as step,
+        run.step(f"delete the registry {registry.name}") as step,
     ):
         states = ctx.engine.read(ctx.hosts)
         options = DiffOptions(Owner(ctx.seed.lab_id, registry.name), volumes=True)
@@ -121,8 +123,8 @@ def registry_of(ctx: Context) -> Registry:
     return ctx.lab.registry
 
 
-def door(ctx: Context, registry: Registry, host: str) -> LabRegistry:
-    """To the registry of `host`; that of another machine is asked from within."""
+def registry_client(ctx: Context, registry: Registry, host: str) -> LabRegistry:
+    """A client of the registry of `host`. Requests to another machine are sent by its own node."""
     keys, incus = LabKeys.derive(ctx.seed), incus_hosts(ctx.hosts)[host]
     authority, address = keys.ca.pair.certificate, f"https://{registry.endpoint}"
     if incus.spec.local:
@@ -138,14 +140,14 @@ def _converge(
     bake_types(ctx, registry_types(ctx), registry_release(ctx), run)
     states = ctx.engine.read(ctx.hosts)
     changes = registry_changes(ctx, registry, registry_images(ctx), states, replace=replace)
-    with run.step(f"the registry {registry.name}") as step:
+    with run.step(f"bring up the registry {registry.name}") as step:
         run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
         ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
     if changes:
-        with run.step(f"the registry answers at https://{registry.endpoint}") as step:
+        with run.step(f"wait until the registry answers at https://{registry.endpoint}") as step:
             for host in dict.fromkeys(change.host for change in changes):
-                # One that has fallen silent is told of at the end.
+                # An unreachable host is reported at the end.
                 with suppress(UnreachableHostError):
                     wait(_Answers(ctx, registry, host).condition())
             step.end(Outcome.UNCHANGED)
@@ -166,12 +168,12 @@ class _Answers:
             probe=self._probe,
             deadline=DEADLINE,
             explain=self._explain,
-            hint="`plexctl registry replace` makes it anew; what is in it stays",
+            hint="`plexctl registry replace` recreates it; its content stays",
         )
 
     def _probe(self) -> Observation:
         try:
-            door(self.ctx, self.registry, self.host).ping()
+            registry_client(self.ctx, self.registry, self.host).ping()
         except UnreachableHostError:
             raise
         except PlexError as error:
@@ -180,42 +182,44 @@ class _Answers:
 
     def _explain(self) -> tuple[str, ...]:
         """The last lines of its log."""
-        words = ("journalctl", "--no-pager", "--lines=5", "--output=cat", f"--unit={UNIT}")
+        argv = ("journalctl", "--no-pager", "--lines=5", "--output=cat", f"--unit={UNIT}")
         try:
-            shown = self.ctx.hosts[self.host].execute(self.registry.name, words).stdout
+            shown = self.ctx.hosts[self.host].execute(self.registry.name, argv).stdout
         except PlexError as error:
             shown = error.summary
         return tuple(f"{self.host}: {line}" for line in shown.splitlines())
 
 
 def _used(host: Host, registry: Registry) -> int | None:
-    """Bytes on its disk. Few pools count them, but there are not many files."""
-    words = ("du", "--summarize", "--block-size=1", DATA)
+    """Bytes on its volume. `du` is quick: there are few files, and few pools report the use."""
+    argv = ("du", "--summarize", "--block-size=1", DATA)
     try:
-        done = host.execute(registry.name, words, timeout=60)
+        done = host.execute(registry.name, argv, timeout=60)
     except PlexError:
         return None
     return int(done.stdout.split()[0]) if done.code == 0 else None
 
 
 def _pushed(registry: Registry, repositories: tuple[str, ...]) -> tuple[str, ...]:
-    """Zot names what it has cached too."""
+    """Without cached repositories, which Zot lists too."""
     caches = tuple(f"{name}/" for name, _ in registry.upstreams)
     return tuple(name for name in repositories if not name.startswith(caches))
 
 
 @contextmanager
 def _alone(ctx: Context, registry: Registry, run: Run) -> Iterator[None]:
-    """Plexes that come up at the same time have one registry, which one of them makes."""
+    """Hold the registry's lock: of plexes that come up at the same time, one creates it."""
     lock = FileLock(ctx.lab.state / "locks" / f"{registry.name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        with run.step("wait for the plexctl that works on the registry"):
+        with run.step("wait for another plexctl that is working on the registry"):
             try:
                 lock.acquire(timeout=LOCK_SECONDS)
             except Timeout as error:
-                raise PlexError("another plexctl works on the registry without an end") from error
+                raise PlexError(
+                    f"another plexctl has been working on the registry for {LOCK_SECONDS:.0f} s"
+                ) from error
     try:
         yield
     finally:

@@ -70,7 +70,7 @@ def test_two_runs_on_one_plex_do_not_meet(own: Lab, lifecycle: Lab) -> None:
         runs = lifecycle.root / ".plexctl" / "runs"
         eventually("it has begun", lambda: bool(list(runs.glob("*-replace-lifecycle.jsonl"))))
         answer = lifecycle.run("up", "lifecycle", code=1)
-        assert "another plexctl works on lifecycle" in answer.err
+        assert "another plexctl is working on lifecycle" in answer.err
     finally:
         first.communicate(timeout=300)
     assert first.returncode == 0

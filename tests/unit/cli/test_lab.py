@@ -49,7 +49,7 @@ def test_init_with_gitops_writes_apps(plexctl: Plexctl, tmp_path: Path) -> None:
 def test_the_current_plex(plexctl: Plexctl, lab: Path) -> None:
     unsaid = plexctl("kubeconfig")
     assert unsaid.code == 2
-    assert "which plex? there are alpha, beta" in unsaid.err
+    assert "no plex is named, and the lab has alpha, beta" in unsaid.err
     assert plexctl("use", "beta").code == 0
     assert yaml.safe_load(plexctl("kubeconfig").out)["clusters"][0]["name"] == "beta"
     assert yaml.safe_load(plexctl("kubeconfig", "alpha").out)["clusters"][0]["name"] == "alpha"

@@ -108,10 +108,10 @@ def test_the_name_of_a_node_selects_its_plex(
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("alpha9",), "which plex?"),
+        (("alpha9",), "no plex is named"),
         (("alpha9", "--plex", "alpha"), "plex alpha has no node alpha9"),
         (("beta1", "--plex", "alpha"), "plex alpha has no node beta1"),
-        (("master",), "which plex?"),
+        (("master",), "no plex is named"),
     ],
 )
 def test_unknown_nodes(plexctl: Plexctl, lab: Path, names: tuple[str, ...], said: str) -> None:

@@ -65,7 +65,7 @@ def test_html() -> None:
 
 @pytest.mark.parametrize("workers", [2, 64, 128])
 def test_text_fits_80_columns(workers: int) -> None:
-    long = "the run 20261121T165834.105138-replace-big did not end; this one goes on from there"
+    long = "the run 20261121T165834.105138-replace-big was interrupted; this one continues its work"
     for line in (big(workers), recorded(), replace(recorded(), notes=(long,))):
         lines = timeline_text(line).splitlines()
         assert max(map(len, lines)) <= 80

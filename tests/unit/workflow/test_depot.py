@@ -68,5 +68,5 @@ def test_a_type_that_no_plex_has_goes_to_the_first_host(root: Path) -> None:
     newest = ctx.pins.versions()[0]
     assert versions(ctx) == (newest,)
     assert wanted(ctx, "adm") == {(newest, None): {("near", "adm")}}
-    with pytest.raises(UsageError, match="no plex, and no type is named"):
+    with pytest.raises(UsageError, match="no plex, and no type is given"):
         wanted(ctx)

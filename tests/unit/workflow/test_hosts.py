@@ -116,8 +116,8 @@ def test_what_is_left_for_the_next_run_is_told(ctx: Context) -> None:
     with pytest.raises(UnreachableHostError) as error:
         raise_if_unreachable(ctx, members)
     assert error.value.summary == "host far: Incus does not answer"
-    assert error.value.details == ("as they were: demo2, demo4", "all else is done")
-    assert error.value.hint == "once it answers, `plexctl up` does the rest"
+    assert error.value.details == ("not changed: demo2, demo4", "everything else is done")
+    assert error.value.hint == "when the host answers again: `plexctl up`"
     raise_if_unreachable(ctx, members[:1])  # what is not on it is not concerned
 
 

@@ -91,14 +91,14 @@ class Engine:
                 self.resources[change.key] = change.resource
 
 
-class Door:
-    """A registry that answers at the third look."""
+class FakeRegistry:
+    """A registry that answers at the third probe."""
 
-    looks = 0
+    probes = 0
 
     def ping(self) -> None:
-        Door.looks += 1
-        if Door.looks < 3:
+        FakeRegistry.probes += 1
+        if FakeRegistry.probes < 3:
             raise PlexError("not yet")
 
     def repositories(self) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ def ctx(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Cont
     baked = {("local", TYPE): BakedImage(IMAGE, "abc", changed=False)}
     monkeypatch.setattr(verbs, "bake_types", lambda *_: baked)
     monkeypatch.setattr(verbs, "registry_images", lambda _: {("local", TYPE): IMAGE})
-    monkeypatch.setattr(verbs, "door", lambda *_: Door())
-    monkeypatch.setattr(Door, "looks", 0)
+    monkeypatch.setattr(verbs, "registry_client", lambda *_: FakeRegistry())
+    monkeypatch.setattr(FakeRegistry, "probes", 0)
     return Context(lab, seed, pins, {"local": Incus()}, engine, tmp_path / "cache", lambda _: None)
 
 
@@ -139,7 +139,7 @@ def test_the_first_plex_makes_it_and_waits_until_it_answers(
     states = verbs.ensure_registry(ctx, ctx.lab.registry, run)
 
     assert [c.kind for c in engine.applied] == ["network", "profile", "volume", "instance"]
-    assert Door.looks == 3
+    assert FakeRegistry.probes == 3
     assert "depot" in states["local"].instances
 
 
@@ -148,11 +148,11 @@ def test_where_it_is_it_costs_one_reading_and_no_call(
 ) -> None:
     assert ctx.lab.registry
     verbs.ensure_registry(ctx, ctx.lab.registry, run)
-    engine.reads, engine.applied, Door.looks = 0, [], 0
+    engine.reads, engine.applied, FakeRegistry.probes = 0, [], 0
 
     states = verbs.ensure_registry(ctx, ctx.lab.registry, run)
 
-    assert (engine.reads, engine.applied, Door.looks) == (1, [], 0)
+    assert (engine.reads, engine.applied, FakeRegistry.probes) == (1, [], 0)
     assert "depot" in states["local"].instances
 
 

@@ -43,7 +43,7 @@ def test_a_step_that_raises_has_failed(tmp_path: Path) -> None:
 def test_only_one_run_at_a_time_works_on_a_plex(tmp_path: Path) -> None:
     with start(tmp_path, "up", "demo", lambda _: None):
         with (
-            pytest.raises(PlexError, match="another plexctl works on demo"),
+            pytest.raises(PlexError, match="another plexctl is working on demo"),
             start(tmp_path, "scale", "demo", lambda _: None),
         ):
             pass
@@ -61,7 +61,7 @@ def test_a_killed_run_is_told_by_the_next_and_a_failed_one_is_not(tmp_path: Path
     assert last_unfinished(runs, "mo") is None
     with pytest.raises(PlexError), start(tmp_path, "up", "demo", told.append):
         raise PlexError("no host")
-    assert "did not end" in next(e.text for e in told if isinstance(e, Noted))
+    assert "was interrupted" in next(e.text for e in told if isinstance(e, Noted))
 
     again: list[Event] = []
     with start(tmp_path, "up", "demo", again.append):

@@ -98,7 +98,7 @@ class Registries:
     full: set[str] = field(default_factory=set)
     pushed: list[str] = field(default_factory=list)
 
-    def door(self, ctx: object, registry: object, host: str) -> Any:
+    def client(self, ctx: object, registry: object, host: str) -> Any:
         def push(*_: object) -> tuple[str, bool]:
             if host in self.unreachable:
                 raise NO_ANSWER
@@ -111,7 +111,7 @@ class Registries:
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> Registries:
     found = Registries()
-    monkeypatch.setattr(tree, "door", found.door)
+    monkeypatch.setattr(tree, "registry_client", found.client)
     return found
 
 
