@@ -14,11 +14,11 @@ Document = dict[str, Any]
 def dump(*documents: Mapping[str, Any]) -> str:
     """One or more documents as a YAML stream."""
     return yaml.dump_all(
-        documents, Dumper=_Dumper, sort_keys=True, default_flow_style=False, width=1000
+        documents, Dumper=_WithoutAnchors, sort_keys=True, default_flow_style=False, width=1000
     )
 
 
-class _Dumper(yaml.CSafeDumper):
+class _WithoutAnchors(yaml.CSafeDumper):
     """Writes a value twice instead of an anchor."""
 
     def ignore_aliases(self, data: object) -> bool:

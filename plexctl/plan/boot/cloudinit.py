@@ -65,7 +65,7 @@ def meta_data(node: str) -> str:
     return _dump({"instance-id": f"plex-{node}", "local-hostname": node})
 
 
-class _Dumper(yaml.SafeDumper):
+class _WithBlocks(yaml.SafeDumper):
     """Writes scripts as literal blocks, as a person would."""
 
 
@@ -74,8 +74,10 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
-_Dumper.add_representer(str, _text)
+_WithBlocks.add_representer(str, _text)
 
 
 def _dump(document: object) -> str:
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=True, default_flow_style=False, width=1000)
+    return yaml.dump(
+        document, Dumper=_WithBlocks, sort_keys=True, default_flow_style=False, width=1000
+    )

@@ -14,7 +14,7 @@ from plexctl.provision.change import Change, DiffOptions
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.applier import applier_of
 from plexctl.provision.direct.claim import claim_bare_clones
-from plexctl.provision.direct.tasks import Step, Task, run_tasks
+from plexctl.provision.direct.tasks import Task, TaskId, run_tasks
 from plexctl.provision.engine import ApplyJob
 from plexctl.provision.read import read_hosts
 
@@ -53,30 +53,30 @@ class DirectEngine:
         for change in job.changes:
             applier = appliers[change.host]
             if change.deletes:
-                step, needs = Step(change.key, deletes=True), _before_deletion(change, job.changes)
-                deletions.append(Task(step, partial(applier.delete, change), tuple(needs)))
+                work, needs = partial(applier.delete, change), _before_deletion(change, job.changes)
+                deletions.append(Task(TaskId(change.key, deletes=True), work, tuple(needs)))
             if change.resource is not None:
                 work = partial(applier.put, change, change.resource)
                 needs = _before_put(change, change.resource, job.changes)
-                others.append(Task(Step(change.key), work, tuple(needs)))
+                others.append(Task(TaskId(change.key), work, tuple(needs)))
         limits = {name: self.hosts[name].spec.parallel for name in names}
         run_tasks((*deletions, *others), limits)
 
 
-def _before_put(change: Change, resource: Resource, changes: Sequence[Change]) -> Iterator[Step]:
+def _before_put(change: Change, resource: Resource, changes: Sequence[Change]) -> Iterator[TaskId]:
     """What a resource names, and the deletion of its predecessor; of a master also old workers.
 
     Their keys are valid: a worker of the old cluster would register with the new one.
     """
-    yield from map(Step, resource.needs)
-    yield Step(change.key, deletes=True)
+    yield from map(TaskId, resource.needs)
+    yield TaskId(change.key, deletes=True)
     for other in changes:
         if other.is_instance and other.parent == change.key and other.deletes:
-            yield Step(other.key, deletes=True)
+            yield TaskId(other.key, deletes=True)
 
 
-def _before_deletion(change: Change, changes: Sequence[Change]) -> Iterator[Step]:
+def _before_deletion(change: Change, changes: Sequence[Change]) -> Iterator[TaskId]:
     """The deletions of all objects that may use this one."""
     for other in changes:
         if other.deletes and other.kind in USERS[change.kind]:
-            yield Step(other.key, deletes=True)
+            yield TaskId(other.key, deletes=True)

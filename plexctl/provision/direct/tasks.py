@@ -12,8 +12,8 @@ from plexctl.model.resources import Key
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the work on an object: its deletion, or what follows it."""
+class TaskId:
+    """The identifier of a task: the deletion of an object, or its creation, update or start."""
 
     key: Key
     deletes: bool = False
@@ -21,11 +21,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`work` is called once all tasks of `needs` have succeeded; other steps are ignored."""
+    """`work` is called once all tasks of `needs` have succeeded, as far as they are in the run."""
 
-    step: Step
+    id: TaskId
     work: Callable[[], None]
-    needs: tuple[Step, ...] = ()
+    needs: tuple[TaskId, ...] = ()
 
 
 def run_tasks(tasks: Sequence[Task], limits: Mapping[str, int]) -> None:
@@ -34,8 +34,8 @@ def run_tasks(tasks: Sequence[Task], limits: Mapping[str, int]) -> None:
     Of the tasks that could start, the first ones in `tasks` do. A task that fails stops only the
     tasks that need it. At the end a PlexError lists all failures; a single one is raised as it is.
     """
-    known = {task.step: place for place, task in enumerate(tasks)}
-    needs = {task.step: [step for step in task.needs if step in known] for task in tasks}
+    known = {task.id: place for place, task in enumerate(tasks)}
+    needs = {task.id: [need for need in task.needs if need in known] for task in tasks}
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     ready: list[Task] = []
@@ -43,10 +43,10 @@ def run_tasks(tasks: Sequence[Task], limits: Mapping[str, int]) -> None:
     failures: list[PlexError] = []
     with ThreadPoolExecutor(max_workers=max(1, sum(limits.values()))) as pool:
         while True:
-            ready += (tasks[known[step]] for step in sorter.get_ready())
-            for task in sorted(ready, key=lambda one: known[one.step]):
-                host = task.step.key.host
-                busy = sum(other.step.key.host == host for other in running.values())
+            ready += (tasks[known[one]] for one in sorter.get_ready())
+            for task in sorted(ready, key=lambda one: known[one.id]):
+                host = task.id.key.host
+                busy = sum(other.id.key.host == host for other in running.values())
                 if busy < limits[host]:
                     ready.remove(task)
                     running[pool.submit(task.work)] = task
@@ -56,7 +56,7 @@ def run_tasks(tasks: Sequence[Task], limits: Mapping[str, int]) -> None:
             for future in done:
                 task, error = running.pop(future), future.exception()
                 if error is None:
-                    sorter.done(task.step)
+                    sorter.done(task.id)
                 elif isinstance(error, PlexError):
                     failures.append(error)
                 else:

@@ -9,22 +9,22 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.resources import Key, Kind
-from plexctl.provision.direct.tasks import Step, Task, run_tasks
+from plexctl.provision.direct.tasks import Task, TaskId, run_tasks
 
 
-def step(name: str, *, deletes: bool = False) -> Step:
-    return Step(Key(Kind.INSTANCE, "local", name), deletes)
+def task_id(name: str, *, deletes: bool = False) -> TaskId:
+    return TaskId(Key(Kind.INSTANCE, "local", name), deletes)
 
 
 def test_a_task_starts_after_the_tasks_that_it_needs() -> None:
     done: list[str] = []
     tasks = [
         Task(
-            step("worker"),
+            task_id("worker"),
             partial(done.append, "worker"),
-            needs=(step("master"), step("not in this run")),
+            needs=(task_id("master"), task_id("not in this run")),
         ),
-        Task(step("master"), partial(done.append, "master")),
+        Task(task_id("master"), partial(done.append, "master")),
     ]
 
     run_tasks(tasks, {"local": 4})
@@ -44,7 +44,7 @@ def test_a_host_limits_how_many_tasks_run_at_once() -> None:
         with lock:
             now[0] -= 1
 
-    run_tasks([Task(step(str(n)), work) for n in range(6)], {"local": 2})
+    run_tasks([Task(task_id(str(n)), work) for n in range(6)], {"local": 2})
 
     assert most[0] == 2
 
@@ -56,10 +56,10 @@ def fail(text: str) -> None:
 def test_a_failure_stops_only_the_tasks_that_need_it() -> None:
     done: list[str] = []
     tasks = [
-        Task(step("a"), partial(fail, "a is broken")),
-        Task(step("b"), partial(done.append, "b"), needs=(step("a"),)),
-        Task(step("c"), partial(done.append, "c"), needs=(step("b"),)),
-        Task(step("d"), partial(done.append, "d")),
+        Task(task_id("a"), partial(fail, "a is broken")),
+        Task(task_id("b"), partial(done.append, "b"), needs=(task_id("a"),)),
+        Task(task_id("c"), partial(done.append, "c"), needs=(task_id("b"),)),
+        Task(task_id("d"), partial(done.append, "d")),
     ]
 
     with pytest.raises(PlexError, match="a is broken"):
@@ -70,8 +70,8 @@ def test_a_failure_stops_only_the_tasks_that_need_it() -> None:
 
 def test_every_failure_is_in_the_error() -> None:
     tasks = [
-        Task(step("a"), partial(fail, "a is broken")),
-        Task(step("b"), partial(fail, "b is broken")),
+        Task(task_id("a"), partial(fail, "a is broken")),
+        Task(task_id("b"), partial(fail, "b is broken")),
     ]
 
     with pytest.raises(PlexError) as error:
@@ -84,9 +84,9 @@ def test_every_failure_is_in_the_error() -> None:
 def test_ready_tasks_start_in_the_given_order() -> None:
     done: list[str] = []
     tasks = [
-        Task(step("new"), partial(done.append, "new"), needs=(step("old", deletes=True),)),
-        *(Task(step(name), partial(done.append, name)) for name in "abc"),
-        Task(step("old", deletes=True), partial(done.append, "old")),
+        Task(task_id("new"), partial(done.append, "new"), needs=(task_id("old", deletes=True),)),
+        *(Task(task_id(name), partial(done.append, name)) for name in "abc"),
+        Task(task_id("old", deletes=True), partial(done.append, "old")),
     ]
 
     run_tasks(tasks, {"local": 1})
@@ -94,11 +94,11 @@ def test_ready_tasks_start_in_the_given_order() -> None:
     assert done == ["a", "b", "c", "old", "new"]
 
 
-def test_a_deletion_and_a_creation_of_one_object_are_two_steps() -> None:
+def test_a_deletion_and_a_creation_of_one_object_are_two_tasks() -> None:
     done: list[str] = []
-    gone = step("demo1", deletes=True)
+    gone = task_id("demo1", deletes=True)
     tasks = [
-        Task(step("demo1"), partial(done.append, "created"), needs=(gone,)),
+        Task(task_id("demo1"), partial(done.append, "created"), needs=(gone,)),
         Task(gone, partial(done.append, "deleted")),
     ]
 
@@ -113,6 +113,6 @@ def test_a_busy_host_does_not_hold_back_another() -> None:
     def meet() -> None:
         both.wait()  # broken unless two run at the same time
 
-    tasks = [Task(Step(Key(Kind.INSTANCE, host, "demo1")), meet) for host in ("local", "far")]
+    tasks = [Task(TaskId(Key(Kind.INSTANCE, host, "demo1")), meet) for host in ("local", "far")]
 
     run_tasks(tasks, {"local": 1, "far": 1})

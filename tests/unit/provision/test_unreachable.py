@@ -15,7 +15,7 @@ from plexctl.plan.resources.types import Resource
 from plexctl.provision.change import DiffOptions
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.direct.tasks import Step, Task, run_tasks
+from plexctl.provision.direct.tasks import Task, TaskId, run_tasks
 from plexctl.provision.engine import ApplyJob
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
@@ -134,8 +134,8 @@ OTHER = UnreachableHostError("host near: Incus does not answer", hint="is it up?
 
 
 def failures(*errors: PlexError) -> PlexError:
-    steps = (Step(Key(Kind.INSTANCE, "local", f"demo{number}")) for number in range(9))
-    tasks = [Task(step, partial(fail, one)) for step, one in zip(steps, errors, strict=False)]
+    ids = (TaskId(Key(Kind.INSTANCE, "local", f"demo{number}")) for number in range(9))
+    tasks = [Task(one, partial(fail, error)) for one, error in zip(ids, errors, strict=False)]
     with pytest.raises(PlexError) as raised:
         run_tasks(tasks, {"local": 4})
     return raised.value
