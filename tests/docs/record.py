@@ -34,7 +34,8 @@ from tests.docs import demo
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 3600  # seconds for one command: the first one may fill the depot
 DIRECTIVE = re.compile(r"^<!-- (run|recorded)(?:\(([^)]*)\))?: (.+?) -->$")
-GOES_ON = re.compile(r"^  .* …$|^  .*: about \d+ (minutes|s)$")
+ENDED = re.compile(r"^[✓=✗] (.*?)(?::| \()")
+GOES_ON = re.compile(r"^  (.*?)(?::| …)")
 OPEN, CLOSE = "```console", "```"
 
 
@@ -56,7 +57,7 @@ class Step:
 
     def shown(self, output: str) -> list[str]:
         """The lines that the page shows."""
-        lines = [line for line in output.splitlines() if not GOES_ON.match(line)]
+        lines = _without_progress(output.splitlines())
         lines = "\n".join(lines[: len(lines) - self.cut]).rstrip().splitlines()
         kept = (self.first or 0) + (self.last or 0)
         if not kept or len(lines) <= kept:
@@ -64,6 +65,12 @@ class Step:
         first = lines[: self.first or 0]
         last = lines[len(lines) - (self.last or 0) :]
         return [*first, "...", *last]
+
+
+def _without_progress(lines: list[str]) -> list[str]:
+    """Without lines about steps whose end another line reports."""
+    ended = {match[1] for line in lines if (match := ENDED.match(line))}
+    return [line for line in lines if not ((match := GOES_ON.match(line)) and match[1] in ended)]
 
 
 def steps(text: str) -> list[Step]:

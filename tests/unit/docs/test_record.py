@@ -77,10 +77,11 @@ def test_what_a_session_has_created_is_deleted_even_after_an_error(plexctl: Path
 
 
 def test_steps_that_go_on_are_left_out_and_the_end_may_be_cut() -> None:
-    page = "<!-- recorded(cut 2): printf '  a …\\n✓ a\\nb\\n\\nc\\nd\\n' -->\n```console\n```\n"
-    assert record.record(Path("page.md"), page).endswith(
-        "-->\n```console\n" + "$ printf '  a …\\n✓ a\\nb\\n\\nc\\nd\\n'\n✓ a\nb\n```\n"
-    )
+    lines = ["  a b …", "  a b: 1 of 2", "✓ a b (0.1 s)", "  detail: x", "end", "", "c", "d"]
+    command = "printf '%s\\n' " + " ".join(f"'{line}'" for line in lines)
+    page = f"<!-- recorded(cut 2): {command} -->\n```console\n```\n"
+    shown = record.record(Path("page.md"), page).partition(f"$ {command}\n")[2]
+    assert shown == "✓ a b (0.1 s)\n  detail: x\nend\n```\n"
 
 
 def test_paths_of_the_session_are_not_shown() -> None:
