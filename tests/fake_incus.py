@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -177,6 +178,7 @@ class FakeInstances(IncusInstances):
         self.forced: list[bool] = []  # how instances were stopped
         self.scripts: list[str] = []  # programs that were run
         self.failing: tuple[tuple[str, ...], ...] = ()  # programs that fail
+        self.lacking: set[str] = set()  # programs that no image has
         self.agent_after = 0  # calls that no agent answers yet
         self.losing: list[str] = []  # instances whose files cannot be written, once for each entry
 
@@ -228,6 +230,11 @@ class FakeInstances(IncusInstances):
         if self.agent_after > 0:
             self.agent_after -= 1
             raise PlexError("VM agent isn't currently running")
+        if argv[-1].startswith("find /usr /opt "):
+            names = re.findall(r"-name (\S+)", argv[-1])
+            return CommandResult(
+                argv, 0, "".join(f"{n}\n" for n in names if n not in self.lacking), ""
+            )
         self.scripts.append(" ".join(argv))
         return CommandResult(argv, 0, "", "")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients import process
+from plexctl.clients.environment import NETWORK, environment
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Step
@@ -141,10 +142,8 @@ def _debootstrap(base: Base, target: Path, step: Step) -> None:
         last.append(line)
         step.progress(line.removeprefix("I: "))
 
-    if (
-        process.stream((*alone, "debootstrap", *options, base.release, target, mirror), on_line)
-        != 0
-    ):
+    argv = (*alone, "debootstrap", *options, base.release, target, mirror)
+    if process.stream(argv, on_line, env=environment(NETWORK)) != 0:
         raise PlexError(
             f"base {base.name}: debootstrap from {mirror} failed",
             details=last,

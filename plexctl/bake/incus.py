@@ -11,7 +11,7 @@ from plexctl.bake.base import create_bridge, install_packages, needs_network, ro
 from plexctl.bake.builder import BakedImage, BakeSetup
 from plexctl.bake.clean import CLEAN, VM_CLEAN
 from plexctl.bake.cleanup import BAKE, properties, sweep, tags
-from plexctl.bake.layer import apply_layer
+from plexctl.bake.layer import apply_layer, check_programs
 from plexctl.bake.lock import BakeLock
 from plexctl.bake.stage import stage_layer
 from plexctl.clients import ansible
@@ -213,6 +213,11 @@ class _IncusBake:
             work=self.lock.temporary,
             logs=self.lock.folder,
             env={"INCUS_SOCKET": self.incus.spec.socket},
+        )
+        check_programs(
+            recipe,
+            self.setup.artifacts,
+            lambda script: self.incus.execute(name, ("/bin/sh", "-c", script), timeout=60),
         )
 
     def _clean(self, recipe: Recipe, name: str) -> None:

@@ -16,7 +16,7 @@ from plexctl.bake.builder import BakedImage, BakeSetup
 from plexctl.bake.clean import VM_CLEAN
 from plexctl.bake.cleanup import properties
 from plexctl.bake.incus import IncusBuilder
-from plexctl.bake.layer import apply_layer
+from plexctl.bake.layer import apply_layer, check_programs
 from plexctl.bake.lock import BakeLock
 from plexctl.bake.stage import stage_layer
 from plexctl.bake.vztmpl import copy_as_archive, find_archive
@@ -255,6 +255,9 @@ class _TemplateBake:
             step=step,
             work=work,
             logs=logs,
+        )
+        check_programs(
+            layer, self.setup.artifacts, lambda script: ssh.run(script, timeout=60, check=False)
         )
 
 

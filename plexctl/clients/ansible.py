@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plexctl.clients.environment import NETWORK, SSH, environment, search_path
+from plexctl.clients.plays import play_runner, signals_recorded
 from plexctl.clients.private_folder import private_folder
-from plexctl.clients.process import LAST_LINES, nothing_left_of, search_path
+from plexctl.clients.process import LAST_LINES, nothing_left_of
 from plexctl.errors import Interrupted, PlexError
 
 Variables = Mapping[str, object]
@@ -221,8 +220,6 @@ def _run(
     event: Callable[[Mapping[str, Any]], bool],
 ) -> str:
     """Returns the library's status of the run."""
-    import ansible_runner
-
     playbook = [
         {
             "hosts": "all",
@@ -238,26 +235,24 @@ def _run(
         }
     ]
     hosts = {name: dict(variables) for name, variables in play.machines.items()}
-    with _own_signals(), nothing_left_of(folder):
-        try:
-            runner = ansible_runner.run(
-                private_data_dir=str(folder),
-                playbook=playbook,
-                inventory={"all": {"hosts": hosts}},
-                extravars=dict(play.variables),
-                envvars=_environment(folder, control) | env,
-                event_handler=event,
-                timeout=PLAY,
-                quiet=True,
-            )
-        except SystemExit as error:
-            raise PlexError("Ansible could not be started", details=(str(error),)) from error
+    with signals_recorded() as signals, nothing_left_of(folder):
+        runner = play_runner(
+            environment(NETWORK, SSH) | _settings(folder, control) | env,
+            handlers={"event_handler": event, "cancel_callback": lambda: bool(signals)},
+            private_data_dir=str(folder),
+            playbook=playbook,
+            inventory={"all": {"hosts": hosts}},
+            extravars=dict(play.variables),
+            timeout=PLAY,
+            quiet=True,
+        )
+        runner.run()
     return str(runner.status)
 
 
-def _environment(folder: Path, control: Path) -> dict[str, str]:
+def _settings(folder: Path, control: Path) -> dict[str, str]:
     config = folder / "ansible.cfg"
-    # Ignores the user's configuration of Ansible, and writes nothing into the home folder.
+    # Neither ~/.ansible.cfg nor one in the current folder counts, and nothing is left in the home.
     config.write_text(
         f"[defaults]\nhome = {folder}\nretry_files_enabled = false\ntimeout = {CONNECT}\n"
         "[connection]\npipelining = true\n"
@@ -269,20 +264,5 @@ def _environment(folder: Path, control: Path) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(config),
         # The library turns it off unless it is in the environment; the configuration is not enough.
         "ANSIBLE_HOST_KEY_CHECKING": "True",
-        "LC_ALL": "C.UTF-8",
         "PATH": search_path(),  # of Ansible's programs
     }
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Restore the handlers of two signals, which the library replaces in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

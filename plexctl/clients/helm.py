@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from plexctl.clients import process
+from plexctl.clients.environment import NETWORK, chosen
 from plexctl.clients.private_folder import private_folder
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
@@ -18,8 +18,6 @@ from plexctl.model.command import CommandResult
 from plexctl.plan.documents import Document
 
 TIMEOUT = 120.0
-NETWORK = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE")
-"""Environment variables with the proxies, and the authorities to trust for HTTPS."""
 
 
 def pull(helm: Path, chart: Chart, folder: Path) -> Path:
@@ -35,8 +33,7 @@ def pull(helm: Path, chart: Chart, folder: Path) -> Path:
         "--destination",
         str(folder.absolute()),
     ]
-    network = {name: os.environ[name] for name in NETWORK if name in os.environ}
-    done = _run(helm, arguments, env=network)
+    done = _run(helm, arguments, env=chosen(NETWORK))
     files = list(folder.glob("*.tgz"))
     if done.code != 0 or len(files) != 1:
         raise PlexError(f"cannot fetch the chart {chart}", details=done.stderr.splitlines()[-4:])
@@ -84,7 +81,7 @@ def _run(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
 ) -> CommandResult:
-    """Run Helm without the user's settings, plugins and caches, and with the environment `env`."""
+    """Run Helm without the user's settings, plugins and caches, and with `env`."""
     with private_folder("plexctl-helm") as folder:
         homes = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "HOME")
         own = {**dict.fromkeys(homes, str(folder)), "KUBECONFIG": f"{folder}/none"}
@@ -94,6 +91,5 @@ def _run(
             cwd=folder,
             env={**(env or {}), **own},
             stdin=stdin,
-            bare=True,
             check=False,
         )

@@ -6,12 +6,12 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from plexctl.clients.environment import environment, users_environment
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 
@@ -29,23 +29,22 @@ def run(
     stdin: bytes | None = None,
     check: bool = True,
     hint: str | None = None,
-    bare: bool = False,
     private: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> CommandResult:
     """Run a program to its end.
 
-    `env` is added to this process' environment (with `bare`, to none) and must hold no secret: pass
-    one by `stdin`, or in a file without a name by `pass_fds`. PlexError with the
-    last lines of its output (with `private`, without any) if it cannot be started, takes longer
-    than `timeout` seconds, or (unless `check` is false) ends with another code than 0.
+    `env` is the whole environment, by default `environment()`. It must contain no secret: pass one
+    by `stdin`, or in a memory file by `pass_fds`. PlexError with the last lines of the output (with
+    `private`, without any) if the program cannot be started, takes longer than `timeout` seconds,
+    or (unless `check` is false) ends with another code than 0.
     """
     words = tuple(str(word) for word in argv)
     try:
         done = subprocess.run(
             words,
             cwd=cwd,
-            env={**({} if bare else os.environ), **(env or {})},
+            env=environment() if env is None else env,
             input=stdin if stdin is not None else b"",
             capture_output=True,
             timeout=timeout,
@@ -98,7 +97,7 @@ def stream(
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=environment() if env is None else env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -215,7 +214,9 @@ def interactive(argv: Sequence[str | Path]) -> int:
     # A handler instead of SIG_IGN, which the program would inherit.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        process = subprocess.Popen(words, stdout=None if os.isatty(1) else 2)
+        process = subprocess.Popen(
+            words, env=users_environment(), stdout=None if os.isatty(1) else 2
+        )
         try:
             return process.wait()
         except BaseException:
@@ -236,16 +237,11 @@ def replace(argv: Sequence[str | Path]) -> None:
     """Replace this process by another program, for an interactive `ssh`. Does not return."""
     words = [str(word) for word in argv]
     try:
-        os.execvp(words[0], words)  # noqa: S606 - that is what it is for
+        os.execvpe(words[0], words, users_environment())  # noqa: S606 - that is what it is for
     except FileNotFoundError as error:
         raise PlexError(f"the program {words[0]} is not installed") from error
     except OSError as error:
         raise PlexError(f"cannot run {words[0]}: {error.strerror}") from error
-
-
-def search_path() -> str:
-    """PATH with the folder of this interpreter, for a virtual environment that is not activated."""
-    return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 
 def _shown(words: tuple[str, ...]) -> str:

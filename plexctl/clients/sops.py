@@ -92,7 +92,6 @@ class Sops:
             env={"HOME": "/nonexistent", **(environment or {})},
             stdin=stdin,
             check=False,
-            bare=True,
             private=True,
             pass_fds=pass_fds,
         )

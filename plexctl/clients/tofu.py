@@ -7,12 +7,13 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from plexctl.clients import process
+from plexctl.clients.environment import NETWORK, TOFU, TOFU_TOKENS, environment
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.files import write_atomic
@@ -133,9 +134,11 @@ class Tofu:
             pass_fds=self._files(),
         )
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, *lists: Iterable[str]) -> dict[str, str]:
+        """`lists` of variables of the user, beside those that say where providers come from."""
         key = {} if self.key is None else {KEY: str(self.key)}
-        return {**self.environment, **QUIET, **key}
+        users = environment(TOFU, *lists, prefixes=(TOFU_TOKENS,))
+        return {**users, **self.environment, **QUIET, **key}
 
     def _files(self) -> tuple[int, ...]:
         return self.files if self.key is None else (self.key, *self.files)
@@ -163,11 +166,13 @@ class Tofu:
             on_event(event)
 
         argv = self._argv(verb, *words, json=True, input=False, **options)
+        # Providers come from the Internet; no proxy is between plexctl and a host.
+        network = (NETWORK,) if verb == "init" else ()
         code = process.stream(
             argv,
             read,
             cwd=self.folder,
-            env=self._environment(),
+            env=self._environment(*network),
             pass_fds=self._files(),
             patience=PATIENCE,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from plexctl.clients import process
+from plexctl.clients.environment import NETWORK, environment
 from plexctl.depot.archive import Entry
 
 MERGED = ("bin", "lib", "lib64", "sbin")
@@ -29,6 +30,7 @@ def unpack(packages: Sequence[str], folder: Path) -> tuple[Entry, ...]:
     process.run(
         ("apt-get", *sandbox, "-q", "download", *closure(packages)),
         timeout=600,
+        env=environment(NETWORK),
         cwd=archives,
         hint=_HINT,
     )
@@ -45,6 +47,7 @@ def closure(packages: Sequence[str]) -> tuple[str, ...]:
             *("--no-install-recommends", "--print-uris", "install", *packages),
         ),
         timeout=120,
+        env=environment(NETWORK),
         hint=_HINT,
     )
     # 'http://…' libgmp10_2%3a6.2.1-1_amd64.deb 562588 SHA256:…

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import shutil
@@ -11,18 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients import process
+from plexctl.clients.environment import GO, NETWORK, environment
 from plexctl.depot.components import FilePin, GoModule
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
 _ENVIRONMENT = {
-    "GOTOOLCHAIN": "local",  # do not download another Go
-    "GOFLAGS": "-mod=readonly",  # not empty: overrides the user's `go env -w`
+    "GOENV": "off",  # what `go env -w` has written decides only about _USERS
+    "GOTOOLCHAIN": "local",  # never fetch another Go unasked
+    "GOFLAGS": "-mod=readonly",
     "GOWORK": "off",
-    "GOOS": "",
-    "GOARCH": "",
-    "GOEXPERIMENT": "",
 }
+_USERS = tuple(name for name in GO if name != "NETRC")
+"""Settings of Go that stay as the user has them, in the environment or by `go env -w`."""
+
 _KEPT_LINES = 12
 _OFFLINE = re.compile(r"no such host|dial tcp|connection refused|i/o timeout")
 
@@ -131,7 +135,7 @@ class Builder:
         return target
 
     def _environment(self) -> dict[str, str]:
-        return {**_ENVIRONMENT, "CGO_ENABLED": "1" if self.module.cgo else "0"}
+        return go_environment() | {"CGO_ENABLED": "1" if self.module.cgo else "0"}
 
     def _go(self, verb: str, words: Sequence[str], on_line: Callable[[str], None]) -> None:
         last: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -167,7 +171,7 @@ def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
             ("go", "list", "-m", "-f", "{{.Dir}}", pin.source),
             timeout=120,
             cwd=folder,
-            env=_ENVIRONMENT,
+            env=go_environment(),
         )
     finally:
         shutil.rmtree(folder)
@@ -177,6 +181,24 @@ def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
     if not documents:
         raise PlexError(f"{pin.source} {module.version} has no YAML in {pin.path}")
     return b"\n---\n".join(documents)
+
+
+def go_environment() -> dict[str, str]:
+    """The environment of the go command.
+
+    Where modules come from and where caches are is as the user has set it. Nothing else of the
+    user's settings counts: the same pins give the same programs.
+    """
+    users = environment(NETWORK, GO)
+    return users | _settings(tuple(users.items())) | _ENVIRONMENT
+
+
+@functools.cache
+def _settings(users: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """What `go env -w` has written of _USERS, or Go's defaults."""
+    env = dict(users) | {"GOTOOLCHAIN": "local"}
+    asked = process.run(("go", "env", "-json", *_USERS), timeout=30, env=env)
+    return dict(json.loads(asked.stdout))
 
 
 def cores() -> int:
@@ -191,7 +213,7 @@ def require(module: GoModule, c_programs: bool) -> None:
     hint = f"install Go {needs[1]} or newer (https://go.dev/dl)"
     if shutil.which("go") is None:
         raise PlexError("Go is not installed", hint=hint)
-    asked = process.run(("go", "env", "GOVERSION"), timeout=30, env=_ENVIRONMENT)
+    asked = process.run(("go", "env", "GOVERSION"), timeout=30, env=go_environment())
     has = re.search(r"\d+(\.\d+)*", asked.stdout)
     if has is None or _numbers(has[0]) < _numbers(needs[1]):
         raise PlexError(

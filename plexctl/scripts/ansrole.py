@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import getpass
 import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,23 +159,57 @@ def _role(name: str, bases: Sequence[Path]) -> Path:
 
 
 def _environment(bases: Sequence[Path]) -> Mapping[str, str]:
-    """Ansible's settings: paths of roles and plugins, and the output. The user's settings stay."""
+    """Roles, plugins and output, as far as the user has no settings of Ansible for them.
+
+    A setting is a variable of the environment, or is in the `ansible.cfg` that counts here.
+    """
     from plexctl.config.builtin import builtin
     from plexctl.render.errors import colors
 
     ours = builtin("roles")
     places = {
-        "ANSIBLE_ROLES_PATH": [*(base / "roles" for base in bases), ours],
-        "ANSIBLE_CALLBACK_PLUGINS": [ours / "plugins" / "callback"],
-        "ANSIBLE_FILTER_PLUGINS": [ours / "plugins" / "filter"],
+        "roles_path": [*(base / "roles" for base in bases), ours],
+        "callback_plugins": [ours / "plugins" / "callback"],
+        "filter_plugins": [ours / "plugins" / "filter"],
     }
+    users = _users_settings()
     settings = {
-        name: os.pathsep.join(filter(None, (os.environ.get(name), *map(str, folders))))
+        f"ANSIBLE_{name.upper()}": os.pathsep.join(filter(None, (users[name], *map(str, folders))))
         for name, folders in places.items()
     }
-    settings["ANSIBLE_STDOUT_CALLBACK"] = os.environ.get("ANSIBLE_STDOUT_CALLBACK", "unixz")
-    settings["ANSIBLE_FORCE_COLOR" if colors(sys.stdout.isatty()) else "ANSIBLE_NOCOLOR"] = "1"
+    settings["ANSIBLE_STDOUT_CALLBACK"] = users["stdout_callback"] or "unixz"
+    if not (users["force_color"] or users["nocolor"]):
+        settings["ANSIBLE_FORCE_COLOR" if colors(sys.stdout.isatty()) else "ANSIBLE_NOCOLOR"] = "1"
     return settings
+
+
+def _users_settings() -> dict[str, str]:
+    """What the environment or else `ansible.cfg` says; empty if neither does.
+
+    https://docs.ansible.com/ansible/latest/reference_appendices/config.html says which file counts,
+    and that relative paths in it are relative to its folder.
+    """
+    from ansible.config.manager import find_ini_config_file
+
+    found = find_ini_config_file(set())
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    if found:
+        with suppress(configparser.Error):  # Ansible will say what is wrong
+            parser.read(found, encoding="utf-8")
+    section = parser["defaults"] if parser.has_section("defaults") else {}
+
+    def setting(name: str) -> str:
+        if value := os.environ.get(f"ANSIBLE_{name.upper()}", ""):
+            return value
+        value = section.get(name, "").partition(" ;")[0].strip()
+        if not found or not name.endswith(("_path", "_plugins")):
+            return value
+        folder = Path(found).parent
+        paths = (Path(part).expanduser() for part in value.split(os.pathsep) if part)
+        return os.pathsep.join(str(folder / path) for path in paths)
+
+    names = ("roles_path", "callback_plugins", "filter_plugins")
+    return {name: setting(name) for name in (*names, "stdout_callback", "force_color", "nocolor")}
 
 
 def _passwords(asked: argparse.Namespace) -> dict[str, Secret]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,14 +49,13 @@ def _inventory(where: str | None, directory: Path) -> dict[str, Any]:
 
 def _listed(where: str) -> str:
     from plexctl.clients import process
+    from plexctl.clients.environment import users_ansible
 
-    # Ansible's programs are beside this interpreter: no environment has to be activated.
-    beside = Path(sys.executable).parent
-    path = os.pathsep.join((str(beside), os.environ.get("PATH", os.defpath)))
+    beside = Path(sys.executable).parent  # the environment need not be activated
     return process.run(
         [beside / "ansible-inventory", "-i", where, "--list", "--export"],
         timeout=DEADLINE,
-        env={"PATH": path, "ANSIBLE_NOCOLOR": "1"},
+        env=users_ansible() | {"ANSIBLE_NOCOLOR": "1"},
     ).stdout
 
 

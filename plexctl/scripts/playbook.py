@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plexctl.clients.environment import users_ansible
+from plexctl.clients.plays import command_runner, signals_recorded
 from plexctl.clients.private_folder import private_folder
-from plexctl.clients.process import nothing_left_of, search_path
-from plexctl.errors import Interrupted, PlexError
+from plexctl.clients.process import nothing_left_of
 from plexctl.model.files import write_atomic, write_private
 from plexctl.model.secret import Secret
 
@@ -62,8 +61,6 @@ def _run(
     show: Callable[[str], None],
     interactive: bool,
 ) -> int:
-    from ansible_runner.interface import init_command_config
-
     def event(found: Mapping[str, Any]) -> bool:
         if text := str(found.get("stdout", "")):
             show(text)
@@ -74,43 +71,18 @@ def _run(
         if interactive
         else {}
     )
-    with _refusals(), nothing_left_of(folder), _stop_asked() as stop:
-        runner = init_command_config(
+    answers = {prompt: word.reveal_text() for prompt, word in playbook.passwords.items()}
+    with signals_recorded() as signals, nothing_left_of(folder):
+        runner = command_runner(
             "ansible-playbook",
-            cmdline_args=list(words),
+            list(words),
+            {**users_ansible(), **playbook.environment},
+            handlers={"event_handler": event, "cancel_callback": lambda: bool(signals)},
             private_data_dir=str(folder / "runner"),
             host_cwd=str(Path.cwd()),
-            envvars={"PATH": search_path(), **playbook.environment},
-            passwords={prompt: word.reveal_text() for prompt, word in playbook.passwords.items()},
-            event_handler=event,
-            cancel_callback=lambda: bool(stop),
+            passwords=answers,
             quiet=True,
             **terminal,
         )
         runner.run()
-    if stop:
-        raise Interrupted(stop[0])
     return int(runner.rc)
-
-
-@contextmanager
-def _stop_asked() -> Iterator[list[int]]:
-    """The signals so far. Ansible has a session of its own: it is stopped on our signals."""
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except SystemExit as error:
-        raise PlexError("Ansible could not be started", details=(str(error),)) from error

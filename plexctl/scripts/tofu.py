@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.clients import process
+from plexctl.clients.environment import users_environment
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 
@@ -27,7 +28,11 @@ QUICK = 120.0
 
 @dataclass(frozen=True, slots=True)
 class TofuCommand:
-    """The program, and the folder that it works in (None: the current one)."""
+    """A program, and the folder that it works in (None: the current one).
+
+    It has the user's whole environment: the configuration is the user's, with its workspaces,
+    variables and credentials.
+    """
 
     program: str
     folder: str | None = None
@@ -42,7 +47,7 @@ class TofuCommand:
     def ask(self, *words: str, check: bool = True) -> CommandResult:
         hint = f"`{self.name} init` prepares the folder"
         argv = self.argv(*words, "-no-color")
-        return process.run(argv, timeout=QUICK, check=check, hint=hint)
+        return process.run(argv, timeout=QUICK, env=users_environment(), check=check, hint=hint)
 
     def stream(self, on_message: Callable[[Message], None], *words: str) -> int:
         """Run a command that prints JSON lines; returns its exit code.
@@ -58,7 +63,7 @@ class TofuCommand:
             on_message(message if isinstance(message, dict) else {})
 
         with _left_to_the_program():
-            return process.stream(self.argv(*words), line)
+            return process.stream(self.argv(*words), line, env=users_environment())
 
 
 def find(folder: str | None = None) -> TofuCommand:

@@ -16,7 +16,7 @@ from plexctl.plan.recipes import Recipe
 from tests.fake_incus import FACTS, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import LAB, SEED, kube, role_folder, stored
+from .host import APPLIED, LAB, SEED, kube, role_folder, stored
 
 Ensure = Callable[..., BakedImage]
 
@@ -38,7 +38,12 @@ def applied(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[str]:
         return incus.images.add(properties=properties)
 
     monkeypatch.setattr(incus_bake, "root_image", root_image)
-    monkeypatch.setattr(ansible, "apply", lambda play, **_: done.append(play.tasks))
+
+    def apply(play: ansible.Play, **_: object) -> ansible.Applied:
+        done.append(play.tasks)
+        return APPLIED
+
+    monkeypatch.setattr(ansible, "apply", apply)
     return done
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from plexctl.clients.ansible import Applied, PlayTask
 from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Artifact, Stored
 from plexctl.keys.seed import RootSeed
@@ -26,6 +27,7 @@ BASE = Base(
 )
 LAYERS = (Layer("runtime", ("runc",)), Layer("kube", ()))
 KUBE = NodeType("kube", "kubenode", BASE, LAYERS, kubernetes=True, privileged=True, size=Size())
+APPLIED = Applied((PlayTask("kube", "Do it", True),), {})
 DIGESTS = {("base", "base"): "b", ("kubenode", "runtime"): "r", ("kubenode", "kube"): "k"}
 
 

@@ -18,7 +18,7 @@ from plexctl.plan.recipes import layers
 from tests.fake_incus import FakeIncus
 
 from .conftest import Ensure, have_whole
-from .host import kube
+from .host import APPLIED, kube
 
 
 def test_an_image_that_exists_costs_a_look(incus: FakeIncus, make: Ensure) -> None:
@@ -111,13 +111,14 @@ def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
     program.chmod(0o700)
     modes: dict[str, int] = {}
 
-    def look(play: Any, **_: Any) -> None:
+    def look(play: Any, **_: Any) -> ansible.Applied:
         disk = incus.instances.devices[next(iter(play.machines))]["stage"]
         assert disk["readonly"] == "true"
         if play.tasks == "runtime":
             stage = Path(disk["source"])
             seen = (stage, *stage.rglob("*"))
             modes.update({str(p.relative_to(stage)): p.stat().st_mode & 0o777 for p in seen})
+        return APPLIED
 
     monkeypatch.setattr(ansible, "apply", look)
     umask = os.umask(0o077)

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from plexctl.clients import ansible
+from plexctl.bake.layer import check_programs
+from plexctl.clients import ansible, process
 from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
 from plexctl.model.observed import ObservedInstance, ObservedNetwork
 from plexctl.plan.recipes import layers
 from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
 from .conftest import Ensure, have_whole, tagged
-from .host import LAB, kube
+from .host import APPLIED, LAB, kube, stored
 
 
 def test_a_failed_bake_leaves_the_old_image_and_nothing_of_its_own(
@@ -149,8 +151,9 @@ def test_instances_of_two_runs_never_share_a_name(
     """An Ansible that has outlived its plexctl goes on, and must miss."""
     names: list[str] = []
 
-    def store_digests(play: Any, **_: Any) -> None:
+    def store_digests(play: Any, **_: Any) -> ansible.Applied:
         names.extend(play.machines)
+        return APPLIED
 
     monkeypatch.setattr(ansible, "apply", store_digests)
     make(kube())
@@ -168,3 +171,43 @@ def test_a_node_type_of_only_a_base_is_baked(
 
     assert make(base).name == base.name
     assert applied == ["base"]
+
+
+def test_a_layer_of_which_no_task_was_applied_is_no_image(
+    incus: FakeIncus, make: Ensure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ANSIBLE_RUN_TAGS=deploy plexctl bake` named an image with nothing in it."""
+    monkeypatch.setattr(ansible, "apply", lambda play, **_: ansible.Applied((), {}))
+    with pytest.raises(PlexError, match="no task of layer base of role base was applied"):
+        make(kube())
+    assert not incus.images.held
+
+
+def test_an_image_without_the_programs_of_its_layer_gets_no_name(
+    incus: FakeIncus, make: Ensure
+) -> None:
+    incus.instances.lacking.add("runc")
+    with pytest.raises(PlexError, match="the image has no program of runc"):
+        make(kube())
+    parent = kube().parent
+    assert parent is not None
+    assert incus.read().image(parent.name) is None
+
+
+def test_the_programs_are_found_by_a_real_find(tmp_path: Path) -> None:
+    """Where a role has installed them, if they can be run."""
+    (tmp_path / "usr/local/bin").mkdir(parents=True)
+    program = tmp_path / "usr/local/bin/runc"
+    program.touch(0o644)
+
+    def run(script: str) -> CommandResult:
+        script = script.replace("/usr /opt", f"{tmp_path}/usr {tmp_path}/opt")
+        return process.run(("/bin/sh", "-c", script), timeout=10, check=False)
+
+    parent = kube().parent
+    assert parent is not None
+    with pytest.raises(PlexError, match="no program of runc"):
+        check_programs(parent, stored(tmp_path), run)
+    program.chmod(0o755)
+    (tmp_path / "4ad5b0").unlink()
+    check_programs(parent, stored(tmp_path), run)

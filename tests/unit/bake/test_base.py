@@ -62,7 +62,7 @@ def argv(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def run(argv: Any, **_: Any) -> None:
         calls.append([str(word) for word in argv])
 
-    def stream(argv: Any, on_line: Callable[[str], None]) -> int:
+    def stream(argv: Any, on_line: Callable[[str], None], **_: Any) -> int:
         run(argv)
         on_line("I: Retrieving InRelease")
         on_line("I: Base system installed successfully.")

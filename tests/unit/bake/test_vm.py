@@ -27,7 +27,7 @@ from plexctl.plan.recipes import Recipe, recipe
 from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import BASE, DIGESTS, KUBE, LAB, SEED, role_folder, stored
+from .host import APPLIED, BASE, DIGESTS, KUBE, LAB, SEED, role_folder, stored
 
 DISK = b"QFI\xfb a disk"
 URL = "https://cloud.example.test/20260101/debian-12.qcow2"
@@ -125,7 +125,12 @@ def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[st
 
     monkeypatch.setattr(vm, "cloud_image", cloud_image)
     monkeypatch.setattr(incus_bake, "root_image", cloud_image)
-    monkeypatch.setattr(ansible, "apply", lambda play, **_: told.append(play.variables))
+
+    def apply(play: ansible.Play, **_: object) -> ansible.Applied:
+        told.append(dict(play.variables))
+        return APPLIED
+
+    monkeypatch.setattr(ansible, "apply", apply)
     return told
 
 

@@ -27,7 +27,7 @@ with open(%(log)r, "a") as log:
 packages = [w for w in words if "/" in w and not w.startswith(("-", "/", "pkg"))]
 match words[0]:
     case "env":
-        print(%(version)r)
+        print("{}" if "-json" in words else %(version)r)
     case "list":
         print("go: downloading k8s.io/api v0.36.3", file=sys.stderr)
         for name in ("fmt", "a", "b", "c"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,58 @@ def test_a_role_for_images_is_not_applied(tmp_path: Path, monkeypatch: pytest.Mo
         ansrole.main(["-i", "x,", "all:kubenode"])
     with pytest.raises(UsageError, match="no role nothing"):
         ansrole.main(["-i", "x,", "all:nothing"])
+
+
+def test_settings_of_ansible_in_the_current_folder_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ansible-playbook` heeds them, and `ansrole` overrode them with its own."""
+    for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    lab, others = tmp_path / "lab", tmp_path / "others"
+    lab.mkdir()
+    others.mkdir()
+    monkeypatch.chdir(lab)
+    plain = ansrole._environment([lab])
+    assert plain["ANSIBLE_STDOUT_CALLBACK"] == "unixz"
+    (lab / "ansible.cfg").write_text(
+        f"[defaults]\nstdout_callback = minimal\nroles_path = mine:{others}\nforce_color = 1\n"
+    )
+    found = ansrole._environment([lab])
+    assert found["ANSIBLE_STDOUT_CALLBACK"] == "minimal"
+    assert found["ANSIBLE_ROLES_PATH"].startswith(f"{lab}/mine:{others}:{lab}/roles:")
+    assert found["ANSIBLE_FILTER_PLUGINS"] == plain["ANSIBLE_FILTER_PLUGINS"]
+    assert not {"ANSIBLE_FORCE_COLOR", "ANSIBLE_NOCOLOR"} & set(found)
+
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "yaml")
+    assert ansrole._environment([lab])["ANSIBLE_STDOUT_CALLBACK"] == "yaml"
+
+
+@pytest.mark.parametrize(
+    ("callback", "printed"),
+    [
+        ("oneline", "localhost | SUCCESS => {  "),
+        ("default", "TASK ["),
+        ("unixz", "localhost: ok 1"),
+    ],
+)
+def test_the_callback_of_ansible_cfg_prints_the_play(
+    callback: str,
+    printed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the real Ansible, which also runs where the locale is not UTF-8."""
+    (tmp_path / "roles/greet/tasks").mkdir(parents=True)
+    (tmp_path / "roles/greet/tasks/main.yml").write_text(
+        "- name: Greet\n  ansible.builtin.debug: {msg: 'good day'}\n"
+    )
+    (tmp_path / "ansible.cfg").write_text(f"[defaults]\nstdout_callback = {callback}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "C")
+    words = ["-i", "localhost,", "-c", "local", "-U", "--nofacts", "localhost:greet"]
+    assert ansrole.main(words) == 0
+    assert printed in capsys.readouterr().out
