@@ -11,6 +11,7 @@ from plexctl.config import builtin, load
 from plexctl.depot import pins
 from plexctl.errors import PlexError
 from plexctl.model.nodes import node_name
+from plexctl.model.state import find_state
 
 
 def plex_names(context: typer.Context, incomplete: str) -> list[str]:
@@ -38,8 +39,10 @@ def node_names(context: typer.Context, incomplete: str) -> list[str]:
 def run_names(context: typer.Context, incomplete: str) -> list[str]:
     """Recorded runs of the lab."""
     try:
-        files = (lab_folder(context) / ".plexctl" / "runs").glob("*.jsonl")
-        return fitting((file.stem for file in files), incomplete)
+        state = find_state(lab_folder(context) / ".plexctl")
+        files = state.below("runs").files() if state else ()
+        names = (file.removesuffix(".jsonl") for file in files if file.endswith(".jsonl"))
+        return fitting(names, incomplete)
     except (PlexError, OSError):
         return []
 

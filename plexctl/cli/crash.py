@@ -9,7 +9,7 @@ from pathlib import Path
 
 from plexctl import __version__
 from plexctl.errors import PlexError
-from plexctl.model.files import write_private
+from plexctl.model.folder import PRIVATE, Folder, make_folders
 
 
 def as_bug(error: Exception) -> PlexError:
@@ -25,10 +25,9 @@ def as_bug(error: Exception) -> PlexError:
     text = "".join(traceback.format_exception(error))
     command = " ".join(sys.argv[1:])
     try:
-        folder = _folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.txt"
-        write_private(file, f"plexctl {__version__}: {command}\n{text}".encode())
+        folder, name = _folder(), f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.txt"
+        folder.write(name, f"plexctl {__version__}: {command}\n{text}".encode(), 0o600)
+        file = folder.path / name
     except (OSError, PlexError) as reason:
         last = text.strip().splitlines()[-3:-1]
         return PlexError(summary, details=(f"the traceback cannot be written: {reason}", *last))
@@ -38,13 +37,16 @@ def as_bug(error: Exception) -> PlexError:
     )
 
 
-def _folder() -> Path:
-    """The state folder of the lab, or of the user where there is no lab."""
+def _folder() -> Folder:
+    """The state folder of the lab, or of the user where there is no lab, or it is not ours."""
     try:
         from plexctl.config.load import find_lab  # the bug may be in what this imports
+        from plexctl.model.state import state_folder
 
-        return find_lab(Path()) / ".plexctl"
+        return state_folder(find_lab(Path()) / ".plexctl")
     except Exception:  # noqa: BLE001 - see above
         from platformdirs import user_state_path  # few runs need it
 
-        return user_state_path("plexctl")
+        folder = user_state_path("plexctl")
+        make_folders(folder, PRIVATE)
+        return Folder(folder)

@@ -27,7 +27,7 @@ def edit(
     with lab(context, quiet=quiet) as ctx:
         sops = secrets.lab_sops(ctx)
     # Outside of the block: progress must not be drawn over the editor.
-    answer(secrets.edit(sops, file), lab_text.secrets, json)
+    answer(secrets.edit(sops, ctx.lab.root, file), lab_text.secrets, json)
 
 
 def encrypt(
@@ -43,7 +43,7 @@ def encrypt(
     If a file contains anything but Secrets, no file is changed.
     """
     with lab(context, quiet=quiet) as ctx:
-        result = secrets.encrypt(secrets.lab_sops(ctx), files)
+        result = secrets.encrypt(secrets.lab_sops(ctx), ctx.lab.root, files)
     answer(result, lab_text.secrets, json)
 
 

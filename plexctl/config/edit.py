@@ -10,7 +10,7 @@ import yaml
 
 from plexctl.config.check import room_for
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import lab_file
 from plexctl.model.nodes import capacity
 from plexctl.model.plex import Plex
 
@@ -38,28 +38,28 @@ def with_workers(plex: Plex, workers: int) -> Plex:
     return scaled
 
 
-def set_workers(file: Path, workers: int) -> None:
-    """Set `workers` in the plex file `file`, and keep all other bytes.
+def set_workers(lab: Path, file: Path, workers: int) -> None:
+    """Set `workers` in the plex file `file`, and keep all other bytes. Links in `lab` are followed.
 
     PlexError if the file cannot be changed safely, for example because of an anchor.
     """
-    set_field(file, FIELD, str(workers))
+    set_field(lab, file, FIELD, str(workers))
 
 
-def set_field(file: Path, field: str, value: str) -> bool:
+def set_field(lab: Path, file: Path, field: str, value: str) -> bool:
     """Set any field to a value of one word. False if it has this value already."""
-    return _change(file, field, value, lambda text: _edited(text, field, value))
+    return _change(lab, file, field, value, lambda text: _edited(text, field, value))
 
 
-def add_field(file: Path, field: str, value: str) -> bool:
+def add_field(lab: Path, file: Path, field: str, value: str) -> bool:
     """Add the line `field: value` to the YAML file `file`. False if it has the field already.
 
     `value` is YAML on one line. All other bytes stay. PlexError if the line cannot be added safely.
     """
-    return _change(file, field, value, lambda text: _with_field(text, field, value))
+    return _change(lab, file, field, value, lambda text: _with_field(text, field, value))
 
 
-def _change(file: Path, field: str, value: str, edit: Callable[[str], str]) -> bool:
+def _change(lab: Path, file: Path, field: str, value: str, edit: Callable[[str], str]) -> bool:
     """Write the result of `edit` to `file`, if only `field` differs, and has the value `value`."""
     refusal = PlexError(
         f"cannot change `{field}` in {file}",
@@ -75,8 +75,8 @@ def _change(file: Path, field: str, value: str, edit: Callable[[str], str]) -> b
     if not safe:
         raise refusal
     if new != text:
-        real = file.resolve()
-        write_atomic(real, new.encode(), real.stat().st_mode & 0o777)
+        folder, name = lab_file(lab, file)
+        folder.write(name, new.encode(), file.stat().st_mode & 0o777)
     return new != text
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from plexctl.errors import PlexError
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import lab_file
 from plexctl.model.hosts import HostFacts, HostSpec
 
 MIB = 1 << 20
@@ -40,7 +40,7 @@ def host_fields(host: HostSpec) -> dict[str, Any]:
     return fields
 
 
-def set_host(file: Path, name: str, fields: Mapping[str, Any]) -> bool:
+def set_host(lab: Path, file: Path, name: str, fields: Mapping[str, Any]) -> bool:
     """Set `fields` of the host `name` in `file`, and add the host if it is missing.
 
     Other fields of the host stay, also in its `proxmox`. False if nothing changed. PlexError if the
@@ -53,15 +53,15 @@ def set_host(file: Path, name: str, fields: Mapping[str, Any]) -> bool:
         if "proxmox" in fields:
             hosts[name]["proxmox"] = {**(old.get("proxmox") or {}), **fields["proxmox"]}
 
-    return _change(file, name, change)
+    return _change(lab, file, name, change)
 
 
-def remove_host(file: Path, name: str) -> bool:
+def remove_host(lab: Path, file: Path, name: str) -> bool:
     """Remove the host `name` from `file`. False if it is not there."""
-    return _change(file, name, lambda hosts: hosts.pop(name, None))
+    return _change(lab, file, name, lambda hosts: hosts.pop(name, None))
 
 
-def _change(file: Path, name: str, change: Callable[[dict[str, Any]], object]) -> bool:
+def _change(lab: Path, file: Path, name: str, change: Callable[[dict[str, Any]], object]) -> bool:
     refusal = PlexError(
         f"cannot change host {name} in {file}",
         hint="edit the file yourself: its `hosts` is not a block with one host after another",
@@ -80,8 +80,8 @@ def _change(file: Path, name: str, change: Callable[[dict[str, Any]], object]) -
         raise refusal from error
     if not safe:
         raise refusal
-    real = file.resolve()
-    write_atomic(real, new.encode(), real.stat().st_mode & 0o777)
+    folder, real = lab_file(lab, file)
+    folder.write(real, new.encode(), file.stat().st_mode & 0o777)
     return True
 
 

@@ -11,11 +11,13 @@ from plexctl.config.networks import free_networks
 from plexctl.config.schema import FOLDER, file_name
 from plexctl.config.values import parse_plex_name
 from plexctl.errors import UsageError
-from plexctl.model.files import write_atomic, write_new
+from plexctl.model.folder import lab_file, write_missing
 from plexctl.model.plex import Networks
+from plexctl.model.state import find_state, state_folder
 
 STATE = ".plexctl"
-SCHEMAS = f"{STATE}/schemas"
+SCHEMA_FOLDER = "schemas"
+SCHEMAS = f"{STATE}/{SCHEMA_FOLDER}"
 """Editors find the schemas here. Git ignores the folder; `init` writes it again in a clone."""
 
 
@@ -34,15 +36,15 @@ def write_first(
         raise UsageError(str(fault), hint=fault.hint) from fault
     hosts_file = root / "clusters" / "hosts.yaml"
     plex_file = root / "clusters" / plex / "plex.yaml"
-    plex_file.parent.mkdir(parents=True, exist_ok=True)
+    find_state(root / STATE)  # before anything is written
     written = []
-    if write_new(hosts_file, _hosts().encode()):
+    if write_missing(root, hosts_file, _hosts().encode()):
         written.append(hosts_file)
     if not plex_file.exists():
         networks = free_networks(used, plex)
-        if write_new(plex_file, _plex(kubernetes, networks).encode()):
+        if write_missing(root, plex_file, _plex(kubernetes, networks).encode()):
             written.append(plex_file)
-    if _ignore(root / ".gitignore"):
+    if _ignore(root, root / ".gitignore"):
         written.append(root / ".gitignore")
     write_schemas(root)
     return tuple(written)
@@ -50,23 +52,20 @@ def write_first(
 
 def write_schemas(root: Path) -> None:
     """Write the schemas of this plexctl to where the lab's files refer to them."""
-    folder = root / SCHEMAS
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = state_folder(root / STATE).below(SCHEMA_FOLDER)
     for schema in FOLDER.iterdir():
-        content = schema.read_bytes()
-        copy = folder / schema.name
-        if not copy.exists() or copy.read_bytes() != content:
-            write_atomic(copy, content)
+        folder.write_changed(schema.name, schema.read_bytes())
 
 
-def _ignore(file: Path) -> bool:
+def _ignore(root: Path, file: Path) -> bool:
     """Make git ignore the lab's state. Returns whether a line had to be added."""
     text = file.read_text() if file.exists() else ""
     if any(line.strip().strip("/") == STATE for line in text.splitlines()):
         return False
     between = "" if not text or text.endswith("\n") else "\n"
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-    write_atomic(file, f"{text}{between}{STATE}/\n".encode(), mode)
+    folder, name = lab_file(root, file)
+    folder.write(name, f"{text}{between}{STATE}/\n".encode(), mode)
     return True
 
 

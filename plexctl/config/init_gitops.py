@@ -10,7 +10,7 @@ from plexctl.config.edit import add_field
 from plexctl.config.host_fields import RegistryFields
 from plexctl.config.networks import each, free_networks
 from plexctl.errors import UsageError
-from plexctl.model.files import write_new
+from plexctl.model.folder import write_missing
 from plexctl.model.lab import Lab
 
 BASE = "omniplex"
@@ -40,28 +40,27 @@ def write_gitops(lab: Lab, plex: str, apps: Sequence[str] = ()) -> tuple[Path, .
     root, written = lab.root, list[Path]()
     hosts_file = root / "clusters" / "hosts.yaml"
     for folder in (f"clusters/{BASE}", *(f"apps/{app}" for app in (FIRST_APP, *apps))):
-        written += _copy(builtin(folder.split("/")[0]) / Path(folder).name, root / folder)
+        source = builtin(folder.split("/")[0]) / Path(folder).name
+        written += _copy(root, source, root / folder)
     own = root / "clusters" / plex
     for name, content in _own_files(plex).items():
         file = own / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if write_new(file, content.encode()):
+        if write_missing(root, file, content.encode()):
             written.append(file)
     if lab.plexes[plex].gitops is None:
         # The registry first: the lab is valid even if the run ends between the two.
-        if lab.registry is None and add_field(hosts_file, "registry", _registry(lab)):
+        if lab.registry is None and add_field(root, hosts_file, "registry", _registry(lab)):
             written.append(hosts_file)
-        if add_field(own / "plex.yaml", "gitops", GITOPS):
+        if add_field(root, own / "plex.yaml", "gitops", GITOPS):
             written.append(own / "plex.yaml")
     return tuple(written)
 
 
-def _copy(source: Path, target: Path) -> list[Path]:
+def _copy(root: Path, source: Path, target: Path) -> list[Path]:
     written = []
     for file in sorted(file for file in source.rglob("[!.]*") if file.is_file()):
         copy = target / file.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if write_new(copy, file.read_bytes()):
+        if write_missing(root, copy, file.read_bytes()):
             written.append(copy)
     return written
 

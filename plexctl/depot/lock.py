@@ -9,20 +9,24 @@ from pathlib import Path
 
 from plexctl.clients.web import mismatch
 from plexctl.errors import PlexError
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import lab_file
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """`path` is a JSON file: name -> SHA-256 in hex, sorted. None without a lab."""
+    """`path` is a JSON file in the lab: name -> SHA-256 in hex, sorted. None without a lab."""
 
     path: Path | None
 
     def read(self) -> dict[str, str]:
-        if self.path is None or not self.path.exists():
+        if self.path is None:
+            return {}
+        folder, name = lab_file(self.path.parent, self.path)
+        content = folder.read(name)
+        if content is None:
             return {}
         try:
-            value = json.loads(self.path.read_text())
+            value = json.loads(content)
         except ValueError as error:
             raise PlexError(f"{self.path} is damaged: {error}") from error
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
@@ -42,4 +46,5 @@ class Lock:
             self.check(what, found)
         if self.path is not None and not locked.items() <= known.items():
             text = json.dumps(known | dict(locked), indent=2, sort_keys=True)
-            write_atomic(self.path, f"{text}\n".encode())
+            folder, name = lab_file(self.path.parent, self.path)
+            folder.write(name, f"{text}\n".encode())

@@ -18,6 +18,7 @@ import pyrage
 
 from plexctl.errors import PlexError
 from plexctl.model.files import write_new
+from plexctl.model.folder import PRIVATE, lab_file, make_folders, write_missing
 from plexctl.model.secret import Secret
 
 SEED_LENGTH = 32  # bytes
@@ -75,15 +76,13 @@ def load(root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None) 
     PlexError if a file is missing, damaged or readable by others, or if the key does not open it.
     """
     path = seed_file(root)
-    try:
-        sealed = path.read_bytes()
-    except FileNotFoundError:
+    folder, name = lab_file(root, path)
+    sealed = folder.read(name)
+    if sealed is None:
         raise PlexError(
             f"this lab has no root seed: {path} does not exist",
             hint="restore the file if the lab had one; otherwise `plexctl init` creates it",
-        ) from None
-    except OSError as error:
-        raise PlexError(f"cannot read {path}: {error.strerror}") from error
+        )
     if sealed.startswith(b"age-encryption.org/v1\n-> scrypt "):
         opened = _open_with_passphrase(path, sealed, ask)
     else:
@@ -131,8 +130,7 @@ def _create(root: Path, config_dir: Path, passphrase: Secret | None) -> RootSeed
         sealed = pyrage.encrypt(seed.value.reveal(), [identity.to_public()])
     else:
         sealed = pyrage.passphrase.encrypt(seed.value.reveal(), passphrase.reveal_text())
-    _make_folder(path.parent, 0o755)
-    return seed if write_new(path, sealed) else None
+    return seed if write_missing(root, path, sealed) else None
 
 
 def _open_with_passphrase(path: Path, sealed: bytes, ask: Callable[[], Secret] | None) -> bytes:
@@ -199,7 +197,10 @@ def _read_identities(key: Path) -> list[pyrage.x25519.Identity]:
 
 def _ensure_identity(key: Path) -> pyrage.x25519.Identity:
     """The user's own identity, the first in `key`; the file is created if it does not exist."""
-    _make_folder(key.parent, 0o700)
+    try:
+        make_folders(key.parent, PRIVATE)
+    except OSError as error:
+        raise PlexError(f"cannot create the folder {key.parent}: {error.strerror}") from error
     if not key.exists():
         new = pyrage.x25519.Identity.generate()
         write_new(key, f"# public key: {new.to_public()}\n{new}\n".encode(), 0o600)
@@ -207,10 +208,3 @@ def _ensure_identity(key: Path) -> pyrage.x25519.Identity:
     if not identities:
         raise PlexError(f"there is no key in {key}", hint="delete the file, or restore the key")
     return identities[0]
-
-
-def _make_folder(folder: Path, mode: int) -> None:
-    try:
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    except OSError as error:
-        raise PlexError(f"cannot create the folder {folder}: {error.strerror}") from error

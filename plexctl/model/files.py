@@ -1,13 +1,15 @@
-"""Write files atomically: a reader or a crash finds the old content or the new, never a part."""
+"""Write files atomically: a reader or a crash finds the old content or the new, never a part.
+
+For files of a lab there is `folder`, which follows no links.
+"""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from plexctl.errors import PlexError
+from plexctl.model.folder import Place, write_at
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -38,30 +40,12 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> bool:
     return True
 
 
-def _write(path: Path, data: bytes, mode: int, place: Callable[[str, Path], None]) -> None:
-    temporary = None
+def _write(path: Path, data: bytes, mode: int, place: Place) -> None:
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        place(temporary, path)
-        _sync_folder(path.parent)
-    except FileExistsError:
-        raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise PlexError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that the new name survives a crash."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        write_at(folder, path, data, mode, place)
     finally:
-        os.close(descriptor)
+        os.close(folder)

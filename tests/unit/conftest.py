@@ -32,6 +32,14 @@ class FakeSops:
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own state folder, where plexctl records the labs that it created."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def fake_sops(tmp_path: Path) -> FakeSops:
     source = Path(__file__).with_name("fake_sops.py").read_text().partition("\n")[2]

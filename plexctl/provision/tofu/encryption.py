@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from plexctl.clients.tofu import KEY, is_terraform
-from plexctl.model.files import write_changed
+from plexctl.model.folder import Folder
 from plexctl.model.secret import Secret
 
 StateKey = Secret
@@ -30,7 +30,7 @@ input has no meaning here.
 
 @contextmanager
 def encrypted(
-    folder: Path, key: StateKey, program: Path, key_command: Sequence[str]
+    folder: Folder, key: StateKey, program: Path, key_command: Sequence[str]
 ) -> Iterator[int | None]:
     """Configure the encryption of the state in `folder`; yields the value of `Tofu.key`.
 
@@ -38,12 +38,11 @@ def encrypted(
     has no encryption, yields None; its state has no secret either.
     """
     if is_terraform(program):
-        (folder / FILE).unlink(missing_ok=True)
+        folder.delete(FILE)
         yield None
         return
-    write_changed(
-        folder / FILE, (json.dumps(_settings(key_command), indent=2) + "\n").encode(), 0o600
-    )
+    settings = json.dumps(_settings(key_command), indent=2) + "\n"
+    folder.write_changed(FILE, settings.encode(), 0o600)
     file = os.memfd_create("plexctl")
     try:
         os.write(file, answer(key))

@@ -111,9 +111,9 @@ class TofuEngine:
         """OpenTofu in its folder. Files that only a run needs are deleted afterwards."""
         used = {one.host for one in wanted}
         parallel = sum(self.direct.hosts[name].spec.parallel for name in used) or 4
-        self.folder.open()
+        self.folder.prepare(self.modules, self.program, self.key)
         with (
-            encrypted(self.folder.root, self.key, self.program, self.key_command) as key,
+            encrypted(self.folder.files, self.key, self.program, self.key_command) as key,
             self.provider.connected(Tofu(self.program, self.folder.root, parallel, key)) as tofu,
         ):
             try:
@@ -139,7 +139,8 @@ class TofuEngine:
         states = {name: state for name, state in job.states.items() if name in used}
         variables = self.provider.tfvars(job.wanted, states, tags_by_key(job), self.folder.boot)
         # Providers are installed with this machine's own trust, not with that of the hosts.
-        self.folder.write(self.modules, variables, replace(tofu, environment={}, files=()))
+        plain = replace(tofu, environment={}, files=())
+        self.folder.write(self.modules, variables, plain, self.key)
 
     def _write_boot(self, wanted: Sequence[Resource]) -> None:
         nodes = (one for one in wanted if isinstance(one, Instance))

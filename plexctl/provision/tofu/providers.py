@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from plexctl.errors import PlexError
+from plexctl.model.folder import Folder
 from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.nodes import nodes
@@ -35,7 +36,7 @@ class TofuCredentials:
     """Sources of what providers need to call hosts. A source is only used for its kind of host."""
 
     certificates: Callable[[Iterable[HostSpec]], Path]  # folder with those of Incus servers
-    server_certificate: Callable[[HostSpec, Path], None]  # writes that of a Proxmox server
+    server_certificate: Callable[[HostSpec, Folder, str], None]  # writes that of a Proxmox server
     token: Callable[[HostSpec], Secret]  # of a Proxmox server's API
 
 
@@ -73,9 +74,8 @@ def _proxmox(
 ) -> ProxmoxProvider:
     members = [hosts[name] for name in plex.hosts]
     _require_one_cluster(plex, members)
-    folder.open()
     certificate = folder.path / CERTIFICATE
-    credentials.server_certificate(members[0], certificate)
+    credentials.server_certificate(members[0], folder.folder, CERTIFICATE)
     access = ClusterAccess(certificate, partial(credentials.token, members[0]))
     return ProxmoxProvider(plex.name, {host.name: host for host in members}, access, direct)
 

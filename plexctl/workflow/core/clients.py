@@ -11,11 +11,12 @@ from plexctl.clients.hosts import host_client
 from plexctl.clients.incus.connection import Credentials
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.files import write_atomic, write_changed
+from plexctl.model.folder import Folder
 from plexctl.model.host import Host
 from plexctl.model.hosts import HostSpec
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
+from plexctl.model.state import state_folder
 
 FOLDER = "hosts"
 """In the lab's state: the client certificate for servers, laid out as `incus` has it."""
@@ -43,24 +44,23 @@ def servers_folder(lab: Lab, seed: RootSeed, servers: Iterable[HostSpec]) -> Pat
 
     PlexError if a server whose certificate is not stored yet is unreachable, or shows another one.
     """
-    folder = credentials(lab, seed).key.parent
+    credentials(lab, seed)
+    folder = state_folder(lab.state).below(FOLDER)
     for host in servers:
-        if host.local:
-            continue
-        certificates = folder / "servercerts"
-        certificates.mkdir(exist_ok=True)
-        pinned_certificate(host, certificates / f"{host.name}.crt")
-    return folder
+        if not host.local:
+            pinned_certificate(host, folder.below("servercerts"), f"{host.name}.crt")
+    return folder.path
 
 
-def pinned_certificate(host: HostSpec, file: Path) -> None:
-    """Store the certificate of a host's server in `file`, unless it is there.
+def pinned_certificate(host: HostSpec, folder: Folder, name: str) -> None:
+    """Store the certificate of a host's server in the file `name`, unless it is there.
 
     PlexError if the server is unreachable, or shows another certificate than the pinned one.
     """
     from plexctl.clients.pinned import fingerprint, server_certificate
 
-    known = ssl.PEM_cert_to_DER_cert(file.read_text()) if file.exists() else b""
+    stored = folder.read(name)
+    known = ssl.PEM_cert_to_DER_cert(stored.decode()) if stored else b""
     if fingerprint(known) == host.certificate:
         return
     assert host.url is not None, host.name
@@ -71,7 +71,7 @@ def pinned_certificate(host: HostSpec, file: Path) -> None:
             hint="if the server was reinstalled: "
             f"`plexctl host add {host.name} {host.url} --token`",
         )
-    write_atomic(file, ssl.DER_cert_to_PEM_cert(shown).encode())
+    folder.write(name, ssl.DER_cert_to_PEM_cert(shown).encode())
 
 
 def credentials(lab: Lab, seed: RootSeed) -> Credentials:
@@ -79,10 +79,8 @@ def credentials(lab: Lab, seed: RootSeed) -> Credentials:
     # This import takes long, and a lab of this machine alone needs no certificate.
     from plexctl.keys.lab import LabKeys
 
-    folder = lab.state / FOLDER
-    found = Credentials(folder / "client.crt", folder / "client.key")
+    folder = state_folder(lab.state).below(FOLDER)
     pair = LabKeys.derive(seed).client()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_changed(found.key, pair.key.reveal(), 0o600)
-    write_changed(found.certificate, pair.certificate)
-    return found
+    folder.write_changed("client.key", pair.key.reveal(), 0o600)
+    folder.write_changed("client.crt", pair.certificate)
+    return Credentials(folder.path / "client.crt", folder.path / "client.key")

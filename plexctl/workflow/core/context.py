@@ -12,14 +12,18 @@ from plexctl.depot.pins import load_pins
 from plexctl.errors import UsageError
 from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
 from plexctl.model.events import Listener
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import Folder
 from plexctl.model.host import Host
 from plexctl.model.lab import CURRENT, Lab
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
+from plexctl.model.state import find_state, state_folder
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import Engine
 from plexctl.workflow.core.clients import host_clients
+
+PLEXES = "plexes"
+"""In the lab's state: a folder for each plex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,11 @@ class Context:
 
     def access(self, plex: str) -> Path:
         """The folder of a plex' kubeconfig and SSH files."""
-        return self.lab.state / "plexes" / plex
+        return self.lab.state / PLEXES / plex
+
+    def plex_folder(self, plex: str) -> Folder:
+        """The same for reading and writing. UsageError if the lab's state folder is not ours."""
+        return state_folder(self.lab.state).below(PLEXES, plex)
 
 
 def open_lab(
@@ -78,14 +86,16 @@ def find_plex(ctx: Context, name: str | None) -> Plex:
 
 def current_plex(ctx: Context) -> str | None:
     """The plex that `plexctl use` has set, if it still exists."""
-    file = ctx.lab.state / CURRENT
-    name = file.read_text().strip() if file.exists() else ""
+    try:
+        state = find_state(ctx.lab.state)
+    except UsageError:  # verbs that need the state folder report it
+        return None
+    name = ((state and state.read(CURRENT)) or b"").decode(errors="replace").strip()
     return name if name in ctx.lab.plexes else None
 
 
 def use_plex(ctx: Context, name: str) -> Plex:
     """Make `name` the current plex."""
     plex = find_plex(ctx, name)
-    ctx.lab.state.mkdir(exist_ok=True)
-    write_atomic(ctx.lab.state / CURRENT, f"{name}\n".encode())
+    state_folder(ctx.lab.state).write(CURRENT, f"{name}\n".encode())
     return plex

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import plexctl
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import Folder
 from plexctl.model.plex import Plex
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan
@@ -24,21 +24,20 @@ CODE = ("keys", "model", "plan")
 """The parts of the package that decide the files."""
 
 
-def known_digests(folder: Path, plex: Plex, inputs: Inputs) -> Mapping[str, str] | None:
+def known_digests(folder: Folder, plex: Plex, inputs: Inputs) -> Mapping[str, str] | None:
     """By name of node, if they were stored in the plex' `folder` for the same plex and inputs."""
     try:
-        found = json.loads((folder / FILE).read_text())
+        found = json.loads(folder.read(FILE) or b"")
         made_of, nodes = found["inputs"], dict[str, str](found["nodes"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return nodes if made_of == _digest(plex, inputs) else None
 
 
-def store_digests(folder: Path, plan: Plan, inputs: Inputs) -> None:
+def store_digests(folder: Folder, plan: Plan, inputs: Inputs) -> None:
     nodes = {instance.name: boot_digest(instance) for instance in plan.instances}
-    folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"inputs": _digest(plan.plex, inputs), "nodes": nodes})
-    write_atomic(folder / FILE, content.encode(), 0o600)
+    folder.write(FILE, content.encode(), 0o600)
 
 
 def _digest(plex: Plex, inputs: Inputs) -> str:

@@ -28,8 +28,11 @@ from plexctl.model.events import (
     StepEnded,
     StepWentOn,
 )
+from plexctl.model.folder import Folder
 from plexctl.model.resources import Key
+from plexctl.model.state import state_folder
 
+RUNS, JOURNAL = "runs", ".jsonl"
 KEPT = 50
 """Number of journals that a lab keeps."""
 
@@ -120,11 +123,9 @@ def start(
 
     `state` is the lab's folder for locks and journals; `plex` is WHOLE_LAB for verbs of the lab.
     """
-    runs, locks = state / "runs", state / "locks"
-    for folder in (runs, locks):
-        folder.mkdir(parents=True, exist_ok=True)
-    (state / ".gitignore").write_text("*\n")
-    lock = FileLock(locks / f"{plex}.lock")
+    folder = state_folder(state)
+    runs, locks = folder.below(RUNS), folder.below("locks")
+    lock = FileLock(locks.checked(f"{plex}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -136,7 +137,7 @@ def start(
     name = f"{moment:%Y%m%dT%H%M%S.%f}-{verb}-{plex}"
     try:
         unfinished = last_unfinished(runs, plex)
-        with (runs / f"{name}.jsonl").open("x") as journal:
+        with runs.open_new(f"{name}.jsonl") as journal:
             run = Run(name, listener, journal, resumes=unfinished is not None)
             clock = now or datetime.now(UTC)
             run._write({"event": "Began", "at": 0.0, "time": clock.isoformat(), "lived": _lived()})
@@ -153,24 +154,26 @@ def start(
         lock.release()
 
 
-def last_unfinished(runs: Path, plex: str) -> str | None:
+def last_unfinished(runs: Folder, plex: str) -> str | None:
     """The last run on `plex` if it was killed: it has neither ended nor failed."""
     # "20261121T082340.506123-replace-demo": a plex' own name may have dashes too.
-    journals = sorted(j for j in runs.glob("*.jsonl") if j.stem.split("-", 2)[2:] == [plex])
-    if not journals:
+    names = [name.removesuffix(JOURNAL) for name in runs.files() if name.endswith(JOURNAL)]
+    names = [name for name in names if name.split("-", 2)[2:] == [plex]]
+    if not names:
         return None
-    text = journals[-1].read_text().rstrip().rsplit("\n", 1)[-1]
+    content = runs.read(f"{names[-1]}{JOURNAL}") or b""
+    text = content.decode(errors="replace").rstrip().rsplit("\n", 1)[-1]
     try:
         last = json.loads(text) if text else {}
     except json.JSONDecodeError:
         last = {}
-    return None if last.get("event") in ("Done", "Failed") else journals[-1].stem
+    return None if last.get("event") in ("Done", "Failed") else names[-1]
 
 
-def _delete_old(runs: Path) -> None:
-    for journal in sorted(runs.glob("*.jsonl"))[:-KEPT]:
-        for file in (journal, inside_file(journal)):
-            file.unlink(missing_ok=True)
+def _delete_old(runs: Folder) -> None:
+    for name in [name for name in runs.files() if name.endswith(JOURNAL)][:-KEPT]:
+        for file in (name, inside_file(Path(name)).name):
+            runs.delete(file)
 
 
 def inside_file(journal: Path) -> Path:

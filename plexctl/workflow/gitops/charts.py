@@ -13,7 +13,7 @@ from plexctl.depot.charts import Charts
 from plexctl.depot.lock import Lock
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.events import Outcome
-from plexctl.model.files import write_changed
+from plexctl.model.folder import lab_file
 from plexctl.plan.documents import dump
 from plexctl.plan.gitops.charts import HelmRelease, manifests, release_of
 from plexctl.results.apps import RenderResult, RenderRow
@@ -68,7 +68,8 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
             return RenderResult(())
         program = tool(ctx, run, "helm", "helm", kubernetes)
         charts = Charts(ctx.cache / "charts", program, Lock(ctx.lab.root / "depot.lock"))
-        rows = [_render(file, releases[file], charts, kubernetes, run) for file in releases]
+        root = ctx.lab.root
+        rows = [_render(root, file, releases[file], charts, kubernetes, run) for file in releases]
     return RenderResult(tuple(rows))
 
 
@@ -96,7 +97,7 @@ def _shown(file: Path) -> str:
 
 
 def _render(
-    file: Path, release: HelmRelease, charts: Charts, kubernetes: str, run: Run
+    root: Path, file: Path, release: HelmRelease, charts: Charts, kubernetes: str, run: Run
 ) -> RenderRow:
     app = file.parent.name
     packed = charts.fetch(release.chart, run)
@@ -112,10 +113,8 @@ def _render(
         )
         documents = manifests(release, rendered, _shown(file))
         text = HEAD.format(chart=release.chart) + dump(*documents)
-        before = target.read_text() if target.exists() else None
-        target.parent.mkdir(exist_ok=True)
-        write_changed(target, text.encode())
-        write_changed(target.with_name(KUSTOMIZATION), KUSTOMIZATION_TEXT.encode())
-        changed = before != text
+        folder, name = lab_file(root, target)
+        changed = folder.write_changed(name, text.encode())
+        folder.write_changed(KUSTOMIZATION, KUSTOMIZATION_TEXT.encode())
         step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, f"{len(documents)} objects")
     return RenderRow(app, release.chart.name, release.chart.version, target, changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import yaml
@@ -19,7 +20,7 @@ from plexctl.keys.lab import LabKeys, deploy_key
 from plexctl.keys.pki import argocd_redis_password
 from plexctl.model.apps import Apps
 from plexctl.model.events import Outcome
-from plexctl.model.files import write_private
+from plexctl.model.folder import lab_file
 from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
@@ -127,7 +128,7 @@ def source_keys(ctx: Context, plex: Plex, gitops: Gitops) -> SourceKeys:
     """The keys with which an engine reads, verifies and decrypts its source."""
     source = gitops.source
     access: dict[str, Secret | bytes] = {}
-    ca = source.ca.read_bytes() if source.ca else b""
+    ca = _read(ctx, source.ca) if source.ca else b""
     match source.kind:
         case SourceKind.REGISTRY:
             ca = LabKeys.derive(ctx.seed).ca.pair.certificate
@@ -137,7 +138,7 @@ def source_keys(ctx: Context, plex: Plex, gitops: Gitops) -> SourceKeys:
             access = {
                 "identity": key.private,
                 "identity.pub": f"{key.public}\n".encode(),
-                "known_hosts": source.known_hosts.read_bytes(),
+                "known_hosts": _read(ctx, source.known_hosts),
             }
         case SourceKind.HTTPS:
             if token := read_token(ctx, plex):
@@ -145,8 +146,17 @@ def source_keys(ctx: Context, plex: Plex, gitops: Gitops) -> SourceKeys:
         case SourceKind.OCI:
             if token := read_token(ctx, plex):
                 access = {flux_sync.DOCKER_CONFIG: _docker_config(source, token)}
-    verify = {source.verify.name: source.verify.read_bytes()} if source.verify else {}
+    verify = {source.verify.name: _read(ctx, source.verify)} if source.verify else {}
     return SourceKeys(identity_file(ctx.seed, ctx.lab.secrets_epoch), access, ca, verify)
+
+
+def _read(ctx: Context, file: Path) -> bytes:
+    """A file of the lab, which the cluster gets. UsageError if a link leads out of the lab."""
+    folder, name = lab_file(ctx.lab.root, file)
+    content = folder.read(name)
+    if content is None:
+        raise PlexError(f"there is no file {file}")
+    return content
 
 
 def _docker_config(source: AppSource, token: Secret) -> Secret:
@@ -157,18 +167,22 @@ def _docker_config(source: AppSource, token: Secret) -> Secret:
 def store_token(ctx: Context, plex: Plex, token: Secret) -> bool:
     """Store the token for a source, encrypted for the lab. False if it was stored already."""
     file, epoch = plex.file.parent / TOKEN, ctx.lab.secrets_epoch
-    if file.exists() and opened(ctx.seed, epoch, file.read_bytes()) == token:
+    folder, name = lab_file(ctx.lab.root, file)
+    stored = folder.read(name)
+    if stored is not None and opened(ctx.seed, epoch, stored) == token:
         return False
-    write_private(file, sealed(ctx.seed, epoch, token))
+    folder.write(name, sealed(ctx.seed, epoch, token), 0o600)
     return True
 
 
 def read_token(ctx: Context, plex: Plex) -> Secret | None:
     """The stored token for the source of `plex`, if there is one."""
     file = plex.file.parent / TOKEN
-    if not file.exists():
+    folder, name = lab_file(ctx.lab.root, file)
+    stored = folder.read(name)
+    if stored is None:
         return None
-    found = opened(ctx.seed, ctx.lab.secrets_epoch, file.read_bytes())
+    found = opened(ctx.seed, ctx.lab.secrets_epoch, stored)
     if found is None:
         raise PlexError(
             f"{file} cannot be decrypted", hint=f"store it again: `plexctl flux token {plex.name}`"

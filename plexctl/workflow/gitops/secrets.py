@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from plexctl.clients.sops import Sops
 from plexctl.errors import PlexError, UsageError
 from plexctl.keys.age import identity_file, sops_recipient
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import Folder, lab_file
 from plexctl.model.secret import Secret
 from plexctl.results.lab import SecretRow, SecretsResult
 from plexctl.workflow.core.context import Context
@@ -57,9 +58,9 @@ def lab_sops(ctx: Context) -> Sops:
     return Sops(binary, identity_file(ctx.seed, epoch), sops_recipient(ctx.seed, epoch))
 
 
-def edit(sops: Sops, file: Path) -> SecretsResult:
+def edit(sops: Sops, root: Path, file: Path) -> SecretsResult:
     """Open an encrypted file, or a new one, in the user's editor. Plain text stays in memory."""
-    _refuse_names([file])
+    _refuse_names(root, [file])
     before = _content(file) if file.exists() else None
     plain = sops.decrypt(_require_encrypted(file)) if before is not None else _template(file)
     after = edited(plain, file.name)
@@ -70,18 +71,18 @@ def edit(sops: Sops, file: Path) -> SecretsResult:
     encrypted = sops.encrypt(text, file)
     if (_content(file) if file.exists() else None) != before:
         raise PlexError(f"nothing was written: {file} has changed since the editor was opened")
-    _write(file, encrypted)
+    _write(root, file, encrypted)
     return _result(sops, {file: True})
 
 
-def encrypt(sops: Sops, files: Sequence[Path]) -> SecretsResult:
+def encrypt(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
     """Encrypt manifests of Secrets in place: all of `files`, or none if one cannot be encrypted."""
-    _refuse_names(files)
+    _refuse_names(root, files)
     plain = {file: text for file in files if not _is_all_encrypted(text := _content(file))}
     _refuse({file: faults(text) for file, text in plain.items()})
     encrypted = {file: sops.encrypt(text, file) for file, text in plain.items()}
     for file, text in encrypted.items():
-        _write(file, text)
+        _write(root, file, text)
     return _result(sops, {file: file in encrypted for file in files})
 
 
@@ -90,11 +91,12 @@ def rotate(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
 
     Without `files`, all encrypted files of the lab.
     """
-    _refuse_names(files)
+    _refuse_names(root, files)
     chosen = [_require_encrypted(file) for file in files] or encrypted_files(root)
+    _refuse_names(root, chosen)
     rotated = {file: sops.rotate(file) for file in chosen}
     for file, text in rotated.items():
-        _write(file, text)
+        _write(root, file, text)
     return _result(sops, dict.fromkeys(rotated, True), "rotated")
 
 
@@ -153,13 +155,14 @@ def _template(file: Path) -> Secret:
     return Secret((HEAD + TEMPLATE.format(name=name)).encode())
 
 
-def _refuse_names(files: Sequence[Path]) -> None:
-    """UsageError for files with a name by which `rotate` would not find them."""
+def _refuse_names(root: Path, files: Sequence[Path]) -> None:
+    """UsageError for files that `rotate` would not find, and for links that leave the lab."""
     for file in files:
         if file.suffix not in YAML:
             raise UsageError(
                 f"cannot use {file}: the name of a file of Secrets must end with .yaml or .yml"
             )
+        _place(root, file)
 
 
 def _refuse(found: Mapping[Path, Sequence[ManifestFault]]) -> None:
@@ -181,15 +184,28 @@ def _content(file: Path) -> bytes:
         raise PlexError(f"cannot read {file}: {error.strerror}") from None
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write(root: Path, file: Path, content: bytes) -> None:
     """Write `file`, or the file that it links to."""
-    target = file.resolve()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+        mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
     except OSError as error:
         raise PlexError(f"cannot write {file}: {error.strerror}") from error
-    write_atomic(target, content, mode)
+    folder, name = _place(root, file)
+    folder.write(name, content, mode)
+
+
+def _place(root: Path, file: Path) -> tuple[Folder, str]:
+    """The folder and the name of `file`. UsageError if it is in the lab and a link leads out."""
+    if any(
+        os.path.realpath(folder) == os.path.realpath(root) for folder in _absolute(file).parents
+    ):
+        return lab_file(root, file)
+    target = file.resolve()
+    return Folder(Path(target.anchor), target.parts[1:-1]), target.name
+
+
+def _absolute(file: Path) -> Path:
+    return Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would follow links
 
 
 def _result(sops: Sops, changed: Mapping[Path, bool], done: str = "encrypted") -> SecretsResult:

@@ -67,7 +67,7 @@ class IncusOnboarding:
             fields |= {"pool": request.pool.name} if request.pool else {}
             fields |= {"bridge": bridge} if bridge else {}
             fields |= {"pci": dict(request.pci)} if request.pci else {}
-            changed = set_host(hosts_file(ctx), request.name, fields)
+            changed = set_host(ctx.lab.root, hosts_file(ctx), request.name, fields)
             return HostResult(request.name, changed, f"host {request.name} is this machine")
         url, certificate = prepared.api()
         return add_incus(
@@ -132,7 +132,7 @@ def add_incus(
         client = IncusHost(host, shown)
         _require_pool(client)
         host = replace(host, facts=_facts(ctx, client, run))
-        changed = set_host(hosts_file(ctx), name, host_fields(host))
+        changed = set_host(ctx.lab.root, hosts_file(ctx), name, host_fields(host))
     return HostResult(name, changed, f"host {name} is at {whole}")
 
 

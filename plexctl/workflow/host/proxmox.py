@@ -122,5 +122,5 @@ def add_proxmox(
             client.read()
             client.pool_free()
         stored = store_host_token(ctx.lab, ctx.seed, name, token)
-        changed = set_host(hosts_file(ctx), name, host_fields(host))
+        changed = set_host(ctx.lab.root, hosts_file(ctx), name, host_fields(host))
     return HostResult(name, stored or changed, f"host {name} is at {host.url}")

@@ -10,7 +10,7 @@ from plexctl.errors import PlexError, UsageError
 from plexctl.results.hosts import HostResult, HostRow, HostsResult
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.host.declaration import hosts_file
-from plexctl.workflow.host.tokens import token_file
+from plexctl.workflow.host.tokens import delete_host_token
 
 
 def list_hosts(ctx: Context) -> HostsResult:
@@ -55,8 +55,8 @@ def remove(ctx: Context, name: str) -> HostResult:
     kept = 0
     with suppress(PlexError):  # a host that is gone for good must be removable too
         kept = _instances(ctx, name)
-    changed = remove_host(hosts_file(ctx), name)
-    token_file(ctx.lab, name).unlink(missing_ok=True)
+    changed = remove_host(ctx.lab.root, hosts_file(ctx), name)
+    delete_host_token(ctx.lab, name)
     text = f"host {name} is removed from the lab"
     if kept:
         stays = "instance of the lab stays" if kept == 1 else "instances of the lab stay"

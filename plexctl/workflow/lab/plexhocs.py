@@ -11,7 +11,7 @@ import yaml
 
 from plexctl.config.builtin import overlay
 from plexctl.config.draft import draft_lab
-from plexctl.config.init import SCHEMAS, write_schemas
+from plexctl.config.init import SCHEMAS, STATE, write_schemas
 from plexctl.config.load import load_lab
 from plexctl.config.networks import each, free_networks
 from plexctl.config.plexhocs import (
@@ -27,10 +27,11 @@ from plexctl.config.plexhocs import (
 from plexctl.config.schema import file_name
 from plexctl.depot.pins import load_pins
 from plexctl.errors import ConfigError, UsageError
-from plexctl.model.files import write_new
+from plexctl.model.folder import lab_file, write_missing
 from plexctl.model.lab import Lab
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Networks, Plex
+from plexctl.model.state import find_state
 from plexctl.results.lab import ImportResult
 
 DEFAULT_TYPE = "kube"
@@ -190,10 +191,10 @@ def _schema(up: str, kind: str) -> str:
 def _written(root: Path, files: Mapping[Path, str]) -> tuple[Path, ...]:
     """Write new files. If the lab is invalid with them, delete them again."""
     written: list[Path] = []
+    find_state(root / STATE)  # before anything is written
     try:
         for file, text in files.items():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if not write_new(file, text.encode()):
+            if not write_missing(root, file, text.encode()):
                 raise UsageError(
                     f"{file.relative_to(root)} exists, and plexctl does not overwrite it"
                 )
@@ -203,6 +204,7 @@ def _written(root: Path, files: Mapping[Path, str]) -> tuple[Path, ...]:
             write_schemas(root)
     except (ConfigError, UsageError):
         for file in written:
-            file.unlink()
+            folder, name = lab_file(root, file)
+            folder.delete(name)
         raise
     return tuple(written)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.command import CommandResult
-from plexctl.model.files import write_changed
 from plexctl.model.plex import Node, Plex
 from plexctl.plan.access import access_files, admin_kubeconfig, inventory
 from plexctl.plan.documents import Document
@@ -19,11 +18,9 @@ CONNECT = 10
 
 def write_access_files(ctx: Context, plex: Plex) -> None:
     """Write kubeconfig and SSH files to the lab's state folder. They only change with the epoch."""
-    folder = ctx.access(plex.name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for file in access_files(plex, ctx.seed, folder):
-        target = folder / file.path.rsplit("/", 1)[1]
-        write_changed(target, file.content, file.mode)
+    folder = ctx.plex_folder(plex.name)
+    for file in access_files(plex, ctx.seed, folder.path):
+        folder.write_changed(file.path.rsplit("/", 1)[1], file.content, file.mode)
 
 
 def kubeconfig(ctx: Context, plex: Plex) -> str:

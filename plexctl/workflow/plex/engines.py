@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plexctl.config.builtin import builtin
 from plexctl.errors import UnreachableHostError
+from plexctl.model.folder import Folder
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.secret import Secret
 from plexctl.provision.direct.engine import DirectEngine
@@ -31,6 +32,8 @@ from plexctl.workflow.host.tokens import read_host_token
 from plexctl.workflow.images.tools import tool
 
 PROGRAMS = ("tofu", "terraform")
+TOFU = "tofu"
+"""In the folder of a plex: that of OpenTofu."""
 
 
 def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
@@ -43,7 +46,7 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
         return tofu_engine(ctx, plex, run)
     folder = tofu_folder(ctx, plex)
     if folder.exists():
-        shutil.rmtree(folder)
+        ctx.plex_folder(plex).delete(TOFU)
         run.note(f"the state of OpenTofu is deleted: {plex} has the engine direct")
     return ctx.engine
 
@@ -56,7 +59,7 @@ def settle_plex(ctx: Context, plex: str, run: Run) -> bool:
     """
     folder = tofu_folder(ctx, plex)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in ROOTS.values())
-    if run.resumes or any((folder / root).exists() for root in CLONING_ROOTS):
+    if run.resumes or any(folder.below(root).exists() for root in CLONING_ROOTS):
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
                 waited |= host.settle(plex)
@@ -88,9 +91,9 @@ def tofu_engine(ctx: Context, plex: str, run: Run) -> TofuEngine:
     )
 
 
-def tofu_folder(ctx: Context, plex: str) -> Path:
+def tofu_folder(ctx: Context, plex: str) -> Folder:
     """The folder with modules, variables, boot files and state of a plex."""
-    return ctx.access(plex) / "tofu"
+    return ctx.plex_folder(plex).below(TOFU)
 
 
 def _credentials(ctx: Context) -> TofuCredentials:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from plexctl.errors import UsageError
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState, unreachable_reasons
 from plexctl.model.plex import Plex
@@ -45,8 +46,12 @@ def plan(
 
 def _plan_to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:
     """The plan; with digests from the cache instead of the files of nodes, if there are any."""
-    found, folder = inputs(ctx, plex, names), ctx.access(plex.name)
+    found = inputs(ctx, plex, names)
     if _uses_tofu(plex):  # OpenTofu needs the files
+        return plan_plex(plex, found)
+    try:
+        folder = ctx.plex_folder(plex.name)
+    except UsageError:  # the state folder is refused, and a plan does not need it
         return plan_plex(plex, found)
     known = known_digests(folder, plex, found)
     wanted = plan_plex(plex, found, known)

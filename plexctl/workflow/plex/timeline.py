@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plexctl.errors import PlexError, UsageError
-from plexctl.model.files import write_atomic
+from plexctl.model.folder import Folder
 from plexctl.model.host import Host
 from plexctl.model.lab import CURRENT
 from plexctl.model.observed import RUNNING, HostState
+from plexctl.model.state import find_state
 from plexctl.observe.nodes import NodeDetails, from_json, read, to_json, with_details
 from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.results.runs import RunRow, RunsResult
-from plexctl.workflow.core.run import inside_file
+from plexctl.workflow.core.run import JOURNAL, RUNS, inside_file
 
 if TYPE_CHECKING:  # clients take longer to load than all else here
     from plexctl.workflow.core.context import Context
@@ -61,7 +62,7 @@ def read_run(journal: Path) -> Timeline:
     """A recorded run: its journal, and details of its nodes, if they were read."""
     line = timeline(journal.stem, _lines(journal))
     try:
-        return with_details(line, from_json(inside_file(journal).read_text()))
+        return with_details(line, from_json(_read(inside_file(journal)).decode()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return line
 
@@ -123,12 +124,17 @@ def _hosts_of(line: Timeline, hosts: Mapping[str, Host]) -> Mapping[str, Host]:
 
 
 def _store(journal: Path, details: Mapping[str, NodeDetails]) -> None:
-    write_atomic(inside_file(journal), to_json(details).encode(), 0o600)
+    file = inside_file(journal)
+    _runs(file).write(file.name, to_json(details).encode(), 0o600)
 
 
 def _journals(state: Path, plex: str | None) -> list[Path]:
     found = []
-    for journal in sorted((state / "runs").glob("*.jsonl")):
+    ours = find_state(state)
+    for name in ours.below(RUNS).files() if ours else ():
+        journal = state / RUNS / name
+        if journal.suffix != JOURNAL:
+            continue
         try:
             _, _, its = parts(journal.stem)
         except ValueError:
@@ -139,11 +145,25 @@ def _journals(state: Path, plex: str | None) -> list[Path]:
 
 
 def _lines(journal: Path) -> list[str]:
-    return journal.read_text(errors="replace").splitlines()
+    return _read(journal).decode(errors="replace").splitlines()
+
+
+def _runs(file: Path) -> Folder:
+    """The folder of a journal. UsageError if it is not ours."""
+    state = find_state(file.parents[1])
+    if state is None:
+        raise FileNotFoundError(file)
+    return state.below(RUNS)
+
+
+def _read(file: Path) -> bytes:
+    content = _runs(file).read(file.name)
+    if content is None:
+        raise FileNotFoundError(file)
+    return content
 
 
 def _current(state: Path) -> str | None:
-    try:
-        return (state / CURRENT).read_text().strip() or None
-    except OSError:
-        return None
+    ours = find_state(state)
+    content = ours.read(CURRENT) if ours else None
+    return (content or b"").decode(errors="replace").strip() or None

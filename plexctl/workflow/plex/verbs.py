@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace as replace_field
 
@@ -12,11 +11,12 @@ from plexctl.errors import ConfigError
 from plexctl.model.events import Outcome
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.plex import Plex
+from plexctl.model.state import state_folder
 from plexctl.plan.resources.types import Owner
 from plexctl.provision.change import DiffOptions
 from plexctl.provision.engine import ApplyJob
 from plexctl.results.plex import DestroyResult, EngineResult, UpResult
-from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.context import PLEXES, Context
 from plexctl.workflow.core.run import start
 from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import prune_images
@@ -52,7 +52,7 @@ def scale(
             if wanted.workers == plex.workers:
                 step.end(Outcome.UNCHANGED, str(workers))
             else:
-                set_workers(plex.file, workers)
+                set_workers(ctx.lab.root, plex.file, workers)
                 step.end(Outcome.CHANGED, f"{plex.workers} to {workers}")
         return converge(ctx, wanted, run, ConvergeOptions(drain=drain, wait=wait))
 
@@ -64,11 +64,11 @@ def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
     """
     with start(ctx.lab.state, "engine", plex.name, ctx.listener) as run:
         with run.step(f"set engine in {plex.file.relative_to(ctx.lab.root)}") as step:
-            changed = set_field(plex.file, "engine", chosen)
+            changed = set_field(ctx.lab.root, plex.file, "engine", chosen)
             try:
                 load_lab(ctx.lab.root, ctx.pins.versions())
             except ConfigError:
-                set_field(plex.file, "engine", plex.engine)
+                set_field(ctx.lab.root, plex.file, "engine", plex.engine)
                 raise
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, chosen)
         moved = replace_field(plex, engine=chosen)
@@ -96,7 +96,7 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
             # `direct` deletes the objects of both engines, which it finds by their tags.
             ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
             raise_if_left_behind(ctx, states, still_there(name), f"plexctl destroy {name}")
-            shutil.rmtree(ctx.access(name), ignore_errors=True)
+            state_folder(ctx.lab.state).below(PLEXES).delete(name)
             step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
         pruned = prune_images(ctx, run, without=name) if images else ()
     return DestroyResult(name, change_rows(changes), pruned)

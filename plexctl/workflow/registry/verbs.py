@@ -18,6 +18,7 @@ from plexctl.model.events import Outcome
 from plexctl.model.host import Host
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.registry import Registry
+from plexctl.model.state import state_folder
 from plexctl.plan.registry.node import DATA
 from plexctl.plan.resources.types import Owner
 from plexctl.provision.change import Change, DiffOptions
@@ -209,7 +210,8 @@ def _pushed(registry: Registry, repositories: tuple[str, ...]) -> tuple[str, ...
 @contextmanager
 def _alone(ctx: Context, registry: Registry, run: Run) -> Iterator[None]:
     """Hold the registry's lock: of plexes that come up at the same time, one creates it."""
-    lock = FileLock(ctx.lab.state / "locks" / f"{registry.name}.lock")
+    locks = state_folder(ctx.lab.state).below("locks")
+    lock = FileLock(locks.checked(f"{registry.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.model.state import claim
 from tests.journals import journal
 
 from .conftest import Plexctl
@@ -18,7 +19,8 @@ UP, DESTROY = "20261121T100000.000000-up-alpha", "20261121T110000.000000-destroy
 @pytest.fixture
 def runs(lab: Path) -> Path:
     folder = lab / ".plexctl" / "runs"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, mode=0o700)
+    claim(folder.parent)
     (folder / f"{UP}.jsonl").write_text("\n".join(journal(2)))
     (folder / f"{DESTROY}.jsonl").write_text('{"event": "Done", "at": 0.8}')
     return folder

@@ -18,7 +18,7 @@ from plexctl.model.plex import Plex
 def edited(folder: Path, text: str, workers: int) -> str:
     file = folder / "plex.yaml"
     file.write_bytes(text.encode())
-    set_workers(file, workers)
+    set_workers(folder, file, workers)
     return file.read_bytes().decode()
 
 
@@ -73,7 +73,7 @@ def test_the_file_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
     real.chmod(0o640)
     link = tmp_path / "plex.yaml"
     link.symlink_to(real)
-    set_workers(link, 3)
+    set_workers(tmp_path, link, 3)
     assert link.is_symlink()
     assert real.read_text() == "workers: 3\n"
     assert real.stat().st_mode & 0o777 == 0o640
@@ -116,7 +116,7 @@ def test_files_of_plain_lines_can_be_changed(
 def test_a_missing_field_is_added(tmp_path: Path, before: str, after: str) -> None:
     file = tmp_path / "plex.yaml"
     file.write_text(before)
-    assert add_field(file, "gitops", "{engine: flux}") is (before != after)
+    assert add_field(tmp_path, file, "gitops", "{engine: flux}") is (before != after)
     assert file.read_text() == after
 
 
@@ -124,7 +124,7 @@ def test_a_field_is_added_to_mappings_only(tmp_path: Path) -> None:
     file = tmp_path / "plex.yaml"
     file.write_text("- a\n")
     with pytest.raises(PlexError) as caught:
-        add_field(file, "gitops", "{engine: flux}")
+        add_field(tmp_path, file, "gitops", "{engine: flux}")
     assert caught.value.hint == "write `gitops: {engine: flux}` into the file yourself"
     assert file.read_text() == "- a\n"
 

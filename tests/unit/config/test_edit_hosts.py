@@ -42,16 +42,16 @@ def file(tmp_path: Path) -> Path:
 
 def added(file: Path, text: str, fields: dict[str, Any] = SECOND) -> str:
     file.write_text(text)
-    assert set_host(file, "second", fields)
+    assert set_host(file.parent, file, "second", fields)
     return file.read_text()
 
 
 def test_a_new_host_is_added_at_the_end(file: Path) -> None:
     assert added(file, HEAD + TAIL) == HEAD + ENTRY + TAIL
-    assert not set_host(file, "second", SECOND)  # nothing is left to do
-    assert remove_host(file, "second")
+    assert not set_host(file.parent, file, "second", SECOND)  # nothing is left to do
+    assert remove_host(file.parent, file, "second")
     assert file.read_text() == HEAD + TAIL
-    assert not remove_host(file, "second")
+    assert not remove_host(file.parent, file, "second")
 
 
 def test_an_existing_host_is_replaced_in_place(file: Path) -> None:
@@ -110,7 +110,7 @@ def test_unusual_layouts_are_kept(file: Path, text: str, wanted: str) -> None:
 def test_a_file_that_cannot_be_changed_safely_stays(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(PlexError) as error:
-        set_host(file, "second", SECOND)
+        set_host(file.parent, file, "second", SECOND)
     assert error.value.summary == f"cannot change host second in {file}"
     assert (
         error.value.hint
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_changed_safely_stays(file: Path, text: str) -> No
 
 def test_a_missing_file_is_an_error(file: Path) -> None:
     with pytest.raises(PlexError, match="cannot change host second"):
-        set_host(file, "second", SECOND)
+        set_host(file.parent, file, "second", SECOND)
 
 
 def test_a_link_stays_and_its_target_keeps_its_mode(tmp_path: Path, file: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_link_stays_and_its_target_keeps_its_mode(tmp_path: Path, file: Path) 
     real.chmod(0o640)
     file.symlink_to(real)
 
-    assert set_host(file, "second", SECOND)
+    assert set_host(file.parent, file, "second", SECOND)
 
     assert file.is_symlink()
     assert real.read_text() == HEAD + ENTRY
@@ -154,7 +154,7 @@ def test_other_fields_of_a_proxmox_host_stay(file: Path) -> None:
         proxmox=Proxmox("node1", "plexctl@pve!lab", iso="images"),
     )
 
-    assert set_host(file, "pve1", host_fields(host))
+    assert set_host(file.parent, file, "pve1", host_fields(host))
 
     assert yaml.safe_load(file.read_text())["hosts"]["pve1"] == {
         "kind": "proxmox",

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from plexctl.errors import PlexError
 from plexctl.keys import seed as seeds
 from plexctl.keys.seed import RootSeed, key_file, seed_file
-from plexctl.model import files
+from plexctl.model import folder
 from plexctl.model.secret import Secret
 
 SEED = RootSeed(Secret(bytes(range(32))))
@@ -106,15 +106,15 @@ def test_a_seed_is_never_overwritten(lab: Path, config: Path) -> None:
 def test_a_seed_that_another_process_creates_meanwhile_wins(
     lab: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_new = files.write_new
+    write_missing = folder.write_missing
 
-    def loses_the_race(path: Path, data: bytes, mode: int = 0o644) -> bool:
-        if path == seed_file(lab):
-            identity = pyrage.x25519.Identity.from_str(key_file(config).read_text().split()[-1])
-            path.write_bytes(pyrage.encrypt(SEED.value.reveal(), [identity.to_public()]))
-        return write_new(path, data, mode)
+    def loses_the_race(root: Path, path: Path, data: bytes) -> bool:
+        identity = pyrage.x25519.Identity.from_str(key_file(config).read_text().split()[-1])
+        path.parent.mkdir(parents=True)
+        path.write_bytes(pyrage.encrypt(SEED.value.reveal(), [identity.to_public()]))
+        return write_missing(root, path, data)
 
-    monkeypatch.setattr(seeds, "write_new", loses_the_race)
+    monkeypatch.setattr(seeds, "write_missing", loses_the_race)
     assert seeds.load_or_create(lab, config) == SEED
 
 
@@ -122,14 +122,11 @@ def test_the_key_is_on_disk_before_the_seed(
     lab: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash between the two must not leave a seed that nothing opens."""
-    write_new = files.write_new
 
-    def dies_at_the_seed(path: Path, data: bytes, mode: int = 0o644) -> bool:
-        if path == seed_file(lab):
-            raise KeyboardInterrupt
-        return write_new(path, data, mode)
+    def dies_at_the_seed(root: Path, path: Path, data: bytes) -> bool:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(seeds, "write_new", dies_at_the_seed)
+    monkeypatch.setattr(seeds, "write_missing", dies_at_the_seed)
     with pytest.raises(KeyboardInterrupt):
         seeds.create(lab, config)
     key = key_file(config).read_bytes()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.keys.seed import RootSeed
+from plexctl.model.folder import Folder
 from plexctl.model.hosts import HostFacts
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
@@ -33,8 +34,8 @@ def test_a_plan_with_digests_has_the_hashes_of_the_one_with_files(
     demo: Plex, inputs: Inputs, tmp_path: Path
 ) -> None:
     whole = plan_plex(demo, inputs)
-    store_digests(tmp_path / "demo", whole, inputs)
-    known = known_digests(tmp_path / "demo", demo, inputs)
+    store_digests(Folder(tmp_path, ("demo",)), whole, inputs)
+    known = known_digests(Folder(tmp_path, ("demo",)), demo, inputs)
     light = plan_plex(demo, inputs, known)
 
     assert known is not None
@@ -46,9 +47,9 @@ def test_a_plan_with_digests_has_the_hashes_of_the_one_with_files(
 
 def test_a_plan_with_digests_sees_other_changes(demo: Plex, inputs: Inputs, tmp_path: Path) -> None:
     """Another image, with the same files."""
-    store_digests(tmp_path, plan_plex(demo, inputs), inputs)
+    store_digests(Folder(tmp_path), plan_plex(demo, inputs), inputs)
     baked = replace(inputs, baked={("local", "kube"): "plex-kube-ba9876543210"})
-    light = plan_plex(demo, baked, known_digests(tmp_path, demo, baked))
+    light = plan_plex(demo, baked, known_digests(Folder(tmp_path), demo, baked))
 
     assert light.instances[1].known
     assert resource_hash(light.instances[1]) == resource_hash(plan_plex(demo, baked).instances[1])
@@ -66,22 +67,22 @@ def test_a_plan_with_digests_sees_other_changes(demo: Plex, inputs: Inputs, tmp_
 def test_a_change_of_any_input_makes_the_digests_unknown(
     demo: Plex, inputs: Inputs, tmp_path: Path, change: Changed
 ) -> None:
-    store_digests(tmp_path, plan_plex(demo, inputs), inputs)
+    store_digests(Folder(tmp_path), plan_plex(demo, inputs), inputs)
 
-    assert known_digests(tmp_path, *change(demo, inputs)) is None
+    assert known_digests(Folder(tmp_path), *change(demo, inputs)) is None
 
 
 def test_a_change_of_the_code_makes_the_digests_unknown(
     demo: Plex, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store_digests(tmp_path, plan_plex(demo, inputs), inputs)
+    store_digests(Folder(tmp_path), plan_plex(demo, inputs), inputs)
     monkeypatch.setattr(digest_cache, "_code", lambda: iter([("plan/boot.py", 1, 1)]))
 
-    assert known_digests(tmp_path, demo, inputs) is None
+    assert known_digests(Folder(tmp_path), demo, inputs) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"inputs": 1}'])
 def test_a_broken_file_is_ignored(demo: Plex, inputs: Inputs, tmp_path: Path, content: str) -> None:
     (tmp_path / digest_cache.FILE).write_text(content)
 
-    assert known_digests(tmp_path, demo, inputs) is None
+    assert known_digests(Folder(tmp_path), demo, inputs) is None

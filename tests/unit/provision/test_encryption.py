@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from plexctl.clients.tofu import KEY
+from plexctl.model.folder import Folder
 from plexctl.model.secret import Secret
 from plexctl.provision.tofu.encryption import FILE, answer, encrypted
 
@@ -39,7 +40,7 @@ def key_answer(folder: Path, file: int | None) -> str:
 
 
 def test_opentofu_can_read_the_key_more_than_once(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND) as file:
+    with encrypted(Folder(tmp_path), SEALED, Path("/bin/tofu"), KEY_COMMAND) as file:
         assert file is not None
         first, second = key_answer(tmp_path, file), key_answer(tmp_path, file)
 
@@ -50,30 +51,30 @@ def test_opentofu_can_read_the_key_more_than_once(tmp_path: Path) -> None:
 
 
 def test_the_key_is_in_no_file_with_a_name(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
+    with encrypted(Folder(tmp_path), SEALED, Path("/bin/tofu"), KEY_COMMAND):
         assert [file.name for file in tmp_path.iterdir()] == [FILE]
         assert ENCODED not in (tmp_path / FILE).read_text()
         assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_user_of_opentofu_gets_the_key_from_plexctl(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
+    with encrypted(Folder(tmp_path), SEALED, Path("/bin/tofu"), KEY_COMMAND):
         pass
 
     assert key_answer(tmp_path, None) == "by hand: it's one word\n"
 
 
 def test_state_and_plan_must_be_encrypted(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
+    with encrypted(Folder(tmp_path), SEALED, Path("/bin/tofu"), KEY_COMMAND):
         found = settings(tmp_path)
 
     assert found["state"] == found["plan"] == {"method": "method.aes_gcm.lab", "enforced": True}
 
 
 def test_terraform_has_no_encryption(tmp_path: Path) -> None:
-    with encrypted(tmp_path, SEALED, Path("/bin/tofu"), KEY_COMMAND):
+    with encrypted(Folder(tmp_path), SEALED, Path("/bin/tofu"), KEY_COMMAND):
         pass
-    with encrypted(tmp_path, SEALED, Path("/bin/terraform"), KEY_COMMAND) as file:
+    with encrypted(Folder(tmp_path), SEALED, Path("/bin/terraform"), KEY_COMMAND) as file:
         assert file is None
 
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from plexctl.clients.tofu import PLAN, STATE
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import Condition, Observation
+from plexctl.model.folder import Folder
 from plexctl.model.observed import HostState, ObservedImage
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.types import Resource
@@ -67,7 +68,7 @@ class Estate:
     incus: Server
 
     def knows(self, *known: str) -> None:
-        self.folder.open()
+        self.folder.files.create()
         (self.folder.root / STATE).write_text("a state")
         (self.folder.path / "listed").write_text("".join(f"{one}\n" for one in known))
 
@@ -101,8 +102,8 @@ class Estate:
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Estate:
-    folder = TofuFolder(tmp_path / "tofu")
-    folder.open()
+    folder = TofuFolder(Folder(tmp_path, ("tofu",), private=True))
+    folder.files.create()
     for name in ("modules", "incus"):
         (tmp_path / "terraform" / name).mkdir(parents=True)
     program = tmp_path / "tofu.sh"

@@ -11,6 +11,7 @@ import pytest
 
 from plexctl.clients.tofu import STATE
 from plexctl.errors import PlexError
+from plexctl.model.folder import Folder
 from plexctl.provision.tofu import folder as tofu_folder
 from plexctl.provision.tofu.folder import TofuFolder
 from tests.null_reporter import NullReporter
@@ -26,8 +27,8 @@ sys.stdin.read()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> TofuFolder:
-    folder = TofuFolder(tmp_path)
-    folder.open()
+    folder = TofuFolder(Folder(tmp_path, private=True))
+    folder.files.create()
     (folder.root / STATE).write_text("a state")
     return folder
 

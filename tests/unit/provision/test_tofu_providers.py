@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.errors import PlexError
+from plexctl.model.folder import Folder
 from plexctl.model.hosts import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
@@ -52,8 +53,8 @@ class Sources:
         self.asked += sorted(f"certificate of {host.name}" for host in servers)
         return Path("/certificates")
 
-    def server_certificate(self, host: HostSpec, file: Path) -> None:
-        self.asked.append(f"{file.name} of {host.name}")
+    def server_certificate(self, host: HostSpec, folder: Folder, name: str) -> None:
+        self.asked.append(f"{name} of {host.name}")
 
     def token(self, host: HostSpec) -> Secret:
         self.asked.append(f"token of {host.name}")
@@ -76,7 +77,7 @@ def vms(demo: Plex, kube: NodeType) -> Plex:
 def provider(plex: Plex, sources: Sources, folder: Path, *hosts: HostSpec) -> Provider:
     credentials = TofuCredentials(sources.certificates, sources.server_certificate, sources.token)
     found = {host.name: host for host in hosts}
-    return provider_of(plex, found, TofuFolder(folder), credentials, DirectEngine({}))
+    return provider_of(plex, found, TofuFolder(Folder(folder)), credentials, DirectEngine({}))
 
 
 def test_a_local_plex_needs_no_credentials(demo: Plex, sources: Sources, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.errors import PlexError
+from plexctl.model.folder import Folder
 from plexctl.model.hosts import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.workflow.core.clients import pinned_certificate
@@ -20,13 +21,13 @@ def test_it_is_fetched_once_and_no_other_one_is_taken(tmp_path: Path) -> None:
     with serving(Server()) as server:
         host = HostSpec("far", HostKind.INCUS, "", "default", 4, url=server.url)
         with pytest.raises(PlexError, match="another certificate than the pinned one") as error:
-            pinned_certificate(replace(host, certificate="ab" * 32), file)
+            pinned_certificate(replace(host, certificate="ab" * 32), Folder(tmp_path), file.name)
         known = replace(host, certificate=server.fingerprint)
-        pinned_certificate(known, file)
+        pinned_certificate(known, Folder(tmp_path), file.name)
     assert f"plexctl host add far {server.url} --token" in str(error.value.hint)
     assert file.read_text().strip() == server.certificate.pem.strip()
 
-    pinned_certificate(known, file)  # the server is gone by now
+    pinned_certificate(known, Folder(tmp_path), file.name)  # the server is gone by now
 
     with pytest.raises(PlexError, match="does not answer"):
-        pinned_certificate(replace(host, certificate="ab" * 32), file)
+        pinned_certificate(replace(host, certificate="ab" * 32), Folder(tmp_path), file.name)

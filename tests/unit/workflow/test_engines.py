@@ -11,6 +11,7 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.host import Host
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
+from plexctl.model.state import claim
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import start
@@ -30,9 +31,11 @@ class Busy(FakeIncus):
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     """Its last run on demo was killed."""
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "20260101T000000.000-replace-demo.jsonl").write_text('{"event": "St')
-    return tmp_path
+    state = tmp_path / ".plexctl"
+    (state / "runs").mkdir(parents=True, mode=0o700)
+    claim(state)
+    (state / "runs" / "20260101T000000.000-replace-demo.jsonl").write_text('{"event": "St')
+    return state
 
 
 def ended(state: Path, plex: str, server: FakeIncus) -> bool:

@@ -9,8 +9,12 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.events import Event, Noted, Outcome, StepEnded
+from plexctl.model.folder import Folder
 from plexctl.model.resources import Key, Kind
+from plexctl.model.state import claim
 from plexctl.workflow.core.run import last_unfinished, start
+
+STATE = ".plexctl"
 
 
 def journal(state: Path) -> list[dict[str, object]]:
@@ -19,51 +23,53 @@ def journal(state: Path) -> list[dict[str, object]]:
 
 
 def test_what_is_intended_is_written_down_before_it_is_done(tmp_path: Path) -> None:
-    with start(tmp_path, "up", "demo", lambda _: None) as run:
+    with start(tmp_path / STATE, "up", "demo", lambda _: None) as run:
         run.intend({Key(Kind.INSTANCE, "local", "demo1"): "create: missing"})
-        written = journal(tmp_path)
+        written = journal(tmp_path / STATE)
 
     assert written[-1]["changes"] == {"instance/local/demo1": "create: missing"}
-    assert journal(tmp_path)[-1]["event"] == "Done"
+    assert journal(tmp_path / STATE)[-1]["event"] == "Done"
 
 
 def test_a_step_that_raises_has_failed(tmp_path: Path) -> None:
     told: list[Event] = []
     with (
         pytest.raises(PlexError),
-        start(tmp_path, "up", "demo", told.append) as run,
+        start(tmp_path / STATE, "up", "demo", told.append) as run,
         run.step("create instances"),
     ):
         raise PlexError("no room")
 
     assert [e.outcome for e in told if isinstance(e, StepEnded)] == [Outcome.FAILED]
-    assert journal(tmp_path)[-1]["event"] == "Failed"
+    assert journal(tmp_path / STATE)[-1]["event"] == "Failed"
 
 
 def test_only_one_run_at_a_time_works_on_a_plex(tmp_path: Path) -> None:
-    with start(tmp_path, "up", "demo", lambda _: None):
+    with start(tmp_path / STATE, "up", "demo", lambda _: None):
         with (
             pytest.raises(PlexError, match="another plexctl is working on demo"),
-            start(tmp_path, "scale", "demo", lambda _: None),
+            start(tmp_path / STATE, "scale", "demo", lambda _: None),
         ):
             pass
-        with start(tmp_path, "up", "other", lambda _: None):
+        with start(tmp_path / STATE, "up", "other", lambda _: None):
             pass
 
 
 def test_a_killed_run_is_told_by_the_next_and_a_failed_one_is_not(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    runs.mkdir()
+    state = tmp_path / STATE
+    runs = state / "runs"
+    runs.mkdir(parents=True, mode=0o700)
+    claim(state)
     (runs / "20260101T000000.000-up-demo.jsonl").write_text('{"event": "Intended"}\n{"event": "St')
     told: list[Event] = []
 
-    assert last_unfinished(runs, "demo") == "20260101T000000.000-up-demo"
-    assert last_unfinished(runs, "mo") is None
-    with pytest.raises(PlexError), start(tmp_path, "up", "demo", told.append):
+    assert last_unfinished(Folder(runs), "demo") == "20260101T000000.000-up-demo"
+    assert last_unfinished(Folder(runs), "mo") is None
+    with pytest.raises(PlexError), start(tmp_path / STATE, "up", "demo", told.append):
         raise PlexError("no host")
     assert "was interrupted" in next(e.text for e in told if isinstance(e, Noted))
 
     again: list[Event] = []
-    with start(tmp_path, "up", "demo", again.append):
+    with start(tmp_path / STATE, "up", "demo", again.append):
         pass
     assert again == []

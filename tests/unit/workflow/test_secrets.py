@@ -40,7 +40,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def web(root: Path, fake_sops: FakeSops) -> Path:
     file = root / "apps" / "web" / "secret.yaml"
     file.write_text(PLAIN)
-    encrypt(fake_sops(), [file])
+    encrypt(fake_sops(), root, [file])
     return file
 
 
@@ -68,7 +68,7 @@ def test_encrypt_keeps_files_that_are_encrypted_already(
     other.write_text(PLAIN)
     other.chmod(0o640)
     before = web.read_bytes()
-    result = encrypt(fake_sops(), [web, other])
+    result = encrypt(fake_sops(), root, [web, other])
     assert [(row.file, row.changed) for row in result.files] == [(web, False), (other, True)]
     assert web.read_bytes() == before
     assert "canary" not in other.read_text()
@@ -81,7 +81,7 @@ def test_encrypt_changes_nothing_if_one_file_is_refused(root: Path, fake_sops: F
     good.write_text(PLAIN)
     bad.write_text(f"{PLAIN}---\nkind: ConfigMap\n")
     with pytest.raises(PlexError) as error:
-        encrypt(fake_sops(), [good, bad])
+        encrypt(fake_sops(), root, [good, bad])
     assert error.value.details == (
         f"{bad}:5: an object has `kind: ConfigMap`: only `kind: Secret` can be encrypted",
     )
@@ -92,15 +92,15 @@ def test_encrypt_changes_nothing_if_one_file_is_refused(root: Path, fake_sops: F
 def test_encrypt_refuses_a_plain_value_in_an_encrypted_file(web: Path, fake_sops: FakeSops) -> None:
     web.write_text(web.read_text().replace("stringData:\n", "stringData:\n  more: canary\n"))
     with pytest.raises(PlexError) as error:
-        encrypt(fake_sops(), [web])
+        encrypt(fake_sops(), web.parents[2], [web])
     assert "is encrypted only in part" in error.value.details[0]
 
 
 @pytest.mark.parametrize("name", ["secret.json", "secret", "seed.age"])
 def test_names_that_rotate_would_not_find_are_refused(name: str, fake_sops: FakeSops) -> None:
     verbs: tuple[Callable[[], object], ...] = (
-        lambda: edit(fake_sops(), Path(name)),
-        lambda: encrypt(fake_sops(), [Path(name)]),
+        lambda: edit(fake_sops(), Path(), Path(name)),
+        lambda: encrypt(fake_sops(), Path(), [Path(name)]),
         lambda: rotate(fake_sops(), Path(), [Path(name)]),
     )
     for verb in verbs:
@@ -112,7 +112,7 @@ def test_edit_encrypts_the_saved_text(
     root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
 ) -> None:
     use_editor('sed -i s/canary/sparrow/ "$1"; cp "$1" "$1~"')
-    assert edit(fake_sops(), web).files[0].changed
+    assert edit(fake_sops(), web.parents[2], web).files[0].changed
     assert b"password: sparrow" in fake_sops().decrypt(web).reveal()
     assert memory_is_empty(root)
     assert (root.parent / "my editor.modes").read_text() == "700\n600\n"
@@ -123,7 +123,7 @@ def test_edit_of_the_same_text_writes_nothing(
 ) -> None:
     before = web.stat()
     use_editor('touch "$1"')
-    assert not edit(fake_sops(), web).files[0].changed
+    assert not edit(fake_sops(), web.parents[2], web).files[0].changed
     assert web.stat() == before
 
 
@@ -132,10 +132,10 @@ def test_a_new_file_starts_with_a_template(
 ) -> None:
     file = root / "apps" / "new" / "Data_Base.sops.yaml"
     use_editor("true")
-    assert not edit(fake_sops(), file).files[0].changed
+    assert not edit(fake_sops(), root, file).files[0].changed
     assert not file.parent.exists()
     use_editor('sed -i \'s/password: ""/password: canary/\' "$1"')
-    assert edit(fake_sops(), file).files[0].changed
+    assert edit(fake_sops(), root, file).files[0].changed
     text = file.read_text()
     assert "name: data-base\n" in text
     assert "canary" not in text
@@ -167,7 +167,7 @@ def test_edit_that_fails_changes_nothing(
     before = web.read_bytes()
     use_editor(body)
     with pytest.raises(PlexError, match=summary) as error:
-        edit(fake_sops(), web)
+        edit(fake_sops(), web.parents[2], web)
     assert detail in " ".join(error.value.details)
     assert web.read_bytes() == before
     assert memory_is_empty(root)
@@ -185,7 +185,7 @@ def test_the_plain_text_is_deleted_after_a_signal(
     use_editor(f"kill -{int(number)} {os.getpid()}; exec sleep 60")
     try:
         with pytest.raises(Stopped):
-            edit(fake_sops(), web)
+            edit(fake_sops(), web.parents[2], web)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert signal.getsignal(signal.SIGHUP) == hangup
@@ -200,7 +200,7 @@ def test_edit_refuses_a_folder_that_is_not_in_memory(
         f"tmpfs {editor.MEMORY} tmpfs rw 0 0\n/dev/sda1 {editor.MEMORY} ext4 rw 0 0\n"
     )
     with pytest.raises(PlexError, match="not a file system in memory"):
-        edit(fake_sops(), web)
+        edit(fake_sops(), web.parents[2], web)
 
 
 def test_edit_does_not_overwrite_a_change_made_meanwhile(
@@ -208,7 +208,7 @@ def test_edit_does_not_overwrite_a_change_made_meanwhile(
 ) -> None:
     use_editor(f'sed -i s/canary/sparrow/ "$1"; echo "# theirs" >>{web}')
     with pytest.raises(PlexError, match="has changed since"):
-        edit(fake_sops(), web)
+        edit(fake_sops(), web.parents[2], web)
     assert web.read_text().endswith("# theirs\n")
 
 
@@ -216,7 +216,7 @@ def test_edit_of_a_plain_file_hints_how_to_encrypt_it(root: Path, fake_sops: Fak
     file = root / "apps" / "plain.yaml"
     file.write_text(PLAIN)
     with pytest.raises(PlexError, match="is not encrypted") as error:
-        edit(fake_sops(), file)
+        edit(fake_sops(), root, file)
     assert f"plexctl secret encrypt {file}" in (error.value.hint or "")
 
 

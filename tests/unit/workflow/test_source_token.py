@@ -18,14 +18,16 @@ from plexctl.workflow.gitops.delivery import TOKEN, read_token, store_token
 WORD = Secret(b"0f1c3b5a-secret")
 
 
-def context(number: int) -> Context:
+def context(root: Path, number: int) -> Context:
     """The context of a lab whose seed is computed from `number`."""
     seed = RootSeed(Secret(bytes([number]) * 32))
-    return cast(Context, SimpleNamespace(seed=seed, lab=SimpleNamespace(secrets_epoch=1)))
+    return cast(
+        Context, SimpleNamespace(seed=seed, lab=SimpleNamespace(root=root, secrets_epoch=1))
+    )
 
 
 def test_a_token_that_cannot_be_decrypted_can_be_stored_again(tmp_path: Path) -> None:
-    ours, theirs = context(1), context(2)
+    ours, theirs = context(tmp_path, 1), context(tmp_path, 2)
     plex = cast(Plex, SimpleNamespace(name="demo", file=tmp_path / "plex.yaml"))
     assert read_token(ours, plex) is None
     assert store_token(theirs, plex, WORD)

@@ -9,6 +9,7 @@ import pytest
 
 from plexctl.errors import UsageError
 from plexctl.model.observed import HostState, ObservedInstance
+from plexctl.model.state import claim
 from plexctl.observe.nodes import NodeDetails, to_json
 from plexctl.observe.timeline import timeline
 from plexctl.workflow.core.run import KEPT, inside_file, start
@@ -31,7 +32,8 @@ UP, SCALE, OTHER = (
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs").mkdir(mode=0o700)
+    claim(tmp_path)
     for run in (UP, SCALE, OTHER):
         (tmp_path / "runs" / f"{run}.jsonl").write_text("\n".join(journal(2)))
     (tmp_path / "runs" / "notes.jsonl").write_text("what a user has put there")
@@ -125,6 +127,7 @@ def test_details_are_read_from_running_nodes_that_the_run_created_or_started() -
 def test_a_journal_starts_with_the_time_and_details_are_deleted_with_old_journals(
     tmp_path: Path,
 ) -> None:
+    claim(tmp_path)
     with start(tmp_path, "up", "demo", lambda _: None) as run:
         first = json.loads((tmp_path / "runs" / f"{run.id}.jsonl").read_text().splitlines()[0])
     assert first["event"] == "Began"
