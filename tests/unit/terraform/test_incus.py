@@ -87,7 +87,7 @@ FILE = {"source_path": "/boot.tar", "target_path": "/var/lib/plexctl/boot.tar"}
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "told"),
+    ("name", "values", "reason"),
     [
         ("incus_instance", {"file": [FILE], "running": False}, "running instances"),
         (
@@ -104,13 +104,13 @@ FILE = {"source_path": "/boot.tar", "target_path": "/var/lib/plexctl/boot.tar"}
         ("incus_network", {"config": {"ipv4.address": "auto"}}, "ipv4.address"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_done(
-    name: str, values: dict[str, Any], told: str
+def test_an_error_is_reported_before_any_change(
+    name: str, values: dict[str, Any], reason: str
 ) -> None:
     wrong = resource(name).check(config(name, **values))
 
     assert len(wrong) == 1
-    assert told in wrong[0]
+    assert reason in wrong[0]
 
 
 def test_a_host_that_is_not_declared() -> None:

@@ -47,7 +47,7 @@ def channel(process: subprocess.Popen[str]) -> grpc.Channel:
     return grpc.secure_channel(f"unix://{words[3]}", credentials, options)
 
 
-def test_it_answers_after_an_interrupt_and_ends_when_told(running: subprocess.Popen[str]) -> None:
+def test_it_answers_after_an_interrupt_and_ends_on_request(running: subprocess.Popen[str]) -> None:
     with channel(running) as line:
         running.send_signal(signal.SIGINT)
         asked = rpc.ProviderStub(line).GetProviderSchema(

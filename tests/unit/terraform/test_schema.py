@@ -113,13 +113,13 @@ def thing() -> Thing:
 
 
 def test_what_only_the_host_knows_is_unknown_before_it_is_made() -> None:
-    planned, anew = plan(thing(), None, instance(image="i"), instance(image="i"))
+    planned, replaced = plan(thing(), None, instance(image="i"), instance(image="i"))
 
     assert planned is not None
     assert (planned["name"], planned["image"], planned["running"]) == ("n", "i", True)
     assert planned["status"] is Unknown
     assert planned["project"] is None
-    assert anew == ()
+    assert replaced == ()
 
 
 def test_nothing_said_nothing_changed() -> None:
@@ -132,19 +132,19 @@ def test_a_change_in_place_leaves_open_what_the_host_may_change() -> None:
     prior = instance(image="i", running=True, status="Running", architecture="x86_64")
     config = instance(image="i", running=False)
 
-    planned, anew = plan(thing(), prior, prior | {"running": False}, config)
+    planned, replaced = plan(thing(), prior, prior | {"running": False}, config)
 
     assert planned is not None
     assert (planned["status"], planned["architecture"]) == (Unknown, "x86_64")
-    assert anew == ()
+    assert replaced == ()
 
 
 def test_another_image_is_another_instance() -> None:
     prior = instance(image="i", running=True)
 
-    _, anew = plan(thing(), prior, prior | {"image": "j"}, instance(image="j"))
+    _, replaced = plan(thing(), prior, prior | {"image": "j"}, instance(image="j"))
 
-    assert anew == ("image",)
+    assert replaced == ("image",)
 
 
 def test_the_order_of_devices_is_no_change() -> None:
