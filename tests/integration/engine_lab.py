@@ -15,7 +15,7 @@ from plexctl.provision.tofu.folder import MARK
 
 from ..provider.mirror import install_mirror
 from ..provider.tofu import stored_tofu
-from .support import Lab, host_state, remove_leftovers, uptime
+from .support import Lab, delete_plex_objects, host_state, uptime
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def lab_with(plex: str, tools: Tools, folders: pytest.TempPathFactory) -> Iterat
     """A lab with a plex that is not up; OpenTofu is what it finds first. Nothing is left of it."""
     lab = Lab(folders.mktemp("lab"), folders.mktemp("home"), environment=tools.environment())
     (lab.root / "clusters").mkdir()
-    remove_leftovers(plex)
+    delete_plex_objects(plex)
     lab.run("init", plex)
     yield lab
     lab.run("destroy", plex, "-y", code=None)

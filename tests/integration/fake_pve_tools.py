@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Stands for pveum, pvesh, pvesm, pvesubscription and pveversion: keeps what it is told.
+"""Stands for pveum, pvesh, pvesm, pvesubscription and pveversion: keeps its arguments.
 
 Only the calls that the role `host` makes; anything else fails. State and calls are in /root.
 """

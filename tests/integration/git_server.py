@@ -61,7 +61,7 @@ def serving(repository: Path, address: str) -> Iterator[GitServer]:
     server = GitServer(repository, address)
     loop = asyncio.new_event_loop()
 
-    class Door(asyncssh.SSHServer):
+    class Login(asyncssh.SSHServer):
         def public_key_auth_supported(self) -> bool:
             return True
 
@@ -70,7 +70,7 @@ def serving(repository: Path, address: str) -> Iterator[GitServer]:
 
     async def listen() -> asyncssh.SSHAcceptor:
         listener = await asyncssh.create_server(
-            Door,
+            Login,
             address,
             0,
             server_host_keys=[server.host_key],

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .nested import HERE_ALONE, NestedHost
-from .support import Answer, Cluster, Lab, remove_leftovers, stored_kubectl, typed
+from .support import Answer, Cluster, Lab, delete_plex_objects, stored_kubectl, typed
 
 PLEX, APP = "fluxtest", "hello-world"
 REGISTRY = "fluxreg"
@@ -104,7 +104,7 @@ def make_gitops_lab(
     """
     root, home = tmp_path_factory.mktemp("gitops_lab"), tmp_path_factory.mktemp("home")
     for name in (PLEX, REGISTRY):
-        remove_leftovers(name)
+        delete_plex_objects(name)
     canary = f"canary-{secrets.token_hex(16)}"
     editor = tmp_path_factory.mktemp("bin") / "editor"
     editor.write_text(EDITOR.replace("CANARY", canary))

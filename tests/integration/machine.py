@@ -31,7 +31,7 @@ ADDRESS = IPv4Interface("198.18.77.11/24")
 
 @dataclass
 class Machine:
-    """A Debian container with systemd and SSH, on the bridge `plextest` unless told otherwise.
+    """A Debian container with systemd and SSH, on the bridge `plextest` by default.
 
     `work` is a folder for its keys and for logs. Made by `create`; `destroy` leaves nothing.
     """

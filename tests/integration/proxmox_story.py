@@ -81,7 +81,7 @@ class Story:
 
 
 @contextmanager
-def told(
+def proxmox_lab(
     pve: FakePve,
     folder: Callable[[str], Path],
     *,
@@ -93,7 +93,7 @@ def told(
     others: dict[str, dict[str, object]] | None = None,
     **host: object,
 ) -> Iterator[Story]:
-    """Nothing is up yet. The token may do what users are told to let it, and `privileges`.
+    """Nothing is up yet. The token has the documented privileges, and `privileges`.
 
     `others` are further hosts, and `host` is more of the Proxmox host.
     """

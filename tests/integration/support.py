@@ -1,4 +1,4 @@
-"""A lab as a user has it: a folder, the command `plexctl`, and kubectl beside it."""
+"""The lab of a user: a folder, the command `plexctl`, and kubectl beside it."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _objects(state: HostState) -> list[tuple[str, Any]]:
     return [(name, seen) for kind in kinds for name, seen in kind.items()]
 
 
-def remove_leftovers(plex: str) -> None:
+def delete_plex_objects(plex: str) -> None:
     """Remove what tests that were killed have left of a plex, in a lab that is lost."""
     incus, state = host(), host_state()
     of_it = of_plex(state, plex)

@@ -1,4 +1,4 @@
-"""The apps and the tree that Flux applies, built as Flux builds them and held against schemas.
+"""The apps and the tree that Flux applies, built as Flux builds them and compared with schemas.
 
 Nothing runs here: what a cluster makes of them is in the stories about plexes.
 """
@@ -197,7 +197,7 @@ def test_what_is_commented_in_the_tree_is_right(lab: Path, build: Build, schemas
 def test_the_chart_of_metallb_takes_the_apps_values(
     metallb: Path, schemas: Schemas, tmp_path: Path
 ) -> None:
-    """Rendered by Helm as `plexctl render` does it, and held against the schemas."""
+    """Rendered by Helm as `plexctl render` does it, and compared with the schemas."""
     file = CHECKOUT / "apps" / "metallb" / "release.yaml"
     release = release_of(list(documents(file)), file.name)
     made = template(

@@ -1,4 +1,4 @@
-"""What Argo CD is told, held against its CRDs, and what its own code makes of that.
+"""plexctl's objects for Argo CD, compared with its CRDs, and what its own code makes of them.
 
 No Argo CD runs here. The first run compiles parts of it, which takes minutes; a depot that is built
 has compiled the same.
@@ -58,7 +58,7 @@ def schemas(tmp_path_factory: pytest.TempPathFactory, argo: Path) -> Schemas:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, argo: Path) -> dict[str, Any]:
+def objects(tmp_path_factory: pytest.TempPathFactory, argo: Path) -> dict[str, Any]:
     """The documents that plexctl applies for a plex, by kind and name."""
     root = tmp_path_factory.mktemp("lab")
     (root / "clusters" / "demo").mkdir(parents=True)
@@ -92,7 +92,7 @@ def compiled(package: str, folder: Path, *sources: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def render(tmp_path_factory: pytest.TempPathFactory, told: dict[str, Any]) -> Render:
+def render(tmp_path_factory: pytest.TempPathFactory, objects: dict[str, Any]) -> Render:
     """Makes the Applications that a repository at `root` leads to."""
     folder = tmp_path_factory.mktemp("render")
     source = Path(__file__).parent / "argocd_render" / "main.go"
@@ -100,7 +100,7 @@ def render(tmp_path_factory: pytest.TempPathFactory, told: dict[str, Any]) -> Re
 
     def run(root: Path) -> list[Any]:
         given = folder / "given.json"
-        given.write_text(json.dumps([told["ApplicationSet apps"], told["AppProject plex"]]))
+        given.write_text(json.dumps([objects["ApplicationSet apps"], objects["AppProject plex"]]))
         done = subprocess.run(
             [program, given, root], capture_output=True, text=True, check=False, timeout=60
         )
@@ -141,9 +141,9 @@ def configure(tree: Path, app: str, **fields: Any) -> None:
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | fields))
 
 
-def test_everything_fits_to_the_schemas(told: dict[str, Any], schemas: Schemas) -> None:
-    assert {"ApplicationSet apps", "AppProject plex", "Secret plex-repository"} <= told.keys()
-    assert [problem for one in told.values() for problem in schemas.problems(one)] == []
+def test_everything_fits_to_the_schemas(objects: dict[str, Any], schemas: Schemas) -> None:
+    assert {"ApplicationSet apps", "AppProject plex", "Secret plex-repository"} <= objects.keys()
+    assert [problem for one in objects.values() for problem in schemas.problems(one)] == []
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_everything_fits_to_the_schemas(told: dict[str, Any], schemas: Schemas) 
     ],
 )
 def test_a_misspelt_field_is_found(
-    told: dict[str, Any],
+    objects: dict[str, Any],
     schemas: Schemas,
     name: str,
     path: tuple[str | int, ...],
     wrong: str,
     said: str,
 ) -> None:
-    item = copy.deepcopy(told[name])
+    item = copy.deepcopy(objects[name])
     place = item
     for part in path:
         place = place[part]
@@ -212,10 +212,10 @@ def test_a_config_that_lacks_something_is_found(tree: Path, render: Render) -> N
 
 
 def test_facts_reach_what_flux_would_fill_in(
-    tree: Path, render: Render, kustomize: Callable[[Path], list[Any]], told: dict[str, Any]
+    tree: Path, render: Render, kustomize: Callable[[Path], list[Any]], objects: dict[str, Any]
 ) -> None:
     """Every app that Flux is not needed for, built as Argo CD builds it."""
-    values = told["ApplicationSet apps"]["spec"]["generators"][0]["git"]["values"]
+    values = objects["ApplicationSet apps"]["spec"]["generators"][0]["git"]["values"]
     for config in (tree / "apps").glob("*/config.yml"):
         configure(tree, config.parent.name, plexes={"all": True})
     built: dict[str, list[Any]] = {}

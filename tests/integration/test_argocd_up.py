@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .git_server import GitServer, commit, serving
-from .support import Cluster, Lab, eventually, remove_leftovers, stored_kubectl
+from .support import Cluster, Lab, delete_plex_objects, eventually, stored_kubectl
 
 PLEX = "argotest"
 GATEWAY = "10.78.4.1"
@@ -22,7 +22,7 @@ networks: {nodes: 10.78.4.0/24, pods: 10.181.0.0/16, services: 10.101.0.0/20}
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     root, home = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home")
-    remove_leftovers(PLEX)
+    delete_plex_objects(PLEX)
     lab = Lab(root, home)
     (root / "clusters" / PLEX).mkdir(parents=True)
     (root / "clusters" / PLEX / "plex.yaml").write_text(NETWORKS)

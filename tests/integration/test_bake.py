@@ -110,9 +110,9 @@ def test_an_image_is_baked_once_and_pruned_when_nothing_uses_it(own: Lab) -> Non
 
     assert first["changed"] is True
     assert again == {**first, "changed": False}
-    told = of_old.run("local:demo0", "adm", "debian12").out
-    assert f"demo0: {first['name']} on local" in told
-    assert "unchanged" in told
+    output = of_old.run("local:demo0", "adm", "debian12").out
+    assert f"demo0: {first['name']} on local" in output
+    assert "unchanged" in output
     assert "there is no base debian" in of_old.run("local:demo0", "adm", "debian", code=2).err
     assert first["name"] in baked()
     prune(own)
@@ -134,7 +134,7 @@ def test_a_killed_bake_leaves_nothing_that_the_next_one_does_not_mend(own: Lab) 
     prune(own)
 
 
-def test_a_full_pool_is_told_and_nothing_stays_in_it(own: Lab, pool: str) -> None:
+def test_a_full_pool_is_reported_and_nothing_stays_in_it(own: Lab, pool: str) -> None:
     hosts = own.root / "clusters" / "hosts.yaml"
     hosts.write_text(f"hosts: {{local: {{pool: {pool}}}}}\n")
     tasks = own.root / "roles" / "admnode" / "tasks" / "tools.yml"

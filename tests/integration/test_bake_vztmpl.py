@@ -11,7 +11,7 @@ from plexctl.model.types import Form
 from tests.fake_node import install
 from tests.fake_pve import FakePve
 
-from .proxmox_story import Story, told
+from .proxmox_story import Story, proxmox_lab
 from .support import host
 
 
@@ -22,7 +22,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     node = install(tmp_path_factory.mktemp("pve1"))
     with (
         FakePve(task_seconds=0.02) as pve,
-        told(
+        proxmox_lab(
             pve,
             tmp_path_factory.mktemp,
             form=Form.CONTAINER,

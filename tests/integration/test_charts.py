@@ -1,4 +1,4 @@
-"""Charts fetched and rendered by the real Helm, as the depot has it."""
+"""Charts fetched and rendered by the real Helm of the depot."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_a_state_that_is_lost_is_no_loss(lab: Lab) -> None:
     for content in ("", '{"serial": '):
         state.write_text(content)
         assert lab.ask("up", PLEX)["changes"] == []
-    # Another machine has made a worker anew; to this state it is the one before.
+    # Another machine has recreated a worker; this state still contains the one before.
     older = state.read_bytes()
     lab.run("replace", f"{PLEX}3", "-y")
     before = uptimes(PLEX)

@@ -71,7 +71,7 @@ def test_each_run_goes_on_from_what_the_killed_one_before_has_left(lab: Lab, too
         end(lab, process)
         if end is interrupt:
             assert processes(str(tools.settings.parent)) == []
-            # What was begun is finished and written down: nothing is made anew.
+            # OpenTofu finishes what it has begun and stores it: nothing is recreated.
             kept = there()
             assert len(kept) < CROWD
 

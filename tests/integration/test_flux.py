@@ -64,7 +64,7 @@ def test_fluxstrap_does_what_up_does(gitops_lab: GitopsLab) -> None:
     file.write_text(before)
 
 
-def test_a_broken_app_is_told_and_stops_no_other(gitops_lab: GitopsLab) -> None:
+def test_a_broken_app_is_reported_and_stops_no_other(gitops_lab: GitopsLab) -> None:
     gitops_lab.add_app(
         "broken",
         "apiVersion: apps/v1\nkind: Deployment\n"
@@ -85,7 +85,7 @@ def test_a_broken_app_is_told_and_stops_no_other(gitops_lab: GitopsLab) -> None:
     assert "fine" not in gitops_lab.cluster.run("get", "configmap", "-o", "name")
 
 
-def test_a_circle_is_told_and_mended_by_the_next_push(gitops_lab: GitopsLab) -> None:
+def test_a_cycle_is_reported_and_repaired_by_the_next_push(gitops_lab: GitopsLab) -> None:
     manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, namespace: default}\n"
     gitops_lab.add_app("egg", manifest.replace("NAME", "egg"), depends_on="hen")
     gitops_lab.add_app("hen", manifest.replace("NAME", "hen"), depends_on="egg")
@@ -96,7 +96,7 @@ def test_a_circle_is_told_and_mended_by_the_next_push(gitops_lab: GitopsLab) -> 
     gitops_lab.push()
 
 
-def test_a_secret_for_another_key_is_told(gitops_lab: GitopsLab, tmp_path: Path) -> None:
+def test_a_secret_for_another_key_is_reported(gitops_lab: GitopsLab, tmp_path: Path) -> None:
     stranger = Lab(tmp_path / "lab", tmp_path / "home", environment=gitops_lab.lab.environment)
     stranger.root.mkdir()
     stranger.run("init", "--gitops", "other")

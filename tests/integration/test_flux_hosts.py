@@ -46,17 +46,17 @@ def test_no_request_and_no_password_stays_on_the_node(afar: GitopsLab, far: Nest
     assert "plexctl-" not in far.run("incus", "exec", REGISTRY, "--", "ls", "/run")
 
 
-def test_a_host_that_falls_silent_is_told_and_the_next_push_mends_it(
+def test_an_unreachable_host_is_reported_and_the_next_push_repairs_it(
     afar: GitopsLab, far: NestedHost
 ) -> None:
     far.freeze()
     try:
         file = afar.tree / "apps" / APP / "config.yaml"
         file.write_text(file.read_text().replace("greetings", "best wishes"))
-        told = afar.push(code=1).err
+        message = afar.push(code=1).err
     finally:
         far.thaw()
-    assert f"error: host second: Incus at {far.url} does not answer\n" in told
-    assert "Traceback" not in told
+    assert f"error: host second: Incus at {far.url} does not answer\n" in message
+    assert "Traceback" not in message
     afar.push()
     assert afar.greeting() == f"best wishes from {PLEX}"

@@ -109,7 +109,7 @@ def test_a_name_is_one_machine_and_a_machine_has_one_name(alone: Lab, far: Neste
     assert hosts_file(alone).read_text() == before
 
 
-def test_a_host_that_is_silent_can_be_taken_out(alone: Lab, far: NestedHost) -> None:
+def test_an_unreachable_host_can_be_removed(alone: Lab, far: NestedHost) -> None:
     far.freeze()
     try:
         again = alone.run("host", "add", "second", far.url, "-y", code=1).err

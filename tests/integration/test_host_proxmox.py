@@ -19,7 +19,7 @@ from .nested import changed, login, prepared_image, run
 FAKE = Path(__file__).with_name("fake_pve_tools.py")
 
 
-def test_a_proxmox_node_is_told_what_it_should_be(tmp_path: Path) -> None:
+def test_a_proxmox_node_gets_the_settings_of_a_host(tmp_path: Path) -> None:
     """Not a real one: what its programs are called with, and that they are called once."""
     enterprise = "Types: deb\nURIs: https://enterprise.proxmox.com/debian/pve\nSuites: trixie\n"
     work, certificate = tmp_path, tmp_path / "pve.pem"

@@ -24,11 +24,11 @@ from .support import (
     Answer,
     Cluster,
     Lab,
+    delete_plex_objects,
     eventually,
     host,
     host_state,
     of_plex,
-    remove_leftovers,
     stored_kubectl,
     typed,
     uptime,
@@ -42,13 +42,13 @@ workers: 4
 hosts: [local, second]
 networks: {nodes: 10.64.61.0/24, pods: 10.189.0.0/16, services: 10.99.208.0/20}
 """
-SILENT = "host second: Incus at {} does not answer"
+UNREACHABLE = "host second: Incus at {} does not answer"
 
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory, far: NestedHost) -> Iterator[Lab]:
     """A lab with two hosts, whose plex is to be on both; nothing is up."""
-    remove_leftovers(PLEX)
+    delete_plex_objects(PLEX)
     lab = Lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home"))
     (lab.root / "clusters").mkdir()
     (lab.root / "clusters" / "hosts.yaml").write_text(HERE_ALONE)
@@ -71,7 +71,7 @@ def second(wide: Lab, far: NestedHost) -> IncusHost:
 
 @pytest.fixture(scope="module")
 def cluster(wide: Lab, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """Through a kubeconfig that is written once, before anything is made anew."""
+    """Through a kubeconfig that is written once, before anything is recreated."""
     folder = tmp_path_factory.mktemp("kube")
     wide.run("kubeconfig", PLEX, "--output", str(folder / "config"))
     return Cluster(stored_kubectl(folder), folder / "config")
@@ -140,21 +140,23 @@ def test_the_old_kubeconfig_survives_replace_master(wide: Lab, cluster: Cluster)
     assert "web" not in cluster.run("get", "services")
 
 
-def test_a_host_falls_silent_in_the_middle(wide: Lab, far: NestedHost, cluster: Cluster) -> None:
+def test_a_host_becomes_unreachable_during_a_run(
+    wide: Lab, far: NestedHost, cluster: Cluster
+) -> None:
     """While its node is being replaced; nodes run on without the daemon that made them."""
     before = {name: uptime(name) for name in HERE}
     running = wide.start("replace", "wide2", "wide3", "--plex", PLEX)
     assert running.stderr
-    told = ""
-    while "drain wide2" not in told:  # the end of that step
+    steps = ""
+    while "drain wide2" not in steps:  # the end of that step
         line = running.stderr.readline()
-        assert line, told
-        told += line if line.startswith("✓") else ""
+        assert line, steps
+        steps += line if line.startswith("✓") else ""
     far.freeze()
     out, err = running.communicate(timeout=300)
 
     assert running.returncode == 1, out + err
-    assert f"error: {SILENT.format(far.url)}\n" in err
+    assert f"error: {UNREACHABLE.format(far.url)}\n" in err
     assert "  not changed: wide2, wide4\n  everything else is done\n" in err
     assert "hint: when the host answers again: `plexctl up`" in err
     assert "Traceback" not in err
@@ -163,8 +165,10 @@ def test_a_host_falls_silent_in_the_middle(wide: Lab, far: NestedHost, cluster: 
     assert cluster.ready() >= HERE
 
 
-def test_verbs_go_on_without_the_silent_host(wide: Lab, far: NestedHost, cluster: Cluster) -> None:
-    unreachable = SILENT.format(far.url)
+def test_verbs_continue_without_the_unreachable_host(
+    wide: Lab, far: NestedHost, cluster: Cluster
+) -> None:
+    unreachable = UNREACHABLE.format(far.url)
     looks = (("plan", PLEX), ("status", PLEX), ("list",), ("host", "list"))
     with ThreadPoolExecutor() as at_once:
         scaled = at_once.submit(lambda: wide.run("scale", PLEX, "--workers", "6", code=1).err)
@@ -203,7 +207,7 @@ def test_the_next_up_mends_it(
 def test_destroy_leaves_nothing_on_either(wide: Lab, far: NestedHost, second: IncusHost) -> None:
     far.freeze()
     half = wide.run("destroy", PLEX, "-y", code=1).err
-    assert f"error: {SILENT.format(far.url)}\n" in half
+    assert f"error: {UNREACHABLE.format(far.url)}\n" in half
     assert "  objects of wide on this host were not deleted; all others were\n" in half
     assert of_plex(host_state(), PLEX) == set()
     far.thaw()

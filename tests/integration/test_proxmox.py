@@ -17,7 +17,7 @@ import yaml
 from tests.fake_pve import FakePve
 from tests.proxmox import with_template
 
-from .proxmox_story import Story, told, with_tofu
+from .proxmox_story import Story, proxmox_lab, with_tofu
 
 STATE = Path("proxmox/terraform.tfstate")
 
@@ -30,7 +30,7 @@ def story(
     environment = with_tofu(folder("tofu"))
     with (
         FakePve(task_seconds=0.05, clone_seconds=0.3, agent_seconds=0.5) as pve,
-        told(pve, folder, engine=request.param, environment=environment) as story,
+        proxmox_lab(pve, folder, engine=request.param, environment=environment) as story,
     ):
         # What a bake would have made: test_bake_proxmox has one.
         with_template(story.ctx.hosts["pve1"], story.image, story.ctx.seed.lab_id)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_programs_run_on_a_node_through_its_agent(story: Story) -> None:
     assert "lifecycle2 a b" in story.plexctl("exec", "lifecycle2", "--", "echo", "a b", code=7)
 
 
-def test_status_tells_what_is_there_though_no_api_answers(story: Story) -> None:
+def test_status_lists_instances_though_no_api_answers(story: Story) -> None:
     answer = story.lab.run("status", "lifecycle", "--json", code=1)
     rows = {row["name"]: row["instance"] for row in json.loads(answer.out)["nodes"]}
 
@@ -92,7 +92,7 @@ def test_scaling_leaves_the_others_as_they_are(story: Story) -> None:
     assert story.identities() == before
 
 
-def test_replacing_makes_what_is_named_anew_and_a_master_its_workers(story: Story) -> None:
+def test_replace_recreates_the_named_nodes_and_for_a_master_its_workers(story: Story) -> None:
     before = story.identities()
     story.plexctl("replace", "lifecycle2", "--no-wait", "-y")
     one = story.identities()
@@ -103,7 +103,7 @@ def test_replacing_makes_what_is_named_anew_and_a_master_its_workers(story: Stor
     assert {name for name in one if one[name] != every[name]} == set(one)
 
 
-def test_a_plex_goes_from_one_engine_to_the_other_and_no_vm_is_made_anew(story: Story) -> None:
+def test_a_plex_moves_between_engines_and_no_vm_is_recreated(story: Story) -> None:
     before, since = story.identities(), {n: g.started for n, g in story.nodes().items()}
     other = {"direct": "tofu", "tofu": "direct"}[story.engine]
     for engine in (other, story.engine):

@@ -17,7 +17,7 @@ from tests.fake_node import Node, install
 from tests.fake_pve import FakePve, Guest
 from tests.proxmox import documented_privileges
 
-from .proxmox_story import Story, told
+from .proxmox_story import Story, proxmox_lab
 
 BOOT = "/var/lib/plexctl/boot.tar"
 NODES = ("lifecycle1", "lifecycle2", "lifecycle3")
@@ -32,7 +32,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 def story(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with (
         FakePve(task_seconds=0.05) as pve,
-        told(
+        proxmox_lab(
             pve,
             tmp_path_factory.mktemp,
             form=Form.CONTAINER,
@@ -95,7 +95,7 @@ def test_scaling_leaves_the_others_as_they_are(story: Story) -> None:
     assert runs(story) == before
 
 
-def test_replacing_makes_what_is_named_anew_and_a_master_its_workers(story: Story) -> None:
+def test_replace_recreates_the_named_nodes_and_for_a_master_its_workers(story: Story) -> None:
     before = runs(story)
     story.plexctl("replace", "lifecycle2", "--no-wait", "-y")
     one = runs(story)

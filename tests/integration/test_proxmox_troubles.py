@@ -13,7 +13,7 @@ import pytest
 from tests.fake_pve import FakePve, Guest
 from tests.proxmox import documented_privileges, with_template
 
-from .proxmox_story import Story, told, with_tofu
+from .proxmox_story import Story, proxmox_lab, with_tofu
 from .support import eventually
 
 NODES = {"lifecycle1", "lifecycle2", "lifecycle3"}
@@ -28,7 +28,7 @@ def story(
     environment = with_tofu(folder("tofu")) if request.param == "tofu" else {}
     with (
         FakePve(task_seconds=0.05, clone_seconds=0.3, agent_seconds=0.5) as pve,
-        told(pve, folder, engine=request.param, environment=environment) as story,
+        proxmox_lab(pve, folder, engine=request.param, environment=environment) as story,
     ):
         with_template(story.ctx.hosts["pve1"], story.image, story.ctx.seed.lab_id)  # type: ignore[arg-type]
         story.plexctl("up", "lifecycle", "--no-wait")

@@ -25,11 +25,11 @@ from plexctl.model.secret import Secret
 from .support import (
     Cluster,
     Lab,
+    delete_plex_objects,
     eventually,
     host,
     host_state,
     of_plex,
-    remove_leftovers,
     stored_kubectl,
 )
 from .upstream import MANIFEST, TAG, Image, Upstream, digest, serving
@@ -77,7 +77,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]
     root = tmp_path_factory.mktemp("registry")
     lab = Lab(root, tmp_path_factory.mktemp("home"))
     for leftover in (PLEX, NAME):
-        remove_leftovers(leftover)
+        delete_plex_objects(leftover)
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]

@@ -102,7 +102,7 @@ def test_vms_are_made_of_the_template_and_then_nothing_is_left_to_do(estate: Est
     assert estate.tofu.run("plan", "-detailed-exitcode").code == 0
 
 
-def test_a_worker_alone_is_made_anew_and_a_master_with_its_workers(estate: Estate) -> None:
+def test_a_worker_is_recreated_alone_and_a_master_with_its_workers(estate: Estate) -> None:
     before = estate.vms()
     estate.write(lifecycle3="2")
     estate.tofu.run("apply", "-auto-approve")

@@ -1,7 +1,7 @@
 """What an Incus server says of a VM's definition, and of the disc that it boots with.
 
 A server that runs VMs makes one, stopped. One that does not refuses any VM before it looks at it:
-there its settings and devices are held against the server's own rules as a profile.
+there its settings and devices are checked by the server's own rules as a profile.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A package, as pytest ends what its stories share once they are told, and the plex with it."""
+"""A package, so that pytest ends what its tests share, and the plex with it, after the last."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support import Cluster, Lab, remove_leftovers, stored_kubectl
+from ..support import Cluster, Lab, delete_plex_objects, stored_kubectl
 
 PLEXES = ("lifecycle", "side", "wheel")
 
@@ -19,7 +19,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab = Lab(folder, tmp_path_factory.mktemp("home"))
     (folder / "clusters").mkdir()
     for plex in PLEXES:
-        remove_leftovers(plex)
+        delete_plex_objects(plex)
     lab.run("init", "lifecycle")
     yield lab
     for plex in PLEXES:
@@ -30,7 +30,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def lifecycle(lab: Lab) -> Lab:
     """The plex `lifecycle` is up: one master and two workers.
 
-    Its nodes have told the timeline what they know, as a later story may make them anew.
+    The timeline has read the times of its nodes, as a later test may recreate them.
     """
     lab.run("up", "lifecycle", timeout=3600)
     lab.run("timeline")

@@ -18,7 +18,7 @@ def own(lab: Lab, tmp_path: Path) -> Lab:
     return own
 
 
-def test_all_faults_of_the_files_are_told_at_once(own: Lab) -> None:
+def test_all_faults_of_the_files_are_reported_at_once(own: Lab) -> None:
     before = objects("wrong")
     file = own.root / "clusters" / "wrong" / "plex.yaml"
     file.write_text("wokers: 2\nkubernetes: 1.36\ngroups:\n  - {nodes: 9, type: cube}\n")

@@ -65,8 +65,8 @@ def test_the_timeline_is_drawn_and_written(lifecycle: Lab) -> None:
 
     assert lifecycle.run("timeline", run, "--svg", str(svg), "--html", str(html)).out == ""
 
-    told = " ".join(one.text or "" for one in ET.parse(svg).iter() if one.tag.endswith("title"))
-    assert all(f"{node} boots" in told for node in NODES)
+    titles = " ".join(one.text or "" for one in ET.parse(svg).iter() if one.tag.endswith("title"))
+    assert all(f"{node} boots" in titles for node in NODES)
     assert "</html>" in html.read_text()
     text = lifecycle.run("timeline", run).out
     assert "BOOTED CONTAINERD KUBELET REGISTERED READY" in text
@@ -99,7 +99,7 @@ def test_nodes_are_true_kubeadm_nodes(lifecycle: Lab, cluster: Cluster) -> None:
     assert "super-admin.conf" in certificates.stdout
 
     upgrade = ["kubeadm", "upgrade", "node"]
-    if host().facts().cgroup == 1:  # which kubeadm wants to be told twice
+    if host().facts().cgroup == 1:  # which kubeadm wants to be titles twice
         upgrade.append("--ignore-preflight-errors=SystemVerification")
     for node in ("lifecycle1", "lifecycle2"):
         upgraded = incus.execute(node, tuple(upgrade), timeout=300)

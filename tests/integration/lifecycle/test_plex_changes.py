@@ -121,7 +121,7 @@ def test_a_lost_node_is_made_again(lifecycle: Lab, cluster: Cluster) -> None:
 def test_a_node_that_the_cluster_has_forgotten_registers_again(
     lifecycle: Lab, cluster: Cluster
 ) -> None:
-    """As a plexctl leaves it that is killed before it makes the machine anew."""
+    """The state that a plexctl leaves which is killed before it recreates the machine."""
     before = uptime("lifecycle3")
     cluster.run("delete", "node", "lifecycle3")
 

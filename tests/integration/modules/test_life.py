@@ -41,8 +41,8 @@ def test_a_plex_from_its_first_node_to_its_last(tofu: Tofu, server: Server) -> N
         assert seen["status"] == "Running"
         assert seen["profiles"] == [f"{NAME}-kube"]
     assert tofu.is_done()
-    told = json.loads(tofu.run("output", "-json", "instances").out)
-    assert told[MASTER] == {"host": "local", "status": "Running"}
+    output = json.loads(tofu.run("output", "-json", "instances").out)
+    assert output[MASTER] == {"host": "local", "status": "Running"}
 
     # One worker, by a new generation; only it.
     wanted["instances"][WORKER[0]] |= {"generation": "b", "image": IMAGES[1]}
@@ -62,7 +62,7 @@ def test_a_plex_from_its_first_node_to_its_last(tofu: Tofu, server: Server) -> N
         gone = order.out.index(f"module.incus.{resource(name)}: Destruction complete")
         assert gone < created < order.out.index(f"module.incus.{resource(name)}: Creating...")
 
-    # What a node is like may change without it being made anew, where its hash does not.
+    # A change of a node that does not change its hash does not recreate it.
     wanted["instances"][MASTER]["config"]["user.plex.note"] = "n"
     del wanted["instances"][WORKER[1]]
     tofu.write(wanted)

@@ -79,8 +79,8 @@ def test_one_plex_on_two_hosts(tofu: Tofu, server: Server, https: tuple[str, Pat
 
     assert server.get("instances", WORKER[0])["profiles"] == [f"{NAME}-far"]
     assert tofu.is_done()
-    told = json.loads(tofu.run("output", "-json", "instances").out)
-    assert {name: one["host"] for name, one in told.items()} == {
+    output = json.loads(tofu.run("output", "-json", "instances").out)
+    assert {name: one["host"] for name, one in output.items()} == {
         MASTER: "local",
         WORKER[0]: "second",
     }
@@ -98,6 +98,6 @@ def test_a_host_with_another_certificate(
 
     answer = tofu.run("apply", "-auto-approve", code=1)
 
-    told = " ".join(answer.err.replace("│", " ").split())
-    assert f"second at {address}: [SSL: CERTIFICATE_VERIFY_FAILED]" in told
+    output = " ".join(answer.err.replace("│", " ").split())
+    assert f"second at {address}: [SSL: CERTIFICATE_VERIFY_FAILED]" in output
     assert instances(server).keys() <= {MASTER}

@@ -16,7 +16,9 @@ from ..support import eventually
 from .plex import NAME, adopt, instances, resource, variables
 
 
-def test_what_exists_is_taken_over_and_nothing_is_made_anew(tofu: Tofu, server: Server) -> None:
+def test_existing_objects_are_taken_over_and_nothing_is_recreated(
+    tofu: Tofu, server: Server
+) -> None:
     wanted = variables(tofu)
     tofu.write(wanted)
     tofu.run("apply", "-auto-approve")
@@ -75,7 +77,7 @@ print(json.dumps({{"keys": keys, "meta": {{"external_data": {{}}}}}}))
 """
 
 
-def test_an_encrypted_state_tells_nothing(tofu: Tofu, server: Server) -> None:
+def test_an_encrypted_state_reveals_nothing(tofu: Tofu, server: Server) -> None:
     keys = tofu.folder.parent / "keys"
     key = base64.b64encode(bytes(range(32))).decode()
     keys.write_text(KEYS.format(python=sys.executable, key=key))

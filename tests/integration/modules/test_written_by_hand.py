@@ -84,7 +84,7 @@ def test_files_are_written_as_tofu_writes_them(tofu: Tofu) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"profile": "local/other"}, "names a profile that is not in"),
         ({"parent": "nobody"}, "`parent` is the name of an instance that has no parent itself"),
@@ -97,8 +97,8 @@ def test_files_are_written_as_tofu_writes_them(tofu: Tofu) -> None:
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_a_mistake_is_told_before_anything_is_made(
-    tofu: Tofu, server: Server, change: dict[str, Any], told: str
+def test_a_mistake_is_reported_before_anything_is_created(
+    tofu: Tofu, server: Server, change: dict[str, Any], message: str
 ) -> None:
     wanted = variables(tofu, 2)
     broken = wanted["instances"][WORKER[0]] | change
@@ -107,5 +107,5 @@ def test_a_mistake_is_told_before_anything_is_made(
 
     answer = tofu.run("plan", code=1)
 
-    assert told in " ".join(answer.err.replace("│", " ").split())
+    assert message in " ".join(answer.err.replace("│", " ").split())
     assert instances(server) == {}
