@@ -93,7 +93,7 @@ def _host_order(fields: PlexFields, hosts: Mapping[str, HostSpec]) -> tuple[str,
 def _api_forward(
     fields: PlexFields, hosts: Mapping[str, HostSpec], networks: Networks
 ) -> ApiForward | None:
-    """Where a host forwards to the API: from here, no route leads to bridges of other machines."""
+    """The port forward to the API, for a plex on other machines: no route leads to its bridges."""
     used = [hosts[name] for name in hosts_of(fields, hosts)]
     own = next((g.host for g in reversed(fields.groups) if 1 in g.nodes and g.host), None)
     first = hosts[own or _host_order(fields, hosts)[0]]

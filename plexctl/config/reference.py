@@ -126,7 +126,7 @@ def _rows(schema: Schema, path: str) -> Iterator[str]:
 
 
 def _about(field: Schema) -> str:
-    """What a field is, and its values where there are only some."""
+    """The description of a field, with its values if it is a choice."""
     about, values = str(field["description"]), [f"`{value}`" for value in field.get("enum", ())]
     if all(value in about for value in values):
         return about
