@@ -120,7 +120,7 @@ def test_a_login_that_is_refused_is_one_message_and_the_next_run_mends_it(
     planned = json.loads(story.lab.run("plan", "--json", code=3).out)["changes"]
     story.plexctl("up", "lifecycle", "--no-wait")
 
-    assert "does `ssh root@pve1.test` work without a password" in said
+    assert "check that `ssh root@pve1.test` works without a password" in said
     assert "Traceback" not in said
     assert [(one["name"], one["reason"]) for one in planned] == [
         ("lifecycle3", "creation was interrupted")
@@ -145,7 +145,7 @@ def test_opentofu_is_refused_where_it_is_written(story: Story) -> None:
     said = story.plexctl("up", "lifecycle", "--no-wait", code=2)
     file.write_text(before)
 
-    assert "type box is a container, and on pve1 OpenTofu makes VMs only" in said
+    assert "type box is a container, and on pve1 OpenTofu creates only VMs" in said
     assert story.lab.ask("plan")["changes"] == []
 
 
