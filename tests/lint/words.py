@@ -1,4 +1,4 @@
-"""Names and prose are held to the word list in words.yaml: `bin/test words`.
+"""Compare names and prose with the word list in words.yaml: `bin/test words`.
 
 `python tests/lint/words.py [FILE…]` prints each hit as FILE:LINE with the term to use instead and
 ends with 1; without files it reads those of the project. A line that has `words: allow` is skipped,

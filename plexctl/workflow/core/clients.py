@@ -19,7 +19,7 @@ from plexctl.model.secret import Secret
 from plexctl.model.state import state_folder
 
 FOLDER = "hosts"
-"""In the lab's state: the client certificate for servers, laid out as `incus` has it."""
+"""In the lab's state: the client certificate for servers, in the layout of the command `incus`."""
 
 
 def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Host]:

@@ -42,11 +42,11 @@ class _Later:
 
 @contextmanager
 def prefetcher() -> Iterator[Prefetcher]:
-    """Who makes calls meanwhile. Only for what looks: what changes anything must own its plex.
+    """A Prefetcher for verbs that only read; a verb that changes anything must own its plex.
 
-    A copy of this process, on a processor of its own: loading what speaks to hosts takes as long
-    as all else, and begins before the lab is read. Where there are threads already, nothing is
-    gained.
+    Its calls run in a copy of this process, on a processor of its own: loading the client
+    libraries takes as long as the rest of the verb, and begins before the lab is read. If the
+    process has threads already, the calls run in this process.
     """
     if threading.active_count() > 1:
         yield Here()
@@ -83,7 +83,7 @@ class _Child:
             # A client with more than a copy may have: a Proxmox host's, which finds its token.
             return Here().ask(call, *given)
         self._asked += 1
-        with suppress(BrokenPipeError):  # that it is gone is told with the answer
+        with suppress(BrokenPipeError):  # the answer reports that the copy has ended
             self._questions.write(question)
             self._questions.flush()
         return _Later(lambda: self._answer(number))

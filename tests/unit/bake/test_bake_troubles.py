@@ -38,7 +38,7 @@ def test_a_failed_bake_leaves_the_old_image_and_nothing_of_its_own(
     assert incus.read() == before
 
 
-def test_what_went_wrong_is_told_even_if_the_rest_cannot_be_removed(
+def test_the_first_error_is_reported_even_if_cleanup_fails(
     incus: FakeIncus, make: Ensure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(play: Any, **_: Any) -> None:
@@ -90,7 +90,7 @@ def test_an_image_that_a_killed_bake_still_publishes_is_waited_for(
     assert incus.instances.held == {}
 
 
-def test_leftovers_go_even_if_the_image_is_there_by_now(
+def test_objects_of_a_killed_bake_are_deleted_even_if_the_image_exists_by_now(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
     incus.images.add(kube().name)
@@ -135,7 +135,7 @@ def test_who_waited_for_a_bake_uses_its_image(
     assert applied == []
 
 
-def test_a_full_pool_is_told_before_anything_is_made(incus: FakeIncus, make: Ensure) -> None:
+def test_a_full_pool_is_reported_before_anything_is_created(incus: FakeIncus, make: Ensure) -> None:
     incus.free = 1 << 30
 
     with pytest.raises(PlexError, match=r"1\.0 GiB left") as raised:

@@ -117,7 +117,7 @@ def test_debootstrap_without_root_is_refused_with_a_way_out(
     assert argv == []
 
 
-def test_an_image_server_that_fails_apt_tells_what_apt_said(
+def test_an_error_of_apt_has_its_output(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     incus = FakeIncus()

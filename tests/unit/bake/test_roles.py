@@ -72,7 +72,7 @@ def test_where_a_role_lies_does_not_count(roles: Path, tmp_path: Path) -> None:
     assert role_digests(folders.__getitem__, [KUBE]) == before
 
 
-def test_a_layer_without_tasks_is_told(roles: Path) -> None:
+def test_a_layer_without_tasks_is_an_error(roles: Path) -> None:
     (roles / "kubenode" / "tasks" / "kube.yml").unlink()
     with pytest.raises(PlexError, match="kubenode has no layer 'kube'"):
         digests(roles)

@@ -117,8 +117,8 @@ def incus() -> FakeIncus:
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[str, object]]:
-    """What roles were told, without Ansible, a web and waiting."""
-    told: list[dict[str, object]] = []
+    """What roles were given, without Ansible, a web and waiting."""
+    given: list[dict[str, object]] = []
 
     def cloud_image(_: FakeIncus, base: Base, properties: Any, *__: Any) -> str:
         return incus.images.add(properties=properties)
@@ -127,11 +127,11 @@ def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[st
     monkeypatch.setattr(incus_bake, "root_image", cloud_image)
 
     def apply(play: ansible.Play, **_: object) -> ansible.Applied:
-        told.append(dict(play.variables))
+        given.append(dict(play.variables))
         return APPLIED
 
     monkeypatch.setattr(ansible, "apply", apply)
-    return told
+    return given
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def test_a_vm_is_baked_while_it_runs_and_stops_by_itself(
     make(of(base))
 
     assert incus.instances.forced == [False, False, False]
-    assert {told["plex_form"] for told in variables} == {"vm"}
-    assert {told["plex_cgroup"] for told in variables} == {2}
+    assert {given["plex_form"] for given in variables} == {"vm"}
+    assert {given["plex_cgroup"] for given in variables} == {2}
     for name, config in incus.instances.config.items():
         devices = incus.instances.devices[name]
         assert "raw.lxc" not in config

@@ -1,4 +1,4 @@
-"""An Incus image packed anew for Proxmox VE."""
+"""An Incus image repacked for Proxmox VE."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def working_with(folder: Path) -> list[str]:
     return [words for words in found if str(folder) in words]
 
 
-def test_a_failed_task_is_told_with_what_its_machine_said(
+def test_a_failed_task_is_reported_with_the_message_of_its_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, work, log = tmp_path / "home", tmp_path / "work", tmp_path / "log"
@@ -71,7 +71,7 @@ def test_a_failed_task_is_told_with_what_its_machine_said(
     assert "ANSIBLE_CONFIG" not in os.environ
 
 
-def test_a_role_that_ansible_cannot_read_is_told_with_its_last_lines(tmp_path: Path) -> None:
+def test_a_role_that_ansible_cannot_read_is_reported_with_the_last_lines(tmp_path: Path) -> None:
     wrong = play(tmp_path, "- name: No such module\n  no.such.module:\n")
 
     with pytest.raises(PlexError, match="could not apply layer of role somerole") as raised:
@@ -91,7 +91,7 @@ def test_a_task_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_play_that_is_interrupted_says_so(tmp_path: Path) -> None:
-    """With what a user is told: the library takes the signal, and only ends the play."""
+    """With a message: the library handles the signal, and only ends the play."""
     tasks = f"- ansible.builtin.shell: kill -INT {os.getpid()}; exec sleep 60\n"
     with pytest.raises(Interrupted, match="interrupted"):
         apply(play(tmp_path, tasks), work=tmp_path, log=tmp_path / "log")

@@ -90,7 +90,7 @@ def test_a_closed_port(client: Callable[..., IncusHost]) -> None:
     assert error.value.details == ("connection refused",)
 
 
-def test_a_server_falls_silent_between_two_calls(
+def test_a_server_becomes_unreachable_between_two_calls(
     client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, waiting = client(server.url, server.fingerprint), threading.Event()
@@ -168,7 +168,7 @@ def test_settle_waits_for_operations_on_nodes_of_the_plex(
     assert not far.settle("demo")
 
 
-def test_what_a_server_refuses_is_no_silence(
+def test_a_server_that_refuses_a_request_is_reachable(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
     far = client(server.url, server.fingerprint)
@@ -224,7 +224,7 @@ def test_a_source_that_breaks_off_silences_no_target(
     assert target.images.list() == ()
 
 
-def test_a_wait_is_begun_anew_while_the_server_is_there(
+def test_a_wait_is_renewed_while_the_server_answers(
     client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operation may take far longer than a server may be silent."""

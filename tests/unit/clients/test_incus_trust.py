@@ -1,4 +1,4 @@
-"""How a lab gets to be known to an Incus server, and to no other."""
+"""How an Incus server comes to trust a lab, and no other server does."""
 
 from __future__ import annotations
 

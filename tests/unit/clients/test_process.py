@@ -68,7 +68,7 @@ def gone(number: int) -> bool:
 @pytest.mark.parametrize(
     ("mode", "said"), [(0o644, "Permission denied"), (0o755, "Exec format error")]
 )
-def test_what_the_system_does_not_run_is_told(
+def test_a_file_that_the_system_cannot_run_is_an_error(
     tmp_path: Path, start: Callable[[tuple[str, ...]], object], mode: int, said: str
 ) -> None:
     """As in a cache without `exec`, or one of a machine with another processor."""
@@ -80,11 +80,11 @@ def test_what_the_system_does_not_run_is_told(
 
 
 def test_it_is_interrupted_once_and_may_finish(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    signals = tmp_path / "signals"
     with pytest.raises(StoppedError):
-        process.stream((sys.executable, "-c", GENTLE, told), stop, patience=60)
+        process.stream((sys.executable, "-c", GENTLE, signals), stop, patience=60)
 
-    assert told.read_text() == "asked\n"
+    assert signals.read_text() == "asked\n"
 
 
 def test_what_does_not_end_is_killed_with_all_it_started(tmp_path: Path) -> None:

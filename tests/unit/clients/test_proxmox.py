@@ -231,7 +231,7 @@ def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: Proxmox
     assert (done.code, done.stdout, done.stderr) == (3, "demo1 ['cat', '/etc/my file']", "words")
 
 
-def test_a_silent_agent_is_an_error_that_says_how_to_look_further(
+def test_an_agent_that_does_not_answer_is_an_error_with_a_hint(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")

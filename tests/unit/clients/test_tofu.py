@@ -80,7 +80,7 @@ def test_what_it_would_do(fake: Fake) -> None:
     assert fake().plan() == ()
 
 
-def test_what_it_does_is_told_while_it_does_it(fake: Fake) -> None:
+def test_changes_are_reported_while_they_happen(fake: Fake) -> None:
     events: list[Event] = []
     fake("tofu-apply-create.jsonl").apply_plan(events.append)
 
@@ -100,7 +100,7 @@ def test_an_error_is_its_own_diagnostic(fake: Fake) -> None:
     assert "TF_CLI_CONFIG_FILE" in str(caught.value.hint)
 
 
-def test_what_is_no_json_is_told_too(fake: Fake) -> None:
+def test_output_that_is_no_json_is_reported_too(fake: Fake) -> None:
     with pytest.raises(PlexError) as caught:
         fake("", 1, more="echo 'panic: runtime error' >&2").plan()
 
@@ -130,7 +130,7 @@ def test_the_state_is_listed_only_when_it_has_changed(fake: Fake) -> None:
     assert (tofu.folder / KNOWN).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_state_that_cannot_be_read_is_told(fake: Fake) -> None:
+def test_a_state_that_cannot_be_read_is_an_error(fake: Fake) -> None:
     tofu = fake("", 1, more="echo 'Error: wrong key' >&2")
     (tofu.folder / STATE).write_text("one")
 

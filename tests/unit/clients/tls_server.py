@@ -1,4 +1,4 @@
-"""A server over HTTPS that stands for Incus as far as getting to know it goes, and a deaf one."""
+"""A server over HTTPS that stands for Incus for adding a host, and one that never answers."""
 
 from __future__ import annotations
 

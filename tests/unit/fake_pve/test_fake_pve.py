@@ -55,7 +55,7 @@ def test_certificate_has_the_fingerprint(pve: FakePve, client: Client) -> None:
     assert client.api.version.get()["release"] == "9.2"
 
 
-def test_task_runs_as_long_as_it_is_told(pve: FakePve, client: Client) -> None:
+def test_task_runs_as_long_as_its_setting_says(pve: FakePve, client: Client) -> None:
     client.vm(101)
     pve.task_seconds = NEVER
     upid = client.node.qemu(101).status.start.post()
@@ -154,7 +154,7 @@ def test_cloud_init_fields_are_kept(client: Client) -> None:
     assert broken[1] == "SSH public key validation error"
 
 
-def test_missing_snippet_is_told_by_the_start(pve: FakePve, client: Client) -> None:
+def test_start_reports_a_missing_snippet(pve: FakePve, client: Client) -> None:
     client.vm(101, cicustom="user=local:snippets/a.yaml")
     start = client.node.qemu(101).status.start
     assert client.wait(start.post()) == "volume 'local:snippets/a.yaml' does not exist"

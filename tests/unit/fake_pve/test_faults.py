@@ -64,7 +64,7 @@ def test_guest_of_another_node(tmp_path: Path) -> None:
         assert reason == "Configuration file 'nodes/pve2/qemu-server/101.conf' does not exist"
 
 
-def test_frozen_host_takes_the_request_and_is_silent(pve: FakePve, client: Client) -> None:
+def test_frozen_host_accepts_the_request_and_does_not_answer(pve: FakePve, client: Client) -> None:
     pve.freeze()
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(client.api.version.get()))

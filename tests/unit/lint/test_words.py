@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.lint.words import WordList, check, files
+from tests.lint.words import OFF, ON, WordList, check, files
 
 WORDS = WordList(
     names={"told": "report", "silence": "unreachable"},
@@ -87,7 +87,7 @@ def test_of_two_phrases_at_one_place_the_longer_one_counts() -> None:
 
 def test_a_line_may_allow_its_words() -> None:
     assert hits("a.py", "told = 1  # words: allow, as upstream calls it") == []
-    assert hits("a.md", "anew\n<!-- words: off -->\nanew\n<!-- words: on -->\nanew") == [
+    assert hits("a.md", f"anew\n<!-- {OFF} -->\nanew\n<!-- {ON} -->\nanew") == [
         (1, "anew"),
         (5, "anew"),
     ]

@@ -10,11 +10,11 @@ from plexctl.model.limits import SYSCTLS, shortages
 MACHINE = Path(__file__).parents[3] / "bin" / "lib" / "machine.sh"
 
 
-def test_limits_that_suffice_are_not_told() -> None:
+def test_sufficient_limits_are_not_reported() -> None:
     assert shortages(SYSCTLS, {}, 129, 0) == ()
 
 
-def test_a_small_plex_is_told_nothing_on_a_machine_that_nobody_has_prepared() -> None:
+def test_a_small_plex_has_no_notes_on_an_unprepared_machine() -> None:
     """What Debian has as it is installed, on a machine of 4 GiB."""
     stock = {
         "fs.inotify.max_user_instances": 128,

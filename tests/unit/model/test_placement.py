@@ -7,28 +7,28 @@ from plexctl.model.placement import by_capacity
 GIB = 1 << 30
 
 
-def test_equal_hosts_take_turns() -> None:
+def test_equal_hosts_alternate() -> None:
     assert by_capacity({"a": 8 * GIB, "b": 8 * GIB, "c": 8 * GIB}) == ("a", "b", "c")
 
 
 def test_a_larger_host_has_its_share_throughout() -> None:
-    turns = by_capacity({"small": 16 * GIB, "large": 64 * GIB})
+    order = by_capacity({"small": 16 * GIB, "large": 64 * GIB})
 
-    assert turns == ("large", "large", "small", "large", "large")
+    assert order == ("large", "large", "small", "large", "large")
 
 
 def test_every_beginning_is_as_even_as_the_whole() -> None:
     memory = {"a": 48 * GIB, "b": 32 * GIB, "c": 16 * GIB}
-    turns = by_capacity(memory)
+    order = by_capacity(memory)
 
-    assert sorted(turns) == ["a", "a", "a", "b", "b", "c"]
-    for length in range(1, len(turns) + 1):
+    assert sorted(order) == ["a", "a", "a", "b", "b", "c"]
+    for length in range(1, len(order) + 1):
         for host, share in {"a": 3, "b": 2, "c": 1}.items():
-            assert abs(turns[:length].count(host) - length * share / 6) < 1
+            assert abs(order[:length].count(host) - length * share / 6) < 1
 
 
 def test_odd_sizes_are_rounded_and_tiny_hosts_have_a_turn() -> None:
-    # What a kernel keeps for itself must not make a rota of thousands of turns.
+    # What a kernel keeps for itself must not make a rota of thousands of order.
     assert by_capacity({"a": 16 * GIB - 300_000_000, "b": 16 * GIB - 1}) == ("a", "b")
     assert set(by_capacity({"a": 1, "b": 2 * GIB})) == {"a", "b"}
     assert by_capacity({"only": 3 * GIB}) == ("only",)

@@ -76,20 +76,20 @@ def test_the_role_gets_what_the_request_says(tmp_path: Path) -> None:
         wireguard=True,
         client="plexctl-lab",
     )
-    told = variables(request, tmp_path / "token")
-    assert told["host_sysctls"] == SYSCTLS
-    assert told["host_repository"] == "zabbly"
-    assert told["host_modules"] == ["overlay", "vxlan", "nf_tables", "wireguard"]
-    assert told["host_pool"] == {
+    found = variables(request, tmp_path / "token")
+    assert found["host_sysctls"] == SYSCTLS
+    assert found["host_repository"] == "zabbly"
+    assert found["host_modules"] == ["overlay", "vxlan", "nf_tables", "wireguard"]
+    assert found["host_pool"] == {
         "name": "default",
         "driver": "btrfs",
         "source": "/dev/sdb",
         "size": "60GiB",
     }
-    assert told["host_proxmox_mappings"] == [{"name": "card", "path": "0000:01:00.0"}]
-    assert told["host_vfio"] == ["10de:1b80"]
-    assert told["host_iommu"] is True
-    assert told["host_token_file"] == str(tmp_path / "token")
+    assert found["host_proxmox_mappings"] == [{"name": "card", "path": "0000:01:00.0"}]
+    assert found["host_vfio"] == ["10de:1b80"]
+    assert found["host_iommu"] is True
+    assert found["host_token_file"] == str(tmp_path / "token")
 
 
 def test_pools_can_be_left_alone(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_results_are_listed_by_item() -> None:
         PlayTask("pool", "Look for the storage pool", False),
         PlayTask("answers", "Ask", False),
     ]
-    told = [(item.name, item.changed, item.tasks) for item in items(done)]
-    assert told == [
+    found = [(item.name, item.changed, item.tasks) for item in items(done)]
+    assert found == [
         ("packages", True, ("Install Incus",)),
         ("bridge", True, ("Bring the bridge up",)),
         ("pool", False, ()),

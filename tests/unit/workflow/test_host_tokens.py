@@ -42,7 +42,7 @@ def test_what_was_stored_is_read_and_storing_it_again_changes_nothing(lab: Lab) 
     assert store_host_token(lab, SEED, "pve1", Secret(b"another"))
 
 
-def test_the_file_tells_nobody_else(lab: Lab) -> None:
+def test_nobody_else_can_read_the_file(lab: Lab) -> None:
     store_host_token(lab, SEED, "pve1", TOKEN)
     file = token_file(lab, "pve1")
 

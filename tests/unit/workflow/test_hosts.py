@@ -36,7 +36,7 @@ hosts:
     certificate: abababababababababababababababababababababababababababababababab
     facts: {cgroup: 2, cpus: 8, memory: 64GiB}
 """
-SILENCE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
+UNREACHABLE = UnreachableHostError("host far: Incus does not answer", details=("timed out",))
 KNOWN = "cd" * 32
 FOUND = HostFacts(2, True, 16, 32 << 30)
 
@@ -67,7 +67,7 @@ def ctx(tmp_path: Path) -> Context:
     pins = load_pins()
     lab = load_lab(root, pins.versions())
     clients = {name: client(host) for name, host in lab.hosts.items()}
-    clients["far"].down = SILENCE
+    clients["far"].down = UNREACHABLE
     return Context(lab, SEED, pins, clients, DirectEngine(clients), tmp_path, lambda _: None)
 
 
@@ -92,7 +92,7 @@ def test_list_shows_unreachable_and_reachable_hosts(ctx: Context) -> None:
     assert (far.endpoint, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
 
 
-def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
+def test_a_host_that_refuses_to_list_its_objects_is_reported_too(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one of Proxmox does whose token is not known."""
@@ -109,7 +109,7 @@ def test_a_host_that_refuses_to_say_what_it_has_is_told_too(
     assert far.cpus == FOUND.cpus
 
 
-def test_what_is_left_for_the_next_run_is_told(ctx: Context) -> None:
+def test_changes_left_for_the_next_run_are_reported(ctx: Context) -> None:
 
     members = nodes(ctx.lab.plexes["demo"])
     assert [node.name for node in on_reachable_hosts(ctx, members)] == ["demo1", "demo3"]
@@ -150,7 +150,7 @@ def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
         hosts.remove(alone, "far")
 
 
-def test_what_a_removed_host_keeps_is_told(ctx: Context) -> None:
+def test_objects_left_on_a_removed_host_are_reported(ctx: Context) -> None:
     answering = {name: client(host) for name, host in ctx.lab.hosts.items()}
     without = replace(ctx, hosts=answering, lab=replace(ctx.lab, plexes={}))
     text = "host far is removed from the lab; 1 instance of the lab stays on it"
@@ -217,7 +217,7 @@ def test_what_would_make_the_file_wrong(
 
 
 def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) -> None:
-    """One that was made anew has another certificate, one that has moved another URL."""
+    """A server that was reinstalled has another certificate, one that moved has another URL."""
     file = ctx.lab.root / "clusters" / "hosts.yaml"
     file.write_text(FILE.replace("    facts", "    pool: fast\n    parallel: 9\n    facts"))
     meeting.pools = ("default", "fast")
@@ -225,8 +225,8 @@ def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) ->
     def host() -> HostSpec:
         return load_lab(ctx.lab.root, ctx.pins.versions()).hosts["far"]
 
-    anew = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))
-    assert add_incus(anew, "far", "10.0.0.7", token=Secret(b"t")).changed
+    later = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))
+    assert add_incus(later, "far", "10.0.0.7", token=Secret(b"t")).changed
     assert (host().certificate, host().pool, host().parallel) == (KNOWN, "fast", 9)
 
     moved = replace(ctx, lab=replace(ctx.lab, hosts={**ctx.lab.hosts, "far": host()}))

@@ -1,4 +1,4 @@
-"""What `plexctl host prepare` lets its token do is what users are told to let one do."""
+"""The token of `plexctl host prepare` has the privileges that the documentation lists."""
 
 from __future__ import annotations
 

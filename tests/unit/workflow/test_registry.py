@@ -156,7 +156,7 @@ def test_where_it_is_it_costs_one_reading_and_no_call(
     assert "depot" in states["local"].instances
 
 
-def test_replace_makes_its_node_anew_and_leaves_the_rest(ctx: Context, engine: Engine) -> None:
+def test_replace_recreates_its_node_and_keeps_the_rest(ctx: Context, engine: Engine) -> None:
     verbs.registry_up(ctx)
     engine.applied = []
 
@@ -176,7 +176,7 @@ def test_status_names_what_was_pushed_and_not_what_is_cached(ctx: Context) -> No
     assert result.hosts == (RegistryRow("local", "Running", "answers", 5 << 20),)
 
 
-def test_status_of_none_is_not_well(ctx: Context) -> None:
+def test_status_without_a_node_is_unhealthy(ctx: Context) -> None:
     result = verbs.registry_status(ctx)
 
     assert not result.healthy
@@ -186,8 +186,8 @@ def test_status_of_none_is_not_well(ctx: Context) -> None:
 def test_status_says_why_a_host_is_not_known(
     ctx: Context, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = HostState.of_unreachable("local", PlexError("host local does not answer"))
-    monkeypatch.setattr(engine, "read", lambda _: {"local": silent})
+    unreachable = HostState.of_unreachable("local", PlexError("host local does not answer"))
+    monkeypatch.setattr(engine, "read", lambda _: {"local": unreachable})
 
     result = verbs.registry_status(ctx)
 

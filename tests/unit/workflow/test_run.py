@@ -32,15 +32,15 @@ def test_what_is_intended_is_written_down_before_it_is_done(tmp_path: Path) -> N
 
 
 def test_a_step_that_raises_has_failed(tmp_path: Path) -> None:
-    told: list[Event] = []
+    events: list[Event] = []
     with (
         pytest.raises(PlexError),
-        start(tmp_path / STATE, "up", "demo", told.append) as run,
+        start(tmp_path / STATE, "up", "demo", events.append) as run,
         run.step("create instances"),
     ):
         raise PlexError("no room")
 
-    assert [e.outcome for e in told if isinstance(e, StepEnded)] == [Outcome.FAILED]
+    assert [e.outcome for e in events if isinstance(e, StepEnded)] == [Outcome.FAILED]
     assert journal(tmp_path / STATE)[-1]["event"] == "Failed"
 
 
@@ -55,19 +55,19 @@ def test_only_one_run_at_a_time_works_on_a_plex(tmp_path: Path) -> None:
             pass
 
 
-def test_a_killed_run_is_told_by_the_next_and_a_failed_one_is_not(tmp_path: Path) -> None:
+def test_the_next_run_reports_a_killed_run_but_not_a_failed_one(tmp_path: Path) -> None:
     state = tmp_path / STATE
     runs = state / "runs"
     runs.mkdir(parents=True, mode=0o700)
     claim(state)
     (runs / "20260101T000000.000-up-demo.jsonl").write_text('{"event": "Intended"}\n{"event": "St')
-    told: list[Event] = []
+    events: list[Event] = []
 
     assert last_unfinished(Folder(runs), "demo") == "20260101T000000.000-up-demo"
     assert last_unfinished(Folder(runs), "mo") is None
-    with pytest.raises(PlexError), start(tmp_path / STATE, "up", "demo", told.append):
+    with pytest.raises(PlexError), start(tmp_path / STATE, "up", "demo", events.append):
         raise PlexError("no host")
-    assert "was interrupted" in next(e.text for e in told if isinstance(e, Noted))
+    assert "was interrupted" in next(e.text for e in events if isinstance(e, Noted))
 
     again: list[Event] = []
     with start(tmp_path / STATE, "up", "demo", again.append):

@@ -1,4 +1,4 @@
-"""Hosts that a copy of this process asks meanwhile answer as if they were asked here."""
+"""Calls in a copy of this process have the same results as calls in this process."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_each_call_has_its_own_answer_in_whatever_order_they_are_wanted() -> Non
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_copy_that_died_is_told_in_one_sentence() -> None:
+def test_a_copy_that_died_is_reported_in_one_sentence() -> None:
     with prefetcher() as messages:
         asked = messages.ask(os._exit, 3)
         with pytest.raises(PlexError, match="no answer came"):
