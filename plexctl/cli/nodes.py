@@ -84,7 +84,6 @@ def logs(
     with lab(context, quiet=True) as ctx:
         chosen, found = lookup.find_node(ctx, node, plex)
         if follow:
-            command = access.journalctl(unit, lines, follow=True)
-            process.replace(access.ssh(ctx, chosen, found, command))
+            process.replace(access.follow_logs(ctx, chosen, found, unit, lines))
         result = access.logs(ctx, found, unit, lines)
     answer(result, plex_text.log, json)

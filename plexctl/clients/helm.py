@@ -22,16 +22,14 @@ TIMEOUT = 120.0
 
 def pull(helm: Path, chart: Chart, folder: Path) -> Path:
     """Fetch a packed chart into `folder`, which is empty."""
-    from_index = (chart.name, "--repo", chart.repository)
     oci = chart.repository.startswith("oci://")
-    chart_reference = (f"{chart.repository}/{chart.name}",) if oci else from_index
     arguments = [
         "pull",
-        *chart_reference,
-        "--version",
-        chart.version,
-        "--destination",
-        str(folder.absolute()),
+        *(() if oci else (f"--repo={chart.repository}",)),
+        f"--version={chart.version}",
+        f"--destination={folder.absolute()}",
+        "--",
+        f"{chart.repository}/{chart.name}" if oci else chart.name,
     ]
     done = _run(helm, arguments, env=chosen(NETWORK))
     files = list(folder.glob("*.tgz"))
@@ -56,9 +54,10 @@ def template(
     Helm's error messages quote them.
     """
     arguments = (
-        *("template", release, chart.absolute()),
-        *("--namespace", namespace, "--include-crds", "--skip-tests", "--values", "-"),
-        *(("--kube-version", kubernetes) if kubernetes else ()),
+        "template",
+        *(f"--namespace={namespace}", "--include-crds", "--skip-tests", "--values=-"),
+        *((f"--kube-version={kubernetes}",) if kubernetes else ()),
+        *("--", release, chart.absolute()),
     )
     done = _run(helm, arguments, stdin=json.dumps(values).encode())
     if done.code != 0:

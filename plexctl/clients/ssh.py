@@ -30,20 +30,20 @@ class SshClient:
 
     def run(self, script: str, *, timeout: float, check: bool = True) -> CommandResult:
         """Run a shell script there, passed on standard input. It must not contain a secret."""
-        argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", "/bin/sh -s")
+        argv = ("ssh", *self._options("-p"), "--", f"{self.user}@{self.address}", "/bin/sh -s")
         return process.run(
             argv, stdin=script.encode(), timeout=timeout, env=environment(SSH), check=check
         )
 
     def feed(self, script: str, content: bytes, *, timeout: float, hint: str | None = None) -> None:
         """Run a shell script that reads `content`. Only `content` may contain a secret."""
-        argv = ("ssh", *self._options("-p"), f"{self.user}@{self.address}", script)
+        argv = ("ssh", *self._options("-p"), "--", f"{self.user}@{self.address}", script)
         process.run(argv, stdin=content, timeout=timeout, env=environment(SSH), hint=hint)
 
     def send(self, folder: Path, target: str, *, timeout: float) -> None:
         """Copy a folder to `target`, which must not exist."""
         place = f"{self.user}@{self.address}:{target}"
-        argv = ("scp", "-q", "-r", *self._options("-P"), str(folder), place)
+        argv = ("scp", "-q", "-r", *self._options("-P"), "--", str(folder), place)
         process.run(argv, timeout=timeout, env=environment(SSH))
 
     def answers(self, what: str, *, deadline: float, hint: str) -> Condition:

@@ -80,7 +80,7 @@ class Builder:
                     step.progress(line.removeprefix("go: "))
 
             shown = "pkg\t{{.ImportPath}}\t{{.Stale}}\t{{.StaleReason}}"
-            self._go("list", (*self._flags(), "-deps", "-f", shown, *packages), on_line)
+            self._go("list", (*self._flags(), "-deps", "-f", shown, "--", *packages), on_line)
             step.end(Outcome.CHANGED if fetched else Outcome.UNCHANGED, f"{fetched} fetched")
         return frozenset(cold), total
 
@@ -105,7 +105,7 @@ class Builder:
             if self.module.cgo:
                 link += ["-linkmode=external", "-extldflags=-static"]
             options = ("-v", "-buildvcs=false", "-ldflags", " ".join(link), "-o", f"{folder}/")
-            self._go("build", (*self._flags(), *options, *packages.values()), on_line)
+            self._go("build", (*self._flags(), *options, "--", *packages.values()), on_line)
             step.end(Outcome.CHANGED, f"{len(packages)} programs")
         built = {}
         for name, package in packages.items():
@@ -123,7 +123,7 @@ class Builder:
         """Compile a program whose C source is in one of the module's Go modules."""
         program = self.module.c_programs[name]
         listed = process.run(
-            ("go", "list", "-m", "-f", "{{.Dir}}", program.module),
+            ("go", "list", "-m", "-f", "{{.Dir}}", "--", program.module),
             timeout=120,
             cwd=self.folder,
             env=self._environment(),
@@ -168,7 +168,7 @@ def module_yaml(module: GoModule, pin: FilePin, folder: Path) -> bytes:
         (folder / "go.mod").write_text(module.go_mod)
         (folder / "go.sum").write_text(module.go_sum)
         listed = process.run(
-            ("go", "list", "-m", "-f", "{{.Dir}}", pin.source),
+            ("go", "list", "-m", "-f", "{{.Dir}}", "--", pin.source),
             timeout=120,
             cwd=folder,
             env=go_environment(),
@@ -229,7 +229,7 @@ def require(module: GoModule, c_programs: bool) -> None:
         if shutil.which(tool) is None:
             raise PlexError(f"{tool} is not installed", hint=hint)
     for library in module.cgo:
-        found = process.run(("pkg-config", "--exists", library), timeout=30, check=False)
+        found = process.run(("pkg-config", "--exists", "--", library), timeout=30, check=False)
         if found.code != 0:
             raise PlexError(f"the library {library} is not installed", hint=hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -14,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from plexctl.depot.check_pins import read_pins
 from plexctl.depot.components import (
     Component,
     CProgram,
@@ -26,7 +28,7 @@ from plexctl.depot.components import (
     Pins,
     ReleasePin,
 )
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UsageError
 
 KUBERNETES = "kubernetes"
 IMAGES = "images"
@@ -55,12 +57,10 @@ def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins
     root: Traversable = builtin
     try:
         raw = _read(builtin)
-        if over is not None and (over / PINS).exists():
+        if over is not None and os.path.lexists(over / PINS):
             root = over
-            own = _read(over)
-            raw = {section: entries | own.pop(section, {}) for section, entries in raw.items()}
-            if own:
-                raise ValueError(f"unknown: {', '.join(own)}")
+            own = read_pins(over / PINS)
+            raw = {section: entries | own.get(section, {}) for section, entries in raw.items()}
         modules = {
             name: _module(fields, builtin, over, name) for name, fields in raw["modules"].items()
         }
@@ -72,7 +72,7 @@ def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins
             for version, fields in raw["kubernetes"].items()
         ]
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise PlexError(f"the pins in {root} cannot be read", details=[repr(error)]) from error
+        raise UsageError(f"the pins in {root} cannot be read", details=[repr(error)]) from error
     return Pins(tuple(sorted(releases, key=_version_of, reverse=True)))
 
 

@@ -73,6 +73,12 @@ class ReleaseSource:
             url = download.url.format(version=version, arch=arch)
             file = work / f"download-{url.rpartition('/')[2]}"
             found = self._web.download(url, file, progress)
+            if download.sha256 and arch not in download.sha256:
+                raise PlexError(
+                    f"{component.name} has checksums for {', '.join(download.sha256)}, but not for "
+                    f"{arch}",
+                    hint="add it to `sha256` of the download in pins.yaml",
+                )
             expected = download.sha256.get(arch)
             if expected is None:
                 self._lock.check(url, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ from plexctl.plan.documents import Document
 FLUX = ("helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io")
 UNKNOWN = ("valuesFrom", "postRenderers", "kubeConfig")
 """Fields of a HelmRelease that can be evaluated in a cluster only."""
+
+_RELEASE = re.compile(r"(?=.{1,53}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_NAMESPACE = re.compile(r"(?=.{1,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}")
+_REPOSITORY = re.compile(r"(oci|https?)://[A-Za-z0-9][^\s]*")
 
 CLUSTER_WIDE = frozenset(
     {
@@ -59,8 +65,10 @@ def release_of(documents: Sequence[Document], where: str) -> HelmRelease:
             )
     beside = [one for one in documents if one["apiVersion"].partition("/")[0] not in FLUX]
     return HelmRelease(
-        spec.get("releaseName", metadata["name"]),
-        spec.get("targetNamespace", metadata["namespace"]),
+        _matching(_RELEASE, spec.get("releaseName", metadata["name"]), "release name", where),
+        _matching(
+            _NAMESPACE, spec.get("targetNamespace", metadata["namespace"]), "namespace", where
+        ),
         _chart(spec, documents, where),
         spec.get("values", {}),
         tuple(beside),
@@ -86,12 +94,21 @@ def _chart(spec: Document, documents: Sequence[Document], where: str) -> Chart:
                 f"{where}: a chart from a {kind} is not supported",
                 hint="use a HelmRepository or an OCIRepository",
             )
+    _matching(_CHART, chart.name, "chart name", where)
+    _matching(_REPOSITORY, chart.repository, "URL of a chart repository", where)
     if not chart.exact:
         raise PlexError(
             f"{where}: {chart.version!r} of the chart {chart.name} is not an exact version",
             hint="write a version like 1.2.3: the same files must give the same cluster",
         )
     return chart
+
+
+def _matching(pattern: re.Pattern[str], value: object, kind: str, where: str) -> str:
+    """`value` if it is a text of `pattern`. It becomes an argument of Helm, or a file name."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise PlexError(f"{where}: {value!r} is not a {kind}")
+    return value
 
 
 def manifests(release: HelmRelease, made: Iterable[Document], where: str) -> tuple[Document, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from plexctl.errors import PlexError, UsageError
@@ -25,6 +26,15 @@ def write_access_files(ctx: Context, plex: Plex) -> None:
 
 def kubeconfig(ctx: Context, plex: Plex) -> str:
     return admin_kubeconfig(plex, ctx.seed)
+
+
+def follow_logs(
+    ctx: Context, plex: Plex, node: Node, unit: str | None, lines: int
+) -> tuple[str, ...]:
+    """The `ssh` command that shows the log of a node, and new lines as they come."""
+    command = journalctl(unit, lines, follow=True)
+    # The shell of the node reads the words again.
+    return ssh(ctx, plex, node, [shlex.quote(word) for word in command])
 
 
 def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.clients import process
 from plexctl.model.command import CommandResult
 
 from .conftest import Plexctl
@@ -124,3 +125,16 @@ def test_nodes_of_two_plexes_are_not_replaced_together(plexctl: Plexctl, lab: Pa
     ended = plexctl("replace", "alpha2", "beta1", "-y")
     assert ended.code == 2
     assert "plex alpha has no node beta1" in ended.err
+
+
+def test_the_shell_of_a_node_runs_nothing_from_the_name_of_a_unit(
+    plexctl: Plexctl, lab: Path, argv: list[str], tmp_path: Path
+) -> None:
+    """`plexctl logs NODE --follow --unit 'x; touch /tmp/injected; #'` ran touch on the node."""
+    evil = f"x; touch {tmp_path}/injected; #"
+    plexctl("logs", "alpha1", "--follow", "--unit", evil)
+    command = " ".join(argv[argv.index("--") + 1 :])  # as ssh hands it over
+    shell = f"journalctl() {{ printf '%s\\n' \"$@\"; }}; {command}"
+    printed = process.run(("/bin/sh", "-c", shell), timeout=10).stdout.splitlines()
+    assert f"--unit={evil}" in printed
+    assert not (tmp_path / "injected").exists()

@@ -40,8 +40,8 @@ def test_helm_uses_nothing_of_the_user(
     (seen,) = made
     assert seen["is"] == {"a": 1}
     assert " ".join(seen["argv"]) == (
-        f"template tiny {chart} --namespace here --include-crds --skip-tests --values - "
-        "--kube-version 1.36.3"
+        "template --namespace=here --include-crds --skip-tests --values=- --kube-version=1.36.3 "
+        f"-- tiny {chart}"
     )
     mine = {name for name in seen["env"] if not name.startswith(("LC_", "PYTHON"))}
     assert mine == {
@@ -57,3 +57,10 @@ def test_a_chart_that_does_not_render_is_an_error(fake: Path, tmp_path: Path) ->
     with pytest.raises(PlexError, match=r"cannot render the chart tiny\.tgz") as caught:
         helm.template(fake, tmp_path / "tiny.tgz", "tiny", "here", {"broken": True})
     assert "map.yaml:1: broken" in caught.value.details[-1]
+
+
+def test_names_from_files_are_never_options(fake: Path, tmp_path: Path) -> None:
+    """`helm template --post-renderer=/bin/sh CHART` ran a program."""
+    (seen,) = helm.template(fake, tmp_path / "tiny.tgz", "--post-renderer=/bin/sh", "--x", {})
+    assert seen["argv"][seen["argv"].index("--") + 1] == "--post-renderer=/bin/sh"
+    assert "--namespace=--x" in seen["argv"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.clients import process
+from plexctl.clients.ssh import SshClient
 from plexctl.errors import PlexError
 
 GENTLE = """
@@ -127,3 +128,16 @@ def test_what_is_of_our_own_group_ends_alone(tmp_path: Path) -> None:
         assert started.stdout
         started.stdout.readline()
     assert started.wait(10) == -signal.SIGKILL
+
+
+def test_the_address_of_a_machine_is_never_an_option_of_ssh(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(process, "run", lambda argv, **_: calls.append(argv))
+    machine = SshClient("10.0.0.1", "-oProxyCommand=touch /tmp/x;")
+    machine.run("true", timeout=1)
+    machine.feed("cat", b"", timeout=1)
+    machine.send(tmp_path, "/x", timeout=1)
+    for argv in calls:
+        assert "ProxyCommand" in argv[argv.index("--") + 1 + (argv[0] == "scp")]

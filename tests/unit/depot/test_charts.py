@@ -19,9 +19,9 @@ TINY = Chart("tiny", "1.2.3", "https://charts.example.test")
 HELM = """\
 #!/bin/sh
 echo "$@" >>"{log}"
-while [ "$1" != --destination ]; do shift; done
+while [ "${{1#--destination=}}" = "$1" ]; do shift; done
 [ -s "{served}" ] || {{ echo "Error: chart tiny not found" >&2; exit 1; }}
-cp "{served}" "$2/tiny-1.2.3.tgz"
+cp "{served}" "${{1#--destination=}}/tiny-1.2.3.tgz"
 """
 """Stands for the program: serves one file, and writes down what it was asked."""
 
@@ -97,19 +97,20 @@ def test_a_missing_chart_is_an_error(charts: Charts, served: Path, reporter: Rec
 
 
 @pytest.mark.parametrize(
-    ("repository", "asked"),
+    ("repository", "option", "name"),
     [
-        ("https://charts.example.test", "pull tiny --repo https://charts.example.test "),
-        ("oci://ghcr.example.test/charts", "pull oci://ghcr.example.test/charts/tiny "),
+        ("https://charts.example.test", "--repo=https://charts.example.test ", "tiny"),
+        ("oci://ghcr.example.test/charts", "", "oci://ghcr.example.test/charts/tiny"),
     ],
 )
 def test_helm_pulls_the_exact_version(
-    charts: Charts, reporter: Recorder, repository: str, asked: str
+    charts: Charts, reporter: Recorder, repository: str, option: str, name: str
 ) -> None:
     charts.fetch(Chart("tiny", "1.2.3", repository), reporter)
 
-    line = (charts.folder.parent / "log").read_text()
-    assert line.startswith(f"{asked}--version 1.2.3 --destination ")
+    line = (charts.folder.parent / "log").read_text().strip()
+    assert line.startswith(f"pull {option}--version=1.2.3 --destination=")
+    assert line.endswith(f" -- {name}")
 
 
 @pytest.mark.parametrize("version", ["latest", "1.x", "~1.2.0", ">=1.2.3", "1.2", "*", ""])

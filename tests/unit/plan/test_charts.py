@@ -110,3 +110,40 @@ def test_a_secret_of_a_chart_is_refused() -> None:
     with pytest.raises(PlexError, match="creates the Secret admin") as caught:
         manifests(RELEASE, (empty, filled), "here")
     assert "secret edit" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("releaseName", "--post-renderer=/bin/sh"),
+        ("releaseName", "Podinfo"),
+        ("releaseName", "a" * 54),
+        ("releaseName", 1),
+        ("targetNamespace", "--kubeconfig=/tmp/x"),
+        ("targetNamespace", "a b"),
+    ],
+)
+def test_names_that_are_options_of_helm_are_refused(field: str, value: object) -> None:
+    """`helm template --post-renderer=/bin/sh CHART` ran a program."""
+    with pytest.raises(PlexError, match=r"here: .* is not a (release name|namespace)"):
+        release_of(changed("podinfo", **{field: value}), "here")
+
+
+@pytest.mark.parametrize(
+    ("chart", "url"),
+    [
+        ("../../x", "https://charts.example.org"),
+        ("--plugin", "https://charts.example.org"),
+        ("velero", "--post-renderer=/bin/sh"),
+        ("velero", "file:///etc"),
+    ],
+)
+def test_charts_are_no_paths_and_no_options(chart: str, url: str) -> None:
+    found = documents("velero")
+    for one in found:
+        if one["kind"] == "HelmRelease":
+            one["spec"]["chart"]["spec"]["chart"] = chart
+        if one["kind"] == "HelmRepository":
+            one["spec"]["url"] = url
+    with pytest.raises(PlexError, match=r"is not a (chart name|URL of a chart repository)"):
+        release_of(found, "here")
