@@ -17,7 +17,7 @@ DIRECT, TOFU = ENGINES = ("direct", "tofu")
 
 
 def environment(engine: str, folder: Path) -> dict[str, str]:
-    """What plexctl is to have in its environment. PlexError if no OpenTofu can be had."""
+    """The environment for plexctl. PlexError if OpenTofu is not available."""
     if engine == DIRECT:
         return {}
     from tests.provider.mirror import install_mirror

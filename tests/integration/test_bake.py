@@ -1,4 +1,4 @@
-"""Images: baked once, known by their recipe, mended when a bake is killed."""
+"""Images: baked once, named by their recipe, repaired after a killed bake."""
 
 from __future__ import annotations
 

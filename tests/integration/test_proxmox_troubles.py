@@ -1,4 +1,4 @@
-"""What goes wrong on a Proxmox host, and how the next run mends it, under both engines."""
+"""Errors of a Proxmox host, and how the next run repairs them, under both engines."""
 
 from __future__ import annotations
 

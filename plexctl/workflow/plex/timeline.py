@@ -18,7 +18,7 @@ from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.results.runs import RunRow, RunsResult
 from plexctl.workflow.core.run import JOURNAL, RUNS, inside_file
 
-if TYPE_CHECKING:  # clients take longer to load than all else here
+if TYPE_CHECKING:  # importing clients takes longer than everything else here
     from plexctl.workflow.core.context import Context
 
 

@@ -20,7 +20,7 @@ class Server:
 
     secret: str = "open sesame"
     trusted: bool = False
-    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)  # by path, before all else
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)  # by path; they come first
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     certificate: Certificate = field(default_factory=self_signed)
     port: int = 0
