@@ -1,4 +1,4 @@
-"""Calls to hosts and clusters, made while what needs their answers is still being computed."""
+"""Calls to hosts and clusters that run while the lab is still read and planned."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _Given_co = TypeVar("_Given_co", covariant=True)
 
 class Pending(Protocol[_Given_co]):
     def result(self) -> _Given_co:
-        """What the call gives, or raises."""
+        """The result of the call, or its exception."""
 
 
 class Prefetcher(Protocol):
     def ask(self, call: Callable[..., _Answer], *given: object) -> Pending[_Answer]:
-        """Have `call` made with what is given: a function of a module, and values."""
+        """Start `call`, a function of a module, with these values."""
 
 
 class Here:
-    """Makes a call when its answer is wanted."""
+    """Makes each call only when its result is needed."""
 
     def ask(self, call: Callable[..., _Answer], *given: object) -> Pending[_Answer]:
         return _Later(lambda: call(*given))
@@ -59,7 +59,7 @@ def prefetcher() -> Iterator[Prefetcher]:
 
 
 class _Child:
-    """A copy of this process that does nothing but make calls, all that it has at once."""
+    """A fork of this process that only makes calls, all at the same time."""
 
     def __init__(self) -> None:
         hear, ask = os.pipe()
@@ -80,7 +80,7 @@ class _Child:
         try:
             question = pickle.dumps((number, call, given))
         except (pickle.PicklingError, AttributeError, TypeError):
-            # A client with more than a copy may have: a Proxmox host's, which finds its token.
+            # A client that cannot be pickled: of a Proxmox host, which reads its token.
             return Here().ask(call, *given)
         self._asked += 1
         with suppress(BrokenPipeError):  # the answer reports that the copy has ended
@@ -93,7 +93,9 @@ class _Child:
             try:
                 answered, content = pickle.load(self._answers)  # noqa: S301 - a copy of this process
             except EOFError:
-                raise PlexError("a host or the cluster was asked, and no answer came") from None
+                raise PlexError(
+                    "the process that reads the hosts and the cluster has ended without a result"
+                ) from None
             self._heard[answered] = content
         answer = self._heard[number]
         if isinstance(answer, Exception):
@@ -101,7 +103,7 @@ class _Child:
         return answer
 
     def end(self) -> None:
-        """It is of no use any more."""
+        """Kill it: it is not needed any more."""
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._answers.close()
@@ -110,7 +112,7 @@ class _Child:
 
 
 def _serve(question: int, answer: int) -> None:
-    """Load, make the calls that are heard, write down what they give; end without a word."""
+    """Import the clients, make the calls that arrive, write their results; never returns."""
     try:
         from plexctl.clients.incus.host import load
 

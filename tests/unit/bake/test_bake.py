@@ -1,4 +1,4 @@
-"""A bake makes what is missing, and nothing else."""
+"""A bake creates missing images, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .conftest import Ensure, have_whole
 from .host import APPLIED, kube
 
 
-def test_an_image_that_exists_costs_a_look(incus: FakeIncus, make: Ensure) -> None:
+def test_an_image_that_exists_is_not_baked_again(incus: FakeIncus, make: Ensure) -> None:
     there = have_whole(incus)
 
     assert make(kube()) == BakedImage(kube().name, there, changed=False)
@@ -54,7 +54,7 @@ def test_a_change_of_the_last_layer_bakes_only_that(
     assert old.name in incus.images.names()  # it serves until the new one does
 
 
-def test_a_new_image_is_unpacked_by_the_instance_that_copies_what_nodes_share(
+def test_a_new_image_is_unpacked_by_the_instance_that_fills_the_shared_volume(
     incus: FakeIncus, make: Ensure
 ) -> None:
     make(kube())
@@ -65,7 +65,7 @@ def test_a_new_image_is_unpacked_by_the_instance_that_copies_what_nodes_share(
     assert incus.instances.held == {}
 
 
-def test_nodes_of_which_nothing_is_shared_have_their_image_unpacked_by_one_that_never_starts(
+def test_an_image_without_a_shared_volume_is_unpacked_by_an_instance_that_never_starts(
     incus: FakeIncus, make: Ensure
 ) -> None:
     alone = replace(kube(), shared=False)
@@ -77,7 +77,7 @@ def test_nodes_of_which_nothing_is_shared_have_their_image_unpacked_by_one_that_
     assert len(incus.names("instances.start")) == 3
 
 
-def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
+def test_a_shared_volume_that_is_incomplete_is_filled_by_the_next_bake(
     incus: FakeIncus, make: Ensure
 ) -> None:
     incus.instances.failing = (shared.FILL,)
@@ -90,7 +90,7 @@ def test_what_could_not_be_copied_whole_is_copied_by_the_next_bake(
     assert incus.volumes.held[kube().name].whole
 
 
-def test_what_nodes_share_goes_with_their_image(incus: FakeIncus, make: Ensure) -> None:
+def test_the_shared_volume_is_deleted_with_its_image(incus: FakeIncus, make: Ensure) -> None:
     make(kube())
     everything = incus.read()
     assert prune(incus, {layer.name for layer in layers(kube())}) == ()
@@ -102,7 +102,7 @@ def test_what_nodes_share_goes_with_their_image(incus: FakeIncus, make: Ensure) 
     assert incus.images.held == []
 
 
-def test_an_instance_sees_its_role_and_its_artifacts_whoever_owns_them(
+def test_files_of_a_layer_are_readable_whatever_their_owner(
     incus: FakeIncus, make: Ensure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "kubenode" / "files" / "runtime" / "boot"

@@ -1,4 +1,4 @@
-"""A bake leaves nothing behind, however it or one beside it ends."""
+"""A bake leaves no objects behind, however it or another bake ends."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_first_error_is_reported_even_if_cleanup_fails(
         make(kube())
 
 
-def test_the_next_bake_removes_what_a_killed_one_of_the_same_lab_left(
+def test_the_next_bake_deletes_objects_of_a_killed_one_of_the_same_lab(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
     other = tagged("another-labs", lab="11111111")
@@ -73,7 +73,7 @@ def test_the_next_bake_removes_what_a_killed_one_of_the_same_lab_left(
     assert half not in stored
 
 
-def test_an_image_that_a_killed_bake_still_publishes_is_waited_for(
+def test_a_bake_waits_for_an_image_that_a_killed_one_still_publishes(
     incus: FakeIncus, make: Ensure, applied: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incus.instances.held["left"] = tagged("left")
@@ -101,7 +101,7 @@ def test_objects_of_a_killed_bake_are_deleted_even_if_the_image_exists_by_now(
     assert incus.instances.held == {}
 
 
-def test_an_existing_image_is_had_while_another_bake_is_under_way(
+def test_an_existing_image_is_found_while_another_bake_is_under_way(
     incus: FakeIncus, make: Ensure, tmp_path: Path
 ) -> None:
     have_whole(incus)
@@ -114,7 +114,7 @@ def test_an_existing_image_is_had_while_another_bake_is_under_way(
     assert set(incus.instances.held) == {"theirs"}
 
 
-def test_who_waited_for_a_bake_uses_its_image(
+def test_a_bake_that_waited_for_another_uses_its_image(
     incus: FakeIncus, make: Ensure, applied: list[str], tmp_path: Path
 ) -> None:
     """The other bake ends while this one waits."""

@@ -94,7 +94,7 @@ def test_debootstrap_checks_signatures_and_ends_in_time_or_with_its_parent(
     assert "plexctl.lab: x" in (tmp_path / "metadata.yaml").read_text()
 
 
-def test_a_mirror_that_fails_is_named_with_debootstraps_last_words(
+def test_a_mirror_that_fails_is_named_with_the_last_output_of_debootstrap(
     argv: list[list[str]], tmp_path: Path
 ) -> None:
     wrong = replace(BASE, release="bokworm", mirror="http://mirror.example/debian")
@@ -105,7 +105,7 @@ def test_a_mirror_that_fails_is_named_with_debootstraps_last_words(
     assert raised.value.details[0] == "I: Retrieving InRelease"
 
 
-def test_debootstrap_without_root_is_refused_with_a_way_out(
+def test_debootstrap_without_root_is_refused_with_a_hint(
     argv: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -1,4 +1,4 @@
-"""What may not be in an image is taken out, and the rest stays."""
+"""Keys and logs are deleted before an instance becomes an image; the rest stays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STAYS = (
 )
 
 
-def test_keys_names_logs_and_caches_go(tmp_path: Path) -> None:
+def test_keys_names_logs_and_caches_are_deleted(tmp_path: Path) -> None:
     for name in (*GOES, *STAYS):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Images are removed only when nothing has or wants them."""
+"""Images are deleted only if nothing uses or needs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fake_incus import FakeIncus
 BAKED = {"plexctl.recipe": "x"}
 
 
-def test_what_a_plex_wants_or_an_instance_has_stays() -> None:
+def test_images_that_a_plex_needs_or_an_instance_uses_stay() -> None:
     incus = FakeIncus()
     incus.images.add("plex-kube-wanted", properties=BAKED)
     has = incus.images.add("plex-kube-running", properties=BAKED)

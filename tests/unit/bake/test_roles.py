@@ -1,4 +1,4 @@
-"""What a layer's digest is over, and that the roles brought along are whole."""
+"""Digests of layers, and checks of the built-in roles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def digests(roles: Path) -> dict[tuple[str, str], str]:
     return role_digests(lambda role: roles / role, [KUBE])
 
 
-def test_a_layer_is_named_by_its_own_files_only(roles: Path) -> None:
+def test_only_its_own_files_decide_a_layer(roles: Path) -> None:
     before = digests(roles)
     assert set(before) == {("base", "base"), ("kubenode", "runtime"), ("kubenode", "kube")}
 
@@ -64,7 +64,7 @@ def test_defaults_count_for_all_layers_of_their_role(roles: Path) -> None:
     assert changed(roles, before) == {"runtime", "kube"}
 
 
-def test_where_a_role_lies_does_not_count(roles: Path, tmp_path: Path) -> None:
+def test_the_folder_of_a_role_does_not_count(roles: Path, tmp_path: Path) -> None:
     before = digests(roles)
     elsewhere = tmp_path / "elsewhere"
     (roles / "kubenode").rename(elsewhere)
@@ -87,7 +87,7 @@ def test_a_layer_without_tasks_is_an_error(roles: Path) -> None:
         ("\xff", 1),
     ],
 )
-def test_what_only_ansible_can_read_is_left_to_it(roles: Path, tasks: str, count: int) -> None:
+def test_yaml_that_only_ansible_can_read_is_no_error(roles: Path, tasks: str, count: int) -> None:
     (roles / "kubenode" / "tasks" / "kube.yml").write_text(tasks, encoding="latin-1")
     assert task_count(roles / "kubenode", "kube") == count
 
@@ -111,7 +111,7 @@ def test_programs_of_nodes_are_executable_and_parse(program: Path) -> None:
         subprocess.run(["/bin/sh", "-n", program], check=True)
 
 
-def test_units_start_only_what_a_role_brings() -> None:
+def test_units_start_only_programs_of_their_role() -> None:
     for unit in ROLES.glob("*/files/**/*.service"):
         for line in unit.read_text().splitlines():
             if line.startswith("ExecStart=/usr/local/lib/plexctl/"):

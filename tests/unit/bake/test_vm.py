@@ -1,4 +1,4 @@
-"""Images of VMs: a disk that is checked, a VM that boots to be baked, and nothing left."""
+"""Images of VMs: a verified disk, a VM that boots to be baked, and no objects left."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_only_the_lowest_layer_of_a_cloud_image_has_a_seed(
     assert incus.instances.held == {}
 
 
-def test_seeds_that_a_killed_bake_left_are_removed(
+def test_seeds_of_a_killed_bake_are_deleted(
     incus: FakeIncus, make: Callable[[Recipe], BakedImage]
 ) -> None:
     tagged = ObservedVolume("plex-bake-base-1-1-seed", {"lab": LAB, "bake": "plex-x"}, disc=True)
@@ -199,7 +199,7 @@ def test_seeds_that_a_killed_bake_left_are_removed(
     assert set(incus.volumes.held) == {others.name, users.name}
 
 
-def test_what_runs_in_a_vm_is_not_taken_from_under_it() -> None:
+def test_files_of_running_services_of_a_vm_are_not_deleted() -> None:
     assert "find run" in CLEAN
     assert "find run" not in VM_CLEAN
     assert "cloud-init clean" in VM_CLEAN

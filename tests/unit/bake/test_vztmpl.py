@@ -35,7 +35,7 @@ def image(*members: tuple[tarfile.TarInfo, bytes]) -> Iterator[bytes]:
     return (data[at : at + 777] for at in range(0, len(data), 777))
 
 
-def test_files_are_as_they_were_and_nothing_else_is_there(tmp_path: Path) -> None:
+def test_an_archive_has_the_files_unchanged_and_nothing_else(tmp_path: Path) -> None:
     capable = {"SCHILY.xattr.security.capability": "\x01\x00\x00\x02\x00 \x00\x00"}
     content = image(
         (member("metadata.yaml"), b"architecture: x86_64\n"),

@@ -1,4 +1,4 @@
-"""A role is applied by the real Ansible, to this machine, with nothing left behind."""
+"""The real Ansible applies a role to this machine, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_a_role_that_ansible_cannot_read_is_reported_with_the_last_lines(tmp_pat
     assert any("no.such.module" in line for line in raised.value.details)
 
 
-def test_a_task_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_hangs_is_ended_by_the_time_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bake holds its lock until then. The library looks every five seconds."""
     monkeypatch.setattr(ansible, "PLAY", 1)
     hangs = play(tmp_path, "- name: Hang\n  ansible.builtin.command: sleep 600\n")

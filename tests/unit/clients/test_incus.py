@@ -1,4 +1,4 @@
-"""What refuses for a moment is asked again; what has not answered once is not, and says why."""
+"""Calls that are refused for a moment are repeated; an unreachable server is not called again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def server() -> Iterator[Server]:
         yield found
 
 
-def test_a_server_that_never_says_a_word(client: Callable[..., IncusHost]) -> None:
+def test_a_server_that_does_not_answer_is_called_only_once(
+    client: Callable[..., IncusHost],
+) -> None:
     with deaf() as port:
         far = client(f"https://127.0.0.1:{port}")
         with pytest.raises(UnreachableHostError) as error:
@@ -74,7 +76,7 @@ def test_a_server_that_never_says_a_word(client: Callable[..., IncusHost]) -> No
     assert again.value is error.value
 
 
-def test_all_who_ask_at_once_hear_the_same(client: Callable[..., IncusHost]) -> None:
+def test_calls_at_the_same_time_fail_with_the_same_error(client: Callable[..., IncusHost]) -> None:
     with deaf() as port, ThreadPoolExecutor(6) as pool:
         far = client(f"https://127.0.0.1:{port}")
         asked = [pool.submit(far.images.list) for _ in range(6)]
@@ -82,7 +84,7 @@ def test_all_who_ask_at_once_hear_the_same(client: Callable[..., IncusHost]) -> 
     assert errors == {far.unreachable}
 
 
-def test_a_closed_port(client: Callable[..., IncusHost]) -> None:
+def test_a_closed_port_is_unreachable(client: Callable[..., IncusHost]) -> None:
     with deaf() as port:
         pass
     with pytest.raises(UnreachableHostError) as error:
@@ -107,7 +109,7 @@ def test_a_server_becomes_unreachable_between_two_calls(
     assert error.value is far.unreachable
 
 
-def test_a_network_refused_for_a_moment_is_asked_for_again(
+def test_a_network_that_is_refused_for_a_moment_is_created_by_a_second_call(
     client: Callable[..., IncusHost], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = "Failed to delete bridge children interfaces: Device does not exist"
@@ -126,7 +128,7 @@ def test_a_network_refused_for_a_moment_is_asked_for_again(
     assert [asked[:2] for asked in server.asked].count(("POST", "/1.0/networks")) == 2
 
 
-def test_a_server_goes_on_with_what_was_asked_for(
+def test_instances_with_operations_under_way_are_changing(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
     def operation(kind: str, what: str, *names: str) -> dict[str, object]:
@@ -181,7 +183,7 @@ def test_a_server_that_refuses_a_request_is_reachable(
     assert far.unreachable is None
 
 
-def test_a_server_with_another_certificate(
+def test_a_server_with_another_certificate_is_unreachable(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
     with pytest.raises(UnreachableHostError) as error:
@@ -193,7 +195,7 @@ def test_a_server_with_another_certificate(
     assert server.asked == []
 
 
-def test_a_server_that_does_not_know_the_lab(
+def test_a_server_that_does_not_trust_the_lab_is_unreachable(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
     server.trusted = False
@@ -202,7 +204,7 @@ def test_a_server_that_does_not_know_the_lab(
     assert error.value.summary == "host far does not trust this lab"
 
 
-def test_a_source_that_breaks_off_silences_no_target(
+def test_a_source_that_breaks_off_does_not_make_the_target_unreachable(
     client: Callable[..., IncusHost], server: Server
 ) -> None:
     """An image is read piece by piece while the target takes it."""

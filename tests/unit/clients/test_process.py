@@ -1,4 +1,4 @@
-"""A program that cannot be run, one that is given time to end, and what it has started."""
+"""Programs that cannot run, that have time to end, and their children."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_it_is_interrupted_once_and_may_finish(tmp_path: Path) -> None:
     assert signals.read_text() == "asked\n"
 
 
-def test_what_does_not_end_is_killed_with_all_it_started(tmp_path: Path) -> None:
+def test_a_program_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     started: list[int] = []
 
     def stop_later(line: str) -> None:
@@ -101,7 +101,7 @@ def test_what_does_not_end_is_killed_with_all_it_started(tmp_path: Path) -> None
     assert gone(started[0])
 
 
-def test_what_a_killed_program_started_goes_too(tmp_path: Path) -> None:
+def test_children_of_a_killed_program_are_killed_too(tmp_path: Path) -> None:
     started: list[str] = []
     code = process.stream(
         (sys.executable, "-c", STUBBORN, tmp_path, "die"), started.append, patience=60
@@ -120,7 +120,7 @@ def test_ctrl_c_of_a_terminal_does_not_reach_it() -> None:
     assert group == number != str(os.getpgid(0))
 
 
-def test_what_is_of_our_own_group_ends_alone(tmp_path: Path) -> None:
+def test_a_process_of_our_own_group_is_killed_alone(tmp_path: Path) -> None:
     words = (sys.executable, "-c", "print(flush=True); import time; time.sleep(60)", str(tmp_path))
     with process.nothing_left_of(tmp_path):
         started = subprocess.Popen(words, stdout=subprocess.PIPE)

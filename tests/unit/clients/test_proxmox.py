@@ -1,4 +1,4 @@
-"""The client of Proxmox VE, over real HTTPS to a stateful fake that knows the API's schema."""
+"""The client of Proxmox VE, over HTTPS to a stateful fake that checks the API's schema."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def another(server: ProxmoxHost) -> ProxmoxHost:
     return ProxmoxHost(server.spec, Secret(secret.encode()), patience=30)
 
 
-def test_a_guest_says_whose_it_is_in_its_notes_and_keeps_what_people_wrote_there() -> None:
+def test_tags_of_a_guest_are_read_beside_other_notes() -> None:
     text = notes({"lab": "x", "plex": "demo"})
 
     assert tags(text) == {"lab": "x", "plex": "demo"}
@@ -52,7 +52,7 @@ def test_a_guest_says_whose_it_is_in_its_notes_and_keeps_what_people_wrote_there
     assert tags("") == {}
 
 
-def test_templates_are_images_and_only_what_plexctl_made_has_tags(
+def test_templates_are_images_and_only_guests_of_plexctl_have_tags(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     template = with_template(server)
@@ -69,13 +69,13 @@ def test_templates_are_images_and_only_what_plexctl_made_has_tags(
     assert state.instances["theirs"].tags == {}
 
 
-def test_a_clone_that_was_not_finished_is_half_made(server: ProxmoxHost) -> None:
+def test_a_clone_without_configuration_is_incomplete(server: ProxmoxHost) -> None:
     server.vms.clone(with_template(server), "demo1", OURS, linked=True)
 
     assert not server.read().instances["demo1"].started
 
 
-def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
+def test_of_two_guests_with_one_name_the_foreign_one_counts_and_is_never_deleted(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")
@@ -87,7 +87,7 @@ def test_of_two_with_one_name_the_foreign_one_is_seen_and_never_deleted(
     assert [vm.vmid for vm in pve.vms.values() if vm.name == "demo1"] == [foreign]
 
 
-def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxHost) -> None:
+def test_a_search_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     vmids = {name: made(server, template, name) for name in ("demo1", "demo2")}
     before = len(pve.requests)
@@ -97,9 +97,7 @@ def test_who_looks_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxHos
     assert read == [f"/nodes/pve1/qemu/{vmids['demo2']}/config"]
 
 
-def test_clones_of_one_template_at_once_wait_for_one_another(
-    pve: FakePve, server: ProxmoxHost
-) -> None:
+def test_clones_of_one_template_wait_for_one_another(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     with ThreadPoolExecutor(4) as pool:
         names = [f"demo{n}" for n in range(1, 5)]
@@ -111,7 +109,7 @@ def test_clones_of_one_template_at_once_wait_for_one_another(
 
 
 @pytest.mark.parametrize("busy", ["locked", "lockfile"])
-def test_a_lock_of_somebody_else_is_waited_for(
+def test_a_call_waits_for_the_lock_of_somebody_else(
     pve: FakePve, server: ProxmoxHost, busy: str
 ) -> None:
     pve.busy_source = busy
@@ -136,7 +134,7 @@ def test_a_lock_that_stays_is_an_error_that_names_it(pve: FakePve) -> None:
     assert error.value.details == ("last observed: VM is locked (backup)",)
 
 
-def test_an_identifier_that_somebody_took_is_passed_over(pve: FakePve, server: ProxmoxHost) -> None:
+def test_an_identifier_that_is_taken_is_skipped(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     pve.fail_next("POST", r"/clone$", 500, "unable to create VM 9001: config file already exists")
 
@@ -162,7 +160,7 @@ def test_a_disk_grows_and_never_shrinks(pve: FakePve, server: ProxmoxHost) -> No
     assert "size=5G" in pve.vms[vmid].config["scsi0"]
 
 
-def test_what_was_cloned_by_a_run_that_was_killed_is_not_there_twice(
+def test_a_clone_of_a_killed_run_is_replaced_and_not_doubled(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     """The server goes on when its client is gone, and the next run begins at once."""
@@ -207,7 +205,7 @@ def test_deleting_leaves_neither_disks_nor_the_seed(pve: FakePve, server: Proxmo
     assert not any(storage.volumes for storage in pve.storages.values())
 
 
-def test_a_deletion_that_is_interrupted_leaves_what_is_seen_as_half_made(
+def test_an_interrupted_deletion_leaves_an_incomplete_guest(
     pve: FakePve, server: ProxmoxHost
 ) -> None:
     made(server, with_template(server), "demo1")
@@ -220,7 +218,9 @@ def test_a_deletion_that_is_interrupted_leaves_what_is_seen_as_half_made(
     assert "demo1" not in server.read().instances
 
 
-def test_the_agent_is_waited_for_and_runs_programs(pve: FakePve, server: ProxmoxHost) -> None:
+def test_the_agent_answers_after_the_start_and_runs_programs(
+    pve: FakePve, server: ProxmoxHost
+) -> None:
     made(server, with_template(server), "demo1")
     pve.agent_seconds = 0.6
     pve.on_exec = lambda guest, argv, given: (3, f"{guest.name} {argv}", "words")

@@ -1,4 +1,4 @@
-"""How Proxmox VE is spoken to: who is let in, what is tried again, what an error says."""
+"""Calls to Proxmox VE: credentials, retries and errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_privilege_that_is_missing_is_named_with_its_path(pve: FakePve) -> Non
     assert f"pveum acl modify /vms/{template} --users plexctl@pve " in str(error.value.hint)
 
 
-def test_a_token_that_is_refused_says_how_to_store_another(pve: FakePve) -> None:
+def test_the_error_for_a_refused_token_says_how_to_store_another(pve: FakePve) -> None:
     server = ProxmoxHost(client_of(pve).spec, Secret(b"wrong"))
     with pytest.raises(PlexError) as error:
         server.read()
@@ -56,7 +56,7 @@ def test_a_token_that_is_refused_says_how_to_store_another(pve: FakePve) -> None
 
 
 @pytest.mark.parametrize("status", [595, 596])
-def test_a_node_that_is_out_of_reach_for_a_moment_is_no_failure(
+def test_a_node_that_is_unreachable_for_a_moment_is_no_failure(
     pve: FakePve, server: ProxmoxHost, status: int
 ) -> None:
     pve.fail_next("GET", r"/qemu$", status, "Connection timed out", count=2)
@@ -64,7 +64,7 @@ def test_a_node_that_is_out_of_reach_for_a_moment_is_no_failure(
     assert server.read().instances == {}
 
 
-def test_a_node_that_stays_out_of_reach_is_reported_in_bounded_time(pve: FakePve) -> None:
+def test_a_node_that_stays_unreachable_is_an_error_in_bounded_time(pve: FakePve) -> None:
     server = client_of(pve, reach=1)
     pve.node_down("pve1")
     for _ in range(2):
@@ -79,9 +79,7 @@ def test_a_node_that_stays_out_of_reach_is_reported_in_bounded_time(pve: FakePve
     assert len(pve.requests) == asked  # who is known to be silent is not asked again
 
 
-def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm(
-    pve: FakePve, server: ProxmoxHost
-) -> None:
+def test_only_reads_are_repeated_after_a_lost_answer(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     pve.fail_next("GET", r"/qemu$", 0, "", count=2)
     assert server.read().images
@@ -93,7 +91,7 @@ def test_an_answer_that_got_lost_is_asked_for_again_only_where_that_does_no_harm
     assert sum(vm.name == "demo1" for vm in pve.vms.values()) == 1
 
 
-def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxHost) -> None:
+def test_an_answer_that_breaks_off_counts_as_lost(server: ProxmoxHost) -> None:
     with serving(Server(missing=10)) as broken:
         pin = broken.fingerprint
         host = replace(server.spec, url=broken.url, certificate=pin)
@@ -106,7 +104,7 @@ def test_an_answer_that_breaks_off_is_one_that_got_lost(server: ProxmoxHost) -> 
     assert [method for method, _, _ in broken.asked] == ["PUT", "GET", "GET", "GET"]
 
 
-def test_only_the_certificate_that_is_pinned_is_spoken_to(pve: FakePve) -> None:
+def test_only_the_pinned_certificate_is_accepted(pve: FakePve) -> None:
     good = client_of(pve)
     server = ProxmoxHost(replace(good.spec, certificate="00" * 32), Secret(b"secret"))
     with pytest.raises(UnreachableHostError, match="another certificate"):

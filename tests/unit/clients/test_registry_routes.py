@@ -1,4 +1,4 @@
-"""How registries are asked: from here, and by the Python of their own nodes."""
+"""Requests to registries: from this machine, and by the Python of their own nodes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def ways(server: Server, node: Node) -> tuple[Route, Route]:
     return HttpsRoute(endpoint, ca), NodeRoute(node, "registry", endpoint, ca)
 
 
-def test_both_ways_get_the_same_answer(server: Server, node: Node) -> None:
+def test_both_routes_get_the_same_answer(server: Server, node: Node) -> None:
     server.answers["/v2/x"] = (404, b"\x00not there\xff")
     for way in ways(server, node):
         reply = way("PUT", "/v2/x", {"Content-Type": "text/plain"}, b"\xfe\x00")
@@ -84,7 +84,7 @@ def test_both_ways_get_the_same_answer(server: Server, node: Node) -> None:
     assert server.asked == [("PUT", "/v2/x", b"\xfe\x00")] * 2
 
 
-def test_a_request_is_for_root_alone_and_gone_once_it_was_made(server: Server, node: Node) -> None:
+def test_the_file_of_a_request_is_private_and_deleted(server: Server, node: Node) -> None:
     _, within = ways(server, node)
     server.answers["/v2/"] = (200, {})
 
@@ -95,7 +95,7 @@ def test_a_request_is_for_root_alone_and_gone_once_it_was_made(server: Server, n
     assert not any(SECRET in word or "Basic" in word for word in node.words)
 
 
-def test_only_the_authority_that_is_given_is_trusted(server: Server, node: Node) -> None:
+def test_only_the_given_ca_is_trusted(server: Server, node: Node) -> None:
     other = Server().certificate.pem.encode()
     endpoint = f"127.0.0.1:{server.port}"
     untrusting = (
@@ -108,7 +108,7 @@ def test_only_the_authority_that_is_given_is_trusted(server: Server, node: Node)
     assert server.asked == []
 
 
-def test_a_registry_that_is_not_there(node: Node) -> None:
+def test_a_registry_that_does_not_run_is_an_error(node: Node) -> None:
     with serving(Server()) as gone:
         both = ways(gone, node)
     for way in both:
@@ -119,7 +119,7 @@ def test_a_registry_that_is_not_there(node: Node) -> None:
     assert list(node.run.iterdir()) == []
 
 
-def test_a_node_whose_files_cannot_be_reached_is_given_rest(
+def test_a_node_whose_files_cannot_be_written_is_not_called_for_a_while(
     server: Server, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[float] = []

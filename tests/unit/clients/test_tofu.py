@@ -1,4 +1,4 @@
-"""How OpenTofu is called and what it answers, with what it has answered once."""
+"""Calls of OpenTofu, with recorded output."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def asked(tofu: Tofu) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_what_it_is_asked(fake: Fake) -> None:
+def test_arguments_of_each_call(fake: Fake) -> None:
     tofu = fake()
     tofu.init()
     tofu.plan(targets=['a.b["c d"]', "e.f"])
@@ -55,7 +55,7 @@ def test_what_it_is_asked(fake: Fake) -> None:
     assert {PLAN, "-json", "-parallelism=7", "-lock-timeout=60s", "-input=false"} == apply
 
 
-def test_it_asks_nobody_and_shows_no_key(fake: Fake) -> None:
+def test_it_never_prompts_and_shows_no_key(fake: Fake) -> None:
     tofu = fake()
     tofu.init()
     shown = (tofu.program.parent / "asked.env").read_text()
@@ -65,7 +65,7 @@ def test_it_asks_nobody_and_shows_no_key(fake: Fake) -> None:
     assert KEY not in shown
 
 
-def test_what_it_would_do(fake: Fake) -> None:
+def test_a_plan_lists_its_changes(fake: Fake) -> None:
     created = fake("tofu-plan-create.jsonl", 2).plan()
     replaced = fake("tofu-plan-replace.jsonl", 2).plan()
     taken = {one.address: one.action for one in fake("tofu-plan-import.jsonl", 2).plan()}
@@ -90,7 +90,7 @@ def test_changes_are_reported_while_they_happen(fake: Fake) -> None:
     assert done[-2:] == [f'{INCUS}.master["demo1"]', f'{INCUS}.worker["demo2"]']
 
 
-def test_an_error_is_its_own_diagnostic(fake: Fake) -> None:
+def test_an_error_has_the_diagnostics_of_opentofu(fake: Fake) -> None:
     with pytest.raises(PlexError) as caught:
         fake("tofu-init-no-registry.jsonl", 1).init()
 
@@ -107,7 +107,7 @@ def test_output_that_is_no_json_is_reported_too(fake: Fake) -> None:
     assert caught.value.details == ("panic: runtime error",)
 
 
-def test_a_kill_is_called_one(fake: Fake) -> None:
+def test_a_killed_run_is_reported_as_killed(fake: Fake) -> None:
     with pytest.raises(PlexError, match=r"was killed.*SIGKILL"):
         fake("", more="kill -9 $$").plan()
 
@@ -138,7 +138,7 @@ def test_a_state_that_cannot_be_read_is_an_error(fake: Fake) -> None:
         tofu.addresses()
 
 
-def test_forgetting_nothing_asks_nothing(fake: Fake) -> None:
+def test_forgetting_no_address_runs_nothing(fake: Fake) -> None:
     tofu = fake()
     tofu.forget([])
     tofu.forget(['a.b["c"]'])
@@ -148,7 +148,7 @@ def test_forgetting_nothing_asks_nothing(fake: Fake) -> None:
     assert 'a.b["c"]' in line
 
 
-def test_providers_that_are_gone_are_missed(fake: Fake, tmp_path: Path) -> None:
+def test_missing_providers_are_detected(fake: Fake, tmp_path: Path) -> None:
     """Those of a mirror are links."""
     tofu = fake()
     assert not tofu.has_providers()
@@ -164,7 +164,7 @@ def test_providers_that_are_gone_are_missed(fake: Fake, tmp_path: Path) -> None:
     assert not tofu.has_providers()
 
 
-def test_what_was_recorded_is_what_it_says() -> None:
+def test_recorded_output_is_parsed() -> None:
     for file in RECORDED.glob("tofu-*.jsonl"):
         first: dict[str, Any] = json.loads(file.read_text().splitlines()[0])
         assert first["ui"] == "1.2", file

@@ -1,4 +1,4 @@
-"""What to make of what an engine tells of its apps."""
+"""The state of apps: synced, failed, stuck."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def app(name: str, sync: Sync = Sync.READY, *depends_on: str) -> App:
     return App("Kustomization", name, "flux-system", sync, f"{name} says", "", depends_on)
 
 
-def test_all_is_there_once_it_is_applied_and_runs() -> None:
+def test_apps_are_synced_once_they_are_applied_and_ready() -> None:
     assert Apps(SOURCE, (app("web"),), (RUNNING,)).synced
     assert Apps(SOURCE, (app("web"), app("held", Sync.SUSPENDED))).synced
 
@@ -31,12 +31,12 @@ def test_all_is_there_once_it_is_applied_and_runs() -> None:
         Apps(SOURCE, (app("web"),), (replace(RUNNING, ready=False),)),
     ],
 )
-def test_what_is_missing_is_not_there(apps: Apps) -> None:
+def test_apps_are_not_synced_while_anything_is_missing(apps: Apps) -> None:
     assert not apps.synced
     assert not apps.stuck, "and nothing has failed yet"
 
 
-def test_it_is_stuck_when_only_failures_and_what_waits_for_them_are_left() -> None:
+def test_apps_are_stuck_when_only_failures_and_their_dependents_are_left() -> None:
     broken, after = app("broken", Sync.FAILED), app("after", Sync.WAITING, "broken")
     last = app("last", Sync.WAITING, "after")
     assert Apps(SOURCE, (broken, after, last, app("web"))).stuck
@@ -51,7 +51,7 @@ def test_a_container_that_cannot_start_is_a_failure() -> None:
     assert apps.failures == ("Deployment web/web: ImagePullBackOff",)
 
 
-def test_a_failure_that_is_only_tried_again_is_one_still() -> None:
+def test_a_failed_app_that_is_retried_still_counts_as_failed() -> None:
     before = Apps(SOURCE, (app("broken", Sync.FAILED), app("web")))
     again = Apps(SOURCE, (app("broken", Sync.PROGRESSING), app("web", Sync.PROGRESSING)))
     assert [one.sync for one in again.after(before).apps] == [Sync.FAILED, Sync.PROGRESSING]
@@ -62,12 +62,12 @@ def test_a_failure_that_is_only_tried_again_is_one_still() -> None:
     assert mended.after(before).synced
 
 
-def test_the_summary_says_what_is_awaited() -> None:
+def test_the_summary_names_apps_that_are_not_ready() -> None:
     apps = Apps(SOURCE, (app("infra", Sync.PROGRESSING), app("web", Sync.WAITING), app("secrets")))
     assert apps.summary == "1 of 3 applied; infra progressing, web waiting"
 
 
-def test_a_circle_is_found_wherever_it_begins() -> None:
+def test_a_cycle_is_found_from_any_start() -> None:
     assert find_cycle({"a": ["b"], "b": ["c"], "c": ["b"]}) == ("b", "c", "b")
     assert find_cycle({"a": ["a"]}) == ("a", "a")
     assert find_cycle({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": ["missing"]}) == ()

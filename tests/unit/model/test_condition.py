@@ -1,4 +1,4 @@
-"""Waiting with a clock that the test owns."""
+"""Waits, with a clock of the test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Watch:
         return Clock(now=lambda: self.time, sleep=self.sleep)
 
 
-def test_what_holds_already_costs_no_sleep() -> None:
+def test_a_condition_that_holds_already_needs_no_sleep() -> None:
     watch = Watch()
     seen = wait(Condition("x", lambda: Observation(True, "there"), deadline=0), watch.clock())
     assert seen.what == "there"
@@ -63,7 +63,7 @@ def test_a_wait_that_runs_out_reports_the_last_observation() -> None:
     assert asked == [102]
 
 
-def test_the_last_look_is_after_the_last_sleep() -> None:
+def test_the_last_probe_is_after_the_last_sleep() -> None:
     """What becomes true at the deadline counts."""
     watch = Watch()
     wait(Condition("x", lambda: Observation(watch.time >= 102), deadline=2, every=2), watch.clock())

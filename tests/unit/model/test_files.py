@@ -1,4 +1,4 @@
-"""A file is the old one or the new one, and has the mode that was asked for."""
+"""A file has the old content or the new, and the requested mode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path) -> None:
+def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
     write_atomic(tmp_path / "public", b"1")
     write_atomic(tmp_path / "program", b"1", 0o755)
     (tmp_path / "secret").touch(0o666)
@@ -44,7 +44,7 @@ def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_a_crash_before_the_rename_leaves_the_old_file_and_no_litter(
+def test_a_crash_before_the_rename_leaves_only_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_atomic(tmp_path / "file", b"old")
@@ -59,7 +59,7 @@ def test_a_crash_before_the_rename_leaves_the_old_file_and_no_litter(
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
-def test_write_new_leaves_what_is_there(tmp_path: Path) -> None:
+def test_write_new_never_replaces_a_file(tmp_path: Path) -> None:
     assert write_new(tmp_path / "file", b"first", 0o600)
     assert not write_new(tmp_path / "file", b"second")
     assert (tmp_path / "file").read_bytes() == b"first"
@@ -67,6 +67,6 @@ def test_write_new_leaves_what_is_there(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PlexError, match=r"cannot write .*/no/file: No such file or directory"):
         write_atomic(tmp_path / "no" / "file", b"")

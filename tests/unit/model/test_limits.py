@@ -1,4 +1,4 @@
-"""Limits of a host's kernel: what so many nodes need, and how it is said."""
+"""Limits of a host's kernel, and the needs of a number of nodes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_small_plex_has_no_notes_on_an_unprepared_machine() -> None:
     assert len(shortages(stock, used, 65, 0)) == 2
 
 
-def test_each_limit_is_named_with_what_is_needed_and_what_lifts_it() -> None:
+def test_each_shortage_names_the_need_and_the_command_that_raises_the_limit() -> None:
     values = {
         "fs.inotify.max_user_instances": 128,
         "kernel.keys.maxkeys": 200,
@@ -54,7 +54,7 @@ def test_each_limit_is_named_with_what_is_needed_and_what_lifts_it() -> None:
     ]
 
 
-def test_what_lifts_a_limit_is_always_enough() -> None:
+def test_the_command_always_raises_a_limit_enough() -> None:
     values = dict.fromkeys(("kernel.threads-max", "net.ipv4.neigh.default.gc_thresh3"), 1)
     for nodes in (11, 129, 400):
         for one in shortages(values, {"kernel.threads-max": 500}, nodes, 0):

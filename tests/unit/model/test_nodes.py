@@ -1,4 +1,4 @@
-"""From a plex to its nodes."""
+"""The nodes of a plex."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def group(
     return Group(frozenset(numbers), type_, host, size, labels, taints, JsonText(kubelet))
 
 
-def test_a_plex_is_its_master_and_its_workers() -> None:
+def test_a_plex_has_a_master_and_its_workers() -> None:
     first, *workers = nodes.nodes(DEMO)
     assert (first.name, first.role, first.taints) == ("demo1", Role.MASTER, (nodes.MASTER_TAINT,))
     assert [worker.name for worker in workers] == ["demo2", "demo3", "demo4"]
@@ -58,7 +58,7 @@ def test_a_plex_is_its_master_and_its_workers() -> None:
     assert {worker.taints for worker in workers} == {()}
 
 
-def test_what_a_node_has_follows_from_its_number_alone() -> None:
+def test_addresses_of_a_node_depend_only_on_its_number() -> None:
     """A plex that grows or shrinks leaves its other nodes as they are."""
     fourth = nodes.node(DEMO, 4)
     assert fourth.address == IPv4Interface("10.64.42.14/24")
@@ -99,7 +99,7 @@ def test_a_node_of_another_type_has_that_types_size() -> None:
     assert third.size == Size(cpu=1, disk=9)
 
 
-def test_a_group_can_take_the_masters_taint_away() -> None:
+def test_a_group_can_remove_the_taint_of_the_master() -> None:
     assert nodes.node(replace(DEMO, groups=(group(1, taints=()),)), 1).taints == ()
     assert nodes.node(replace(DEMO, groups=(group(1),)), 1).taints == (nodes.MASTER_TAINT,)
 
@@ -127,7 +127,7 @@ def test_the_last_node_that_fits_is_inside_its_networks(node_bits: int, pod_bits
 
 
 @pytest.mark.parametrize("plex", ["demo", "a", "zzzzzzzzzz"])
-def test_macs_are_incus_own_and_apart_in_a_plex(plex: str) -> None:
+def test_macs_have_the_prefix_of_incus_and_are_unique_in_a_plex(plex: str) -> None:
     macs = [nodes.mac(plex, index) for index in range(1, 245)]
     assert all(mac.startswith("10:66:6a:") and len(mac) == 17 for mac in macs)
     assert len(set(macs)) == len(macs)

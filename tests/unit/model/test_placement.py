@@ -1,4 +1,4 @@
-"""Nodes given to hosts by how much memory these have."""
+"""Nodes are distributed over hosts by their memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_larger_host_has_its_share_throughout() -> None:
     assert order == ("large", "large", "small", "large", "large")
 
 
-def test_every_beginning_is_as_even_as_the_whole() -> None:
+def test_every_prefix_is_as_even_as_the_whole_order() -> None:
     memory = {"a": 48 * GIB, "b": 32 * GIB, "c": 16 * GIB}
     order = by_capacity(memory)
 

@@ -19,7 +19,7 @@ class Holder:
     secret: Secret
 
 
-def test_no_way_of_printing_shows_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_printing_never_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     secret = Secret(VALUE)
     logging.getLogger("x").warning("%s %r", secret, Holder("a", secret))
     try:
@@ -31,7 +31,7 @@ def test_no_way_of_printing_shows_it(caplog: pytest.LogCaptureFixture) -> None:
         assert "Secret(…)" in shown
 
 
-def test_it_is_there_for_who_asks() -> None:
+def test_reveal_returns_the_secret() -> None:
     assert Secret(VALUE).reveal() == VALUE
     assert Secret(VALUE).reveal_text() == "correct horse"
     assert Secret(VALUE) == Secret(b"correct horse")

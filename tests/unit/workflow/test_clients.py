@@ -1,4 +1,4 @@
-"""The certificate of a server that programs besides plexctl are shown as a file."""
+"""The certificate of a server, stored as a file for other programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from plexctl.workflow.core.clients import pinned_certificate
 from ..clients.tls_server import Server, serving
 
 
-def test_it_is_fetched_once_and_no_other_one_is_taken(tmp_path: Path) -> None:
+def test_a_certificate_is_stored_once_and_no_other_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "server.pem"
     with serving(Server()) as server:
         host = HostSpec("far", HostKind.INCUS, "", "default", 4, url=server.url)

@@ -1,4 +1,4 @@
-"""Which images `bake` means, and for which versions the depot is filled."""
+"""The images that `bake` bakes, and the versions for which the depot is filled."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wanted(
     return {batch: set(those) for batch, those in images_to_bake(ctx, types).items()}
 
 
-def test_all_types_of_all_plexes_each_once_a_host(root: Path) -> None:
+def test_all_types_of_all_plexes_are_baked_once_on_each_host(root: Path) -> None:
     plex(root, "one", "workers: 2\ngroups: [{nodes: 3, type: adm}]\n")
     plex(root, "two", "workers: 1\ngroups: [{nodes: 2, host: far}]\n")
     ctx = opened(root)
@@ -63,7 +63,7 @@ def test_each_version_has_images_of_its_own(root: Path) -> None:
     assert wanted(ctx) == {(newest, None): {("near", "kube")}, (older, None): {("near", "kube")}}
 
 
-def test_a_type_that_no_plex_has_goes_to_the_first_host(root: Path) -> None:
+def test_a_type_that_no_plex_uses_is_baked_on_the_first_host(root: Path) -> None:
     ctx = opened(root)
     newest = ctx.pins.versions()[0]
     assert versions(ctx) == (newest,)

@@ -42,7 +42,7 @@ def test_init_again_changes_nothing(tmp_path: Path) -> None:
     assert init(tmp_path, "lab").written == ()
 
 
-def test_with_gitops_flux_has_something_to_apply(tmp_path: Path) -> None:
+def test_init_with_gitops_writes_a_tree_for_flux(tmp_path: Path) -> None:
     result = init(tmp_path, "lab", gitops=True, apps=["podinfo"])
 
     assert len(result.written) == len(set(result.written))
@@ -74,7 +74,7 @@ def test_a_second_plex_keeps_off_the_registry(tmp_path: Path) -> None:
     assert not lab.plexes["other"].networks.nodes.overlaps(taken)
 
 
-def test_an_app_that_there_is_not_writes_nothing(tmp_path: Path) -> None:
+def test_an_unknown_app_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no app 'hallo'"):
         init(tmp_path, "lab", gitops=True, apps=["hallo"])
     assert list(tmp_path.iterdir()) == []

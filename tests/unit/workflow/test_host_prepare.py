@@ -92,11 +92,11 @@ def test_the_role_gets_what_the_request_says(tmp_path: Path) -> None:
     assert found["host_token_file"] == str(tmp_path / "token")
 
 
-def test_pools_can_be_left_alone(tmp_path: Path) -> None:
+def test_a_request_without_a_pool_creates_none(tmp_path: Path) -> None:
     assert variables(replace(PLAIN, pool=None), tmp_path)["host_pool"] == {}
 
 
-def test_only_known_host_keys_count_over_ssh() -> None:
+def test_only_known_host_keys_are_accepted_over_ssh() -> None:
     strict = connection(
         SshTarget("10.0.0.7", "ann", 2222, Path("/keys/id"), Path("/keys/known hosts"))
     )

@@ -1,4 +1,4 @@
-"""The secret of a host's API token is kept for the lab, and for nobody else."""
+"""The secret of a host's API token is stored encrypted for the lab."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path, {"pve1": HOST}, {}, {})
 
 
-def test_what_was_stored_is_read_and_storing_it_again_changes_nothing(lab: Lab) -> None:
+def test_storing_the_same_token_again_changes_nothing(lab: Lab) -> None:
     assert store_host_token(lab, SEED, "pve1", TOKEN)
     before = token_file(lab, "pve1").read_bytes()
 
@@ -52,7 +52,7 @@ def test_nobody_else_can_read_the_file(lab: Lab) -> None:
         read_host_token(lab, OTHER, HOST)
 
 
-def test_one_that_is_missing_says_how_to_store_it(lab: Lab) -> None:
+def test_the_error_for_a_missing_token_says_how_to_store_it(lab: Lab) -> None:
     with pytest.raises(PlexError) as error:
         read_host_token(lab, SEED, HOST)
 

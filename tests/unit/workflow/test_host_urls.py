@@ -1,4 +1,4 @@
-"""Addresses of hosts as people type them."""
+"""URLs of hosts as users type them."""
 
 from __future__ import annotations
 

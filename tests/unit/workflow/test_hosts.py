@@ -1,4 +1,4 @@
-"""Which hosts there are, how they answer, and other machines that are made hosts."""
+"""The verbs on hosts: list, add and remove."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_list_shows_unreachable_and_reachable_hosts(ctx: Context) -> None:
 def test_a_host_that_refuses_to_list_its_objects_is_reported_too(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one of Proxmox does whose token is not known."""
+    """As a Proxmox host does whose token is wrong."""
     refusal = PlexError("host local refuses the API token")
 
     def facts(host: FakeIncus) -> HostFacts:
@@ -121,13 +121,13 @@ def test_changes_left_for_the_next_run_are_reported(ctx: Context) -> None:
     raise_if_unreachable(ctx, members[:1])  # what is not on it is not concerned
 
 
-def test_the_list_says_what_it_does_not_know(ctx: Context) -> None:
+def test_the_list_of_plexes_names_unreachable_hosts(ctx: Context) -> None:
     result = list_plexes(ctx)
     assert result.unreachable == ("host far: Incus does not answer: timed out",)
     assert [(row.running, row.nodes) for row in result.plexes] == [(1, 4)]
 
 
-def test_a_host_that_no_plex_names_is_taken_out(ctx: Context) -> None:
+def test_only_a_host_that_no_plex_uses_is_removed(ctx: Context) -> None:
     file = ctx.lab.root / "clusters" / "hosts.yaml"
     with pytest.raises(UsageError, match="host far is in use by plex demo"):
         hosts.remove(ctx, "far")
@@ -207,7 +207,7 @@ def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meet
         ("local", "10.0.0.8", None, "the lab already has a host local: this machine"),
     ],
 )
-def test_what_would_make_the_file_wrong(
+def test_a_host_that_hosts_yaml_does_not_allow_is_refused(
     ctx: Context, meeting: Meeting, name: str, url: str, bridge: str | None, said: str
 ) -> None:
     with pytest.raises(UsageError) as error:
@@ -234,14 +234,14 @@ def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) ->
     assert (host().url, host().pool) == ("https://10.0.0.9:8443", "fast")
 
 
-def test_a_server_that_does_not_trust_the_lab(ctx: Context, meeting: Meeting) -> None:
+def test_a_server_that_does_not_trust_the_lab_is_not_added(ctx: Context, meeting: Meeting) -> None:
     with pytest.raises(PlexError) as error:
         add_incus(ctx, "third", "10.0.0.8", token=None, certificate=KNOWN)
     assert error.value.summary == "https://10.0.0.8:8443 does not trust this lab"
     assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
 
 
-def test_a_server_without_the_pool(ctx: Context, meeting: Meeting) -> None:
+def test_a_server_without_the_pool_is_not_added(ctx: Context, meeting: Meeting) -> None:
     meeting.pools = ("fast", "slow")
     with pytest.raises(PlexError) as error:
         add_incus(ctx, "third", "10.0.0.8", token=Secret(b"t"))

@@ -10,7 +10,7 @@ from tests.proxmox import documented_privileges
 ROLE = Path(__file__).parents[3] / "roles" / "host" / "tasks" / "user.yml"
 
 
-def test_the_role_allows_what_the_document_asks_for() -> None:
+def test_the_role_has_the_privileges_that_the_docs_list() -> None:
     given = set(re.findall(r"'((?:VM|Datastore|Mapping|SDN|Sys)\.[\w.]+)'", ROLE.read_text()))
 
     assert set(documented_privileges()) <= given

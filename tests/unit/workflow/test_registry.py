@@ -132,7 +132,7 @@ def run(ctx: Context) -> Iterable[Run]:
         yield run
 
 
-def test_the_first_plex_makes_it_and_waits_until_it_answers(
+def test_the_first_plex_creates_it_and_waits_until_it_answers(
     ctx: Context, engine: Engine, run: Run
 ) -> None:
     assert ctx.lab.registry
@@ -143,7 +143,7 @@ def test_the_first_plex_makes_it_and_waits_until_it_answers(
     assert "depot" in states["local"].instances
 
 
-def test_where_it_is_it_costs_one_reading_and_no_call(
+def test_a_registry_that_is_up_needs_one_read_and_no_change(
     ctx: Context, engine: Engine, run: Run
 ) -> None:
     assert ctx.lab.registry
@@ -166,7 +166,7 @@ def test_replace_recreates_its_node_and_keeps_the_rest(ctx: Context, engine: Eng
     assert verbs.registry_up(ctx).changes == ()
 
 
-def test_status_names_what_was_pushed_and_not_what_is_cached(ctx: Context) -> None:
+def test_status_lists_pushed_repositories_without_cached_ones(ctx: Context) -> None:
     verbs.registry_up(ctx)
 
     result = verbs.registry_status(ctx)
@@ -183,7 +183,7 @@ def test_status_without_a_node_is_unhealthy(ctx: Context) -> None:
     assert result.hosts == (RegistryRow("local", "missing", "does not run", None),)
 
 
-def test_status_says_why_a_host_is_not_known(
+def test_status_shows_the_reason_for_an_unreachable_host(
     ctx: Context, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unreachable = HostState.of_unreachable("local", PlexError("host local does not answer"))
@@ -195,7 +195,7 @@ def test_status_says_why_a_host_is_not_known(
     assert result.hosts == (RegistryRow("local", "unknown", "host local does not answer", None),)
 
 
-def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:
+def test_destroy_deletes_all_its_objects(ctx: Context, engine: Engine) -> None:
     verbs.registry_up(ctx)
 
     result = verbs.destroy_registry(ctx)
@@ -204,14 +204,14 @@ def test_destroy_takes_all_of_it(ctx: Context, engine: Engine) -> None:
     assert engine.resources == {}
 
 
-def test_destroy_of_a_plex_cannot_mean_it(ctx: Context) -> None:
+def test_destroy_of_a_plex_never_deletes_the_registry(ctx: Context) -> None:
     with pytest.raises(UsageError, match="depot is the lab's registry") as error:
         destroyable_plex(ctx, "depot")
 
     assert error.value.hint == "`plexctl registry destroy`"
 
 
-def test_a_lab_without_a_registry_says_how_to_have_one(ctx: Context) -> None:
+def test_the_error_without_a_registry_says_how_to_declare_one(ctx: Context) -> None:
     without = replace(ctx, lab=replace(ctx.lab, registry=None))
 
     with pytest.raises(UsageError, match="no registry"):

@@ -1,4 +1,4 @@
-"""Runs: their lock, their journal, and what the next one makes of it."""
+"""Runs: their lock, their journal, and the note of the next run about a killed one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def journal(state: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_what_is_intended_is_written_down_before_it_is_done(tmp_path: Path) -> None:
+def test_changes_are_in_the_journal_before_they_are_made(tmp_path: Path) -> None:
     with start(tmp_path / STATE, "up", "demo", lambda _: None) as run:
         run.intend({Key(Kind.INSTANCE, "local", "demo1"): "create: missing"})
         written = journal(tmp_path / STATE)

@@ -1,4 +1,4 @@
-"""Programs of the depot that run here: filled as needed, verified, executable."""
+"""Programs of the depot that run on this machine: verified and executable."""
 
 from __future__ import annotations
 
@@ -56,14 +56,16 @@ def test_a_tool_is_a_verified_copy_that_runs(ctx: Context) -> None:
     assert [file.name for file in program.parent.iterdir()] == ["sops"]
 
 
-def test_a_damaged_one_is_refused(ctx: Context) -> None:
+def test_a_damaged_tool_is_refused(ctx: Context) -> None:
     put(ctx, b"#!/bin/no\n")
     with pytest.raises(PlexError, match="is damaged"):
         found_tool(ctx, "sops", "sops")
     assert not list((ctx.cache / "tools").rglob("sops"))
 
 
-def test_the_depot_is_filled_only_if_need_be(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_depot_is_filled_only_if_the_tool_is_missing(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled: list[str] = []
 
     def fill(

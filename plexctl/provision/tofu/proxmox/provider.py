@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from plexctl.clients.proxmox.host import ProxmoxHost
+from plexctl.clients.hosts import proxmox_hosts
 from plexctl.clients.tofu import Tofu
 from plexctl.errors import PlexError
 from plexctl.model.hosts import HostSpec
@@ -116,8 +116,7 @@ class ProxmoxProvider:
     def _blocks_of_host(
         self, name: str, vms: Sequence[Instance], known: frozenset[str]
     ) -> Iterator[ImportBlock]:
-        server, host = self.direct.hosts[name], self.hosts[name]
-        assert isinstance(server, ProxmoxHost), name
+        server, host = proxmox_hosts(self.direct.hosts)[name], self.hosts[name]
         numbers = {guest.name: guest.vmid for guest in server.guests.list() if guest.ours}
         volumes = server.storage.volumes()
         for vm in vms:
