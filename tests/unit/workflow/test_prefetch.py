@@ -45,7 +45,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_copy_of_the_process_asks_them() -> None:
+def test_a_fork_makes_the_calls() -> None:
     with prefetcher() as messages:
         asked = ask(messages, Client("a"), Client("b"))
         states = asked.result()
@@ -57,7 +57,7 @@ def test_a_copy_of_the_process_asks_them() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_what_goes_wrong_there_is_raised_here() -> None:
+def test_errors_of_the_fork_are_raised_here() -> None:
     unreachable = UnreachableHostError("host a does not answer", details=("nobody",), hint="look")
     with prefetcher() as messages:
         asked = ask(messages, Client("a", unreachable))
@@ -69,14 +69,14 @@ def test_what_goes_wrong_there_is_raised_here() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_client_that_no_copy_may_have_is_asked_here() -> None:
+def test_a_client_that_cannot_be_pickled_is_called_here() -> None:
     with prefetcher() as messages:
         states = ask(messages, Client("a", more=lambda: "token")).result()
 
     assert asker(states["a"]) == os.getpid()
 
 
-def test_beside_threads_there_is_no_copy() -> None:
+def test_with_threads_there_is_no_fork() -> None:
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
     thread.start()
@@ -91,7 +91,7 @@ def test_beside_threads_there_is_no_copy() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_nothing_is_left_of_it_if_nobody_is_asked() -> None:
+def test_an_unused_fork_ends() -> None:
     with pytest.raises(KeyError), prefetcher():
         raise KeyError
 
@@ -114,7 +114,7 @@ def gives_what_no_pipe_takes() -> object:
 @pytest.mark.parametrize(
     ("call", "said"), [(has_a_bug, "Odd: seven"), (gives_what_no_pipe_takes, "pickle")]
 )
-def test_a_bug_there_is_raised_here_and_nobody_waits(call: Any, said: str) -> None:
+def test_a_bug_in_the_fork_is_raised_here(call: Any, said: str) -> None:
     with prefetcher() as messages:
         asked = messages.ask(call)
         with pytest.raises(RuntimeError, match=said):
@@ -126,7 +126,7 @@ def fails(name: str) -> str:
 
 
 @pytest.mark.usefixtures("alone")
-def test_each_call_has_its_own_answer_in_whatever_order_they_are_wanted() -> None:
+def test_each_call_has_its_own_result_in_any_order() -> None:
     with prefetcher() as messages:
         slow, wrong = messages.ask(time.sleep, 0.2), messages.ask(fails, "b")
         last = messages.ask(os.getpid)
@@ -142,5 +142,5 @@ def test_each_call_has_its_own_answer_in_whatever_order_they_are_wanted() -> Non
 def test_a_copy_that_died_is_reported_in_one_sentence() -> None:
     with prefetcher() as messages:
         asked = messages.ask(os._exit, 3)
-        with pytest.raises(PlexError, match="no answer came"):
+        with pytest.raises(PlexError, match="ended without a result"):
             asked.result()
