@@ -1,4 +1,4 @@
-"""Who asks, and what they may: tokens, tickets, privileges."""
+"""Users and their rights: tokens, tickets, privileges."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Access:
         return time.monotonic() - born < self.ticket_seconds
 
     def identify(self, method: str, headers: Mapping[str, str]) -> Identity:
-        """Who sent a request with these headers (lower-case names); 401 if nobody known."""
+        """The user that sent a request with these headers (lower-case names); 401 if unknown."""
         header = headers.get("authorization", "")
         if header.startswith("PVEAPIToken="):
             return self._by_token(header.removeprefix("PVEAPIToken="))

@@ -66,7 +66,7 @@ def _interface(name: str, mac: str, addresses: list[str]) -> dict[str, Any]:
 
 @route("POST /nodes/{node}/qemu/{vmid}/agent/exec")
 def execute(call: Call) -> dict[str, Any]:
-    """Run a command through the hook `on_exec`; without one it ends well and prints nothing."""
+    """Run a command through the hook `on_exec`; without one it succeeds and prints nothing."""
     guest = _agent(call)
     given = call.params.get("input-data", "")
     run = call.pve.on_exec or (lambda guest, command, given: (0, "", ""))
@@ -81,7 +81,7 @@ def execute(call: Call) -> dict[str, Any]:
 
 @route("GET /nodes/{node}/qemu/{vmid}/agent/exec-status")
 def executed(call: Call) -> dict[str, Any]:
-    """How it ended; told once, as the agent forgets it then."""
+    """The result of a command. The agent returns it only once."""
     guest = _agent(call)
     pid = call.params["pid"]
     if pid not in guest.execs:

@@ -121,7 +121,7 @@ def join_pool(call: Call, vmid: int) -> None:
 
 
 def check_create(call: Call, vmid: int) -> None:
-    """Who makes a guest needs VM.Allocate on its number or on its pool."""
+    """The creation of a guest needs VM.Allocate on its number or on its pool."""
     pool = call.params.get("pool")
     if pool is None or not call.who.may(f"/pool/{pool}", ["VM.Allocate"]):
         call.who.check(f"/vms/{vmid}", "VM.Allocate")

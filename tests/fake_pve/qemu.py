@@ -22,7 +22,7 @@ def listed(call: Call) -> list[dict[str, Any]]:
 
 
 def describe(guest: Guest) -> dict[str, Any]:
-    """What lists and `status/current` tell of a guest."""
+    """The fields of a guest in lists and in `status/current`."""
     memory = str(guest.config.get("memory", 512)).removeprefix("current=").partition(",")[0]
     shown: dict[str, Any] = {
         "vmid": guest.vmid, "name": guest.name, "status": guest.status,

@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "pve-api-daemon/3.0"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on the terminal: `FakePve.requests` has it."""
+        """Print nothing: `FakePve.requests` has all requests."""
 
     def do_GET(self) -> None:
         self._serve()

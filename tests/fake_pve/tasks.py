@@ -44,7 +44,7 @@ class Task:
         self.lines.append(line)
 
     def describe(self) -> dict[str, Any]:
-        """As the API tells its status."""
+        """The status in the API's format."""
         known: dict[str, Any] = {
             "upid": self.upid, "node": self.node, "type": self.kind, "id": self.about,
             "user": self.user, "pid": self.pid, "pstart": self.pstart,
@@ -57,7 +57,7 @@ class Task:
         return known
 
     def line(self) -> dict[str, Any]:
-        """As a list of tasks tells it: `status` is how it ended there."""
+        """The entry in a list of tasks, where `status` is the result."""
         known = self.describe()
         known.pop("status")
         if "exitstatus" in known:

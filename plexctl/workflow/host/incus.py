@@ -37,7 +37,7 @@ class IncusOnboarding:
         return f"plexctl-{lab_id}"
 
     def check(self, request: HostRequest) -> None:
-        """Incus can do all of it."""
+        """Incus supports every valid request."""
 
     def changes(self, request: HostRequest) -> list[str]:
         return [
