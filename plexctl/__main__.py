@@ -1,5 +1,5 @@
 """`python -m plexctl`."""
 
-from plexctl.cli.main import main
+from plexctl.cli.entry import main
 
 main()

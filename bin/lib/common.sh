@@ -2,6 +2,7 @@
 # Sourced by bash, with $ROOT set to the real path of the checkout.
 # shellcheck shell=bash
 
+export HOME=${HOME:-~}          # systemd units and CI may have none; ~ is that of the user database
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/plexctl
 STAMP=$ROOT/.venv/.plexctl-lock # newer than uv.lock: up to date; contains the path of its checkout
 UV_VERSION=0.13.8               # downloaded only if the machine has no uv

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from plexctl import __version__
-from plexctl.cli.start import start
+from plexctl.cli.start import start, stopped
 from plexctl.cli.verbs import Root
 from plexctl.errors import ExitCode, Interrupted, PlexError
 
@@ -24,16 +24,20 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The console entry. Ends the process; no error reaches the user as a traceback."""
+    """The command line. Ends the process; no error reaches the user as a traceback."""
     start()
+    try:
+        _main()
+    except Interrupted as interrupted:  # also while an error is printed
+        sys.exit(stopped(interrupted))
+
+
+def _main() -> None:
     try:
         app(prog_name="plexctl")
     except PlexError as error:
         _print_error(error)
         sys.exit(error.exit_code)
-    except Interrupted as interrupted:
-        print("interrupted", file=sys.stderr)
-        sys.exit(128 + interrupted.number)
     except Exception as error:  # noqa: BLE001 - whatever else happens is a bug
         from plexctl.cli.crash import as_bug  # few runs need it
 

@@ -29,6 +29,8 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
 
     Returns the exit code, which is the one that `plexctl` would have.
     """
+    from plexctl.cli.start import stopped
+
     try:
         code = main(argv)
         sys.stdout.flush()
@@ -36,8 +38,7 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
         _show(error)
         return error.exit_code
     except Interrupted as interrupted:
-        print("interrupted", file=sys.stderr)
-        return 128 + interrupted.number
+        return stopped(interrupted)
     except BrokenPipeError:
         # The reader has closed its end. Python must not flush the rest at its own end.
         sys.stdout = None

@@ -40,7 +40,11 @@ _CODES = {
     ExitCode.USAGE: "wrong usage or configuration; nothing was changed",
     ExitCode.CHANGES: "there are changes to make (`plan`, `flux diff`)",
 }
-_SIGNALS = {130: "interrupted by Ctrl-C (SIGINT)", 143: "ended by SIGTERM"}
+_SIGNALS = {
+    129: "its terminal was closed (SIGHUP)",
+    130: "interrupted by Ctrl-C (SIGINT)",
+    143: "ended by SIGTERM",
+}
 
 SPECIAL: dict[str, dict[int, str]] = {
     "plan": {3: "there is something to do"},

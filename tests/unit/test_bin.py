@@ -128,3 +128,16 @@ def test_plexctl_says_what_failed_when_its_environment_cannot_be_made(checkout: 
     assert "no route" in failed.stderr
     assert "failed with code 7" in failed.stderr
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("script", ["plexctl", "mkgenders"])
+def test_a_machine_without_home_in_the_environment_has_one(checkout: Path, script: str) -> None:
+    """As in units of systemd and in CI: `HOME: unbound variable`."""
+    start(checkout, "list")
+    home = subprocess.run(("sh", "-c", "echo ~root"), capture_output=True, text=True).stdout
+    plexctl = program(checkout / ".venv/bin/plexctl", "echo $HOME")
+    program(checkout / ".venv/bin/python", plexctl.read_text().partition("\n")[2])
+    done = run("env", "-u", "HOME", "-u", "XDG_CACHE_HOME", checkout / "bin" / script, "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    if os.geteuid() == 0:
+        assert done.stdout == home

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,6 +245,123 @@ def test_a_signal_ends_with_one_line(lab: Path) -> None:
         argv = [sys.executable, "-c", program.replace("NUMBER", str(int(number))), "list"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "interrupted\n")
+
+
+def test_a_signal_that_is_repeated_ends_with_one_line(lab: Path) -> None:
+    """Two within 50 ms ended in tracebacks: the second one came while the first was handled."""
+    program = (
+        "import os, signal\n"
+        "from plexctl.cli.main import main\n"
+        "import plexctl.config.load as load\n"
+        "def find(_):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        open('cleaned', 'w').close()\n"
+        "load.find_lab = find\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "list"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert (lab / "cleaned").exists()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_the_start_ends_with_one_line(
+    lab: Path, number: signal.Signals, code: int, delay: float
+) -> None:
+    """Tracebacks of KeyboardInterrupt, and no exit code, came of the first 0.3 s."""
+    entry = "from plexctl.cli.entry import main; import time; main()"
+    blocked = ("env", "--block-signal=INT", "--block-signal=TERM")  # as bin/plexctl does
+    process = subprocess.Popen(
+        [*blocked, sys.executable, "-c", entry, "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_until_blocked(process.pid)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if process.returncode != code:  # it had ended already
+        assert delay >= 0.15
+        assert (process.returncode, "Traceback" in err) == (1, False)
+    else:
+        assert err == "interrupted\n"
+
+
+def _wait_until_blocked(number: int) -> None:
+    mask = 1 << (signal.SIGINT - 1)
+    for _ in range(1000):
+        status = Path(f"/proc/{number}/status").read_text()
+        found = re.search(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)
+        if found and int(found[1], 16) & mask:
+            return
+        time.sleep(0.001)
+    raise AssertionError("the signals are not blocked")
+
+
+READERLESS = """
+import sys
+from plexctl.cli.start import start
+from plexctl.model.events import Outcome, StepEnded
+from plexctl.render.progress import progress
+start()
+with progress() as show:
+    for number in range(3):
+        show(StepEnded(1.0, "a step", Outcome.CHANGED, "", 1.0))
+print("the answer", flush=True)
+print("more")
+open("done", "w").close()
+sys.exit(7)
+"""
+
+
+def test_a_reader_that_ends_does_not_stop_the_work(lab: Path) -> None:
+    """`plexctl replace NODE 2>&1 | head -1` left the work half done, with exit code 1."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", READERLESS], stdout=writer, stderr=writer)
+    os.close(writer)
+    assert done.returncode == 7
+    assert (lab / "done").exists()
+
+
+def test_a_terminal_that_is_gone_does_not_stop_the_work(lab: Path) -> None:
+    """The live progress writes to it, also from a thread."""
+    main, terminal = os.openpty()
+    program = READERLESS.replace("start()\n", "start()\nsys.stdin.readline()\n", 1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(main)
+    os.close(terminal)
+    process.communicate(b"\n", timeout=60)
+    assert process.returncode == 7
+    assert (lab / "done").exists()
+
+
+def test_an_answer_that_is_lost_is_an_error(lab: Path) -> None:
+    """As with a full disk; progress that is lost is none."""
+    with Path("/dev/full").open("wb") as full:
+        program = READERLESS.replace("sys.exit(7)", "sys.exit(0)")
+        done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=full)
+        assert done.returncode != 0
+        silent = subprocess.run(
+            [sys.executable, "-c", READERLESS],
+            capture_output=False,
+            stderr=full,
+            stdout=subprocess.DEVNULL,
+        )
+    assert silent.returncode == 7
 
 
 def test_a_closed_pipe_is_no_error(lab: Path) -> None:

@@ -92,9 +92,11 @@ def test_a_task_that_hangs_is_ended_by_the_time_limit(
     assert working_with(tmp_path) == []
 
 
-def test_a_play_that_is_interrupted_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_play_that_is_interrupted_says_so(tmp_path: Path, number: signal.Signals) -> None:
     """With a message: the library handles the signal, and only ends the play."""
-    tasks = f"- ansible.builtin.shell: kill -INT {os.getpid()}; exec sleep 60\n"
-    with pytest.raises(Interrupted, match="interrupted"):
+    tasks = f"- ansible.builtin.shell: kill -{int(number)} {os.getpid()}; exec sleep 60\n"
+    with pytest.raises(Interrupted, match="interrupted") as raised:
         apply(play(tmp_path, tasks), work=tmp_path, log=tmp_path / "log")
+    assert raised.value.number == number  # a bake that SIGTERM ends has the exit code 143
     assert working_with(tmp_path) == []
