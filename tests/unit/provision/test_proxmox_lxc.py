@@ -130,8 +130,8 @@ def test_files_belong_to_root_of_the_container_though_that_is_another_user_outsi
 def test_no_key_is_in_an_argument_of_ssh(server: ProxmoxHost, node: Node) -> None:
     apply(server)
 
-    assert {tuple(options[-3:]) for options, _, _ in node.calls()} == {
-        ("-p", "2222", "root@pve1.test")
+    assert {tuple(options[-4:]) for options, _, _ in node.calls()} == {
+        ("-p", "2222", "--", "root@pve1.test")
     }
     assert BOOT.decode() not in str(node.calls())
     assert len(BOOT) in [fed for _, _, fed in node.calls()]
