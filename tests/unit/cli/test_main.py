@@ -355,13 +355,13 @@ def test_an_answer_that_is_lost_is_an_error(lab: Path) -> None:
         program = READERLESS.replace("sys.exit(7)", "sys.exit(0)")
         done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=full)
         assert done.returncode != 0
-        silent = subprocess.run(
+        quiet = subprocess.run(
             [sys.executable, "-c", READERLESS],
             capture_output=False,
             stderr=full,
             stdout=subprocess.DEVNULL,
         )
-    assert silent.returncode == 7
+    assert quiet.returncode == 7
 
 
 def test_a_closed_pipe_is_no_error(lab: Path) -> None:
