@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from plexctl.bake.clean import CLEAN, VM_CLEAN
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UsageError
 from plexctl.model.types import NodeType
 from plexctl.plan.recipes import BASE, BASE_ROLE
 
@@ -26,7 +27,28 @@ def role_digests(find_role: FindRole, types: Iterable[NodeType]) -> dict[tuple[s
     """
     wanted = {(BASE_ROLE, BASE.name)}
     wanted |= {(one.role, layer.name) for one in types for layer in one.layers}
+    for role in {role for role, _ in wanted}:
+        refuse_links(find_role(role))
     return {(role, layer): _digest(find_role(role), layer) for role, layer in sorted(wanted)}
+
+
+def refuse_links(role: Path) -> None:
+    """UsageError for a link in `role` to a folder, or to anything outside of the role.
+
+    A bake copies what a link leads to into the image, and everybody with the image can read it. The
+    digest of a layer does not cover the files in a folder behind a link.
+    """
+    for at, folders, files in os.walk(role):
+        for name in (*folders, *files):
+            path = Path(at, name)
+            if not path.is_symlink():
+                continue
+            if not path.is_file() or not path.resolve().is_relative_to(role.resolve()):
+                raise UsageError(
+                    f"refusing to use role {role.name}: {path} is a symbolic link to"
+                    f" {path.readlink()}",
+                    hint="replace the link by a copy: links in a role must lead to files in it",
+                )
 
 
 def tasks_file(role: Path, layer: str) -> Path:

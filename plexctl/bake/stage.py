@@ -7,12 +7,17 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from plexctl.bake.roles import refuse_links
 from plexctl.depot.store import Stored
 from plexctl.plan.recipes import Recipe
 
 
 def stage_layer(recipe: Recipe, role: Path, artifacts: Mapping[str, Stored], folder: Path) -> Path:
-    """Put a layer's role into `folder`/role, and its artifacts into `folder`/depot/<component>."""
+    """Put a layer's role into `folder`/role, and its artifacts into `folder`/depot/<component>.
+
+    UsageError for a link that leaves the role.
+    """
+    refuse_links(role)
     shutil.copytree(role, folder / "role")
     for component in recipe.layer.artifacts:
         place = folder / "depot" / component

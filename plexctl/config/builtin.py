@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from plexctl.model.folder import lab_file
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -17,9 +20,15 @@ def builtin(kind: str) -> Path:
 
 
 def overlay(lab: Path, kind: str, name: str) -> Path:
-    """The path of `name` of `kind` for the lab at `lab`: its own one, or else the built-in one."""
+    """The path of `name` of `kind` for the lab at `lab`: its own one, or else the built-in one.
+
+    UsageError for a link that leads out of the lab. A link to nothing is the lab's own one.
+    """
     own = lab / kind / name
-    return own if own.exists() else builtin(kind) / name
+    if not os.path.lexists(own):
+        return builtin(kind) / name
+    lab_file(lab, own)
+    return own
 
 
 def names(lab: Path, kind: str) -> tuple[str, ...]:

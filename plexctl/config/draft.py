@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from plexctl.config.fields import (
 from plexctl.config.host_fields import HOSTS, HostsFields
 from plexctl.config.shape import Shape, T, Unreadable
 from plexctl.config.source import YamlFile, read
+from plexctl.model.folder import lab_file
 
 BASES_FILE = "bases.yaml"
 
@@ -52,18 +54,27 @@ class Drafts:
 
 
 def draft_lab(root: Path) -> Drafts:
-    """Read all files of the lab at `root`."""
-    bases = dict.fromkeys(folder / BASES_FILE for folder in (builtin("types"), root / "types"))
+    """Read all files of the lab at `root`. UsageError for a link that leads out of the lab."""
+    bases = dict.fromkeys(
+        (builtin("types") / BASES_FILE, overlay(root, "types", BASES_FILE))  # often the same
+    )
     types = [
         Path(name).stem
         for name in names(root, "types")
         if name.endswith(".yaml") and name != BASES_FILE
     ]
-    plexes = sorted((root / "clusters").glob("*/plex.yaml"))
+    hosts = root / "clusters" / "hosts.yaml"
+    plexes = [
+        file
+        for folder in sorted((root / "clusters").glob("*"))
+        if os.path.lexists(file := folder / "plex.yaml")  # also a link to nothing: it is reported
+    ]
+    for file in (hosts, *plexes):
+        lab_file(root, file)
     return Drafts(
         root=root,
-        hosts=_draft(root / "clusters" / "hosts.yaml", HOSTS),
-        bases=tuple(_draft(file, BASES) for file in bases if file.exists()),
+        hosts=_draft(hosts, HOSTS),
+        bases=tuple(_draft(file, BASES) for file in bases),
         types={name: _draft(overlay(root, "types", f"{name}.yaml"), TYPE) for name in types},
         plexes={file.parent.name: _draft(file, PLEX) for file in plexes},
     )

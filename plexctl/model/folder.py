@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -21,6 +22,10 @@ PRIVATE, SHARED = 0o700, 0o755
 """Modes of new folders. The umask can narrow SHARED, and changes nothing of PRIVATE."""
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class EntryKind(StrEnum):
+    FILE, FOLDER, LINK, OTHER = "file", "folder", "link", "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +104,21 @@ class Folder:
             self._is_file(folder, name)
         return self.path / name
 
-    def files(self) -> tuple[str, ...]:
-        """Names of the regular files in the folder, sorted; links are not among them."""
+    def entries(self) -> tuple[tuple[str, EntryKind], ...]:
+        """Everything in the folder by name, sorted."""
         with self._opened() as folder:
             if folder is None:
                 return ()
             with self._explained("read"), os.scandir(folder) as found:
-                return tuple(sorted(e.name for e in found if e.is_file(follow_symlinks=False)))
+                return tuple(sorted((entry.name, _kind(entry)) for entry in found))
 
     def names(self) -> tuple[str, ...]:
         """Names of everything in the folder, sorted."""
-        with self._opened() as folder:
-            if folder is None:
-                return ()
-            with self._explained("read"), os.scandir(folder) as found:
-                return tuple(sorted(entry.name for entry in found))
+        return tuple(name for name, _ in self.entries())
+
+    def files(self) -> tuple[str, ...]:
+        """Names of the regular files in the folder, sorted; links are not among them."""
+        return tuple(name for name, kind in self.entries() if kind is EntryKind.FILE)
 
     def delete(self, name: str) -> None:
         """Delete a file, or a folder with all files in it, if it exists.
@@ -255,6 +260,14 @@ def write_missing(root: Path, file: Path, data: bytes) -> bool:
     make_folders(root, SHARED)
     folder, name = lab_file(root, file)
     return folder.write_new(name, data)
+
+
+def _kind(entry: os.DirEntry[str]) -> EntryKind:
+    if entry.is_symlink():
+        return EntryKind.LINK
+    if entry.is_dir(follow_symlinks=False):
+        return EntryKind.FOLDER
+    return EntryKind.FILE if entry.is_file(follow_symlinks=False) else EntryKind.OTHER
 
 
 def _plain(name: str) -> str:

@@ -25,9 +25,9 @@ from plexctl.workflow.gitops.manifests import (
     manifests,
     secrets_in,
 )
+from plexctl.workflow.gitops.tree_files import FOLDERS
 from plexctl.workflow.images.tools import found_tool, tool
 
-FOLDERS = ("apps", "clusters")
 YAML = (".yaml", ".yml")
 ENDINGS = (*YAML, ".json")
 

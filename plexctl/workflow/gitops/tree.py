@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import posixpath
 import tarfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,11 +17,9 @@ from plexctl.model.plex import Link, Plex
 from plexctl.plan.gitops.flux_sync import TAG, repository
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
-from plexctl.workflow.gitops.secrets import FOLDERS, plain_secrets
+from plexctl.workflow.gitops.secrets import plain_secrets
+from plexctl.workflow.gitops.tree_files import tree_files
 from plexctl.workflow.registry.verbs import registry_client
-
-LEFT_OUT = ("hosts.yaml", "plex.yaml")
-"""plexctl's own files: a change of the number of workers must not change the artifact."""
 
 CONFIG_TYPE = "application/vnd.cncf.flux.config.v1+json"
 CONTENT_TYPE = "application/vnd.cncf.flux.content.v1.tar+gzip"
@@ -69,9 +67,10 @@ def pack_tree(root: Path, path: str) -> bytes:
     """A tar.gz of apps/ and clusters/ of the lab at `root`: equal bytes for equal files.
 
     PlexError if the folder `path`, which Flux applies first, has no kustomization.yaml, or if a
-    Secret is not encrypted.
+    Secret is not encrypted; UsageError for what `tree_files` refuses.
     """
-    if not (root / path / "kustomization.yaml").is_file():
+    files = tree_files(root)
+    if posixpath.normpath(f"{path}/kustomization.yaml") not in files:
         raise PlexError(
             f"{root / path} has no kustomization.yaml: Flux has nothing to apply",
             hint="`plexctl init --gitops` writes the first files",
@@ -87,19 +86,8 @@ def pack_tree(root: Path, path: str) -> bytes:
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for file in _files(root):
-            member = tarfile.TarInfo(file.relative_to(root).as_posix())
-            content = file.read_bytes()
+        for file, content in files.items():
+            member = tarfile.TarInfo(file)
             member.size, member.mode = len(content), 0o644
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """The files for Flux: no hidden ones, none of plexctl, and no keys, not even encrypted ones."""
-    for folder in FOLDERS:
-        for file in sorted((root / folder).rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-            own = file.suffix == ".age" or file.name in LEFT_OUT
-            if file.is_file() and not hidden and not own:
-                yield file
