@@ -58,6 +58,9 @@ class Web:
             total=3, connect=0, other=0, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504)
         )
         self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
+        if not any(new.startswith("http://") for _, new in rewrites):
+            # No redirect leads to plain HTTP, whose bytes anybody on the way may change.
+            del self._session.adapters["http://"]
 
     def unreachable(self, url: str) -> str | None:
         """Why the server of `url` is unreachable, or None; after about 3 seconds at most.
@@ -98,6 +101,8 @@ class Web:
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 verify=self._verify,
             )
+        except requests.exceptions.InvalidSchema as error:
+            raise WebError(f"{host} redirects to plain HTTP", details=[str(error)]) from error
         except requests.exceptions.SSLError as error:
             raise WebError(f"{host} cannot be trusted", details=[str(error)]) from error
         except OSError as error:  # all errors of requests, and of reading `ca`

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from plexctl.depot.blobs import sha256_of
 
@@ -16,6 +17,9 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+DOCUMENT_LIMIT = 4 << 20
+"""Bytes of the largest manifest that is read."""
+
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -132,3 +136,40 @@ def write_image(
     }
     manifest_blob = blob(MANIFEST_TYPE, canonical(manifest))
     write_oci(target, reference, architecture, manifest_blob, [config_blob, layer_blob])
+
+
+def _digest(content: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := content.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def manifest_digest(archive: Path) -> str:
+    """The digest of the only image in an OCI archive, in hex.
+
+    It covers every byte of the image: ValueError unless all blobs have the digests that they are
+    named by, and are what the manifest lists.
+    """
+    with tarfile.open(archive) as tar:
+        found: dict[str, bytes] = {}
+        digests = set()
+        for member in tar:
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is None:
+                continue
+            folder, _, name = member.name.removeprefix("./").rpartition("/")
+            if folder == "blobs/sha256":
+                if _digest(content) != name:
+                    raise ValueError(f"{member.name} has another digest than its name")
+                digests.add(name)
+                content.seek(0)
+            if member.size <= DOCUMENT_LIMIT:
+                found[member.name.removeprefix("./")] = content.read()
+    (image,) = json.loads(found["index.json"])["manifests"]
+    digest = str(image["digest"]).removeprefix("sha256:")
+    manifest = json.loads(found[f"blobs/sha256/{digest}"])
+    parts = (manifest["config"], *manifest["layers"])
+    if missing := {str(one["digest"]).removeprefix("sha256:") for one in parts} - digests:
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    return digest

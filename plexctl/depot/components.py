@@ -46,6 +46,10 @@ class ImagePin:
     def tag(self) -> str:
         return self.reference.rpartition(":")[2]
 
+    def of(self, architecture: str) -> str:
+        """The name in depot.lock of the image for one architecture."""
+        return f"{self.reference} linux/{architecture}"
+
 
 @dataclass(frozen=True, slots=True)
 class FilePin:

@@ -8,16 +8,22 @@ SHA256SUMS                          as sha256sum writes it, with paths below the
 from __future__ import annotations
 
 import shutil
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plexctl.clients.web import mismatch
+from plexctl.depot.archive import manifest_digest
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.components import Component
+from plexctl.depot.lock import Lock
 from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 
+_OWN_PINS = (
+    "for programs that were built elsewhere, pin their checksums in pins/pins.yaml of the lab"
+)
 SUMS = "SHA256SUMS"
 VERSION = "VERSION"
 
@@ -25,8 +31,9 @@ VERSION = "VERSION"
 class FolderSource:
     name = SourceName.DIR
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, lock: Lock) -> None:
         self.folder = folder
+        self._lock = lock
 
     def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         for component in wanted:
@@ -53,7 +60,7 @@ class FolderSource:
                 f"{self.folder} has {component.name} {version},"
                 f" not {' or '.join(component.versions)}",
             )
-        artifacts = (
+        artifacts = tuple(
             NewArtifact(
                 name,
                 version,
@@ -63,7 +70,33 @@ class FolderSource:
             for name in component.artifacts
             if name not in absent
         )
-        return Offer(component, version, tuple(artifacts))
+        locked: dict[str, str] = {}
+        for one in artifacts:
+            locked.update(self._checked(component, version, one))
+        return Offer(component, version, artifacts, locked)
+
+    def _checked(self, component: Component, version: str, one: NewArtifact) -> dict[str, str]:
+        """Compare an artifact with the pins and with depot.lock; returns what is to be locked.
+
+        The names in depot.lock are those of a download of the same artifact.
+        """
+        where = f"{self.folder}/{component.name}/{one.name}"
+        if (image := component.images.get(one.name.removesuffix(".tar"))) is not None:
+            try:
+                found = {image.of(component.architecture): manifest_digest(one.file)}
+            except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+                raise PlexError(f"{where} is not an OCI archive of one image: {error}") from error
+        elif one.name in component.files:
+            found = {component.files[one.name].url: sha256_of(one.file)}
+        else:
+            name, pinned = _download(component, version, one.name)
+            found = {name: sha256_of(one.file)}
+            if pinned is not None:
+                if found[name] != pinned:
+                    raise mismatch(f"{one.name} {version}", pinned, found[name], where, _OWN_PINS)
+                return {}
+        self._lock.check_all(found)
+        return found
 
     def _copy(self, component: str, name: str, sums: Mapping[str, str], work: Path) -> Path:
         assert self.folder is not None
@@ -76,6 +109,21 @@ class FolderSource:
         if found != sums[relative]:
             raise mismatch(relative, sums[relative], found, str(self.folder / relative))
         return copy
+
+
+def _download(component: Component, version: str, artifact: str) -> tuple[str, str | None]:
+    """The name of a program in depot.lock, and its digest if the pins have it.
+
+    A program in an archive, or that was built elsewhere, has no digest in the pins.
+    """
+    arch, release = component.architecture, component.release
+    for download in release.downloads if release and release.version == version else ():
+        url = download.url.format(version=version, arch=arch)
+        if download.artifact == artifact:
+            return url, download.sha256.get(arch)
+        if artifact in download.members:
+            return f"{url} {download.members[artifact].format(arch=arch)}", None
+    return f"{component.name} {version} {artifact}", None
 
 
 def _sums(file: Path) -> dict[str, str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients.web import mismatch
+from plexctl.depot.index import Stored
+from plexctl.depot.sources import SourceName
 from plexctl.errors import PlexError
 from plexctl.model.folder import lab_file
 
@@ -33,17 +35,32 @@ class Lock:
             raise PlexError(f"{self.path} is damaged: it is not a JSON object of strings")
         return value
 
+    def check_all(self, found: Mapping[str, str]) -> bool:
+        """Whether all of `found` are locked. PlexError if one is locked to another digest."""
+        known = self.read()
+        for what, digest in found.items():
+            expected = known.get(what, digest)
+            if expected != digest:
+                raise mismatch(what, expected, digest, f"locked in {self.path}")
+        return found.keys() <= known.keys()
+
     def check(self, what: str, found: str) -> None:
         """PlexError if `what` was locked to another digest."""
-        expected = self.read().get(what, found)
-        if expected != found:
-            raise mismatch(what, expected, found, f"locked in {self.path}")
+        self.check_all({what: found})
+
+    def accepts(self, stored: Stored) -> bool:
+        """Whether this lab may use what the depot has of a component.
+
+        What came from a folder of artifacts counts only for labs that have locked it: nothing else
+        says where its bytes are from. PlexError if something is locked to another digest.
+        """
+        known = self.check_all(stored.locked)
+        return known or stored.source is not SourceName.DIR or self.path is None
 
     def keep(self, locked: Mapping[str, str]) -> None:
         """Add digests. PlexError, and nothing is added, if one is locked to another digest."""
         known = self.read()
-        for what, found in locked.items():
-            self.check(what, found)
+        self.check_all(locked)
         if self.path is not None and not locked.items() <= known.items():
             text = json.dumps(known | dict(locked), indent=2, sort_keys=True)
             folder, name = lab_file(self.path.parent, self.path)

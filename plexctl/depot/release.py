@@ -101,7 +101,7 @@ class ReleaseSource:
         def pull(named: tuple[str, ImagePin], progress: Progress) -> NewArtifact:
             name, image = named
             target = work / f"{name}.tar"
-            locked[image.reference] = self._image(image.reference, component, target, progress)
+            locked.update(self._image(image, component, target, progress))
             return NewArtifact(target.name, image.tag, target, 0o644)
 
         with reporter.step("pull the container images") as step:
@@ -117,8 +117,15 @@ class ReleaseSource:
         version = next(part for part in pin.url.split("/") if re.fullmatch(r"v\d[\w.-]*", part))
         return NewArtifact(name, version, work / name, 0o644)
 
-    def _image(self, reference: str, component: Component, target: Path, progress: Progress) -> str:
-        """Pull an image and write it as an OCI archive. Returns the digest of its manifest."""
+    def _image(
+        self, image: ImagePin, component: Component, target: Path, progress: Progress
+    ) -> dict[str, str]:
+        """Pull an image and write it as an OCI archive.
+
+        Returns what is locked: the digest that the tag names, of an index of all architectures or
+        of a manifest, and the digest of the manifest for this architecture.
+        """
+        reference = image.reference
         folder = target.with_suffix(".blobs")
         folder.mkdir()
         pulled = self._registry.pull(
@@ -132,7 +139,9 @@ class ReleaseSource:
         blobs = [Blob(one.media_type, one.digest, one.size, one.file) for one in pulled.blobs]
         write_oci(target, reference, component.architecture, manifest, blobs)
         shutil.rmtree(folder)
-        return pulled.digest
+        mine = {image.of(component.architecture): manifest.digest}
+        self._lock.check_all(mine)
+        return {reference: pulled.digest, **mine}
 
 
 def _at_once(

@@ -104,7 +104,7 @@ class Depot:
 
     def _verified(self, component: Component, reporter: Reporter) -> Stored | None:
         stored = self._index.get(component.key)
-        if stored is None:
+        if stored is None or not self._lock.accepts(stored):
             return None
         with reporter.step(f"depot: {component.name}") as step:
             for damaged in self._examined(component.key):
@@ -163,7 +163,7 @@ class Depot:
         for name in self.sources.allowed:
             match name:
                 case SourceName.DIR if self.sources.folder or len(self.sources.allowed) == 1:
-                    yield FolderSource(self.sources.folder)
+                    yield FolderSource(self.sources.folder, self._lock)
                 case SourceName.DIR:
                     pass  # no folder is configured, and other sources are allowed
                 case SourceName.RELEASE:

@@ -83,7 +83,7 @@ class OciRegistry:
 
     def __init__(self, web: Web) -> None:
         self._web = web
-        self._tokens: dict[str, str] = {}  # by repository
+        self._tokens: dict[tuple[str, str], str] = {}  # by registry and repository
 
     def pull(
         self,
@@ -140,9 +140,10 @@ class OciRegistry:
 
     def _authorized(self, reference: Reference, url: str) -> dict[str, str]:
         """The authorization header, if the registry requires one."""
-        if reference.repository not in self._tokens:
-            self._tokens[reference.repository] = self._token(url)
-        token = self._tokens[reference.repository]
+        place = reference.registry, reference.repository
+        if place not in self._tokens:
+            self._tokens[place] = self._token(url)
+        token = self._tokens[place]
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _token(self, url: str) -> str:

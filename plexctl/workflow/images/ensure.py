@@ -18,6 +18,7 @@ from plexctl.workflow.core.run import Run
 from plexctl.workflow.images.address import bake_address
 from plexctl.workflow.images.recipes import (
     components,
+    depot_lock,
     find_role,
     known_recipe,
     recipe_of,
@@ -40,6 +41,8 @@ def bake_types(
     stored = stored_components(ctx, release, names)
     if stored is None:
         stored = {found.component: found for found in depot(ctx).fill(release, names, run)}
+    for found in stored.values():  # every clone of the lab takes the same bytes
+        depot_lock(ctx).keep(found.locked)
     work = ctx.cache / "bake"
     setup = BakeSetup(stored, partial(find_role, ctx), ctx.seed, run, work)
     images = {}

@@ -10,6 +10,7 @@ from plexctl.bake.roles import role_digests
 from plexctl.config.builtin import overlay
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.index import Index, Stored
+from plexctl.depot.lock import Lock
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
@@ -24,6 +25,10 @@ UNBAKED = "not yet baked"
 
 def depot_folder(ctx: Context) -> Path:
     return ctx.cache / "depot"
+
+
+def depot_lock(ctx: Context) -> Lock:
+    return Lock(ctx.lab.root / "depot.lock")
 
 
 def wanted_types(plex: Plex) -> dict[tuple[str, str], NodeType]:
@@ -72,9 +77,9 @@ def stored_components(
     ctx: Context, release: KubernetesRelease, names: Iterable[str]
 ) -> dict[str, Stored] | None:
     """The components `names` of `release` in the depot; None unless it has all of them."""
-    index = Index.of(depot_folder(ctx))
+    index, lock = Index.of(depot_folder(ctx)), depot_lock(ctx)
     found = {name: index.find(name, release) for name in names}
-    whole = {name: stored for name, stored in found.items() if stored is not None}
+    whole = {name: stored for name, stored in found.items() if stored and lock.accepts(stored)}
     return whole if len(whole) == len(found) else None
 
 

@@ -12,6 +12,7 @@ from plexctl.depot.index import Artifact
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 from plexctl.workflow.core.context import Context
+from plexctl.workflow.images.recipes import depot_lock
 from plexctl.workflow.images.store import depot
 
 
@@ -34,7 +35,8 @@ def found_tool(
 ) -> Path | None:
     """The same, without filling the depot: None if it lacks the component."""
     stored = depot(ctx).find(component, _release(ctx, kubernetes))
-    return _executable(ctx, stored.artifact(artifact)) if stored else None
+    usable = stored is not None and depot_lock(ctx).accepts(stored)
+    return _executable(ctx, stored.artifact(artifact)) if stored and usable else None
 
 
 def _release(ctx: Context, kubernetes: str | None) -> KubernetesRelease:

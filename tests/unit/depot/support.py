@@ -119,6 +119,6 @@ class Server:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def sources(self, lock: Path | None = None) -> Sources:
-        hosts = ("dl.k8s.io", "github.com", "registry.k8s.io", "auth.k8s.io")
+        hosts = ("dl.k8s.io", "github.com", "registry.k8s.io", "auth.k8s.io", "other.example")
         rewrites = tuple((f"https://{host}/", f"{self.address}/{host}/") for host in hosts)
         return Sources(lock=lock, rewrites=rewrites, ca=self.ca, allowed=(SourceName.RELEASE,))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.clients import web
+from plexctl.clients.registry.oci import OciRegistry, Reference
 from plexctl.clients.web import Web
 from plexctl.depot.components import KubernetesRelease
 from plexctl.depot.pins import load_pins
@@ -133,7 +134,16 @@ def test_a_digest_that_no_pin_has_is_locked_and_must_not_change(
     first.fill(release, ["kubernetes", "images"], reporter)
     _, _, index = site.pages[f"{REPOSITORY}/manifests/3.6.8-0"]
     assert isinstance(index, bytes)
-    assert json.loads(lock.read_text()) == {KUBELET_URL: sha(KUBELET), ETCD: sha(index)}
+    manifest = next(
+        page
+        for path, page in site.pages.items()
+        if f"{REPOSITORY}/manifests/sha256:" in path and isinstance(page, tuple)
+    )[2]
+    assert json.loads(lock.read_text()) == {
+        KUBELET_URL: sha(KUBELET),
+        ETCD: sha(index),
+        f"{ETCD} linux/amd64": sha(manifest),
+    }
     assert lock.read_text() == json.dumps(json.loads(lock.read_text()), indent=2) + "\n"
 
     # The same depot serves another lab: its lock says the same without a download.
@@ -252,3 +262,53 @@ def test_a_member_may_be_in_a_folder_of_the_architecture(
 
     (stored,) = Depot(tmp_path / "depot", site.sources()).fill(release, ["containerd"], reporter)
     assert stored.artifact("ctr").path.read_bytes() == CTR
+
+
+def test_no_redirect_leads_to_plain_http(
+    site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
+) -> None:
+    """What has no pin would be whatever somebody on the way sends."""
+    site.pages[KUBELET_PATH] = (302, {"Location": "http://127.0.0.1:9/kubelet"}, b"")
+    depot = Depot(tmp_path / "depot", site.sources())
+    with pytest.raises(PlexError, match="no source can serve") as caught:
+        depot.fill(release, ["kubernetes"], reporter)
+    assert "redirects to plain HTTP" in caught.value.details[0]
+
+
+def test_a_token_is_for_one_registry(site: Server, tmp_path: Path) -> None:
+    """Another registry with the same path got it too."""
+    other = {
+        path.replace("registry.k8s.io", "other.example"): (
+            (page[0], {"Content-Type": page[1].get("Content-Type", "")}, page[2])
+            if isinstance(page, tuple)
+            else page
+        )
+        for path, page in image_pages().items()
+        if path.startswith("/registry.k8s.io")
+    }
+    site.pages |= other
+    sources = site.sources()
+    registry = OciRegistry(Web(sources.rewrites, sources.ca))
+    for name in ("registry.k8s.io", "other.example"):
+        folder = tmp_path / name
+        folder.mkdir()
+        reference = Reference(name, "etcd", "3.6.8-0")
+        registry.pull(reference, "amd64", folder, lambda _: None, lambda _: None)
+    sent = {
+        path.split("/")[1]
+        for _, path, headers in site.asked
+        if headers.get("Authorization") == "Bearer opaque"
+    }
+    assert sent == {"registry.k8s.io"}
+
+
+def test_checksums_for_other_architectures_alone_are_an_error(
+    site: Server, tmp_path: Path, pins_folder: Path, reporter: Recorder
+) -> None:
+    """They switched the check off: any bytes were taken."""
+    text = (pins_folder / "pins.yaml").read_text()
+    (pins_folder / "pins.yaml").write_text(text.replace("sha256: {amd64:", "sha256: {arm64:"))
+    release = load_pins(pins_folder, "amd64").release("1.36.3")
+    depot = Depot(tmp_path / "depot", site.sources())
+    with pytest.raises(PlexError, match="kubernetes has checksums for arm64, but not for amd64"):
+        depot.fill(release, ["kubernetes"], reporter)
