@@ -21,6 +21,7 @@ from plexctl.bake.lock import BakeLock
 from plexctl.bake.stage import stage_layer
 from plexctl.bake.vztmpl import copy_as_archive, find_archive
 from plexctl.clients import ansible
+from plexctl.clients.private_folder import private_folder
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.ssh import SshClient
 from plexctl.errors import PlexError
@@ -141,7 +142,11 @@ class _TemplateBake:
         tags = {"lab": self.lab, "bake": recipe.name}
         vmid, below = self._machine(recipe, name, tags, step)
         self.server.vms.grow_disk(vmid, DISK)
-        with self._booted(vmid, name, tags, place, work, step) as (ssh, key):
+        with (
+            # The bake's key ends with this process, unlike the other files in `work`.
+            private_folder("keys", work) as keys,
+            self._booted(vmid, name, tags, place, keys, step) as (ssh, key),
+        ):
             for layer in layers(recipe):
                 if below is None or layer.digest not in _digests(below):
                     self._layer(layer, ssh, key, name, work, logs, step)
@@ -181,12 +186,12 @@ class _TemplateBake:
         name: str,
         tags: Mapping[str, str],
         place: BakeAddress,
-        work: Path,
+        keys: Path,
         step: Step,
     ) -> Iterator[tuple[SshClient, Path]]:
-        """Start a VM with keys of this bake alone; stop it at the end."""
+        """Start a VM with keys of this bake alone, in the folder `keys`; stop it at the end."""
         host_key, client_key = self._keys(name)
-        key, known_hosts = work / "key", work / "known_hosts"
+        key, known_hosts = keys / "key", keys / "known_hosts"
         write_private(key, client_key.private.reveal())
         address = str(place.address.ip)
         known_hosts.write_text(f"{address} {host_key.public}\n")
