@@ -18,7 +18,7 @@ from plexctl.clients.incus.networks import IncusNetworks, IncusProfiles
 from plexctl.clients.incus.volumes import IncusVolumes
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.command import CommandResult
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import (
     RUNNING,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.clients.proxmox.host import ProxmoxHost
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from tests.fake_pve import FakePve

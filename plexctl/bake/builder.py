@@ -11,7 +11,7 @@ from plexctl.bake.roles import FindRole
 from plexctl.depot.index import Stored
 from plexctl.keys.seed import RootSeed
 from plexctl.model.events import Reporter
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.plan.recipes import Recipe
 
 

@@ -11,7 +11,7 @@ from plexctl.bake.incus import IncusBuilder
 from plexctl.bake.lock import BakeLock
 from plexctl.clients.incus.host import IncusHost
 from plexctl.model.events import Reporter
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.plan.recipes import Recipe
 
 

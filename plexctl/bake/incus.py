@@ -18,7 +18,7 @@ from plexctl.clients import ansible
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Step
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import BaseSource, Form
 from plexctl.plan.recipes import Recipe

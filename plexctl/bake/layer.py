@@ -12,7 +12,7 @@ from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.events import Step
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.plan.recipes import Recipe
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 
 

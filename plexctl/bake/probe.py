@@ -13,7 +13,7 @@ from plexctl.clients.host_facts import CAP_SYS_RESOURCE
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.settings import TAG, devices, settings
 from plexctl.model.types import Form
 

@@ -29,7 +29,7 @@ from plexctl.keys.ssh import SshKey, derived_key
 from plexctl.model.condition import wait
 from plexctl.model.events import Step
 from plexctl.model.files import write_private
-from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.host_spec import VM_FACTS, HostFacts
 from plexctl.model.types import Base, Form
 from plexctl.plan.boot.seed import seed_iso
 from plexctl.plan.recipes import Recipe, layers

@@ -22,14 +22,14 @@ class Verb:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class CommandGroup:
     """Commands with a common first word: `plexctl flux status`."""
 
     help: str
     verbs: Mapping[str, Verb]
 
 
-SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
+SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
     "Plexes": {
         "plan": Verb("plexctl.cli.plan:plan", "Show what `up` would change."),
         "up": Verb(
@@ -41,7 +41,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
             "plexctl.cli.timeline:timeline", "Show the time that each step and node of a run took."
         ),
         "kubeconfig": Verb("plexctl.cli.access:kubeconfig", "Print the kubeconfig of a plex."),
-        "flux": Group(
+        "flux": CommandGroup(
             "Show and deploy the apps of a plex.",
             {
                 "status": Verb("plexctl.cli.flux:status", "Show the state of every app."),
@@ -77,7 +77,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
     },
     "Images": {
         "bake": Verb("plexctl.cli.bake:bake", "Bake the images of nodes."),
-        "depot": Group(
+        "depot": CommandGroup(
             "Manage the depot: verified programs and images for nodes.",
             {
                 "fill": Verb(
@@ -99,7 +99,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
         "list": Verb("plexctl.cli.lab:list_", "List the plexes of the lab."),
         "use": Verb("plexctl.cli.lab:use", "Choose the current plex."),
         "inventory": Verb("plexctl.cli.access:inventory", "Print the lab's inventory for Ansible."),
-        "import": Group(
+        "import": CommandGroup(
             "Import plexes from another tool's file.",
             {
                 "plexhocs": Verb(
@@ -108,7 +108,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
                 )
             },
         ),
-        "export": Group(
+        "export": CommandGroup(
             "Export the lab's plexes for another tool.",
             {
                 "plexhocs": Verb(
@@ -117,7 +117,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
                 )
             },
         ),
-        "host": Group(
+        "host": CommandGroup(
             "Manage the machines that run nodes.",
             {
                 "list": Verb("plexctl.cli.host:list_", "Show the state of all hosts."),
@@ -129,7 +129,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
                 "remove": Verb("plexctl.cli.host:remove", "Remove a host from the lab."),
             },
         ),
-        "registry": Group(
+        "registry": CommandGroup(
             "Manage the lab's registry: pushed apps and cached images.",
             {
                 "up": Verb(
@@ -143,7 +143,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | Group]] = {
                 ),
             },
         ),
-        "secret": Group(
+        "secret": CommandGroup(
             "Manage files of encrypted Secrets.",
             {
                 "edit": Verb("plexctl.cli.secret:edit", "Edit a file of Secrets in your editor."),
@@ -200,7 +200,7 @@ class Root(LazyGroup):
                 formatter.write_dl([(f"{name:{width}}", verb.help) for name, verb in verbs.items()])
 
 
-def _listed(name: str, verb: Verb | Group) -> LazyCommand | LazyGroup:
+def _listed(name: str, verb: Verb | CommandGroup) -> LazyCommand | LazyGroup:
     if isinstance(verb, Verb):
         return LazyCommand(name, verb)
     return LazyGroup(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 
 CAP_SYS_RESOURCE = 24
 

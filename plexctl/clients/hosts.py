@@ -8,7 +8,7 @@ from plexctl.clients.incus.connection import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.model.host import Host
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 

@@ -21,7 +21,7 @@ from plexctl.config.fields import (
 from plexctl.config.host_fields import HostFields, RegistryFields
 from plexctl.config.shape import T
 from plexctl.model.gitops import AppSource, Gitops
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.lab import Lab
 from plexctl.model.placement import by_capacity
 from plexctl.model.plex import ApiForward, Group, Link, Networks, Plex, Spread

@@ -10,7 +10,7 @@ import yaml
 
 from plexctl.errors import PlexError
 from plexctl.model.folder import lab_file
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 
 MIB = 1 << 20
 

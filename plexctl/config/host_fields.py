@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from plexctl.config import values
 from plexctl.config.faults import Fault, describe
 from plexctl.config.shape import MapOf, Record, Scalar, choice, entry, flag, needed, whole
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.registry import UPSTREAMS
 

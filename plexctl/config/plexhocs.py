@@ -29,7 +29,7 @@ _RANGE = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlexhocsPlace:
     """A node of plexhocs."""
 
     number: int  # 1-based
@@ -43,7 +43,7 @@ class PlexShape:
     """A plex of plexhocs: its nodes from 1 on, without gaps."""
 
     name: str
-    nodes: tuple[Place, ...]
+    nodes: tuple[PlexhocsPlace, ...]
 
 
 def parse(text: str, name: str = VARIABLE) -> Plexhocs:
@@ -114,12 +114,12 @@ def shapes(found: Plexhocs, *, renumber: bool = False) -> tuple[PlexShape, ...]:
 
     With `renumber`, the nodes of each plex get new numbers without gaps, in the same order.
     """
-    members: dict[str, list[Place]] = {}
+    members: dict[str, list[PlexhocsPlace]] = {}
     for key, bases in found.items():
         plex, host = plex_and_host(key)
         for base, types in bases.items():
             for kind, numbers in types.items():
-                places = (Place(number, host, base, kind) for number in numbers)
+                places = (PlexhocsPlace(number, host, base, kind) for number in numbers)
                 members.setdefault(plex, []).extend(places)
     return tuple(_shape(name, places, renumber) for name, places in members.items())
 
@@ -142,7 +142,7 @@ def plex_of_host(host: str) -> str:
     return re.sub("us$", "plex", host)
 
 
-def _shape(name: str, places: list[Place], renumber: bool) -> PlexShape:
+def _shape(name: str, places: list[PlexhocsPlace], renumber: bool) -> PlexShape:
     places = sorted(places, key=lambda place: place.number)
     numbers = [place.number for place in places]
     if doubled := {number for number in numbers if numbers.count(number) > 1}:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from plexctl.errors import UnreachableHostError
 from plexctl.model.command import CommandResult
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.observed import HostState
 
 

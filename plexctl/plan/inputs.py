@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.registry import Registry
 
 

@@ -104,7 +104,7 @@ class Machine:
                 self.incus.networks.delete(BRIDGE)
 
     def _boot_tar(self) -> bytes:
-        """What plex-boot.service unpacks first of all; see docs/explanation/architecture.md."""
+        """What plex-boot.service unpacks first of all; see docs/architecture.md."""
         self.work.mkdir(parents=True, exist_ok=True)
         host_key = self.work / f"{self.name}-host-key"
         for key in (self.key, host_key):

@@ -17,7 +17,7 @@ from plexctl.clients.incus.host import IncusHost
 from plexctl.depot.pins import load_pins
 from plexctl.depot.store import Depot
 from plexctl.model.condition import Condition, Observation, wait
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from tests.unit.depot.support import Recorder

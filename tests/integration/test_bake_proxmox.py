@@ -22,7 +22,7 @@ from plexctl.bake.roles import role_digests
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import VM_FACTS
+from plexctl.model.host_spec import VM_FACTS
 from plexctl.model.secret import Secret
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size

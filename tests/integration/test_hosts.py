@@ -15,7 +15,7 @@ import pytest
 
 from plexctl.clients.incus.connection import Credentials
 from plexctl.clients.incus.host import IncusHost
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 
 from .conftest import ECHO, load_echo

@@ -25,7 +25,7 @@ import yaml
 from plexctl.bake.clean import VM_CLEAN
 from plexctl.clients.incus.host import IncusHost
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret

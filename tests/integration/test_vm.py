@@ -19,7 +19,7 @@ from plexctl.bake.vm import packed
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import VM_FACTS
+from plexctl.model.host_spec import VM_FACTS
 from plexctl.model.observed import ObservedVolume
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.condition import Condition, Observation, wait
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 
 CONNECT = 10
 """Seconds in which a server must take a connection and show its certificate."""

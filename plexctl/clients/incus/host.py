@@ -15,7 +15,7 @@ from plexctl.clients.incus.volumes import IncusVolumes
 from plexctl.errors import UnreachableHostError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import wait
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.observed import HostState
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from plexctl.clients.proxmox.refusals import (
 )
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.condition import Condition, Observation, TimedOutError, wait
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.secret import Secret
 
 CONNECT, ANSWER = 10, 30

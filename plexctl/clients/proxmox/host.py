@@ -14,7 +14,7 @@ from plexctl.clients.proxmox.vms import ProxmoxVms
 from plexctl.errors import UnreachableHostError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import wait
-from plexctl.model.hosts import HostFacts, HostSpec, Proxmox
+from plexctl.model.host_spec import HostFacts, HostSpec, Proxmox
 from plexctl.model.observed import HostState
 from plexctl.model.secret import Secret
 

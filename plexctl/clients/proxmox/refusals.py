@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 
 NOT_REACHED, LOST = 595, 596
 """HTTP status when the server cannot reach the node, and when the node's answer was lost."""

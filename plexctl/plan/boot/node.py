@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from plexctl.keys.certificates import KeyPair
 from plexctl.keys.pki import ClusterKeys, Master, bootstrap_token
 from plexctl.keys.ssh import SshKey
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.secret import Secret
 from plexctl.plan.boot.files import BootFile, folder, link, private, text

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.nodes import node
 from plexctl.model.plex import Node, Plex
 from plexctl.model.secret import Secret

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.plex import Link, Plex
 from plexctl.model.settings import settings
 from plexctl.plan.resources.types import Network, Owner

@@ -13,7 +13,7 @@ from plexctl.errors import PlexError
 from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.nodes import mac
 from plexctl.model.registry import PORT, Registry
 from plexctl.model.types import Form, NodeType

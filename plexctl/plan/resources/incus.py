@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.model.hosts import VM_FACTS, HostFacts
+from plexctl.model.host_spec import VM_FACTS, HostFacts
 from plexctl.model.resources import Key
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import Form, NodeType, Size

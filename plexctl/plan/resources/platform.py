@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.resources import Key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.types import Base, BaseSource, Form
 
 NIC = "eth0"

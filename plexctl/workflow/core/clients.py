@@ -13,7 +13,7 @@ from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.folder import Folder
 from plexctl.model.host import Host
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
 from plexctl.model.state import state_folder

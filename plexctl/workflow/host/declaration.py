@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from plexctl.config import values
 from plexctl.config.faults import Fault
 from plexctl.errors import UsageError
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.workflow.core.context import Context
 
 

@@ -12,7 +12,7 @@ from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.trust import introduce, known, read_token
 from plexctl.config.edit_hosts import host_fields, set_host
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.plan.recipes import layers

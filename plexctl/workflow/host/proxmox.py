@@ -8,7 +8,7 @@ from dataclasses import replace
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.config.edit_hosts import host_fields, set_host
 from plexctl.errors import UsageError
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
 from plexctl.results.hosts import HostResult

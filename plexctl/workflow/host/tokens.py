@@ -8,7 +8,7 @@ from plexctl.errors import PlexError
 from plexctl.keys.age import opened, sealed
 from plexctl.keys.seed import RootSeed
 from plexctl.model.folder import lab_file
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface
 
 from plexctl.bake.proxmox import BakeAddress
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.lab import Lab
 from plexctl.model.nodes import FIRST_ADDRESS
 from plexctl.model.plex import Link, Plex

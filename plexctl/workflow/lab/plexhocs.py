@@ -15,8 +15,8 @@ from plexctl.config.init import SCHEMAS, STATE, write_schemas
 from plexctl.config.load import load_lab
 from plexctl.config.networks import each, free_networks
 from plexctl.config.plexhocs import (
-    Place,
     Plexhocs,
+    PlexhocsPlace,
     PlexShape,
     of_plexes,
     plain_type,
@@ -117,9 +117,9 @@ def _is_there(lab: Lab, shape: PlexShape) -> bool:
     return True
 
 
-def _places(plex: Plex) -> tuple[Place, ...]:
+def _places(plex: Plex) -> tuple[PlexhocsPlace, ...]:
     return tuple(
-        Place(
+        PlexhocsPlace(
             node.index,
             node.host,
             node.type.base.name,
@@ -129,7 +129,7 @@ def _places(plex: Plex) -> tuple[Place, ...]:
     )
 
 
-def _type_name(lab: Lab, place: Place) -> str:
+def _type_name(lab: Lab, place: PlexhocsPlace) -> str:
     own = lab.types[place.type].base.name == place.base
     return place.type if own else variant(place.type, place.base)
 
@@ -157,7 +157,7 @@ def _types(root: Path, lab: Lab, shape: PlexShape) -> dict[Path, str]:
 
 
 def plex_file(
-    shape: PlexShape, kubernetes: str, networks: Networks, type_of: Callable[[Place], str]
+    shape: PlexShape, kubernetes: str, networks: Networks, type_of: Callable[[PlexhocsPlace], str]
 ) -> str:
     """The plex file of `shape`: fields for most nodes, and groups for nodes that differ."""
     host = Counter(place.host for place in shape.nodes).most_common(1)[0][0]

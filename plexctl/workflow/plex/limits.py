@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.limits import NEIGHBOURS, PER_NODE, shortages
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.types import Form

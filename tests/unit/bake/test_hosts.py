@@ -16,7 +16,7 @@ from plexctl.bake.proxmox import BakeAddress, ProxmoxBuilder
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.errors import PlexError
 from plexctl.model.host import Host
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import ObservedImage
 from plexctl.model.secret import Secret

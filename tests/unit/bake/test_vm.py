@@ -20,7 +20,7 @@ from plexctl.bake.incus import IncusBuilder
 from plexctl.clients import ansible
 from plexctl.clients.web import Progress, Web
 from plexctl.errors import PlexError
-from plexctl.model.hosts import VM_FACTS
+from plexctl.model.host_spec import VM_FACTS
 from plexctl.model.observed import ObservedVolume
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.recipes import Recipe, recipe

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from plexctl import __version__
-from plexctl.cli.verbs import SECTIONS, Group, LazyCommand, Verb
+from plexctl.cli.verbs import SECTIONS, CommandGroup, LazyCommand, Verb
 from plexctl.errors import PlexError
 from plexctl.model.plex import Plex
 from plexctl.results.plex import UpResult
@@ -39,7 +39,7 @@ ALL = [
         (f"{group} {name}", verb)
         for verbs in SECTIONS.values()
         for group, own in verbs.items()
-        if isinstance(own, Group)
+        if isinstance(own, CommandGroup)
         for name, verb in own.verbs.items()
     ),
 ]
@@ -48,7 +48,7 @@ ALL = [
 
 @pytest.mark.parametrize(("call", "verb"), ALL)
 def test_help_in_lists_is_the_first_sentence_of_a_verbs_own_help(
-    plexctl: Plexctl, call: str, verb: Verb | Group
+    plexctl: Plexctl, call: str, verb: Verb | CommandGroup
 ) -> None:
     shown = " ".join(plexctl(*call.split(), "--help").out.split())
     assert f" {verb.help} " in shown

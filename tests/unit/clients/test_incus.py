@@ -15,7 +15,7 @@ from plexctl.clients.incus import connection as incus_connection
 from plexctl.clients.incus.connection import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from tests.fake_pve.tls import self_signed
 

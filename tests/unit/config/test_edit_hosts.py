@@ -11,7 +11,7 @@ import yaml
 
 from plexctl.config.edit_hosts import host_fields, remove_host, set_host
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostFacts, HostSpec, Proxmox
+from plexctl.model.host_spec import HostFacts, HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 
 SECOND = {"kind": "incus", "url": "https://10.0.0.7:8443", "pool": "fast"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import JsonText, Networks, Plex
 from plexctl.model.secret import Secret

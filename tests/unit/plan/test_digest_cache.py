@@ -10,7 +10,7 @@ import pytest
 
 from plexctl.keys.seed import RootSeed
 from plexctl.model.folder import Folder
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.inputs import Inputs

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.plex import JsonText, Plex
 from plexctl.plan.kubernetes import kubeadm
 from plexctl.plan.kubernetes.static_pods import static_pods

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.hosts import HostFacts
+from plexctl.model.host_spec import HostFacts
 from plexctl.model.plex import Group, JsonText, Networks, Plex, Taint
 from plexctl.model.types import Size
 from plexctl.plan.inputs import Inputs

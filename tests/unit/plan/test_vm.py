@@ -11,7 +11,7 @@ import pycdlib
 import pytest
 import yaml
 
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.plex import Plex
 from plexctl.model.types import Base, BaseSource, Form, Size
 from plexctl.plan.inputs import Inputs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
 from plexctl.model.resources import Key

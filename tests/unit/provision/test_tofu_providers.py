@@ -11,7 +11,7 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.folder import Folder
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.plex import Link, Plex
 from plexctl.model.secret import Secret

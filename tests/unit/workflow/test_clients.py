@@ -9,7 +9,7 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.model.folder import Folder
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.workflow.core.clients import pinned_certificate
 

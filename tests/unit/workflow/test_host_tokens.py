@@ -8,7 +8,7 @@ import pytest
 
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.model.kinds import HostKind
 from plexctl.model.lab import Lab
 from plexctl.model.secret import Secret

@@ -13,7 +13,7 @@ from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
-from plexctl.model.hosts import HostFacts, HostSpec
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.secret import Secret

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.types import Form

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from plexctl.clients.tofu import Tofu
 from plexctl.errors import PlexError
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.observed import HostState
 from plexctl.model.resources import Key
 from plexctl.plan.boot.files import LAST

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.resources import Key, Kind
 from plexctl.model.settings import Devices, Settings
 from plexctl.model.types import Form

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from plexctl.model.hosts import HostSpec, Proxmox
+from plexctl.model.host_spec import HostSpec, Proxmox
 from plexctl.plan.resources.proxmox import seed_name
 from plexctl.plan.resources.types import Instance
 from plexctl.provision.tofu.provider import ImportBlock

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plexctl.clients.proxmox.observed import IMAGE, WHOLE, notes
-from plexctl.model.hosts import HostSpec
+from plexctl.model.host_spec import HostSpec
 from plexctl.model.observed import HostState
 from plexctl.plan.resources.proxmox import seed_name
 from plexctl.plan.resources.types import Instance
