@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from plexctl.clients.sops import Sops
 from plexctl.keys.age import identity_file, sops_recipient
 from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
+
+# A busy machine is no fault of the code.
+settings.register_profile("plexctl", deadline=None)
+settings.load_profile("plexctl")
 
 SEED = RootSeed(Secret(bytes(range(32))))
 
