@@ -181,10 +181,11 @@ def nothing_left_of(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def deleted_at_exit(folder: Path) -> Iterator[None]:
+def deleted_at_exit(folder: Path) -> Iterator[int]:
     """Delete `folder` as soon as this process ends within the block, also by SIGKILL.
 
-    A shell waits for the end of a pipe, the other end of which only this process has.
+    A shell waits for the end of a pipe, the other end of which only this process has, and the
+    programs that the descriptor is passed to: the folder stays until they have ended too.
     """
     watch = subprocess.Popen(
         ("/bin/sh", "-c", 'read -r word; exec rm -rf -- "$FOLDER"'),
@@ -196,12 +197,12 @@ def deleted_at_exit(folder: Path) -> Iterator[None]:
         env={"FOLDER": str(folder.absolute()), "PATH": os.defpath},
         start_new_session=True,  # neither Ctrl-C nor the end of a terminal ends it first
     )
+    assert watch.stdin is not None
     try:
-        yield
+        yield watch.stdin.fileno()
     finally:
         watch.kill()  # the caller deletes the folder, and reports what it cannot delete
         watch.wait()
-        assert watch.stdin is not None
         watch.stdin.close()
 
 

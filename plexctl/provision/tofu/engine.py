@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from plexctl.clients.process import deleted_at_exit
 from plexctl.clients.tofu import PlannedChange, Tofu
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.events import Reporter
@@ -115,14 +116,27 @@ class TofuEngine:
         with (
             encrypted(self.folder.files, self.key, self.program, self.key_command) as key,
             self.provider.connected(Tofu(self.program, self.folder.root, parallel, key)) as tofu,
+            self._boot_files_end() as ends,
         ):
             try:
-                yield tofu
+                yield replace(tofu, files=(*tofu.files, *ends))
             finally:
                 tofu.drop_plan()
                 self.folder.drop_imports()
                 if not self.provider.traits.plan_reads_boot:
                     self.folder.drop_boot()
+
+    @contextmanager
+    def _boot_files_end(self) -> Iterator[tuple[int, ...]]:
+        """Files that OpenTofu must have open: when it and this process end, boot files are deleted.
+
+        Those that every plan reads stay.
+        """
+        if self.provider.traits.plan_reads_boot:
+            yield ()
+            return
+        with deleted_at_exit(self.folder.boot) as descriptor:
+            yield (descriptor,)
 
     def _read_state(self, tofu: Tofu, reporter: Reporter) -> TofuState:
         """A state that cannot be read is put aside: the hosts have what counts."""

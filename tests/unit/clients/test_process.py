@@ -141,3 +141,35 @@ def test_the_address_of_a_machine_is_never_an_option_of_ssh(
     machine.send(tmp_path, "/x", timeout=1)
     for argv in calls:
         assert "ProxyCommand" in argv[argv.index("--") + 1 + (argv[0] == "scp")]
+
+
+WATCHED = """
+import subprocess, sys, time
+from pathlib import Path
+from plexctl.clients.process import deleted_at_exit
+with deleted_at_exit(Path(sys.argv[1])) as descriptor:
+    child = subprocess.Popen(["sleep", "600"], pass_fds=(descriptor,), stdout=-3)
+    print(child.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_deleted_when_all_who_need_it_are_killed(tmp_path: Path) -> None:
+    """As with OpenTofu, which outlives a plexctl that was killed, and reads boot files."""
+    folder = tmp_path / "boot"
+    folder.mkdir()
+    (folder / "demo1.tar").write_text("keys")
+    argv = (sys.executable, "-c", WATCHED, str(folder))
+    parent = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    time.sleep(0.3)
+    assert folder.exists()
+    os.kill(child, signal.SIGKILL)
+    for _ in range(500):
+        if not folder.exists():
+            break
+        time.sleep(0.01)
+    assert not folder.exists()

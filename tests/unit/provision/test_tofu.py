@@ -41,6 +41,7 @@ echo "$*" >> $here/asked
 case $1 in
   plan)
     ls $here/boot > $here/observed-by-plan 2>/dev/null
+    readlink /proc/$$/fd/* > $here/open-in-plan
     answer=$here/plan-$(grep -c ^plan $here/asked)
     [ -e $answer ] && cat $answer && exit 2 ;;
   state)
@@ -229,6 +230,9 @@ def test_boot_files_exist_only_during_a_run(estate: Estate) -> None:
 
     listed = (estate.folder.path / "observed-by-plan").read_text().split()
     assert listed == ["demo1.tar", "demo2.tar", "demo3.tar"]
+    opened = (estate.folder.path / "open-in-plan").read_text().split()
+    # Of its output, and of what deletes the boot files after a kill of plexctl and OpenTofu.
+    assert len({one for one in opened if one.startswith("pipe:")}) == 2
     assert not estate.folder.boot.exists()
     assert not (estate.folder.root / IMPORTS).exists()
 
