@@ -9,15 +9,25 @@ import stat
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from plexctl.bake.roles import role_digests
+from plexctl.depot.lock import Lock
 from plexctl.errors import UsageError
+from plexctl.model.gitops import AppSource, SourceKind
+from plexctl.model.lab import Lab
+from plexctl.model.secret import Secret
+from plexctl.workflow.gitops.delivery import source_keys
+from plexctl.workflow.gitops.secrets import encrypt
 from plexctl.workflow.gitops.tree import pack_tree
+from plexctl.workflow.host.tokens import delete_host_token, store_host_token
 from tests.fake_incus import FakeIncus
 from tests.unit.bake.host import KUBE, role_folder
 from tests.unit.cli.conftest import Plexctl
+from tests.unit.conftest import SEED, FakeSops
 
 from .conftest import CANARY, Outside
 
@@ -259,4 +269,63 @@ def test_configuration_outside_of_the_lab_is_refused(
         ended = plexctl(*verb)
         assert ended.code == 2, verb
         assert "leads out of the lab" in ended.err
+    assert outside.snapshot() == before
+
+
+def test_depot_lock_is_not_written_behind_a_link(lab: Path, outside: Outside) -> None:
+    (lab / "depot.lock").symlink_to(outside.root / "lock.json")
+    with pytest.raises(UsageError, match="leads out of the lab"):
+        Lock(lab / "depot.lock").keep({"a": "0" * 64})
+    assert not (outside.root / "lock.json").exists()
+
+
+@pytest.mark.parametrize("link", ["apps/secret.yaml", "apps/linked"])
+def test_secrets_are_not_written_behind_a_link(
+    lab: Path, outside: Outside, fake_sops: FakeSops, link: str
+) -> None:
+    """All of the files are checked before one is written."""
+    plain = "kind: Secret\nmetadata: {name: web}\nstringData: {password: canary}\n"
+    (outside.root / "other" / "x.yaml").write_text(plain)
+    (lab / "apps" / "good.yaml").write_text(plain)
+    target = "other/x.yaml" if link.endswith(".yaml") else "other"
+    (lab / link).symlink_to(outside.root / target)
+    file = lab / link if link.endswith(".yaml") else lab / link / "x.yaml"
+    before = outside.snapshot()
+    with pytest.raises(UsageError, match="leads out of the lab"):
+        encrypt(fake_sops(), lab, [lab / "apps" / "good.yaml", file])
+    assert outside.snapshot() == before
+    assert (lab / "apps" / "good.yaml").read_text() == plain
+
+
+def test_a_secret_may_be_a_link_that_stays_in_the_lab(lab: Path, fake_sops: FakeSops) -> None:
+    plain = "kind: Secret\nmetadata: {name: web}\nstringData: {password: canary}\n"
+    (lab / "apps" / "real.yaml").write_text(plain)
+    (lab / "apps" / "link.yaml").symlink_to("real.yaml")
+    encrypt(fake_sops(), lab, [lab / "apps" / "link.yaml"])
+    assert (lab / "apps" / "link.yaml").is_symlink()
+    assert "canary" not in (lab / "apps" / "real.yaml").read_text()
+
+
+def test_a_file_for_the_cluster_is_not_read_behind_a_link(lab: Path, outside: Outside) -> None:
+    """`ca`, `known_hosts` and `verify` of gitops become Secrets in the cluster."""
+    (lab / "clusters" / "ca.pem").symlink_to(outside.root / ".ssh" / "id_ed25519")
+    source = AppSource(SourceKind.HTTPS, "https://git.example.org/x", ca=lab / "clusters/ca.pem")
+    ctx = SimpleNamespace(lab=SimpleNamespace(root=lab, secrets_epoch=1), seed=SEED)
+    plex = SimpleNamespace(name="demo", file=lab / "clusters" / "demo" / "plex.yaml")
+    gitops = SimpleNamespace(source=source)
+    with pytest.raises(UsageError, match="leads out of the lab"):
+        source_keys(cast(Any, ctx), cast(Any, plex), cast(Any, gitops))
+
+
+def test_the_token_of_a_host_is_neither_written_nor_deleted_behind_a_link(
+    lab: Path, outside: Outside
+) -> None:
+    (outside.root / "docs" / "pve.token.age").write_text("the user's")
+    before = outside.snapshot()
+    (lab / "clusters" / "hosts").symlink_to(outside.root / "docs")
+    found = Lab(lab, {}, {}, {})
+    with pytest.raises(UsageError, match="leads out of the lab"):
+        store_host_token(found, SEED, "pve", Secret(b"token"))
+    with pytest.raises(UsageError, match="leads out of the lab"):
+        delete_host_token(found, "pve")
     assert outside.snapshot() == before
