@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.provision.tofu.folder import MARK
-
 from ..provider.mirror import install_mirror
 from ..provider.tofu import stored_tofu
 from .support import Lab, delete_plex_objects, host_state, uptime
@@ -55,12 +53,6 @@ def lab_with(plex: str, tools: Tools, folders: pytest.TempPathFactory) -> Iterat
 def folder_of(lab: Lab, plex: str) -> Path:
     """Where OpenTofu works."""
     return lab.root / ".plexctl" / "plexes" / plex / "tofu"
-
-
-def program_of(lab: Lab, plex: str) -> str | None:
-    """Which program has worked there last."""
-    mark = folder_of(lab, plex) / MARK
-    return Path(mark.read_text().split()[1]).name if mark.exists() else None
 
 
 def with_terraform(lab: Lab, tools: Tools) -> Lab:

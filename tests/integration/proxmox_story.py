@@ -164,7 +164,9 @@ def _write_lab(
             "size": {"cpu": 2, "memory": "3GiB", "disk": "20GiB"},
         },
         "types/bases.yaml": {BASE: {"release": "bookworm", **BASES[form]}},
-        "roles/box/tasks/box.yml": [{"name": "Nothing", "ansible.builtin.meta": "noop"}],
+        "roles/box/tasks/box.yml": [
+            {"name": "Do nothing", "ansible.builtin.debug": {"msg": "nothing"}}
+        ],
     }
     for name, content in files.items():
         path = root / name

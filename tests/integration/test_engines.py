@@ -23,7 +23,6 @@ from .engine_lab import (
     installed_tools,
     lab_with,
     nothing_to_do,
-    program_of,
     uptimes,
     with_terraform,
 )
@@ -58,7 +57,7 @@ def test_a_plex_is_made_and_changed_by_opentofu(lab: Lab, kubectl: Path, tmp_pat
 
     assert changed(lab, "up", PLEX) == dict.fromkeys(NODES, "create")
     assert cluster.ready() == NODES
-    assert program_of(lab, PLEX) == "tofu"
+    assert (lab.root / "tofu-incus.lock.hcl").exists()
     before = uptimes(PLEX)
     assert lab.ask("up", PLEX)["changes"] == []
     nothing_to_do(lab, PLEX, "tofu")
@@ -202,9 +201,8 @@ def test_opentofu_by_hand_reads_the_state(lab: Lab, tools: Tools) -> None:
 def test_what_goes_wrong_is_said_once(lab: Lab, tools: Tools, tmp_path: Path) -> None:
     main = folder_of(lab, PLEX) / "incus" / "main.tf"
     main.write_text(main.read_text() + '\nresource "incus_nothing" "x" {}\n')
-    wrong = lab.run("up", PLEX, code=1).err
-    assert "error: tofu plan failed\n" in wrong
-    assert "incus_nothing" in wrong
+    lab.run("up", PLEX)
+    assert "incus_nothing" not in main.read_text()  # plexctl writes its own files each time
 
     shutil.rmtree(folder_of(lab, PLEX))
     empty = tmp_path / "empty.rc"
@@ -228,7 +226,7 @@ def test_what_goes_wrong_is_said_once(lab: Lab, tools: Tools, tmp_path: Path) ->
     assert "doesn't match any of the checksums previously recorded" in strange
     lock.write_text(locked)
 
-    for text in (wrong, missing, strange):
+    for text in (missing, strange):
         assert text.count("error: ") == 1
         assert "Traceback" not in text
     lab.run("up", PLEX)

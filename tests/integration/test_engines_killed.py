@@ -38,7 +38,7 @@ def kill_tofu(lab: Lab, process: subprocess.Popen[str]) -> None:
     os.kill(tofu_of(folder_of(lab, MANY)), signal.SIGKILL)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "error: tofu apply was killed (SIGKILL)\nhint: run it again" in err
+    assert "error: tofu apply was killed (SIGKILL)\nhint: run the command again" in err
 
 
 def kill_both(lab: Lab, process: subprocess.Popen[str]) -> None:

@@ -99,10 +99,10 @@ def test_a_name_is_one_machine_and_a_machine_has_one_name(alone: Lab, far: Neste
     before = hosts_file(alone).read_text()
 
     taken = typed(alone, far.token(), "host", "add", "local", far.url, "--token", code=2).err
-    assert "error: host local is this machine already\n" in taken
-    assert "hint: take another name\n" in taken
+    assert "error: the lab already has a host local: this machine\n" in taken
+    assert "hint: choose another name\n" in taken
     twice = alone.run("host", "add", "third", far.url, "-y", code=2).err
-    assert f"error: {far.url} is host second already\n" in twice
+    assert f"error: the lab already has {far.url}, as host second\n" in twice
     login = ("--ssh", f"root@{far.address.ip}")
     assert "is this machine" in alone.run("host", "prepare", "local", *login, "-y", code=2).err
 

@@ -52,5 +52,5 @@ def test_kubedel_lets_no_master_go(lifecycle: Lab, cluster: Cluster) -> None:
     played = play(lifecycle, "kubedel.yml", "nodename=lifecycle1")
 
     assert played.code != 0
-    assert "lifecycle1 is no worker" in played.text
+    assert "lifecycle1 is not a worker" in played.text
     assert cluster.ready() == NODES

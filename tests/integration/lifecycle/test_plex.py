@@ -66,7 +66,7 @@ def test_the_timeline_is_drawn_and_written(lifecycle: Lab) -> None:
     assert lifecycle.run("timeline", run, "--svg", str(svg), "--html", str(html)).out == ""
 
     titles = " ".join(one.text or "" for one in ET.parse(svg).iter() if one.tag.endswith("title"))
-    assert all(f"{node} boots" in titles for node in NODES)
+    assert all(f"{node} booting:" in titles for node in NODES)
     assert "</html>" in html.read_text()
     text = lifecycle.run("timeline", run).out
     assert "BOOTED CONTAINERD KUBELET REGISTERED READY" in text

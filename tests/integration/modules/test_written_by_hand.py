@@ -91,7 +91,7 @@ def test_files_are_written_as_tofu_writes_them(tofu: Tofu) -> None:
         ({"config": {}}, "needs `user.plex.hash`"),
         ({"form": "pod"}, '"container" or "virtual-machine"'),
         ({"boot": "boot.tar"}, "is an absolute path"),
-        ({"running": False}, "cannot be given a boot tar"),
+        ({"running": False}, "cannot get a boot tar"),
         ({"devices": {"eth0": {"network": "n"}}}, "needs a `type`"),
         ({"boot": ...}, 'attribute "boot" is required'),
     ],
