@@ -329,3 +329,17 @@ def test_the_token_of_a_host_is_neither_written_nor_deleted_behind_a_link(
     with pytest.raises(UsageError, match="leads out of the lab"):
         delete_host_token(found, "pve")
     assert outside.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"), [("list", 0), ("kubeconfig", 0), ("status", 1), ("plan", 3), ("init", 2)]
+)
+def test_only_verbs_that_need_the_state_folder_refuse_one_that_came_with_the_lab(
+    clone: Path, plexctl: Plexctl, server: FakeIncus, verb: str, code: int
+) -> None:
+    (clone / ".plexctl" / "current").write_text("evil\n")
+    before = {file: file.read_bytes() for file in clone.rglob("*") if file.is_file()}
+    ended = plexctl(verb)
+    assert ended.code == code, ended.err
+    assert ("refusing to use" in ended.err) == (code == 2)
+    assert {file: file.read_bytes() for file in clone.rglob("*") if file.is_file()} == before
