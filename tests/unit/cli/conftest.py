@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.cli.main import main
+from plexctl.cli.start import SIGNALS
 from tests.fake_pve import FakePve
 
 HOSTS = "hosts:\n  local: {kind: incus, socket: /nowhere/unix.socket}\n"
@@ -46,7 +47,7 @@ def plexctl(
             main()
         return Ended(int(end.value.code or 0), *capsys.readouterr())
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
