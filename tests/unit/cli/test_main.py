@@ -390,10 +390,10 @@ def test_help_of_plexctl_and_of_every_verb_imports_nothing_heavy() -> None:
     """They and completion are to answer in a quarter of a second."""
     program = (
         "import sys, plexctl.cli.main\n"
-        "from plexctl.cli.verbs import SECTIONS, Group, LazyCommand\n"
+        "from plexctl.cli.verbs import SECTIONS, CommandGroup, LazyCommand\n"
         "for verbs in SECTIONS.values():\n"
         "    for verb in verbs.values():\n"
-        "        for one in verb.verbs.values() if isinstance(verb, Group) else [verb]:\n"
+        "        for one in verb.verbs.values() if isinstance(verb, CommandGroup) else [verb]:\n"
         "            LazyCommand('verb', one).load()\n"
         "print(*sorted(sys.modules))\n"
     )
