@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients import helm
+from plexctl.clients.mismatch import mismatch
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.lock import Lock
-from plexctl.depot.mismatch import mismatch
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
 from plexctl.model.events import Outcome, Reporter

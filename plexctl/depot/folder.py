@@ -12,11 +12,11 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from plexctl.clients.mismatch import mismatch
 from plexctl.depot.archive import manifest_digest
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.components import Component
 from plexctl.depot.lock import Lock
-from plexctl.depot.mismatch import mismatch
 from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plexctl.clients.mismatch import mismatch
 from plexctl.depot.index import Stored
-from plexctl.depot.mismatch import mismatch
 from plexctl.depot.sources import SourceName
 from plexctl.errors import PlexError
 from plexctl.model.folder import lab_file

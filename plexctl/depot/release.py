@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from plexctl.clients.mismatch import mismatch
 from plexctl.clients.registry.oci import OciRegistry, Reference
 from plexctl.clients.web import Progress, Web, WebError
 from plexctl.depot.archive import Blob, blob, write_oci
 from plexctl.depot.components import Component, Download, FilePin, ImagePin
 from plexctl.depot.lock import Lock
-from plexctl.depot.mismatch import mismatch
 from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter, Step

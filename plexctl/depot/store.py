@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from plexctl.clients.mismatch import mismatch
 from plexctl.clients.web import Web
 from plexctl.depot.blobs import sha256_of
 from plexctl.depot.components import Component, KubernetesRelease, Pins
@@ -19,7 +20,6 @@ from plexctl.depot.gobuild import GoBuildSource
 from plexctl.depot.golang import cores
 from plexctl.depot.index import Artifact, Index, Stored
 from plexctl.depot.lock import Lock
-from plexctl.depot.mismatch import mismatch
 from plexctl.depot.release import ReleaseSource
 from plexctl.depot.sources import ArtifactSource, Offer, Refusal, SourceName, Sources
 from plexctl.errors import PlexError

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from plexctl.clients.web import Progress, Web, WebError, mismatch
+from plexctl.clients.mismatch import mismatch
+from plexctl.clients.web import Progress, Web, WebError
 from plexctl.errors import PlexError
 
 _INDEXES = (

@@ -12,7 +12,6 @@ from plexctl.model.resources import Kind
 from plexctl.plan.resources.types import Resource
 from plexctl.provision.change import Change, DiffOptions
 from plexctl.provision.diff import diff
-from plexctl.provision.direct.applier import applier_of
 from plexctl.provision.direct.claim import claim_bare_clones
 from plexctl.provision.direct.tasks import Task, TaskId, run_tasks
 from plexctl.provision.engine import ApplyJob
@@ -47,6 +46,8 @@ class DirectEngine:
         A new worker may wait for its master's start, and the master for the deletion of all its
         old workers: these must not wait for a place behind new workers.
         """
+        from plexctl.provision.direct.applier import applier_of  # `plan` and `status` apply nothing
+
         names = {change.host for change in job.changes}
         appliers = {name: applier_of(self.hosts[name], job) for name in names}
         deletions, others = [], []

@@ -45,8 +45,10 @@ def prefetcher() -> Iterator[Prefetcher]:
     """A Prefetcher for verbs that only read; a verb that changes anything must own its plex.
 
     Its calls run in a copy of this process, on a processor of its own: loading the client
-    libraries takes as long as the rest of the verb, and begins before the lab is read. If the
-    process has threads already, the calls run in this process.
+    libraries takes as long as the rest of the verb, and begins before the lab is read. Measured
+    with 3 and with 65 nodes, `plan`, `status` and `bake` take 0.07 to 0.09 s less, a quarter of
+    the time of 3 nodes; a thread instead of the copy takes longer than no prefetch. If the process
+    has threads already, the calls run in this process.
     """
     if threading.active_count() > 1:
         yield Here()
