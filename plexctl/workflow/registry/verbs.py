@@ -141,7 +141,7 @@ def _converge(
     bake_types(ctx, registry_types(ctx), registry_release(ctx), run)
     states = ctx.engine.read(ctx.hosts)
     changes = registry_changes(ctx, registry, registry_images(ctx), states, replace=replace)
-    with run.step(f"bring up the registry {registry.name}") as step:
+    with run.step(f"bring up the node {registry.name}") as step:
         run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
         ctx.engine.apply(ApplyJob((), changes, states, run.id, run))
         step.end(Outcome.CHANGED if changes else Outcome.UNCHANGED)
