@@ -12,6 +12,7 @@ import yaml
 
 from plexctl.clients import process
 from plexctl.clients.memory import memory_file
+from plexctl.config.bounded import check_yaml
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.secret import Secret
@@ -106,6 +107,7 @@ class Sops:
 def recipients(content: bytes) -> tuple[str, ...]:
     """The public age keys for which a file is encrypted; equal in all its documents."""
     try:
+        check_yaml(content)
         first = next(yaml.load_all(content, yaml.CBaseLoader), None)
     except yaml.YAMLError:
         return ()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.check import room_for
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.folder import lab_file
@@ -66,7 +67,8 @@ def _change(lab: Path, file: Path, field: str, value: str, edit: Callable[[str],
         hint=f"write `{field}: {value}` into the file yourself",
     )
     try:
-        text = file.read_bytes().decode()
+        text = read_regular(file).decode()
+        check_yaml(text)
         new = edit(text)
         before, after = yaml.safe_load(text) or {}, yaml.safe_load(new) or {}
         safe = new == text or after == {**before, field: yaml.safe_load(value)}

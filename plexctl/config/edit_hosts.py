@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.errors import PlexError
 from plexctl.model.folder import lab_file
 from plexctl.model.host_spec import HostFacts, HostSpec
@@ -67,7 +68,8 @@ def _change(lab: Path, file: Path, name: str, change: Callable[[dict[str, Any]],
         hint="edit the file yourself: its `hosts` is not a block with one host after another",
     )
     try:
-        text = file.read_text()
+        text = read_regular(file).decode()
+        check_yaml(text)
         before = yaml.safe_load(text) or {}
         hosts = dict(before.get("hosts") or {})
         change(hosts)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.faults import describe
 from plexctl.errors import Problem
 
@@ -14,6 +15,10 @@ Where = tuple[str | int, ...]
 """The path to a value: keys of mappings, and 0-based positions in lists."""
 
 _MERGE = "tag:yaml.org,2002:merge"
+_MAP, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+
+_MOST_BITS = 64
+"""Of whole numbers: no field of Kubernetes has more, and Python refuses to print long ones."""
 
 
 class Decimal(float):
@@ -61,9 +66,12 @@ def read(file: Path) -> YamlFile:
     """Read `file`. If it cannot be parsed, that is a problem of the result, not an exception."""
     source = YamlFile(file)
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_regular(file).decode("utf-8-sig")
     except FileNotFoundError:
-        source.report((), "the file does not exist", "write it with `plexctl init`")
+        if file.is_symlink():
+            source.report((), "the link leads to nothing", "remove it, or create its target")
+        else:
+            source.report((), "the file does not exist", "write it with `plexctl init`")
         return source
     except OSError as error:
         source.report((), f"the file cannot be read: {error.strerror}")
@@ -73,6 +81,7 @@ def read(file: Path) -> YamlFile:
         source.problems.append(Problem(file, line, "", "the file is not UTF-8 text"))
         return source
     try:
+        check_yaml(text, cycles=True)  # a value that contains itself is reported with its field
         loader = yaml.CSafeLoader(text)  # in C: ten times as fast
         try:
             root = loader.get_single_node()
@@ -80,6 +89,9 @@ def read(file: Path) -> YamlFile:
                 source.value = _Reader(loader, source).value(root, ())
         finally:
             loader.dispose()
+    except _ValueFaultError as error:
+        source.problems.append(Problem(file, error.line, dotted(error.where), str(error)))
+        return source
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, (error.context, error.problem)))
@@ -98,6 +110,15 @@ def read(file: Path) -> YamlFile:
     return source
 
 
+class _ValueFaultError(Exception):
+    """A node of which no value can be built."""
+
+    def __init__(self, where: Where, line: int, message: str) -> None:
+        super().__init__(message)
+        self.where = where
+        self.line = line
+
+
 class _Reader:
     """Converts the nodes of a file to values; records their lines, and reports duplicate keys."""
 
@@ -108,7 +129,10 @@ class _Reader:
 
     def value(self, node: yaml.Node, where: Where) -> object:
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, where)
+        if node.tag not in (_MAP, _SEQUENCE):
+            line = node.start_mark.line + 1
+            raise _ValueFaultError(where, line, f"not valid YAML: it has the tag {node.tag}")
         if any(node is outer for outer in self._open):
             self._source.report(where, "contains itself through an anchor")
             return None
@@ -120,8 +144,23 @@ class _Reader:
         finally:
             self._open.pop()
 
-    def _scalar(self, node: yaml.ScalarNode) -> object:
-        value = self._loader.construct_object(node)
+    def _constructed(self, node: yaml.Node, where: Where) -> object:
+        """The value of a scalar. _ValueFaultError for a tag that does not fit, or a huge number."""
+        try:
+            value = self._loader.construct_object(node, deep=True)
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                raise ValueError("the number is too large")
+        except yaml.MarkedYAMLError as error:
+            reason = error.problem
+        except (ValueError, OverflowError, AttributeError, TypeError, LookupError) as error:
+            # PyYAML's constructors trust the text behind a tag: `!!timestamp x`, `!!int ""`.
+            reason = str(error) if type(error) is ValueError else "does not fit its tag"
+        else:
+            return value
+        raise _ValueFaultError(where, node.start_mark.line + 1, f"not valid YAML: {reason}")
+
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> object:
+        value = self._constructed(node, where)
         if isinstance(value, float):
             value = Decimal(value)
             value.text = node.value
@@ -142,8 +181,12 @@ class _Reader:
             self._loader.flatten_mapping(node)
         mapping: dict[str, object] = {}
         for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._source.lines[where] = line
+                self._source.report(where, "a field name must be text, not a list or a mapping")
+                continue
+            key = self._constructed(key_node, where)
             if not isinstance(key, str):
                 shown = describe(key)
                 self._source.lines[(*where, shown)] = line

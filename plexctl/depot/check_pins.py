@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.source import Where, dotted
 from plexctl.errors import ConfigError, Problem
 
@@ -33,7 +34,8 @@ def read_pins(file: Path) -> dict[str, dict[str, Any]]:
         problems.append(Problem(file, node.start_mark.line + 1, dotted(where), message))
 
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_regular(file).decode("utf-8-sig")
+        check_yaml(text)
         root = yaml.compose(text, yaml.CBaseLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients.mismatch import mismatch
+from plexctl.config.bounded import MOST_BYTES, check_json
 from plexctl.depot.index import Stored
 from plexctl.depot.sources import SourceName
 from plexctl.errors import PlexError
@@ -28,7 +29,7 @@ class Lock:
         if content is None:
             return {}
         try:
-            value = json.loads(content)
+            value = check_json(content, MOST_BYTES)
         except ValueError as error:
             raise PlexError(f"{self.path} is damaged: {error}") from error
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):

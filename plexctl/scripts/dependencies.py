@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plexctl.errors import PlexError
+from plexctl.config.bounded import check_json
+from plexctl.errors import PlexError, UsageError
 
 Graph = dict[str, tuple[str, ...]]
 """Address of an object -> addresses of its dependencies, each once and sorted."""
@@ -29,9 +30,17 @@ def read(text: str) -> Graph:
     if re.match(r"\s*(strict\s+)?digraph\b", text):
         return _of_dot(text)
     try:
-        found = json.loads(text) if text.strip() else {}
+        found = check_json(text) if text.strip() else {}
     except ValueError as error:
         raise _refusal(f"it is not JSON: {error}") from error
+    try:
+        return _of_json(found)
+    except (AttributeError, KeyError, TypeError, AssertionError, RecursionError) as error:
+        # The parsers trust the shape of OpenTofu's output.
+        raise _refusal("its objects do not have the shape of OpenTofu's output") from error
+
+
+def _of_json(found: object) -> Graph:
     match found:
         case {"encrypted_data": _}:
             raise PlexError("the state is encrypted", hint="`tofu state pull | tfdeps -`")
@@ -46,9 +55,9 @@ def read(text: str) -> Graph:
     raise _refusal("it contains neither a state nor a configuration")
 
 
-def _refusal(why: str) -> PlexError:
+def _refusal(why: str) -> UsageError:
     hint = "use the output of `tofu state pull`, `tofu show -json` or `tofu graph`"
-    return PlexError("no dependencies can be read from this input", details=(why,), hint=hint)
+    return UsageError("no dependencies can be read from this input", details=(why,), hint=hint)
 
 
 def _sorted(pairs: Iterable[tuple[str, Iterable[str]]]) -> Graph:

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients import helm
+from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.depot.charts import Charts
 from plexctl.depot.lock import Lock
 from plexctl.errors import PlexError, UsageError
@@ -76,18 +77,33 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
 def app_files(root: Path) -> dict[str, Path]:
     """The file with a HelmRelease of each app that has one, by app."""
     found = sorted((root / "apps").glob("*/*.y*ml"))
-    return {file.parent.name: file for file in found if _KIND.search(file.read_bytes())}
+    return {file.parent.name: file for file in found if _has_release(file)}
+
+
+def _has_release(file: Path) -> bool:
+    try:
+        return bool(_KIND.search(read_regular(file)))
+    except OSError as error:
+        raise PlexError(f"{_shown(file)}: cannot read the file: {error.strerror}") from error
 
 
 def _release(file: Path) -> HelmRelease:
     """The HelmRelease in a file. PlexError if it cannot be read, or if we cannot render it."""
     where = _shown(file)
     try:
-        loaded = yaml.load_all(file.read_bytes(), yaml.CSafeLoader)
+        content = read_regular(file)
+        check_yaml(content)
+        loaded = yaml.load_all(content, yaml.CSafeLoader)
         return release_of([one for one in loaded if one], where)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PlexError(f"{where}:{line}: not valid YAML: {error.problem}") from error
+    except OSError as error:
+        raise PlexError(f"{where}: cannot read the file: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        line = file.read_bytes().count(b"\n", 0, getattr(error, "position", 0)) + 1
+        reason = getattr(error, "reason", error)
+        raise PlexError(f"{where}:{line}: not valid YAML: {reason}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise PlexError(f"{where}: an object lacks the field {error}") from error
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from plexctl.config.bounded import BoundError, check_yaml
+
 _TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 _COPY = "kubectl.kubernetes.io/last-applied-configuration"
 VALUES = ("data", "stringData")
@@ -77,6 +79,7 @@ def manifests(content: bytes) -> Iterator[Manifest]:
     """The documents of a file, in order. UnreadableError at the first that is not valid YAML."""
     line = 1
     try:
+        _check_bounds(content)
         loader = yaml.CSafeLoader(content)
         try:
             while loader.check_node():
@@ -96,6 +99,15 @@ def manifests(content: bytes) -> Iterator[Manifest]:
         raise UnreadableError(
             ManifestFault(line, "is not text, or contains itself through an anchor")
         ) from None
+
+
+def _check_bounds(content: bytes) -> None:
+    try:
+        check_yaml(content, cycles=True)
+    except BoundError:
+        raise
+    except yaml.YAMLError:
+        return  # the documents before this fault are still read
 
 
 def secrets_in(manifest: Manifest) -> Iterator[Manifest]:

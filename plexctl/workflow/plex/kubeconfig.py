@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.errors import PlexError
 from plexctl.model.files import write_private
 from plexctl.model.plex import Plex
@@ -69,11 +70,12 @@ def merged(old: str, new: str, file: Path) -> str:
 
 def _read(file: Path) -> str | None:
     try:
-        return file.read_bytes().decode()
+        return read_regular(file).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise PlexError(f"cannot read {file}: {error}") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise PlexError(f"cannot read {file}: {reason}") from error
 
 
 def _written(plex: Plex, file: Path, text: str) -> KubeconfigResult:
@@ -91,6 +93,7 @@ def _written(plex: Plex, file: Path, text: str) -> KubeconfigResult:
 
 
 def _compose(text: str) -> yaml.MappingNode:
+    check_yaml(text)
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
         raise TypeError("it is not a mapping")

@@ -73,8 +73,8 @@ def test_a_config_error_is_a_usage_error_for_the_shell(tmp_path: Path) -> None:
     [
         ("workers: [2\n", ["2 : not valid YAML: while parsing a flow sequence"]),
         ("a: 1\n--- {}\n", ["2 : not valid YAML: expected a single document"]),
-        ("domain: !py x\n", ["1 : not valid YAML: could not determine a constructor"]),
-        ("domain: 2026-13-41\n", ["1 : not valid YAML: month must be in 1..12"]),
+        ("domain: !py x\n", ["1 domain: not valid YAML: could not determine a constructor"]),
+        ("domain: 2026-13-41\n", ["1 domain: not valid YAML: month must be in 1..12"]),
         ("a\nb: \x07\n", ["2 : not valid YAML"]),
         ("- workers\n", ["1 : must be a mapping, not a list"]),
         ("groups: &g\n  - *g\n", ["1 groups[0]: contains itself through an anchor"]),

@@ -1,0 +1,149 @@
+"""Files that somebody else may have written, read within bounds: YAML, JSON, and their bytes.
+
+The composer of libyaml recurses in C, so deep nesting would crash the process, and an alias is a
+whole value again, so a few lines could expand to gigabytes. All bounds are checked on the events
+of the parser, which needs little memory and no recursion, before any value is built.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MOST_BYTES = 4 * 2**20
+"""Files that people write. Manifests of upstream projects have at most 2 MB."""
+
+MOST_DEPTH = 50
+MOST_NODES = 200_000
+"""Values of a file, with those that aliases repeat."""
+
+MOST_JSON_BYTES = 256 * 2**20
+"""States and plans of OpenTofu: large, but not endless."""
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class BoundError(yaml.MarkedYAMLError):
+    """YAML that nests too deeply or has too many values. It has the mark of the place."""
+
+
+def read_regular(file: Path, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a regular file. OSError, with a reason in `strerror`, for anything else.
+
+    It never waits: FIFOs, sockets and devices are refused before they are opened.
+    """
+    _refuse_irregular(file, file.stat(), most)
+    # Between the two calls, the file may have been replaced by a FIFO.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        _refuse_irregular(file, os.fstat(opened.fileno()), most)
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise _too_large(file, most)
+    return content
+
+
+def _refuse_irregular(file: Path, found: os.stat_result, most: int) -> None:
+    for is_kind, kind in _KINDS:
+        if is_kind(found.st_mode):
+            raise OSError(0, f"it is {kind}, not a regular file", str(file))
+    if found.st_size > most:
+        raise _too_large(file, most)
+
+
+def _too_large(file: Path, most: int) -> OSError:
+    return OSError(0, f"it is larger than {most >> 20} MiB", str(file))
+
+
+def check_yaml(text: str | bytes, *, cycles: bool = False, most_nodes: int = MOST_NODES) -> None:
+    """BoundError if `text` exceeds a bound; another YAMLError if it is not valid YAML.
+
+    Values that contain themselves exceed every bound, unless the caller allows `cycles`.
+    """
+    sizes: dict[str, tuple[int, int]] = {}  # anchor -> values in it, and levels below it
+    opened: list[list[Any]] = []  # anchor, values so far, levels below so far
+    parser = yaml.CBaseLoader(text)
+    try:
+        while True:
+            event = parser.get_event()
+            if event is None:
+                return
+            size, levels = 1, 0
+            if isinstance(event, yaml.ScalarEvent):
+                if event.anchor:
+                    sizes[event.anchor] = (1, 0)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                if len(opened) >= MOST_DEPTH:
+                    raise BoundError(
+                        problem=f"nests more than {MOST_DEPTH} levels deep",
+                        problem_mark=event.start_mark,
+                    )
+                opened.append([event.anchor, 1, 0])
+                continue
+            elif isinstance(event, yaml.CollectionEndEvent):
+                anchor, size, levels = opened.pop()
+                if anchor:
+                    sizes[anchor] = (size, levels)
+                levels += 1
+            elif isinstance(event, yaml.AliasEvent):
+                known = sizes.get(event.anchor)
+                if any(anchor == event.anchor for anchor, _, _ in opened):
+                    if not cycles:
+                        raise BoundError(
+                            problem="a value contains itself through an anchor",
+                            problem_mark=event.start_mark,
+                        )
+                elif known is not None:
+                    size, levels = known[0], known[1] + 1
+                    if len(opened) + levels > MOST_DEPTH:
+                        raise BoundError(
+                            problem=f"nests more than {MOST_DEPTH} levels deep through aliases",
+                            problem_mark=event.start_mark,
+                        )
+            else:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    sizes.clear()
+                continue
+            if opened:
+                opened[-1][1] += size
+                opened[-1][2] = max(opened[-1][2], levels)
+            if size > most_nodes or (opened and opened[-1][1] > most_nodes):
+                raise BoundError(
+                    problem=f"has more than {most_nodes} values, with those that aliases repeat",
+                    problem_mark=event.start_mark,
+                )
+    finally:
+        parser.dispose()
+
+
+def check_json(text: str | bytes, most: int = MOST_JSON_BYTES) -> Any:
+    """The value of a JSON text. ValueError if it is not JSON, nests too deeply or is too large."""
+    if len(text) > most:
+        raise ValueError(f"it is larger than {most >> 20} MiB")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it nests more than {MOST_DEPTH} levels deep") from None
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        below = []
+        for one in level:
+            if isinstance(one, dict):
+                below += one.values()
+            elif isinstance(one, list):
+                below += one
+        if not below:
+            return value
+        level = below
+    raise ValueError(f"it nests more than {MOST_DEPTH} levels deep")
