@@ -11,8 +11,8 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -66,13 +66,28 @@ def _too_large(file: Path, most: int) -> OSError:
     return OSError(0, f"it is larger than {most >> 20} MiB", str(file))
 
 
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping whose end is not reached yet."""
+
+    anchor: str | None
+    size: int = 1  # values so far, with itself
+    levels: int = 0  # the deepest so far below it
+
+
+def _beyond(event: yaml.Event, problem: str) -> BoundError:
+    at = event.start_mark
+    mark = yaml.Mark("", at.index, at.line, at.column, None, 0) if at else None
+    return BoundError(problem=problem, problem_mark=mark)
+
+
 def check_yaml(text: str | bytes, *, cycles: bool = False, most_nodes: int = MOST_NODES) -> None:
     """BoundError if `text` exceeds a bound; another YAMLError if it is not valid YAML.
 
     Values that contain themselves exceed every bound, unless the caller allows `cycles`.
     """
     sizes: dict[str, tuple[int, int]] = {}  # anchor -> values in it, and levels below it
-    opened: list[list[Any]] = []  # anchor, values so far, levels below so far
+    opened: list[_Open] = []
     parser = yaml.CBaseLoader(text)
     try:
         while True:
@@ -85,49 +100,42 @@ def check_yaml(text: str | bytes, *, cycles: bool = False, most_nodes: int = MOS
                     sizes[event.anchor] = (1, 0)
             elif isinstance(event, yaml.CollectionStartEvent):
                 if len(opened) >= MOST_DEPTH:
-                    raise BoundError(
-                        problem=f"nests more than {MOST_DEPTH} levels deep",
-                        problem_mark=event.start_mark,
-                    )
-                opened.append([event.anchor, 1, 0])
+                    raise _beyond(event, f"nests more than {MOST_DEPTH} levels deep")
+                opened.append(_Open(event.anchor))
                 continue
             elif isinstance(event, yaml.CollectionEndEvent):
-                anchor, size, levels = opened.pop()
-                if anchor:
-                    sizes[anchor] = (size, levels)
+                closed = opened.pop()
+                size, levels = closed.size, closed.levels
+                if closed.anchor:
+                    sizes[closed.anchor] = (size, levels)
                 levels += 1
             elif isinstance(event, yaml.AliasEvent):
-                known = sizes.get(event.anchor)
-                if any(anchor == event.anchor for anchor, _, _ in opened):
+                known = sizes.get(event.anchor or "")
+                if any(outer.anchor == event.anchor for outer in opened):
                     if not cycles:
-                        raise BoundError(
-                            problem="a value contains itself through an anchor",
-                            problem_mark=event.start_mark,
-                        )
+                        raise _beyond(event, "a value contains itself through an anchor")
                 elif known is not None:
                     size, levels = known[0], known[1] + 1
                     if len(opened) + levels > MOST_DEPTH:
-                        raise BoundError(
-                            problem=f"nests more than {MOST_DEPTH} levels deep through aliases",
-                            problem_mark=event.start_mark,
+                        raise _beyond(
+                            event, f"nests more than {MOST_DEPTH} levels deep through aliases"
                         )
             else:
                 if isinstance(event, yaml.DocumentStartEvent):
                     sizes.clear()
                 continue
             if opened:
-                opened[-1][1] += size
-                opened[-1][2] = max(opened[-1][2], levels)
-            if size > most_nodes or (opened and opened[-1][1] > most_nodes):
-                raise BoundError(
-                    problem=f"has more than {most_nodes} values, with those that aliases repeat",
-                    problem_mark=event.start_mark,
+                opened[-1].size += size
+                opened[-1].levels = max(opened[-1].levels, levels)
+            if size > most_nodes or (opened and opened[-1].size > most_nodes):
+                raise _beyond(
+                    event, f"has more than {most_nodes} values, with those that aliases repeat"
                 )
     finally:
         parser.dispose()
 
 
-def check_json(text: str | bytes, most: int = MOST_JSON_BYTES) -> Any:
+def check_json(text: str | bytes, most: int = MOST_JSON_BYTES) -> object:
     """The value of a JSON text. ValueError if it is not JSON, nests too deeply or is too large."""
     if len(text) > most:
         raise ValueError(f"it is larger than {most >> 20} MiB")
@@ -135,9 +143,9 @@ def check_json(text: str | bytes, most: int = MOST_JSON_BYTES) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise ValueError(f"it nests more than {MOST_DEPTH} levels deep") from None
-    level = [value]
+    level: list[object] = [value]
     for _ in range(MOST_DEPTH + 1):
-        below = []
+        below: list[object] = []
         for one in level:
             if isinstance(one, dict):
                 below += one.values()
