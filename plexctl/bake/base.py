@@ -1,4 +1,4 @@
-"""Where the root file system of a base comes from, as an Incus image without a name."""
+"""Fetch the root file system of a base, as an Incus image without a name."""
 
 from __future__ import annotations
 

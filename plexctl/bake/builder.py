@@ -1,4 +1,4 @@
-"""What every way to bake has in common: what goes in, and what comes out."""
+"""The interface of all builders of images: their inputs and their result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BakedImage:
 
 @dataclass(frozen=True, slots=True)
 class BakeSetup:
-    """What all bakes of a run share."""
+    """The inputs that all bakes of a run share."""
 
     artifacts: Mapping[str, Stored]  # depot components, by name
     find_role: FindRole

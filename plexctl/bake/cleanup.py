@@ -1,4 +1,4 @@
-"""Marks on the objects that a bake creates on its way, and the cleanup that finds them by these."""
+"""Tags of the temporary objects of a bake, and the cleanup that finds objects by these tags."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _tagged(seen: Mapping[str, Tagged], lab: str) -> list[str]:
 
 
 def _untagged_seeds(volumes: Mapping[str, ObservedVolume]) -> list[str]:
-    """A seed gets its tags a moment after it was created."""
+    """Seeds without tags: a seed gets its tags a moment after it was created."""
     found = ((name, one) for name, one in volumes.items() if one.disc and not one.tags)
     return [name for name, _ in found if name.startswith(BAKE) and name.endswith(SEED)]
 

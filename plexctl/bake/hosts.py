@@ -1,4 +1,4 @@
-"""The image builder of each kind of host. `place` and this module alone ask for the kind."""
+"""The image builder of each kind of host. Besides it, only `place` distinguishes kinds."""
 
 from __future__ import annotations
 

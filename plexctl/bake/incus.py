@@ -1,4 +1,4 @@
-"""From a recipe to an image on an Incus host, layer by layer."""
+"""Bake a recipe to an image on an Incus host, layer by layer."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class IncusBuilder:
 
 @dataclass(frozen=True, slots=True)
 class _IncusBake:
-    """What all layers of one bake share. `nodes` is the kernel that the image's nodes run on."""
+    """Inputs of all layers of one bake. `nodes` is the kernel that the image's nodes run on."""
 
     incus: IncusHost
     setup: BakeSetup
@@ -133,7 +133,7 @@ class _IncusBake:
 
     @property
     def _bridge(self) -> str:
-        """Linux allows 15 characters."""
+        """A name for the bridge of a bake. Linux allows 15 characters."""
         return f"bake-{self.lab}"
 
     def _networked(self, recipe: Recipe) -> bool:

@@ -36,7 +36,7 @@ class BakeLock:
 
     @property
     def temporary(self) -> Path:
-        """Exists while a bake is under way, and after it was interrupted."""
+        """A folder that exists while a bake is under way, and after it was interrupted."""
         return temporary_folder(self.work, self.host)
 
     def clean_up(self) -> None:

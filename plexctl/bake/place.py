@@ -36,5 +36,5 @@ def container_baking_host(hosts: Mapping[str, HostSpec], spec: HostSpec) -> str:
 
 
 def temporary_folder(work: Path, host: str) -> Path:
-    """Exists while a bake on `host` is under way, and after it was interrupted."""
+    """A folder that exists while a bake on `host` is under way, and after it was interrupted."""
     return work / host / "tmp"

@@ -1,4 +1,4 @@
-"""What a host's kernel allows containers, observed in one."""
+"""Probe what the kernel of a host allows containers, from inside a container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a recipe to a template on a Proxmox host."""
+"""Bake a recipe to a template on a Proxmox host."""
 
 from __future__ import annotations
 

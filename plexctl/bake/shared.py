@@ -1,4 +1,4 @@
-"""The volume with the files that all nodes of an image share: in the host's memory only once.
+"""The volume with the files that all nodes of an image share: the host caches them only once.
 
 The image itself is complete: a node works without the volume.
 """

@@ -1,4 +1,4 @@
-"""What is special about baking the image of a VM: its disk, its agent, its first boot."""
+"""Steps that only the image of a VM needs: its disk, its agent, its first boot."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def find_archive(host: ProxmoxHost, image: str) -> BakedImage | None:
 
 
 def repack(content: Iterator[bytes], file: Path) -> str:
-    """Write the files of an Incus image, which comes as one tar, as .tar.gz; SHA-256 of that.
+    """Write the files of an Incus image (one tar) as .tar.gz; returns the SHA-256 of the .tar.gz.
 
     Owners, modes, links, devices and extended attributes stay. PlexError if there are no files.
     """

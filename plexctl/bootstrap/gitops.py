@@ -120,7 +120,7 @@ OUTCOMES = {
 
 
 def _parts(apps: Apps) -> Iterator[tuple[str, str, Outcome | None]]:
-    """Of the source, each app and each workload: its name, its state, and its outcome if final."""
+    """The name, state and final outcome (if any) of the source, each app and each workload."""
     for app in (*((apps.source,) if apps.source else ()), *apps.apps):
         state = app.message if app.sync is Sync.FAILED else str(app.sync)
         yield f"{app.kind} {app.name}", state, OUTCOMES.get(app.sync)

@@ -56,7 +56,7 @@ class ClusterConditions:
         )
 
     def nodes_ready(self) -> Condition:
-        """All nodes of the plex that are of the cluster are Ready."""
+        """All nodes of the plex that have joined the cluster are Ready."""
         members = [node for node in self.nodes if node.role is not Role.PLAIN]
         return Condition(
             f"all {len(members)} nodes of {self.plex.name} are Ready",
@@ -159,7 +159,7 @@ def _unless_unreachable(probe: Callable[[], Observation]) -> Callable[[], Observ
 
 
 def _state(name: str, status: NodeStatus | None) -> str:
-    """Why a node is not Ready; empty if it is."""
+    """The reason why a node is not Ready; empty if it is Ready."""
     if status is None:
         return f"{name} is not registered"
     return "" if status.ready else f"{name}: {status.message}"

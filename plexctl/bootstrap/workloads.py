@@ -1,4 +1,4 @@
-"""Whether the workloads of apps run: GitOps engines only report that they are applied."""
+"""Check that the workloads of apps run: GitOps engines only report that they are applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs about the lab's hosts; `host prepare` is in a module of its own."""
+"""The verbs about the lab's hosts, except for `host prepare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process of plexctl starts: its streams and its signals."""
+"""Set up the streams and signals of a plexctl process."""
 
 from __future__ import annotations
 

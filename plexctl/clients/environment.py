@@ -88,7 +88,7 @@ def chosen(*lists: Iterable[str], prefixes: tuple[str, ...] = ()) -> dict[str, s
 
 
 def users_environment() -> dict[str, str]:
-    """All that the user has set: for a program that the user starts through plexctl.
+    """The user's whole environment, for a program that the user starts through plexctl.
 
     That is the editor, an interactive `ssh`, and what the commands in bin/ wrap: their settings are
     the user's intent.
@@ -97,7 +97,7 @@ def users_environment() -> dict[str, str]:
 
 
 def users_ansible() -> dict[str, str]:
-    """The same for Ansible, which is beside this interpreter and refuses another locale."""
+    """The user's environment for Ansible, which refuses a locale other than UTF-8."""
     found = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**found, **LOCALE, "PATH": search_path()}
 

@@ -29,10 +29,10 @@ def host_client(
 
 
 def incus_hosts(hosts: Mapping[str, Host]) -> dict[str, IncusHost]:
-    """Those of `hosts` that are Incus servers, by name."""
+    """The Incus servers among `hosts`, by name."""
     return {name: host for name, host in hosts.items() if isinstance(host, IncusHost)}
 
 
 def proxmox_hosts(hosts: Mapping[str, Host]) -> dict[str, ProxmoxHost]:
-    """Those of `hosts` that are Proxmox nodes, by name."""
+    """The Proxmox nodes among `hosts`, by name."""
     return {name: host for name, host in hosts.items() if isinstance(host, ProxmoxHost)}

@@ -108,6 +108,6 @@ def fingerprint(certificate: bytes) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why a connection failed, without internals of libraries."""
+    """The reason why a connection failed, without internals of libraries."""
     said = str(error)
     return next((words for known, words in REASONS.items() if known in said), said)

@@ -1,4 +1,4 @@
-"""ansible-runner, as Ansible's plays need it: a built environment, and signals that keep apart."""
+"""Run ansible-runner with a built environment, and without its signal handlers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def play_runner(
     environment: Mapping[str, str], *, handlers: dict[str, Any], **settings: Any
 ) -> Runner:
-    """What runs one play; `settings` are those of `ansible_runner.run`.
+    """Runs one play; `settings` are those of `ansible_runner.run`.
 
     PlexError if Ansible is not there.
     """
@@ -41,7 +41,7 @@ def command_runner(
     handlers: dict[str, Any],
     **settings: Any,
 ) -> Runner:
-    """What runs a program of Ansible; `settings` are those of `ansible_runner.run_command`.
+    """Runs a program of Ansible; `settings` are those of `ansible_runner.run_command`.
 
     The callback in `environment` prints: the library reports its lines, and no events.
     """

@@ -161,7 +161,7 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def nothing_left_of(folder: Path) -> Iterator[None]:
-    """At the end, kill all processes with `folder` in their arguments, and their children.
+    """On exit, kill all processes with `folder` in their arguments, and their children.
 
     For Ansible: each of its workers has its own session, and the library ends a play by its process
     group, which does not include them.

@@ -1,4 +1,4 @@
-"""From the fields of a lab's files to the model, after `check` has found no problems.
+"""Build the model from the fields of a lab's files, after `check` has found no problems.
 
 A new field of a file is passed on to the model here.
 """

@@ -195,7 +195,7 @@ def go_environment() -> dict[str, str]:
 
 @functools.cache
 def _settings(users: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """What `go env -w` has written of _USERS, or Go's defaults."""
+    """The settings _USERS as `go env -w` has written them, or Go's defaults."""
     env = dict(users) | {"GOTOOLCHAIN": "local"}
     asked = process.run(("go", "env", "-json", *_USERS), timeout=30, env=env)
     return dict(json.loads(asked.stdout))

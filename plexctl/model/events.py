@@ -1,4 +1,4 @@
-"""Events of a run: any layer reports them, and the caller decides who listens."""
+"""Events of a run: any layer reports them, and the caller chooses the listeners."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Host(Protocol):
         """Why no further call is made; None while the server answers."""
 
     def facts(self) -> HostFacts:
-        """What its kernel allows containers, its processors and its memory."""
+        """What the kernel allows containers, and the host's processors and memory."""
 
     def read(self) -> HostState:
         """All objects of the host that plexctl manages, and its images."""
@@ -43,7 +43,7 @@ class Host(Protocol):
         """Free bytes of the storage pool for instances and images."""
 
     def settle(self, plex: str) -> bool:
-        """Wait until the host has finished what an interrupted run asked for nodes of `plex`.
+        """Wait until the host has finished the requests of an interrupted run for nodes of `plex`.
 
         True if there was anything to wait for: what was read before is out of date then.
         """

@@ -20,7 +20,7 @@ class Repository(StrEnum):
 
 
 class ProvisionEngine(StrEnum):
-    """What creates the objects of a plex on the hosts."""
+    """The program that creates the objects of a plex on the hosts."""
 
     DIRECT = "direct"  # plexctl itself
     TOFU = "tofu"  # OpenTofu or Terraform

@@ -52,7 +52,7 @@ def node_name(plex: str, index: int) -> str:
 
 
 def natural(name: str) -> tuple[tuple[str, int], ...]:
-    """For sorting: demo2 comes before demo10."""
+    """A key for sorting: demo2 comes before demo10."""
     return tuple((text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name))
 
 

@@ -134,7 +134,7 @@ class Plex:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """All hosts that may run nodes of it, the master's first; independent of its size."""
+        """All hosts that may run nodes of the plex, the master's first; independent of its size."""
         named = (group.host for group in self.groups if group.host)
         first = next((g.host for g in reversed(self.groups) if 1 in g.nodes and g.host), None)
         return tuple(dict.fromkeys((first or self.host_order[0], *self.host_order, *named)))

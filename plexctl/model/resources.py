@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What an object is."""
+    """The kind of an object."""
 
     INSTANCE = "instance"
     NETWORK = "network"

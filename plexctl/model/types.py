@@ -68,7 +68,7 @@ class NodeType:
 
     @property
     def shares(self) -> bool:
-        """Whether its nodes on an Incus host have what is alike in all of them from one volume.
+        """Whether nodes on an Incus host mount one volume with the files that they have in common.
 
         An unprivileged container sees other owners of its files than the next one.
         """

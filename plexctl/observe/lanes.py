@@ -89,7 +89,7 @@ def _add(found: list[Bar], phase: Phase, begin: float | None, at: float) -> None
 
 
 def lanes(line: Timeline, most: int) -> tuple[Lane, ...]:
-    """At most `most` lanes for the nodes that the run changed: the master has one alone."""
+    """At most `most` lanes for the nodes that the run changed: the master has a lane to itself."""
     nodes = line.touched
     if len(nodes) <= most:
         return tuple(Lane(node.name, (node,)) for node in nodes)

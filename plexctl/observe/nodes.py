@@ -55,7 +55,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeDetails:
-    """What one node has recorded: instants and containers, in seconds since the run began."""
+    """Records of one node: instants and containers, in seconds since the run began."""
 
     instants: Mapping[str, float] = field(default_factory=dict)
     containers: tuple[Container, ...] = ()
@@ -199,7 +199,7 @@ def _number(text: str) -> float | None:
 
 
 def _offset(now: float | None, asked: float, answered: float) -> float:
-    """Seconds that a node's clock differs from ours; 0 if the duration of the call explains it."""
+    """Seconds between a node's clock and ours; 0 if the call lasted longer than that."""
     if now is None or asked <= now <= answered:
         return 0.0
     return now - (asked + answered) / 2

@@ -141,7 +141,7 @@ class Timeline:
 
 @dataclass(slots=True)
 class _Draft:
-    """What has been read so far."""
+    """A timeline while its journal is read."""
 
     began: str = ""
     load_seconds: float | None = None
@@ -243,5 +243,5 @@ def in_order(marks: Mapping[str, float]) -> tuple[Instant, ...]:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one; the lower of two. `values` must not be empty."""
+    """The middle value; the lower one of two. `values` must not be empty."""
     return sorted(values)[(len(values) - 1) // 2]

@@ -1,4 +1,4 @@
-"""From a plex to the flat list of its resources. Pure: same inputs, same plan."""
+"""Plan a plex: compute the flat list of its resources. Pure: same inputs, same plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from plexctl.plan.resources.types import Instance, Owner, Resource
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a plex will be."""
+    """The desired state of a plex."""
 
     plex: Plex
     nodes: tuple[Node, ...]

@@ -28,7 +28,7 @@ DELETING = (Action.DELETE, Action.REPLACE)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that an engine would do to one object. Objects that stay as they are have none."""
+    """One thing that an engine would do to one object. Unchanged objects have no `Change`."""
 
     action: Action
     key: Key
@@ -65,7 +65,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DiffOptions:
-    """What a comparison needs besides resources and hosts."""
+    """Inputs of a comparison besides resources and hosts."""
 
     owner: Owner
     replace: frozenset[Key] = frozenset()  # instances to replace in any case

@@ -16,7 +16,7 @@ from plexctl.provision.start_gate import StartGate
 
 @dataclass(frozen=True, slots=True)
 class ApplyJob:
-    """All that an engine needs to apply changes."""
+    """The inputs of an engine that applies changes."""
 
     wanted: tuple[Resource, ...]  # all resources of the plan; `direct` only needs the changes
     changes: tuple[Change, ...]
@@ -26,7 +26,7 @@ class ApplyJob:
     gate: StartGate | None = None  # None: every instance starts at once
 
     def wait_to_start(self, instance: Instance) -> None:
-        """Return when `instance` may start. PlexError if what it waits for does not happen."""
+        """Return when `instance` may start. PlexError if its condition is not met in time."""
         if self.gate:
             self.gate.wait(instance)
 
@@ -37,10 +37,10 @@ class ApplyJob:
 
 
 class Engine(Protocol):
-    """Brings hosts to what a list of resources says. Every method may be called again."""
+    """Brings hosts to the state of a list of resources. Every method may be called again."""
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
-        """What the hosts have now. UnreachableHostError only if none of them answers."""
+        """The objects that the hosts have now. UnreachableHostError only if no host answers."""
 
     def diff(
         self, resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions

@@ -1,4 +1,4 @@
-"""What hosts have, read at once. Apart from the engines, as it loads far faster."""
+"""Read the objects of hosts in parallel. Apart from the engines, which load more slowly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an instance may start: an API that comes up has little time for many starting workers."""
+"""Limit how many workers start at once: they would slow down an API that is coming up."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def apps(result: AppsResult) -> str:
 
 
 def _message(row: AppRow) -> str:
-    """Empty where it would only repeat the revision, as Flux' message about a ready object does."""
+    """An app's message; empty if it only repeats the revision, as Flux' does when ready."""
     return "" if row.revision and row.state == "ready" else row.message
 
 
@@ -76,5 +76,5 @@ def diff(result: DiffResult) -> str:
 
 
 def cut(message: str) -> str:
-    """At most SHOWN characters."""
+    """Cut a message to at most SHOWN characters."""
     return message if len(message) <= SHOWN else f"{message[: SHOWN - 1]}…"

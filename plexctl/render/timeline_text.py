@@ -122,7 +122,7 @@ def _steps(line: Timeline) -> str:
 
 
 def step_title(step: StepLine) -> str:
-    """With what the step did. The head shows why a step failed."""
+    """The title of a step with its result. The head shows why a step failed."""
     succeeded = step.text and step.outcome != Outcome.FAILED
     return f"{step.title}: {step.text}" if succeeded else step.title
 

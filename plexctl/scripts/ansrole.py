@@ -184,7 +184,7 @@ def _environment(bases: Sequence[Path]) -> Mapping[str, str]:
 
 
 def _users_settings() -> dict[str, str]:
-    """What the environment or else `ansible.cfg` says; empty if neither does.
+    """The setting in the environment, else in `ansible.cfg`; empty if neither has it.
 
     https://docs.ansible.com/ansible/latest/reference_appendices/config.html says which file counts,
     and that relative paths in it are relative to its folder.

@@ -1,4 +1,4 @@
-"""What the scripts share: arguments, errors and exit codes."""
+"""Shared code of the scripts: arguments, errors and exit codes."""
 
 from __future__ import annotations
 

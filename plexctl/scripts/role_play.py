@@ -1,4 +1,4 @@
-"""From the arguments of `ansrole` to a play: nodes, role, variables. Pure."""
+"""Turn the arguments of `ansrole` into a play: nodes, role, variables. Pure."""
 
 from __future__ import annotations
 

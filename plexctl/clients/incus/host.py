@@ -48,7 +48,7 @@ class IncusHost:
         return self.connection.unreachable
 
     def facts(self) -> HostFacts:
-        """As hosts.yaml has them, or of this machine: no call is made."""
+        """The facts in hosts.yaml, or those of this machine. No call is made."""
         return self.spec.facts or local_facts()
 
     def read(self) -> HostState:

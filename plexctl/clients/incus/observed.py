@@ -1,4 +1,4 @@
-"""From answers of an Incus server to values of the model."""
+"""Convert answers of an Incus server to values of the model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def volume(found: Answer) -> ObservedVolume:
 
 
 def _described(found: Answer) -> dict[str, str]:
-    """What `IncusVolumes.create_disc` wrote on a disc, which has no config."""
+    """The tags that `IncusVolumes.create_disc` wrote on a disc, which has no config."""
     words = (word.partition("=") for word in str(found.get("description", "")).split())
     return {key: value for key, _, value in words}
 

@@ -95,7 +95,7 @@ class ProxmoxConnection:
         self._persist(what, attempt)
 
     def _persist(self, what: str, attempt: Callable[[], Any]) -> Any:
-        """Try again while somebody holds a lock."""
+        """Retry while another process holds a lock."""
         answer: Any = None
 
         def probe() -> Observation:
@@ -111,7 +111,7 @@ class ProxmoxConnection:
         return answer
 
     def _reached(self, what: str, method: str, path: Path, parameters: Parameters) -> Any:
-        """Try again while the server that takes the call does not reach the node."""
+        """Retry while the server that receives the call cannot reach the node."""
         answer: Any = None
 
         def probe() -> Observation:

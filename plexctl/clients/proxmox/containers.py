@@ -92,7 +92,7 @@ class ProxmoxContainers:
 
     @property
     def _login(self) -> SshClient:
-        """To the host, with the user's own SSH configuration. PlexError without a login."""
+        """A client for the host's SSH login. PlexError if hosts.yaml has no login."""
         spec = self._connection.spec
         found = LOGIN.fullmatch(spec.ssh or "")
         if found is None:

@@ -1,4 +1,4 @@
-"""Guests of a Proxmox node, VMs and containers: what there is, and what both kinds have alike."""
+"""Guests of a Proxmox node: their list, and the calls that VMs and containers have in common."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class ProxmoxGuests:
                 self._delete(guest)
 
     def _delete(self, guest: Guest) -> None:
-        """Mark it as incomplete first: whatever interrupts this, a later run finds it again."""
+        """Mark the guest as incomplete first, so a later run finds it after an interruption."""
         place = (*self._connection.node, guest.kind, guest.vmid)
         if guest.status != "stopped":
             stop = (*place, "status", "stop")

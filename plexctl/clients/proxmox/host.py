@@ -46,7 +46,7 @@ class ProxmoxHost:
 
     @property
     def settings(self) -> Proxmox:
-        """What hosts.yaml says of a Proxmox host beyond the fields that every host has."""
+        """The fields of a Proxmox host in hosts.yaml that other hosts do not have."""
         return self.connection.settings
 
     @property
@@ -54,7 +54,7 @@ class ProxmoxHost:
         return self.connection.unreachable
 
     def facts(self) -> HostFacts:
-        """As hosts.yaml has them, else as the node answers; zeros while it is unreachable.
+        """The facts in hosts.yaml, else those that the node reports; zeros while it is unreachable.
 
         Every kernel of Proxmox VE has control groups v2 and restricts no container.
         """
@@ -85,7 +85,7 @@ class ProxmoxHost:
         return self.storage.free()
 
     def settle(self, plex: str) -> bool:
-        """Also waits for clones of others: a clone has no name until it has finished."""
+        """Waits for all clones, of other processes too: an unfinished clone has no name."""
         finished = self.vms.clones_finished()
         if finished.probe().holds:
             return False
@@ -108,7 +108,7 @@ class ProxmoxHost:
         self.guests.delete(name)
 
     def delete_image(self, fingerprint: str) -> None:
-        """Of VMs the identifier of a template, of containers a volume with an archive."""
+        """`fingerprint` is the identifier of a VM's template, or the volume of an archive."""
         if ":" in fingerprint:
             self.storage.delete(fingerprint)
         else:

@@ -1,4 +1,4 @@
-"""From answers of Proxmox VE to values. plexctl's tags are a line of JSON in a guest's notes."""
+"""Parse answers of Proxmox VE. plexctl's tags are a line of JSON in a guest's notes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Guest:
 
 
 def guest(kind: str, found: Answer, config: Answer | None) -> Guest:
-    """From its entry in a list, and its configuration if plexctl created it."""
+    """A guest from its entry in a list, and from its configuration if plexctl created it."""
     config = config or {}
     ide = str(config.get("ide2", "none")).partition(",")[0]
     return Guest(

@@ -21,7 +21,7 @@ class GoneError(PlexError):
 
 
 class PassingError(Exception):
-    """Somebody else holds a lock that is needed; the text names it."""
+    """Another process holds a needed lock; the text names the lock."""
 
 
 class NotReachedError(Exception):

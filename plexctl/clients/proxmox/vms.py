@@ -155,7 +155,7 @@ class ProxmoxVms:
             yield
 
     def clones_finished(self) -> Condition:
-        """No clone is under way, whoever started it.
+        """No clone is under way, whichever process started it.
 
         Until a clone has finished, nothing says whose it is, not even its name.
         """

@@ -20,7 +20,7 @@ TIMEOUT = urllib3.Timeout(connect=3.0, read=30.0)
 
 
 class HttpsRoute:
-    """To the registry of this machine at `endpoint`; `ca` (PEM) signs its certificate."""
+    """The route to the registry of this machine at `endpoint`; `ca` (PEM) signs its certificate."""
 
     def __init__(self, endpoint: str, ca: bytes) -> None:
         context = ssl.create_default_context(cadata=ca.decode())
@@ -40,7 +40,7 @@ class HttpsRoute:
 
 
 class NodeRoute:
-    """To the registry of another machine: its own node `name` sends the request.
+    """The route to the registry of another machine: the node `name` there sends the request.
 
     It has the same address on every host, so only its host and nodes there reach it.
     """

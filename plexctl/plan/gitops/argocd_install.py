@@ -20,7 +20,7 @@ PART_OF = {"app.kubernetes.io/part-of": "argocd", "app.kubernetes.io/managed-by"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What Argo CD verifies the servers of git with."""
+    """The certificates and keys with which Argo CD verifies git servers."""
 
     known_hosts: str = ""  # lines as ssh-keyscan prints them
     authorities: Mapping[str, str] = field(default_factory=dict)  # host -> certificates in PEM

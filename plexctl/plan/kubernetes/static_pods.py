@@ -286,7 +286,7 @@ def _mount(name: str, path: str, _kind: str, read_only: bool) -> Document:
 
 
 def _command(program: str, own: dict[str, str], extra: list[dict[str, str]]) -> list[str]:
-    """In kubeadm's order: its own arguments by name, then the extra ones, which take precedence."""
+    """Arguments in kubeadm's order: its own by name, then the extra ones, which take precedence."""
     taken = {argument["name"] for argument in extra}
     kept = sorted((name, value) for name, value in own.items() if name not in taken)
     added = sorted((argument["name"], argument["value"]) for argument in extra)

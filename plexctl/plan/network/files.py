@@ -30,7 +30,7 @@ class Neighbour:
 
 
 def neighbours(plex: Plex) -> tuple[Neighbour, ...]:
-    """All neighbours. They are computed once for a plex, as there are hundreds."""
+    """All neighbours of a plex, computed only once: there may be hundreds."""
     found = []
     for index in range(1, capacity(plex.networks) + 1):
         via = plex.networks.nodes[FIRST_ADDRESS + index]

@@ -41,7 +41,7 @@ def network_name(plex: str) -> str:
 
 
 def mtu(plex: Plex) -> int | None:
-    """Bytes of a packet between nodes; None: the default of the network."""
+    """The MTU between nodes in bytes; None: the default of the network."""
     return TUNNEL_MTU if plex.networks.link is Link.OWN and len(plex.hosts) > 1 else None
 
 

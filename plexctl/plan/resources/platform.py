@@ -1,4 +1,4 @@
-"""What differs between kinds of hosts. Nothing else in `plan` asks for the kind."""
+"""Differences between the kinds of hosts. No other module of `plan` distinguishes kinds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Platform(Protocol):
         """The profile that nodes of one type share; None where hosts have no profiles."""
 
     def boot(self, plex: Plex, node: Node, tar: bytes) -> bytes:
-        """What the instance of `node` is created with: the tar of its files, or a disk with it."""
+        """The boot files of `node`, for the creation of its instance: a tar, or a disk with it."""
 
     def instance(self, placement: Placement) -> Instance:
         """The instance of a node."""

@@ -52,7 +52,7 @@ def seed_of(vm: Instance) -> bytes:
 
 
 def seed_name(vm: Instance) -> str:
-    """File name of that disk on a storage, which hosts and labs may share."""
+    """File name of the seed on a storage, which hosts and labs may share."""
     return f"plex-seed-{vm.owner.lab}-{vm.name}.iso"
 
 
@@ -61,5 +61,5 @@ def _cloud_init(plex: Plex, node: Node) -> CloudInit:
 
 
 def _mebibytes(size: int) -> int:
-    """Rounded up."""
+    """Convert bytes to MiB, rounded up."""
     return -(-size >> 20)

@@ -1,4 +1,4 @@
-"""What an instance is to its host: one spec for each kind of host."""
+"""Specs of instances: one class for each kind of host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class IncusSpec:
 
 @dataclass(frozen=True, slots=True)
 class CloudInit:
-    """What cloud-init reads from the seed of a VM. No secret is in it."""
+    """The documents that cloud-init reads from the seed of a VM. They contain no secret."""
 
     user_data: str
     network_config: str

@@ -142,7 +142,7 @@ def resource_hash(resource: Resource) -> str:
 
 
 def boot_digest(instance: Instance) -> str:
-    """SHA-256 of the files that it boots with."""
+    """SHA-256 of the files that an instance boots with."""
     return instance.known or hashlib.sha256(instance.boot).hexdigest()
 
 

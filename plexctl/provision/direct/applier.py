@@ -1,4 +1,4 @@
-"""What applies changes to the objects of one host, for each kind of host."""
+"""Appliers: for each kind of host, a class that applies changes to the objects of one host."""
 
 from __future__ import annotations
 

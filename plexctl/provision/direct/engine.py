@@ -65,9 +65,10 @@ class DirectEngine:
 
 
 def _before_put(change: Change, resource: Resource, changes: Sequence[Change]) -> Iterator[TaskId]:
-    """What a resource names, and the deletion of its predecessor; of a master also old workers.
+    """The objects that a resource needs, and the deletions before its creation.
 
-    Their keys are valid: a worker of the old cluster would register with the new one.
+    A new master also waits until earlier workers are deleted: their keys are valid, and they would
+    register with the new cluster.
     """
     yield from map(TaskId, resource.needs)
     yield TaskId(change.key, deletes=True)

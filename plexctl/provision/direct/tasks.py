@@ -65,7 +65,7 @@ def run_tasks(tasks: Sequence[Task], limits: Mapping[str, int]) -> None:
 
 
 def _raise(failures: Sequence[PlexError]) -> None:
-    """One error for all failures; nothing without any."""
+    """Raise one error for all failures, if there are any."""
     if not failures:
         return
     # All tasks of a host that does not answer have failed with the same error.

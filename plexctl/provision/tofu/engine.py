@@ -57,7 +57,7 @@ class TofuEngine:
         return self.direct.diff(resources, states, options)
 
     def preview(self, job: ApplyJob, *, shown: bool) -> tuple[tuple[PlannedChange, ...], str]:
-        """What OpenTofu would do, and with `shown` the plan as OpenTofu prints it.
+        """The changes that OpenTofu would make; with `shown` also the plan as OpenTofu prints it.
 
         Only the plex's folder and the lab's lock of providers are changed.
         """
@@ -83,7 +83,7 @@ class TofuEngine:
             return planned, tofu.shown_plan() if shown else ""
 
     def apply(self, job: ApplyJob) -> None:
-        """As `Engine.apply`. OpenTofu forgets the objects of hosts that do not answer.
+        """As `Engine.apply`. Objects of unreachable hosts are removed from OpenTofu's state.
 
         Without any wanted resource, `direct` deletes everything, and OpenTofu is not needed.
         """
@@ -174,7 +174,7 @@ class TofuEngine:
             self.folder.write_imports(blocks)
 
     def _plan_and_apply(self, tofu: Tofu, job: ApplyJob) -> None:
-        """Apply all that OpenTofu finds to do; masters first if many workers start with them."""
+        """Apply all changes of OpenTofu's plan; masters first if many workers start with them."""
         progress = ApplyProgress(self.provider.traits, job.reporter)
         if worker := held_back_worker(job.changes):
             masters = [r for r in job.wanted if isinstance(r, Instance) and r.parent is None]
@@ -188,7 +188,7 @@ class TofuEngine:
     def _plan(self, tofu: Tofu, job: ApplyJob, targets: Sequence[str] = ()) -> bool:
         """Whether OpenTofu has anything to do: the changes of the job, and changes in place.
 
-        A node that the state has in an older version is imported again, else it were replaced.
+        A node that the state has in an older version is imported again: it would be replaced.
         """
         planned = tofu.plan(targets=targets)
         if outdated := outdated_nodes(self.provider, job, planned):

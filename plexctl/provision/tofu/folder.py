@@ -111,7 +111,7 @@ class TofuFolder:
         return lab_file(self.locks, self.locks / f"{program.name}-{self.name}.lock.hcl")
 
     def _mark(self, modules: Path, program: Path, key: Secret) -> bytes:
-        """Proves that OpenTofu installed what is here: without `key` nobody can write it."""
+        """A mark that OpenTofu installed this folder. It cannot be forged without `key`."""
         lock = self._lock(program)
         parts = (
             str(program),

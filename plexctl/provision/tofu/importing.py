@@ -34,7 +34,7 @@ def staying_nodes(job: ApplyJob) -> list[Instance]:
 def outdated_nodes(
     provider: Provider, job: ApplyJob, planned: Sequence[PlannedChange]
 ) -> list[Instance]:
-    """Nodes that were replaced after the state was written, and OpenTofu would replace again.
+    """Nodes that were replaced after the state was written: OpenTofu would replace them again.
 
     Another machine replaced them, or an OpenTofu that was killed before it wrote its state.
     """

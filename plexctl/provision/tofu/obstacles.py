@@ -1,4 +1,4 @@
-"""What plexctl deletes before OpenTofu starts: objects that are in its way and not in its state."""
+"""Delete obstacles before OpenTofu starts: objects of the same names that its state lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between OpenTofu's providers: the interface that the engine `tofu` works with."""
+"""The interface of OpenTofu's providers, as the engine `tofu` uses it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Provider(Protocol):
         """Deletions of other objects that prevent the creation of `instances`."""
 
     def connected(self, tofu: Tofu) -> AbstractContextManager[Tofu]:
-        """`tofu` with all that the provider needs to reach its hosts."""
+        """`tofu` with the provider's address and credentials of its hosts."""
 
 
 @dataclass(frozen=True, slots=True)

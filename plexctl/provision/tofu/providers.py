@@ -33,7 +33,7 @@ CERTIFICATE = "server.pem"
 
 @dataclass(frozen=True, slots=True)
 class TofuCredentials:
-    """Sources of what providers need to call hosts. A source is only used for its kind of host."""
+    """Sources of the providers' credentials. A source is only used for its kind of host."""
 
     certificates: Callable[[Iterable[HostSpec]], Path]  # folder with those of Incus servers
     server_certificate: Callable[[HostSpec, Folder, str], None]  # writes that of a Proxmox server

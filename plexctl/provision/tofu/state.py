@@ -11,7 +11,7 @@ from plexctl.provision.change import Change
 
 @dataclass(frozen=True, slots=True)
 class TofuState:
-    """What OpenTofu's state has. Objects that it forgets stay on their hosts."""
+    """OpenTofu's state. Objects that are removed from it stay on their hosts."""
 
     tofu: Tofu = field(repr=False)
     addresses: frozenset[str]

@@ -23,7 +23,7 @@ FOLDER = "hosts"
 
 
 def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Host]:
-    """By name of host. They connect when they are first used."""
+    """The clients by name of host. They connect when they are first used."""
     remote = any(not spec.local for spec in lab.hosts.values())
     shown = credentials(lab, seed) if remote else None
     return {

@@ -25,7 +25,7 @@ CODE = ("keys", "model", "plan")
 
 
 def known_digests(folder: Folder, plex: Plex, inputs: Inputs) -> Mapping[str, str] | None:
-    """By name of node, if they were stored in the plex' `folder` for the same plex and inputs."""
+    """Digests by node, if the plex' `folder` has them for the same plex and inputs."""
     try:
         found = json.loads(folder.read(FILE) or b"")
         made_of, nodes = found["inputs"], dict[str, str](found["nodes"])
@@ -41,7 +41,7 @@ def store_digests(folder: Folder, plan: Plan, inputs: Inputs) -> None:
 
 
 def _digest(plex: Plex, inputs: Inputs) -> str:
-    """Of everything that decides the files; the seed by its public name.
+    """The digest of all inputs of the files. Of the seed it contains the public name.
 
     If equal values had other bytes, the cache would only be missed.
     """

@@ -105,7 +105,7 @@ class _Child:
         return answer
 
     def end(self) -> None:
-        """Kill it: it is not needed any more."""
+        """Kill the process: it is not needed any more."""
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._answers.close()

@@ -99,7 +99,7 @@ class Run:
         self.emit(Noted(self.seconds(), text))
 
     def intend(self, changes: Mapping[Key, str]) -> None:
-        """Record what is going to be done to which object, before it is done."""
+        """Record the intended change of each object, before it is made."""
         self.emit(Intended(self.seconds(), {str(key): what for key, what in changes.items()}))
 
     def emit(self, event: Event) -> None:

@@ -36,7 +36,7 @@ TOKEN = "source-token.age"  # noqa: S105 - the name of a file
 
 
 class Delivery(Protocol):
-    """Everything that brings up apps, computed before the plex has an API."""
+    """The documents that start the apps, computed before the plex has an API."""
 
     def install(self, kube: Kube, run: Run) -> None:
         """Apply the engine and its objects to a plex whose API answers."""

@@ -52,7 +52,7 @@ SERVER_FIELDS = ("managedFields", "resourceVersion", "uid", "creationTimestamp",
 
 
 def diff(ctx: Context, plex: Plex) -> DiffResult:
-    """What Flux would change if the tree were pushed as it is. Changes nothing."""
+    """The changes that Flux would make if the tree were pushed as it is. Changes nothing."""
     from plexctl.clients.kube import official  # takes half a second to import
 
     gitops = require_flux(plex)
@@ -167,7 +167,7 @@ def _has_substitution_disabled(document: Document) -> bool:
 
 
 def compare(api: ObjectApi, app: str, document: Document) -> ObjectDiff | None:
-    """What applying `document` as a part of `app` would change; None if nothing.
+    """The change that applying `document` as a part of `app` would make, or None.
 
     The action is "create", "update", or REJECTED for an object that the API rejects.
     """

@@ -73,7 +73,7 @@ def push(ctx: Context, plex: Plex, *, waiting: bool = True) -> PushResult:
 
 
 def suspend(ctx: Context, plex: Plex, name: str, *, suspended: bool) -> AppsResult:
-    """Suspend or resume an app: Flux leaves it as it is. SOURCE: Flux fetches nothing more."""
+    """Suspend or resume an app, or SOURCE: Flux fetches nothing while that is suspended."""
     gitops = require_flux(plex)
     kind, app = KINDS[gitops.source.kind], "" if name == SOURCE else name
     verb = "suspend" if suspended else "resume"

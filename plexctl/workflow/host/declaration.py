@@ -1,4 +1,4 @@
-"""What hosts.yaml may say of a host, checked before anything is changed."""
+"""Check the declaration of a host in hosts.yaml before anything is changed."""
 
 from __future__ import annotations
 

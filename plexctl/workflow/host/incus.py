@@ -148,7 +148,7 @@ def _require_pool(client: IncusHost) -> None:
 
 
 def _facts(ctx: Context, client: IncusHost, run: Run) -> HostFacts:
-    """Observed in a container of the base of the lab's first plex."""
+    """The host's facts, observed in a container of the base of the lab's first plex."""
     here = baking_host(ctx.lab.hosts, client.spec)
     plex = next(iter(ctx.lab.plexes.values()), None)
     if plex is None:

@@ -1,4 +1,4 @@
-"""How a machine of each kind becomes a host. In `workflow`, only this module asks for the kind."""
+"""Onboard a machine of each kind as a host. No other module of `workflow` distinguishes kinds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Onboarding(Protocol):
 
     @property
     def port(self) -> int:
-        """Of the API, where a URL names none."""
+        """The port of the API if a URL has none."""
 
     def client_name(self, lab_id: str) -> str:
         """The lab's name on a host: of its certificate, or of its API token."""
@@ -28,7 +28,7 @@ class Onboarding(Protocol):
         """UsageError for a request that this kind cannot fulfil."""
 
     def changes(self, request: HostRequest) -> list[str]:
-        """What the role sets up on this kind of host only: "storage pool default"."""
+        """The objects that the role sets up on this kind of host only: "storage pool default"."""
 
     def trusts(self, ctx: Context, request: HostRequest) -> bool:
         """Whether the host accepts the lab already, so that it needs no new token."""

@@ -80,7 +80,7 @@ def prepare_host(
 
 
 def intention(request: HostRequest) -> str:
-    """What will be changed on which machine, as a clause to agree to."""
+    """The changes and the machine, as a clause for the question to the user."""
     where = f"{request.reach.address}" if isinstance(request.reach, SshTarget) else "this machine"
     things = ["kernel settings and modules", "packages", *onboarding(request.kind).changes(request)]
     things += [f"bridge {request.bridge.name}"] if request.bridge else []
@@ -98,7 +98,7 @@ def reach(
     known_hosts: Path | None = None,
     accept_new: bool = False,
 ) -> Reach:
-    """How to reach the machine: by `login`, else by `ssh` in hosts.yaml, else it is this one.
+    """The SSH login of the machine: `login`, else `ssh` in hosts.yaml, else this machine.
 
     UsageError for another machine without a login.
     """
@@ -228,7 +228,7 @@ def _result(request: HostRequest, applied: ansible.Applied, token: Path) -> Prep
 
 
 def items(tasks: Iterable[ansible.PlayTask]) -> Iterable[PreparedRow]:
-    """One for each task file of the role, in order."""
+    """The changes by task file of the role, in order."""
     parts: dict[str, list[str]] = {}
     for task in tasks:
         if task.part not in _NOT_ITEMS:

@@ -47,7 +47,7 @@ Reach = LocalTarget | SshTarget | InstanceTarget
 
 
 def login(reach: Reach) -> str | None:
-    """As hosts.yaml has it: "root@10.0.0.7:2222"."""
+    """The login in the form of hosts.yaml: "root@10.0.0.7:2222"."""
     if not isinstance(reach, SshTarget):
         return None
     return f"{reach.user}@{reach.address}" + (f":{reach.port}" if reach.port else "")
@@ -88,7 +88,7 @@ class ProxmoxRequest:
 
 @dataclass(frozen=True, slots=True)
 class HostRequest:
-    """What to set up on a machine. `name` is the host's in `clusters/hosts.yaml`."""
+    """The setup of a machine. `name` is the host's in `clusters/hosts.yaml`."""
 
     name: str
     reach: Reach = field(default_factory=LocalTarget)
@@ -109,7 +109,7 @@ class HostRequest:
 
 @dataclass(frozen=True, slots=True)
 class PreparedHost:
-    """What Ansible did on a machine, and how its API is reached."""
+    """The changes that Ansible made on a machine, and the address of its API."""
 
     host: str
     items: tuple[PreparedRow, ...]

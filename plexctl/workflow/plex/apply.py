@@ -1,4 +1,4 @@
-"""One step of a run: the changes of a plex are applied to its hosts."""
+"""One step of a run: apply the changes of a plex to its hosts."""
 
 from __future__ import annotations
 
@@ -81,6 +81,6 @@ def apply_title(changes: Sequence[Change]) -> str:
 
 
 def apply_summary(changes: Sequence[Change]) -> str:
-    """ "2 created, 1 deleted": only instances count, as these are what a user counts."""
+    """ "2 created, 1 deleted": only instances are counted, not networks, profiles or volumes."""
     counted = Counter(change.action for change in changes if change.is_instance)
     return ", ".join(f"{number} {action.past}" for action, number in counted.items())

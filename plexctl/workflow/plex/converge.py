@@ -34,7 +34,7 @@ Images = dict[tuple[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class ConvergeOptions:
-    """What a user may choose for a run."""
+    """The user's options for a run."""
 
     replace: frozenset[str] = frozenset()  # nodes to replace in any case
     drain: bool = True  # whether workers are drained before they are deleted or replaced
@@ -110,5 +110,5 @@ def _require_master_host(plan: Plan, states: dict[str, HostState]) -> None:
 
 
 def _is_master_new(plan: Plan, changes: Sequence[Change]) -> bool:
-    """Whether the cluster starts in this run: it has no rights for anybody else then."""
+    """Whether the cluster is created in this run. Then only its admin has rights."""
     return any(change.key == plan.instances[0].key for change in changes)

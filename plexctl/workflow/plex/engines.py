@@ -67,7 +67,7 @@ def settle_plex(ctx: Context, plex: str, run: Run) -> bool:
 
 
 def state_key(ctx: Context, plex: str) -> str:
-    """The key of a plex's state, for a user who calls OpenTofu by hand. It is a secret."""
+    """The key of a plex's state, for a user who runs OpenTofu directly. The key is a secret."""
     return answer(_key(ctx, plex)).decode()
 
 

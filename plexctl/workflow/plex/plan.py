@@ -24,7 +24,7 @@ from plexctl.workflow.registry.plan import registry_changes, registry_images
 def plan(
     ctx: Context, plex: Plex, hosts: Pending[dict[str, HostState]], *, shown: bool = False
 ) -> PlanResult:
-    """What `up` would do. No object is changed. `hosts` are read while the plan is computed.
+    """The changes that `up` would make. `hosts` are read while the plan is computed.
 
     With `shown`, the result also has the plan as OpenTofu prints it.
     """

@@ -38,7 +38,7 @@ class ClusterWaits:
             self._wait(self.api_answers(), "api")
 
     def until_ready(self, changes: Sequence[Change]) -> None:
-        """Until all nodes are Ready and DNS answers; nothing for a plex without a cluster."""
+        """Wait until all nodes are Ready and DNS answers; a plex without a cluster has no waits."""
         if all(node.role is Role.PLAIN for node in self.plan.nodes):
             return
         self.until_api_answers()
@@ -47,7 +47,7 @@ class ClusterWaits:
         self._wait(self._conditions().dns_available(), "dns")
 
     def until_delivered(self, delivery: Delivery) -> Apps:
-        """Until the apps of the plex are there."""
+        """Wait until the apps of the plex are delivered."""
         apps = delivery.wait(self.kube, self.run)
         self.seconds["apps"] = self.run.seconds()
         self.run.mark(self.plan.nodes[0].name, "apps")

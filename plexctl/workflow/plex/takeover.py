@@ -17,7 +17,7 @@ from plexctl.workflow.plex.plan import difference, inputs
 
 
 def take_over(ctx: Context, plex: Plex, run: Run, states: Mapping[str, HostState]) -> None:
-    """Let the engine of `plex` import what the hosts have of it. No object is changed.
+    """Let the engine of `plex` import the objects of the plex on the hosts. No object is changed.
 
     PlexError if the hosts do not have what the files of the plex say.
     """

@@ -68,7 +68,7 @@ def read_run(journal: Path) -> Timeline:
 
 
 def has_unread_details(journal: Path, line: Timeline) -> bool:
-    """Whether the nodes of a run may have details that nobody has read yet.
+    """Whether the nodes of a run may have details that were not read yet.
 
     A run without an end may still be in progress: reading from its nodes would slow it down.
     """

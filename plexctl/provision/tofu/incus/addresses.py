@@ -1,4 +1,4 @@
-"""Where OpenTofu's state keeps the objects of a plex on Incus hosts, and how it imports them."""
+"""Addresses in OpenTofu's state of the objects of a plex on Incus hosts, and their imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where OpenTofu's state keeps the VMs of a plex on Proxmox hosts, and how it imports them."""
+"""Addresses in OpenTofu's state of the VMs of a plex on Proxmox hosts, and their imports."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ NOWHERE = "/nonexistent"
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
-    """What the provider needs to call the cluster."""
+    """Address and credentials with which the provider calls the cluster."""
 
     certificate: Path  # the server's, in PEM: the provider trusts nothing else
     secret: Callable[[], Secret]  # of the API token
