@@ -172,7 +172,7 @@ def test_the_tree_of_a_plex_is_whole(kind: str, lab: Path, build: Build, schemas
             assert schemas.problems(item) == []
 
 
-def test_what_is_commented_in_the_tree_is_right(lab: Path, build: Build, schemas: Schemas) -> None:
+def test_commented_lines_of_the_tree_are_valid(lab: Path, build: Build, schemas: Schemas) -> None:
     for app in ("local-path", "metrics-server"):
         shutil.copytree(CHECKOUT / "apps" / app, lab / "apps" / app)
     own = lab / "clusters" / "lab"

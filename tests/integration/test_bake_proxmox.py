@@ -199,7 +199,7 @@ def test_a_template_is_made_of_a_cloud_image_and_its_layers(
     assert list(pve.storages["local"].volumes) == []
 
 
-def test_what_a_bake_that_failed_has_left_is_removed(
+def test_objects_of_a_failed_bake_are_deleted(
     pve: FakePve, machine: Machine, disk: str, tmp_path: Path
 ) -> None:
     folder, server = roles(tmp_path / "roles"), client_of(pve)

@@ -74,7 +74,7 @@ def test_a_chart_is_rendered_with_its_values(
     )
 
 
-def test_what_the_chart_says_itself_serves(program: Path, tiny: Path) -> None:
+def test_values_of_the_chart_are_the_defaults(program: Path, tiny: Path) -> None:
     (made,) = helm.template(program, tiny, "hello", "here", {})
 
     assert made["data"] == {"greeting": "nobody"}

@@ -136,7 +136,7 @@ def test_a_state_that_is_lost_is_no_loss(lab: Lab) -> None:
     assert uptimes(PLEX) == before
 
 
-def test_what_is_changed_behind_its_back_is_seen(lab: Lab) -> None:
+def test_changes_made_outside_of_plexctl_are_detected(lab: Lab) -> None:
     before = uptimes(PLEX)
     profile = f"plex-{PLEX}-kube"
     for words in (
@@ -158,7 +158,7 @@ def test_what_is_changed_behind_its_back_is_seen(lab: Lab) -> None:
     assert uptimes(PLEX) == before
 
 
-def test_nothing_that_opentofu_keeps_says_anything(lab: Lab) -> None:
+def test_opentofu_stores_and_shows_no_secret(lab: Lab) -> None:
     """The state and a plan are encrypted; keys are in neither, nor in what a process shows."""
     secrets = known_secrets(lab, PLEX)
     with watched(folder_of(lab, PLEX)) as seen:
@@ -198,7 +198,7 @@ def test_opentofu_by_hand_reads_the_state(lab: Lab, tools: Tools) -> None:
         assert PLEX in done.stdout or "No changes" in done.stdout
 
 
-def test_what_goes_wrong_is_said_once(lab: Lab, tools: Tools, tmp_path: Path) -> None:
+def test_an_error_of_opentofu_is_printed_once(lab: Lab, tools: Tools, tmp_path: Path) -> None:
     main = folder_of(lab, PLEX) / "incus" / "main.tf"
     main.write_text(main.read_text() + '\nresource "incus_nothing" "x" {}\n')
     lab.run("up", PLEX)

@@ -32,7 +32,7 @@ def changed_token(token: str, **fields: str) -> str:
     ).decode()
 
 
-def test_what_is_no_host_is_not_added(alone: Lab, far: NestedHost) -> None:
+def test_a_wrong_token_or_address_adds_no_host(alone: Lab, far: NestedHost) -> None:
     before = hosts_file(alone).read_text()
     token = far.token("plexctl-wrong")
     add = ("host", "add", "second")

@@ -45,7 +45,7 @@ def test_locks_and_a_node_out_of_reach_for_a_moment_are_no_failures(story: Story
     assert set(story.nodes()) == NODES
 
 
-def test_a_run_that_failed_half_way_is_mended_by_the_next(story: Story) -> None:
+def test_the_next_run_repairs_one_that_failed_half_way(story: Story) -> None:
     story.pve.fail_task("imgcopy", "no space left on device")
     said = story.plexctl("replace", "lifecycle3", "--no-wait", "-y", code=1)
     story.plexctl("up", "lifecycle", "--no-wait")
@@ -110,7 +110,7 @@ def _working_in(folder: Path) -> list[int]:
     return found
 
 
-def test_what_a_killed_provider_has_cloned_goes_with_the_plex(story: Story) -> None:
+def test_clones_of_a_killed_provider_are_deleted_with_the_plex(story: Story) -> None:
     """Until it is configured, a clone has the notes of its template."""
     (template,) = [guest for guest in story.pve.vms.values() if guest.template]
     config = {"name": "lifecycle9", "description": template.config["description"], "vmgenid": "-"}

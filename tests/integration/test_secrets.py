@@ -143,7 +143,9 @@ def test_a_label_changed_by_hand_is_reported(own: Lab, editor: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_an_edit_leaves_nothing(own: Lab, editor: Path, number: signal.Signals) -> None:
+def test_a_signal_that_ends_an_edit_leaves_no_file(
+    own: Lab, editor: Path, number: signal.Signals
+) -> None:
     own.run("secret", "rotate")  # the depot has SOPS now
     folder = Path(f"{editor}.folder")
     editor.write_text(

@@ -232,7 +232,7 @@ def test_a_second_boot_changes_nothing(machine: Machine, plex: Plex) -> None:
     _network_is_planned(machine, plex)
 
 
-def test_nothing_of_it_would_be_in_an_image(machine: Machine) -> None:
+def test_an_image_contains_no_trace_of_a_seed(machine: Machine) -> None:
     written = machine.run("/bin/sh", "-c", "ls /etc/netplan /var/lib/cloud/instance/")
     assert "50-cloud-init.yaml" in written
 

@@ -54,7 +54,7 @@ def test_a_name_that_another_lab_has_is_refused_with_whose_it_is(own: Lab, lifec
     assert objects("lifecycle") == before
 
 
-def test_what_destroys_asks_first(own: Lab) -> None:
+def test_commands_that_destroy_objects_ask_first(own: Lab) -> None:
     assert "-y" in own.run("destroy", "wrong", code=2).err
     assert "-y" in own.run("replace", "master", code=2).err
 

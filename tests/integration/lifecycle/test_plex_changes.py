@@ -91,7 +91,7 @@ def test_a_killed_run_is_finished_by_the_next(lifecycle: Lab, cluster: Cluster) 
     assert lifecycle.ask("up", "lifecycle")["changes"] == []
 
 
-def test_what_a_killed_run_has_asked_for_is_waited_for(lifecycle: Lab, cluster: Cluster) -> None:
+def test_a_run_waits_for_the_requests_of_a_killed_run(lifecycle: Lab, cluster: Cluster) -> None:
     """kill -9 while Incus stops the master, which it goes on with; and `up` at once."""
     process = lifecycle.start("replace", "master", "--plex", "lifecycle", "-y")
     eventually("the master goes", lambda: "lifecycle1" in host().instances.changing(), every=0.01)

@@ -57,7 +57,7 @@ def test_the_json_has_samples_and_what_gave_none() -> None:
     assert [one["measure"] for one in shown["skipped"]] == ["ready-64"]
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_figures_that_are_written_are_read_again(tmp_path: Path) -> None:
     failed = Failure("ready", FLOOR, 2, "kubeadm init failed")
     file = written(tmp_path / "one", Figures({"processors": "2"}, FOUND, [failed]))
 

@@ -48,12 +48,12 @@ def test_a_floor_that_took_nothing_has_no_ratio() -> None:
     assert ratio(of_both("memory", [5.0], [0.0])) is None
 
 
-def test_what_became_less_has_no_ratio() -> None:
+def test_values_that_are_not_positive_have_no_ratio() -> None:
     assert ratio(of_both("memory", [-5.0], [10.0])) is None
     assert ratio(of_both("memory", [-5.0, 5.0], [10.0, 10.0])) == 0.5
 
 
-def test_what_others_did_is_not_compared() -> None:
+def test_a_measure_that_is_not_compared_has_no_ratio() -> None:
     stolen = Measure("stolen", "stolen", "core-s", compared=False)
     [row] = rows([stolen], of_both("stolen", [1.0], [4.0]))
     assert row.ratio is None

@@ -65,7 +65,7 @@ def test_a_page_with_an_error_stays_as_it_is(tmp_path: Path) -> None:
     assert page.read_text() == before
 
 
-def test_what_a_session_has_created_is_deleted_even_after_an_error(plexctl: Path) -> None:
+def test_objects_of_a_session_are_deleted_even_after_an_error(plexctl: Path) -> None:
     page = (
         "<!-- run: mkdir -p clusters/demo && touch clusters/demo/plex.yaml -->\n"
         "<!-- run: printf 'hosts: {}\\nregistry: {}\\n' >clusters/hosts.yaml && false -->\n"

@@ -96,7 +96,7 @@ def test_known_path_without_that_method(client: Client) -> None:
     assert reason == "Method 'POST /cluster/nextid' not implemented"
 
 
-def test_what_the_fake_lacks_says_so(client: Client) -> None:
+def test_an_endpoint_that_the_fake_lacks_answers_501(client: Client) -> None:
     status, reason, _ = refused(client.node.qemu(101).snapshot.get)
     assert (status, reason.endswith("not in the fake")) == (501, True)
 

@@ -154,7 +154,7 @@ def test_the_root_may_be_reached_through_links(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "a" / "file").read_bytes() == b"1"
 
 
-def test_what_does_not_exist_is_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_reads_as_empty_and_is_not_created(tmp_path: Path) -> None:
     for folder in (Folder(tmp_path, ("no", "folder")), Folder(tmp_path / "no")):
         assert folder.read("file") is None
         assert folder.entries() == ()

@@ -149,7 +149,7 @@ Change = Callable[[Path], object]
         lambda at: (at.parent / MARK).write_text("0" * 64),
     ],
 )
-def test_what_opentofu_installed_is_installed_again_if_it_changed(
+def test_changed_files_of_opentofu_are_installed_again(
     folder: TofuFolder, tofu: FakeTofu, change: Change
 ) -> None:
     write(folder, tofu)

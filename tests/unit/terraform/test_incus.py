@@ -57,7 +57,7 @@ def test_a_wrong_import_identifier(name: str, identifier: str) -> None:
         resource(name).import_(identifier)
 
 
-def test_what_a_host_sets_itself_is_no_drift() -> None:
+def test_keys_that_a_host_sets_itself_are_no_drift() -> None:
     seen = {"user.plex.lab": "x", "volatile.uuid": "1", "image.os": "debian", "limits.cpu": ""}
     instance = resource("incus_instance")
 
@@ -74,7 +74,7 @@ def test_a_key_that_nobody_wants_is_drift() -> None:
     }
 
 
-def test_what_a_host_sets_itself_is_kept_by_a_change() -> None:
+def test_a_change_keeps_keys_that_a_host_sets_itself() -> None:
     seen = {"user.a": "1", "volatile.uuid": "1"}
     instance = resource("incus_instance")
 

@@ -112,7 +112,7 @@ def thing() -> Thing:
     return Thing("incus_instance", recorded("incus")["resource_schemas"]["incus_instance"]["block"])
 
 
-def test_what_only_the_host_knows_is_unknown_before_it_is_made() -> None:
+def test_computed_attributes_are_unknown_before_the_creation() -> None:
     planned, replaced = plan(thing(), None, instance(image="i"), instance(image="i"))
 
     assert planned is not None
@@ -159,7 +159,7 @@ def test_a_destroy_needs_no_plan() -> None:
     assert plan(thing(), instance(), None, instance()) == (None, ())
 
 
-def test_what_failed_half_way_is_in_the_state_and_reported() -> None:
+def test_a_creation_that_failed_half_way_is_in_the_state_and_reported() -> None:
     class Half(Thing):
         def create(self, planned: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
             made |= planned
@@ -188,5 +188,5 @@ def test_values_survive_the_wire(value: Any) -> None:
     assert read(write(value)) == value
 
 
-def test_what_is_known_of_an_unknown_is_dropped() -> None:
+def test_unknown_values_become_null() -> None:
     assert known({"a": Unknown, "b": [Unknown, 1]}) == {"a": None, "b": [None, 1]}

@@ -216,7 +216,9 @@ def test_a_host_that_hosts_yaml_does_not_allow_is_refused(
     assert (ctx.lab.root / "clusters" / "hosts.yaml").read_text() == FILE
 
 
-def test_what_hosts_yaml_says_of_a_host_stays(ctx: Context, meeting: Meeting) -> None:
+def test_adding_a_host_again_keeps_its_other_fields_in_hosts_yaml(
+    ctx: Context, meeting: Meeting
+) -> None:
     """A server that was reinstalled has another certificate, one that moved has another URL."""
     file = ctx.lab.root / "clusters" / "hosts.yaml"
     file.write_text(FILE.replace("    facts", "    pool: fast\n    parallel: 9\n    facts"))

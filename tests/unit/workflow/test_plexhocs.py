@@ -65,7 +65,9 @@ def test_names_of_bases_are_mapped(root: Path) -> None:
         ({"omnius": {"debian12": {"cake": (1,)}}}, "no type cake"),
     ],
 )
-def test_what_the_lab_does_not_know_is_refused(root: Path, found: Plexhocs, said: str) -> None:
+def test_an_empty_map_or_one_with_unknown_names_is_refused(
+    root: Path, found: Plexhocs, said: str
+) -> None:
     before = files(root)
     with pytest.raises(UsageError, match=said):
         import_(root, found, {})
