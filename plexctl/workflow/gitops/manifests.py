@@ -5,15 +5,18 @@ No message quotes a value, because it may be a secret.
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import yaml
 
 from plexctl.config.bounded import BoundError, check_yaml
 
 _TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
+_MERGE, _BINARY = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:binary"
+_SECRET = yaml.ScalarNode(_TEXT, "Secret")
 _COPY = "kubectl.kubernetes.io/last-applied-configuration"
 VALUES = ("data", "stringData")
 ENCRYPTED = "ENC["
@@ -34,28 +37,31 @@ class Manifest:
 
     line: int
     fields: Mapping[str, yaml.Node] = field(default_factory=dict)
+    overridden: Sequence[tuple[str, yaml.Node]] = ()
+    """Fields that another one of the same name replaces; their text is in the file all the same."""
 
     @property
     def kind(self) -> str:
-        return _text(self.fields.get("kind"))
+        return text_of(self.fields.get("kind"))
 
     @property
     def name(self) -> str:
-        return _text(_fields(self.fields.get("metadata")).get("name")) or "without a name"
+        return text_of(fields_of(self.fields.get("metadata")).get("name")) or "without a name"
 
     @property
     def encrypted(self) -> bool:
         """Whether SOPS has encrypted it; values that were added later may be plain."""
-        return "mac" in _fields(self.fields.get("sops"))
+        return "mac" in fields_of(self.fields.get("sops"))
 
     @property
     def secrets(self) -> Iterator[tuple[str, yaml.Node]]:
         """The values of `data` and `stringData`, each with its field, as in "data.password"."""
-        for field_ in VALUES:
-            node = self.fields.get(field_)
+        for field_, node in (*self.fields.items(), *self.overridden):
+            if field_ not in VALUES:
+                continue
             if isinstance(node, yaml.MappingNode):
-                yield from ((f"{field_}.{name}", value) for name, value in _fields(node).items())
-            elif node is not None and node.tag != _NULL:
+                yield from ((f"{field_}.{name}", value) for name, value in entries(node))
+            elif node.tag != _NULL:
                 yield field_, node
 
     @property
@@ -63,8 +69,11 @@ class Manifest:
         """The values that are not encrypted, except empty ones, which SOPS leaves as they are."""
         for path, node in self.secrets:
             is_empty = isinstance(node, yaml.ScalarNode) and (node.tag == _NULL or not node.value)
-            if not is_empty and not (self.encrypted and _text(node).startswith(ENCRYPTED)):
+            if not is_empty and not (self.encrypted and text_of(node).startswith(ENCRYPTED)):
                 yield path, node
+        annotations = fields_of(fields_of(self.fields.get("metadata")).get("annotations"))
+        if _COPY in annotations:
+            yield f"metadata.annotations.{_COPY}", annotations[_COPY]
 
 
 class UnreadableError(Exception):
@@ -77,6 +86,11 @@ class UnreadableError(Exception):
 
 def manifests(content: bytes) -> Iterator[Manifest]:
     """The documents of a file, in order. UnreadableError at the first that is not valid YAML."""
+    return (document(node) for node in nodes(content))
+
+
+def nodes(content: bytes) -> Iterator[yaml.Node]:
+    """The root nodes of the documents of a file. UnreadableError as `manifests`."""
     line = 1
     try:
         _check_bounds(content)
@@ -86,7 +100,9 @@ def manifests(content: bytes) -> Iterator[Manifest]:
                 node = loader.get_node()
                 assert node is not None
                 line = node.start_mark.line + 1
-                yield Manifest(line, _fields(node))
+                if isinstance(node, yaml.MappingNode):
+                    fields_of(node)  # raises if it merges itself
+                yield node
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -110,18 +126,39 @@ def _check_bounds(content: bytes) -> None:
         return  # the documents before this fault are still read
 
 
+def document(node: yaml.Node) -> Manifest:
+    """The manifest of a root node."""
+    fields = fields_of(node)
+    other = tuple((name, one) for name, one in entries(node) if fields[name] is not one)
+    return Manifest(node.start_mark.line + 1, fields, other)
+
+
 def secrets_in(manifest: Manifest) -> Iterator[Manifest]:
-    """The Secrets in a document: itself, or items of a List."""
-    if manifest.kind == "Secret":
+    """The Secrets in a document: itself, or items of a List, also of a List in a List.
+
+    A document with `stringData` and without a kind counts: a patch of a Secret may be like that.
+    """
+    yield from _secrets_in(manifest, set())
+
+
+def _secrets_in(manifest: Manifest, found: set[int]) -> Iterator[Manifest]:
+    kinds = {manifest.kind} | {
+        text_of(node) for name, node in manifest.overridden if name == "kind"
+    }
+    if "Secret" in kinds or (kinds == {""} and "stringData" in manifest.fields):
         yield manifest
     items = manifest.fields.get("items")
-    if manifest.kind in ("List", "SecretList") and isinstance(items, yaml.SequenceNode):
-        for item in items.value:
-            one = Manifest(item.start_mark.line + 1, _fields(item))
-            if one.kind == "Secret" or manifest.kind == "SecretList":
-                # SOPS adds its metadata to the document, not to the items.
-                outer = {"sops": manifest.fields["sops"]} if "sops" in manifest.fields else {}
-                yield Manifest(one.line, {**one.fields, **outer})
+    if not isinstance(items, yaml.SequenceNode) or id(items) in found:
+        return
+    found.add(id(items))  # an alias can repeat a list, and a list can contain itself
+    for item in items.value:
+        one = document(item)
+        if "SecretList" in kinds and not one.kind:
+            one = replace(one, fields={**one.fields, "kind": _SECRET})
+        if "sops" in manifest.fields:
+            # SOPS adds its metadata to the document, not to the items.
+            one = replace(one, fields={**one.fields, "sops": manifest.fields["sops"]})
+        yield from _secrets_in(one, found)
 
 
 def is_encrypted(content: bytes) -> bool:
@@ -164,7 +201,7 @@ def _faults(manifest: Manifest) -> Iterator[ManifestFault]:
             "restore the encrypted version, and change that with `plexctl secret edit`",
         )
         return
-    notes = _fields(_fields(manifest.fields.get("metadata")).get("annotations"))
+    notes = fields_of(fields_of(manifest.fields.get("metadata")).get("annotations"))
     if _COPY in notes:
         line = notes[_COPY].start_mark.line + 1
         yield ManifestFault(
@@ -193,7 +230,7 @@ def _faults(manifest: Manifest) -> Iterator[ManifestFault]:
 def _doubled(name: str, node: yaml.MappingNode) -> Iterator[ManifestFault]:
     names = set[str]()
     for key, _ in node.value:
-        text = _text(key)
+        text = text_of(key)
         if text in names:
             yield ManifestFault(
                 key.start_mark.line + 1, f"`{name}.{text}` is given twice", "remove one of them"
@@ -201,21 +238,42 @@ def _doubled(name: str, node: yaml.MappingNode) -> Iterator[ManifestFault]:
         names.add(text)
 
 
-def _fields(node: yaml.Node | None) -> dict[str, yaml.Node]:
+def fields_of(node: yaml.Node | None) -> dict[str, yaml.Node]:
     """The entries of a mapping, with those that `<<` merges into it; none of any other node."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     merged: dict[str, yaml.Node] = {}
     own: dict[str, yaml.Node] = {}
     for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            several = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            for one in several:
-                merged = {**_fields(one), **merged}
+        if key.tag == _MERGE:
+            for one in _several(value):
+                merged = {**fields_of(one), **merged}
         elif isinstance(key, yaml.ScalarNode):
             own[key.value] = value
     return {**merged, **own}
 
 
-def _text(node: yaml.Node | None) -> str:
+def entries(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
+    """All entries of a mapping as `fields_of`, also those that another one replaces."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            for one in _several(value):
+                yield from entries(one)
+        elif isinstance(key, yaml.ScalarNode):
+            yield key.value, value
+
+
+def _several(node: yaml.Node) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+
+
+def text_of(node: yaml.Node | None) -> str:
+    """The text of a scalar; empty for any other node."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == _BINARY:
+        try:
+            return base64.b64decode(node.value).decode()
+        except ValueError:
+            return ""
     return str(node.value) if isinstance(node, yaml.ScalarNode) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from plexctl.clients.sops import Sops
@@ -17,19 +17,16 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, start
 from plexctl.workflow.gitops.editor import edited
 from plexctl.workflow.gitops.manifests import (
-    Manifest,
     ManifestFault,
     UnreadableError,
     faults,
     is_encrypted,
     manifests,
-    secrets_in,
 )
 from plexctl.workflow.gitops.tree_files import FOLDERS
 from plexctl.workflow.images.tools import found_tool, tool
 
 YAML = (".yaml", ".yml")
-ENDINGS = (*YAML, ".json")
 
 HEAD = """\
 # plexctl encrypts the values below stringData when you close the editor. It does not encrypt names,
@@ -102,34 +99,12 @@ def rotate(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
 
 def encrypted_files(root: Path) -> list[Path]:
     """The files below apps/ and clusters/ that SOPS has encrypted."""
-    candidates = (file for file in _manifest_files(root) if file.suffix in YAML)
-    return [file for file in candidates if is_encrypted(_content(file))]
-
-
-def plain_secrets(root: Path) -> list[tuple[Path, int, str]]:
-    """Secrets below apps/ and clusters/ with a value that is not encrypted: file, line, name.
-
-    A file is read up to its first invalid YAML: Flux cannot apply anything after that either.
-    """
-    return [
-        (file, secret.line, secret.name)
-        for file in _manifest_files(root)
-        for secret in _secrets(_content(file))
-        if any(secret.plain)
-    ]
-
-
-def _secrets(content: bytes) -> Iterator[Manifest]:
-    try:
-        for manifest in manifests(content):
-            yield from secrets_in(manifest)
-    except UnreadableError:
-        return
+    return [file for file in _manifest_files(root) if is_encrypted(_content(file))]
 
 
 def _manifest_files(root: Path) -> Iterable[Path]:
     found = (file for folder in FOLDERS for file in (root / folder).rglob("*"))
-    return sorted(file for file in found if file.suffix in ENDINGS and file.is_file())
+    return sorted(file for file in found if file.suffix in YAML and file.is_file())
 
 
 def _is_all_encrypted(content: bytes) -> bool:

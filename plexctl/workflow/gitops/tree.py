@@ -17,7 +17,7 @@ from plexctl.model.plex import Link, Plex
 from plexctl.plan.gitops.flux_sync import TAG, repository
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
-from plexctl.workflow.gitops.secrets import plain_secrets
+from plexctl.workflow.gitops.plain_secrets import plain_secrets
 from plexctl.workflow.gitops.tree_files import tree_files
 from plexctl.workflow.registry.verbs import registry_client
 
@@ -67,7 +67,8 @@ def pack_tree(root: Path, path: str) -> bytes:
     """A tar.gz of apps/ and clusters/ of the lab at `root`: equal bytes for equal files.
 
     PlexError if the folder `path`, which Flux applies first, has no kustomization.yaml, or if a
-    Secret is not encrypted; UsageError for what `tree_files` refuses.
+    Secret is not encrypted or a file that Flux needs cannot be read; UsageError for what
+    `tree_files` refuses.
     """
     files = tree_files(root)
     if posixpath.normpath(f"{path}/kustomization.yaml") not in files:
@@ -75,11 +76,12 @@ def pack_tree(root: Path, path: str) -> bytes:
             f"{root / path} has no kustomization.yaml: Flux has nothing to apply",
             hint="`plexctl init --gitops` writes the first files",
         )
-    if plain := plain_secrets(root):
+    if plain := plain_secrets(files):
         raise PlexError(
-            "nothing was pushed: a Secret is not encrypted",
-            details=(f"{file}:{line}: Secret {name}" for file, line, name in plain),
-            hint="encrypt it: `plexctl secret encrypt FILE`",
+            "nothing was pushed: a Secret is not encrypted, or a file cannot be read",
+            details=(f"{root / one.file}:{one.line}: {one.message}" for one in plain),
+            hint="encrypt a manifest: `plexctl secret encrypt FILE`; replace a generator or a patch"
+            " by an encrypted manifest: `plexctl secret edit FILE`",
         )
     buffer = io.BytesIO()
     with (

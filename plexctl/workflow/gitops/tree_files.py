@@ -127,7 +127,7 @@ def _left_out_references(root: Path, files: Mapping[str, bytes]) -> Iterator[tup
 
 
 def _references(content: bytes) -> Iterator[str]:
-    """Texts that may be paths. Flux reports a kustomization that is not valid."""
+    """Texts that may be paths. `plain_secrets` reports a kustomization that is not valid."""
     try:
         check_yaml(content)
         kustomization = yaml.load(content, yaml.CSafeLoader)

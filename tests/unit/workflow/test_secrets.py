@@ -11,7 +11,7 @@ import pytest
 
 from plexctl.errors import PlexError, UsageError
 from plexctl.workflow.gitops import editor
-from plexctl.workflow.gitops.secrets import edit, encrypt, encrypted_files, plain_secrets, rotate
+from plexctl.workflow.gitops.secrets import edit, encrypt, encrypted_files, rotate
 
 from ..conftest import FakeSops
 
@@ -124,7 +124,8 @@ def test_edit_of_the_same_text_writes_nothing(
     before = web.stat()
     use_editor('touch "$1"')
     assert not edit(fake_sops(), web.parents[2], web).files[0].changed
-    assert web.stat() == before
+    after = web.stat()  # its time of access may differ
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_new_file_starts_with_a_template(
@@ -263,32 +264,3 @@ def test_rotate_changes_nothing_if_one_file_cannot_be_read(
     with pytest.raises(PlexError, match="was changed after"):
         rotate(fake_sops(), root, [])
     assert web.read_bytes() == before
-
-
-def test_plain_secrets_are_found_in_all_kinds_of_files(root: Path, web: Path) -> None:
-    files = {
-        "apps/a.yaml": f"kind: ConfigMap\n---\n{PLAIN}",
-        "apps/b.json": '{"kind": "Secret", "data": {"a": "Zm9v"}}',
-        "apps/c.yml": "kind: List\nitems:\n- kind: Secret\n  metadata: {name: c}\n  data: {a: b}\n",
-        "apps/d.yaml": f"{PLAIN}---\n{{{{ template }}}}: [\n",
-        "apps/e.yaml": "x: &x {kind: Secret}\n---\n<<: {kind: Secret}\ndata: {a: b}\n",
-        "apps/f.yaml": "kind: Secret\nstringData: hunter2\n",
-        "clusters/g.yaml": web.read_text().replace("stringData:\n", "stringData:\n  a: plain\n"),
-        # No plain Secrets:
-        "apps/h.yaml": "kind: ConfigMap\ndata: {a: b}\n",
-        "apps/i.yaml": 'kind: Secret\nstringData: {a: ""}\ndata:\n',
-        "apps/j.txt": PLAIN,
-        "other/k.yaml": PLAIN,
-    }
-    for name, text in files.items():
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text)
-    assert plain_secrets(root) == [
-        (root / "apps/a.yaml", 3, "web"),
-        (root / "apps/b.json", 1, "without a name"),
-        (root / "apps/c.yml", 3, "c"),
-        (root / "apps/d.yaml", 1, "web"),
-        (root / "apps/e.yaml", 3, "without a name"),
-        (root / "apps/f.yaml", 1, "without a name"),
-        (root / "clusters/g.yaml", 1, "web"),
-    ]
