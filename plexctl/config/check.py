@@ -15,10 +15,10 @@ from plexctl.config.check_hosts import (
 )
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.faults import Fault, did_you_mean
-from plexctl.config.fields import PlexFields, TypeFields
+from plexctl.config.fields import GroupFields, PlexFields, TypeFields
 from plexctl.config.networks import default_networks, each, free_networks
 from plexctl.config.shape import T
-from plexctl.config.source import Where
+from plexctl.config.source import Where, YamlFile
 from plexctl.config.values import NAME, parse_plex_name
 from plexctl.errors import UsageError
 from plexctl.model.nodes import capacity
@@ -110,6 +110,8 @@ def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks
             hint = did_you_mean(type_, drafts.types)
             source.report((*where, "type"), f"there is no type {type_}", hint)
     _master_type(drafts, draft, fields)
+    for place, group in enumerate(fields.groups):
+        _taints(source, place, group)
 
     size = 1 + fields.workers
     if not source.sound("workers"):
@@ -128,6 +130,19 @@ def _plex(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields, networks
             f"{size} nodes do not fit into the networks of the plex: room for {most}",
             room_for(size),
         )
+
+
+def _taints(source: YamlFile, place: int, group: GroupFields) -> None:
+    """Report taints that Kubernetes refuses together: its nodes would never register."""
+    before = set()
+    for at, taint in enumerate(group.taints or ()):
+        if (taint.key, taint.effect) in before:
+            source.report(
+                ("groups", place, "taints", at),
+                f"a second taint has the key {taint.key} and the effect {taint.effect}",
+                "remove one of them: Kubernetes allows one taint of each key and effect",
+            )
+        before.add((taint.key, taint.effect))
 
 
 def _names(drafts: Mapping[str, Draft[T]], parse: Callable[[str], str]) -> None:

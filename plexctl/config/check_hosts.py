@@ -114,6 +114,8 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
         if name not in declared(drafts) and drafts.hosts.source.parsed:
             hint = did_you_mean(name, declared(drafts))
             source.report(("hosts", place), f"there is no host {name}", hint)
+        elif name in fields.hosts[:place]:
+            source.report(("hosts", place), f"lists {name} twice", "remove one of them")
     members = {name: known[name] for name in hosts_of(fields, known) if name in known}
     _spread(draft, fields, members)
     _types(drafts, draft, fields, known)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
+from plexctl.errors import visible
+
 
 class Fault(ValueError):  # noqa: N818 - of a file, not of the program
     """Raised by the parser of a value: why the value is wrong, and a hint how to correct it."""
@@ -22,7 +24,7 @@ def describe(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return f"'{value}'"
+            return f"'{visible(value)}'"
         case int() | float():
             return str(getattr(value, "text", value))
         case list():

@@ -126,7 +126,7 @@ class RegistryFields:
         IPv4Network("10.64.63.0/24"),
     )
     upstreams: Mapping[str, str] = entry(
-        MapOf(values.DOMAIN, values.URL),
+        MapOf(values.DOMAIN, values.UPSTREAM),
         "Registries to cache: the registry's name in image references, and its URL. Default: "
         f"{', '.join(f'`{name}`' for name, _ in UPSTREAMS)}.",
         dict(UPSTREAMS),

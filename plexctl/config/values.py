@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError
 
 from plexctl.config.faults import Fault, describe
 from plexctl.config.shape import Scalar, text
@@ -23,7 +23,7 @@ _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40} | {
     "GB": 10**9,
     "TB": 10**12,
 }
-_SIZE = r"(\d{1,12}(?:\.\d{1,12})?) ?(KiB|MiB|GiB|TiB|kB|MB|GB|TB)"
+_SIZE = r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?(KiB|MiB|GiB|TiB|kB|MB|GB|TB)"
 _RANGE = r" *[0-9]{1,9} *(- *[0-9]{1,9} *)?"
 _RANGES = rf"{_RANGE}(,{_RANGE})*"
 
@@ -31,6 +31,25 @@ _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _KEY = rf"({_SUBDOMAIN}/)?{_PART}"
+MOST_LABEL, MOST_NAME = 63, 253
+"""Characters of a label and of a whole name of DNS (RFC 1035)."""
+
+MOST_PORT = 65535
+_SERVER = r"https://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][-A-Za-z0-9_.]*)(:(?P<port>[0-9]+))?/?"
+_SSH = r"[a-z_][-a-z0-9_]*@[A-Za-z0-9][-A-Za-z0-9.]*(:(?P<port>[0-9]{1,5}))?"
+_URL = r"https?://[!#-&(-;=?-_a-~]+"  # printable ASCII without quotes, <, > and `
+_UNUSABLE = (
+    ("an address of no host", "0.0.0.0/8"),
+    ("a loopback address", "127.0.0.0/8"),
+    ("a link-local address", "169.254.0.0/16"),
+    ("an address for documentation", "192.0.2.0/24"),
+    ("an address for documentation", "198.51.100.0/24"),
+    ("an address for documentation", "203.0.113.0/24"),
+    ("a multicast address", "224.0.0.0/4"),
+    ("a reserved address", "240.0.0.0/4"),
+)
+_OWN_ADDRESS = "write the address at which other machines reach it, for example 10.0.0.7"
+
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 # Kubernetes' own labels that a kubelet may give its node (k8s.io/kubelet/pkg/apis).
@@ -74,6 +93,8 @@ def parse_plex_name(value: str) -> str:
 
 def _parse_numbers(value: object) -> frozenset[int]:
     if isinstance(value, list):
+        if not value:
+            raise Fault("must not be empty", "name the nodes, or remove the group")
         return frozenset().union(*map(_parse_numbers, value))
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -109,7 +130,7 @@ def _parse_size(value: object) -> int:
 def _size_hint(value: object) -> str:
     """A hint for sizes such as "2Gi", "2 gib", "2G" and 2, which are common mistakes."""
     written = (
-        re.fullmatch(r"([\d.]+)\s*([kKmMgGtT])i?[bB]?", value) if isinstance(value, str) else None
+        re.fullmatch(r"([0-9.]+)\s*([kKmMgGtT])i?[bB]?", value) if isinstance(value, str) else None
     )
     if written:
         unit = written[2].upper() + "iB"
@@ -193,19 +214,104 @@ def network(least: int, most: int) -> Scalar[IPv4Network]:
             )
         return found
 
-    return Scalar(parse, {"type": "string", "pattern": r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"})
+    return Scalar(parse, {"type": "string", "pattern": r"^([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}$"})
 
 
 def _parse_address(value: object) -> IPv4Address:
     try:
-        return IPv4Address(text(value))
+        address = IPv4Address(text(value))
     except AddressValueError as error:
         raise Fault(f"'{value}' is not an IPv4 address", "for example 10.0.0.7") from error
+    for kind, range_ in _UNUSABLE:
+        if address in IPv4Network(range_):
+            raise Fault(f"{address} is {kind}, which no host or router can have", _OWN_ADDRESS)
+    return address
+
+
+def _parse_domain(value: object) -> str:
+    domain = text(value)
+    if not re.fullmatch(_SUBDOMAIN, domain):
+        raise Fault(f"'{domain}' is not a DNS domain", "for example cluster.local")
+    if len(domain) > MOST_NAME or any(len(label) > MOST_LABEL for label in domain.split(".")):
+        raise Fault(
+            f"'{domain[:80]}' is too long for a DNS domain",
+            f"use at most {MOST_LABEL} characters between dots, and {MOST_NAME} in all",
+        )
+    return domain
+
+
+def _parse_server(value: object) -> str:
+    """The URL of an API: https, a host, perhaps a port, and nothing else."""
+    url = text(value)
+    hint = "for example https://10.0.0.7:8443"
+    match = re.fullmatch(_SERVER, url)
+    if not match or not _is_host(match["host"]):
+        raise Fault(f"'{url}' is not the URL of a server", hint)
+    _check_port(match["port"])
+    return url
+
+
+def _parse_url(value: object) -> str:
+    url = text(value)
+    if not re.fullmatch(_URL, url):
+        raise Fault(f"'{url}' is not a URL", "start it with https:// or http://")
+    authority = url.partition("://")[2].partition("/")[0]
+    if "@" in authority:
+        raise Fault("must not contain a user name or a password", "remove the part before the @")
+    host, _, port = authority.rpartition(":") if ":" in authority else (authority, "", "")
+    if not _is_host(host):
+        raise Fault(f"'{url}' is not a URL", "write a host name or an address after ://")
+    if port:
+        _check_port(port)
+    return url
+
+
+def _parse_upstream(value: object) -> str:
+    """The URL of a registry. Plain http is for a mirror in a private network, by its address."""
+    url = _parse_url(value)
+    if url.startswith("http://"):
+        host = url.removeprefix("http://").partition("/")[0].partition(":")[0]
+        try:
+            private = IPv4Address(host).is_private
+        except AddressValueError:
+            private = False
+        if not private:
+            raise Fault(
+                f"'{url}' is not encrypted",
+                "use https://; http:// is for the address of a mirror in a private network",
+            )
+    return url
+
+
+def _is_host(host: str) -> bool:
+    if host.startswith("["):
+        try:
+            IPv6Address(host.strip("[]"))
+        except AddressValueError:
+            return False
+        return True
+    return bool(re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", host))
+
+
+def _check_port(port: str | None) -> None:
+    if port is not None and not re.fullmatch(r"[0-9]{1,5}", port):
+        raise Fault(f"'{port}' is not a port", "ports are 1 to 65535")
+    if port is not None and not 1 <= int(port) <= MOST_PORT:
+        raise Fault(f"there is no port {port}", "ports are 1 to 65535")
+
+
+def _parse_ssh(value: object) -> str:
+    login = text(value)
+    match = re.fullmatch(_SSH, login)
+    if not match:
+        raise Fault(f"'{login}' is not an SSH login", "for example root@10.0.0.7")
+    _check_port(match["port"])
+    return login
 
 
 def _parse_version(value: object) -> str:
     version = str(getattr(value, "text", value))
-    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
+    if not re.fullmatch(r"[0-9]+\.[0-9]+(\.[0-9]+)?", version):
         hint = "remove the v" if version.startswith("v") else "for example 1.36 or 1.36.3"
         raise Fault(f"must be a Kubernetes version, not {describe(value)}", hint)
     return version
@@ -224,11 +330,15 @@ def _parse_app_source(value: object) -> tuple[SourceKind, str]:
             if scp
             else "use `registry`, or a URL that starts with ssh://, https:// or oci://",
         )
-    if re.match(r"https://[^/]*@", source):
+    if re.match(r"(https|oci)://[^/]*@", source):
         raise Fault(
             "must not contain a user name or a password",
             "store a token, encrypted, with `plexctl flux token`",
         )
+    if re.match(r"ssh://[^/@]*:[^/]*@", source):
+        raise Fault("must not contain a password", "remove it: plexctl uses the lab's deploy key")
+    if not re.fullmatch(r"[!#-&(-;=?-_a-~]+", source):
+        raise Fault("contains a character that no URL has", "remove quotes and backslashes")
     return SourceKind(match[1]), source
 
 
@@ -265,29 +375,27 @@ NUMBERS = Scalar(
 SIZE = Scalar(_parse_size, {"type": "string", "pattern": f"^{_SIZE}$"})
 LABEL_KEY = Scalar(_parse_label_key, {"type": "string", "pattern": f"^{_KEY}$"})
 LABEL_VALUE = Scalar(_parse_label_value, {"type": "string", "pattern": f"^({_PART})?$"})
-ADDRESS = Scalar(_parse_address, {"type": "string", "pattern": r"^(\d{1,3}\.){3}\d{1,3}$"})
+ADDRESS = Scalar(_parse_address, {"type": "string", "pattern": r"^([0-9]{1,3}\.){3}[0-9]{1,3}$"})
 TAINT = Scalar(
     _parse_taint,
     {"type": "string", "pattern": f"^{_KEY}(=({_PART})?)?:({'|'.join(_EFFECTS)})$"},
 )
 VERSION = Scalar(
     _parse_version,
-    {"anyOf": [{"type": "string", "pattern": r"^\d+\.\d+(\.\d+)?$"}, {"type": "number"}]},
+    {"anyOf": [{"type": "string", "pattern": r"^[0-9]+\.[0-9]+(\.[0-9]+)?$"}, {"type": "number"}]},
 )
 NAME = _matching(
     _LABEL,
     "a valid name",
     "use a-z, 0-9 and -; the first and the last must be letters or digits",
 )
-DOMAIN = _matching(_SUBDOMAIN, "a DNS domain", "for example cluster.local")
+DOMAIN = Scalar(_parse_domain, {"type": "string", "pattern": f"^{_SUBDOMAIN}$", "maxLength": 253})
 INTERFACE = _matching(
     r"[A-Za-z0-9][-A-Za-z0-9_.]{0,14}",
     "the name of a network interface",
     "for example br0 or vmbr0",
 )
-HTTPS = _matching(
-    r"https://[^/\s@]+(:\d+)?/?", "the URL of a server", "for example https://10.0.0.7:8443"
-)
+HTTPS = Scalar(_parse_server, {"type": "string", "pattern": r"^https://[^/\s@]+(:[0-9]+)?/?$"})
 FINGERPRINT = _matching(
     r"[0-9a-f]{64}", "a SHA-256 fingerprint", "write 64 hex digits in lower case, without colons"
 )
@@ -296,11 +404,7 @@ CHECKSUM = _matching(
     "a checksum",
     "write sha256: or sha512: and the hex digits in lower case",
 )
-SSH = _matching(
-    r"[a-z_][-a-z0-9_]*@[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?",
-    "an SSH login",
-    "for example root@10.0.0.7",
-)
+SSH = Scalar(_parse_ssh, {"type": "string", "pattern": f"^{_SSH.replace('?P<port>', '')}$"})
 PROXMOX_TOKEN = _matching(
     r"[^\s@!]+@[^\s@!]+![^\s@!=]+",
     "the name of an API token",
@@ -318,4 +422,6 @@ APP_SOURCE = Scalar(
     {"type": "string", "pattern": r"^(registry|(ssh|https|oci)://[^/\s]+/\S+)$"},
 )
 LAB_FILE = Scalar(_parse_lab_file, {"type": "string", "pattern": "^[^/]"})
-URL = _matching(r"https?://\S+", "a URL", "start it with https:// or http://")
+_URL_SCHEMA = {"type": "string", "pattern": f"^{_URL}$"}
+URL = Scalar(_parse_url, _URL_SCHEMA)
+UPSTREAM = Scalar(_parse_upstream, _URL_SCHEMA)

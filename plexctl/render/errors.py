@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from plexctl.errors import ConfigError, PlexError, Problem
+from plexctl.errors import ConfigError, PlexError, Problem, visible
 from plexctl.render.json import versioned
 
 RED, CYAN, PLAIN = "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
@@ -13,12 +13,12 @@ RED, CYAN, PLAIN = "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
 
 def error_text(error: PlexError, *, color: bool = False) -> str:
     """`error: …`, its details indented, then `hint: …`. Ends without a newline."""
-    lines = [f"{_painted('error:', RED, color)} {error.summary}"]
+    lines = [f"{_painted('error:', RED, color)} {visible(error.summary)}"]
     if isinstance(error, ConfigError):
         lines += map(problem_text, error.problems)
-    lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]
+    lines += [f"  {visible(line)}" for detail in error.details for line in detail.splitlines()]
     if error.hint:
-        lines.append(f"{_painted('hint:', CYAN, color)} {error.hint}")
+        lines.append(f"{_painted('hint:', CYAN, color)} {visible(error.hint)}")
     return "\n".join(lines)
 
 
@@ -26,7 +26,8 @@ def problem_text(problem: Problem) -> str:
     """`clusters/demo/plex.yaml:7: workers: must be a whole number (did you mean 2?)`."""
     where = f"{shown_path(problem.file)}:{problem.line}"
     field = f" {problem.field}:" if problem.field else ""
-    return f"{where}:{field} {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return visible(f"{where}:{field} {problem.message}{hint}")
 
 
 def error_json(error: PlexError) -> str:
