@@ -69,7 +69,9 @@ def read(file: Path) -> YamlFile:
         text = read_regular(file).decode("utf-8-sig")
     except FileNotFoundError:
         if file.is_symlink():
-            source.report((), "the link leads to nothing", "remove it, or create its target")
+            source.report(
+                (), "the file does not exist: the link leads to nothing", "remove the link"
+            )
         else:
             source.report((), "the file does not exist", "write it with `plexctl init`")
         return source

@@ -96,7 +96,10 @@ def _large(path: Path) -> None:
         (_folder, "the file cannot be read: it is a folder, not a regular file"),
         (_socket, "the file cannot be read: it is a socket, not a regular file"),
         (_large, "the file cannot be read: it is larger than 4 MiB"),
-        (lambda path: path.symlink_to("nothing"), "the link leads to nothing"),
+        (
+            lambda path: path.symlink_to("nothing"),
+            "the file does not exist: the link leads to nothing",
+        ),
         (lambda path: path.symlink_to(path.name), ""),
     ],
 )
