@@ -44,7 +44,7 @@ def encrypt(
     """
     with lab(context, quiet=quiet) as ctx:
         result = secrets.encrypt(secrets.lab_sops(ctx), ctx.lab.root, files)
-    answer(result, lab_text.secrets, json)
+    answer(result, lab_text.encrypted_secrets, json)
 
 
 def rotate(
@@ -60,7 +60,7 @@ def rotate(
 ) -> None:
     """Encrypt files with new data keys.
 
-    Only the lab's newest key can decrypt the files afterwards. For a new key, first raise
+    The lab's newest key replaces its older ones; keys of others stay. For a new key, first raise
     secrets.epoch in clusters/hosts.yaml.
     """
     with lab(context, quiet=quiet) as ctx:

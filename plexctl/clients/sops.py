@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ TIMEOUT = 60.0
 VALUES = "^(data|stringData)$"
 """The fields of a Secret whose values are encrypted. Names and labels stay readable in git."""
 
+OTHER_KINDS = ("pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms", "key_groups")
+"""Fields of SOPS, in a file, with keys of other kinds than age, or with groups of keys."""
+
+_PUBLIC_KEY = re.compile("^# public key: (.*)$", re.MULTILINE)
 _YAML = ("--input-type", "yaml", "--output-type", "yaml")
 _MAC_MISMATCH, _NO_KEY = 51, 128  # exit codes of sops
 
@@ -37,10 +42,28 @@ class Sops:
     identity: Secret
     recipient: str
 
-    def encrypt(self, plain: bytes, file: Path) -> bytes:
-        """Encrypt `plain`, a manifest of Secrets for `file`. Returns the text; writes nothing."""
+    @property
+    def own(self) -> frozenset[str]:
+        """The public age keys of the lab: the newest, and those of older epochs."""
+        return frozenset({self.recipient, *_PUBLIC_KEY.findall(self.identity.reveal_text())})
+
+    def others(self, content: bytes) -> tuple[str, ...]:
+        """The age keys for which a file is encrypted and which are not of the lab."""
+        return tuple(one for one in recipients(content) if one not in self.own)
+
+    def encrypt(self, plain: bytes, file: Path, others: Sequence[str] = ()) -> bytes:
+        """Encrypt `plain`, a manifest of Secrets for `file`, also for the age keys `others`.
+
+        Returns the text; writes nothing.
+        """
         name = ("--filename-override", str(file.absolute()))
-        options = (*_YAML, "--encrypted-regex", VALUES, "--age", self.recipient)
+        options = (
+            *_YAML,
+            "--encrypted-regex",
+            VALUES,
+            "--age",
+            ",".join((self.recipient, *others)),
+        )
         done = self._run("encrypt", (*name, *options), plain)
         if done.code != 0:
             # Its messages quote the text that it cannot read.
@@ -66,11 +89,19 @@ class Sops:
             done = self._run("decrypt", arguments, content, environment, (descriptor,))
         return Secret(_answer(done, "a Secret in the tree", content).encode())
 
-    def rotate(self, file: Path) -> bytes:
-        """Encrypt `file` again with a new data key, for `recipient` only. Returns the text."""
+    def rotate(self, file: Path, more: Sequence[str] = ()) -> bytes:
+        """Encrypt `file` again with a new data key. Returns the text.
+
+        `recipient` replaces older keys of the lab; keys of others stay, and `more` are added.
+        """
         content = file.read_bytes()
-        old = [one for one in recipients(content) if one != self.recipient]
-        change = ("--add-age", self.recipient, "--rm-age", ",".join(old)) if old else ()
+        before = recipients(content)
+        added = [one for one in (self.recipient, *more) if one not in before]
+        old = [one for one in before if one in self.own and one != self.recipient]
+        change = (
+            *(("--add-age", ",".join(added)) if added else ()),
+            *(("--rm-age", ",".join(old)) if old else ()),
+        )
         with self._key() as (environment, descriptor):
             arguments = (*_YAML, *change, str(file.absolute()))
             done = self._run("rotate", arguments, None, environment, (descriptor,))
@@ -104,17 +135,28 @@ class Sops:
             yield {"SOPS_AGE_KEY_FILE": f"/dev/fd/{descriptor}"}, descriptor
 
 
+def other_kinds(content: bytes) -> tuple[str, ...]:
+    """The kinds of keys, except age, for which a file is encrypted: "pgp", "kms", …"""
+    settings = _settings(content)
+    return tuple(kind for kind in OTHER_KINDS if settings.get(kind))
+
+
 def recipients(content: bytes) -> tuple[str, ...]:
     """The public age keys for which a file is encrypted; equal in all its documents."""
+    keys = _settings(content).get("age")
+    listed = keys if isinstance(keys, list) else ()
+    found = (key.get("recipient") for key in listed if isinstance(key, dict))
+    return tuple(one for one in found if isinstance(one, str))
+
+
+def _settings(content: bytes) -> dict[object, object]:
     try:
         check_yaml(content)
         first = next(yaml.load_all(content, yaml.CBaseLoader), None)
     except yaml.YAMLError:
-        return ()
+        return {}
     settings = first.get("sops") if isinstance(first, dict) else None
-    keys = settings.get("age") if isinstance(settings, dict) else None
-    found = (key.get("recipient") for key in keys or () if isinstance(key, dict))
-    return tuple(one for one in found if isinstance(one, str))
+    return settings if isinstance(settings, dict) else {}
 
 
 def _answer(done: CommandResult, name: str, content: bytes) -> str:

@@ -31,13 +31,19 @@ def imported(result: ImportResult) -> str:
     return "\n".join((*lines, *(f"unchanged: {name}" for name in result.unchanged)))
 
 
-def secrets(result: SecretsResult) -> str:
+def secrets(result: SecretsResult, unchanged: str = "unchanged:") -> str:
     if not result.files:
         return "no encrypted file in clusters/ and apps/"
-    return "\n".join(
-        f"{result.action if row.changed else 'unchanged:'} {shown_path(row.file)}"
-        for row in result.files
-    )
+    lines = []
+    for row in result.files:
+        also = f" (also for {', '.join(row.others)})" if row.others else ""
+        action = result.action if row.changed else unchanged
+        lines.append(f"{action} {shown_path(row.file)}{also}")
+    return "\n".join(lines)
+
+
+def encrypted_secrets(result: SecretsResult) -> str:
+    return secrets(result, "encrypted already:")
 
 
 def kubeconfig(result: KubeconfigResult) -> str:

@@ -39,6 +39,7 @@ class SecretRow:
 
     file: Path
     changed: bool
+    others: tuple[str, ...] = ()  # public age keys of others that also decrypt it
 
 
 @dataclass(frozen=True, slots=True)

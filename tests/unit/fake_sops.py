@@ -56,7 +56,7 @@ if verb == "encrypt":
     documents = list(yaml.safe_load_all(sys.stdin))
     if any("refuse me" in str(document) for document in documents):
         sys.exit(f"cannot read {documents}")
-    documents = [sealed(one, VALUES, "ENC[1", [option("--age")]) for one in documents]
+    documents = [sealed(one, VALUES, "ENC[1", option("--age").split(",")) for one in documents]
 else:
     documents = list(yaml.safe_load_all(Path(words[-1]).read_text()))
     old = documents[0]["sops"]
@@ -66,8 +66,7 @@ else:
         sys.exit(51)
     if verb == "rotate":
         gone = option("--rm-age").split(",")
-        keys = [key for key in keys if key not in gone] + [option("--add-age")] * bool(
-            option("--add-age")
-        )
+        added = option("--add-age")
+        keys = [key for key in keys if key not in gone] + (added.split(",") if added else [])
         documents = [sealed(one, VALUES, old["mac"] + "1", keys) for one in documents]
 yaml.safe_dump_all(documents, sys.stdout, sort_keys=False)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from plexctl.clients.sops import Sops
+from plexctl.clients.sops import Sops, other_kinds, recipients
 from plexctl.errors import PlexError, UsageError
 from plexctl.keys.age import identity_file, sops_recipient
 from plexctl.model.folder import Folder, lab_file
@@ -17,12 +17,14 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, start
 from plexctl.workflow.gitops.editor import edited
 from plexctl.workflow.gitops.manifests import (
+    ENCRYPTED,
     ManifestFault,
     UnreadableError,
     faults,
     is_encrypted,
     manifests,
 )
+from plexctl.workflow.gitops.sops_rules import sops_rules
 from plexctl.workflow.gitops.tree_files import FOLDERS
 from plexctl.workflow.images.tools import found_tool, tool
 
@@ -59,42 +61,49 @@ def edit(sops: Sops, root: Path, file: Path) -> SecretsResult:
     """Open an encrypted file, or a new one, in the user's editor. Plain text stays in memory."""
     _refuse_names(root, [file])
     before = _content(file) if file.exists() else None
+    others = _others(sops, root, file, before or b"")
     plain = sops.decrypt(_require_encrypted(file)) if before is not None else _template(file)
     after = edited(plain, file.name)
     if after == plain:
-        return _result(sops, {file: False})
+        return _result(sops, {file: False}, {file: others})
     text = after.reveal().removeprefix(HEAD.encode())
     _refuse({file: faults(text)})
-    encrypted = sops.encrypt(text, file)
+    encrypted = sops.encrypt(text, file, others)
     if (_content(file) if file.exists() else None) != before:
         raise PlexError(f"nothing was written: {file} has changed since the editor was opened")
     _write(root, file, encrypted)
-    return _result(sops, {file: True})
+    return _result(sops, {file: True}, {file: others})
 
 
 def encrypt(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
     """Encrypt manifests of Secrets in place: all of `files`, or none if one cannot be encrypted."""
     _refuse_names(root, files)
-    plain = {file: text for file in files if not _is_all_encrypted(text := _content(file))}
+    contents = {file: _content(file) for file in files}
+    plain = {file: text for file, text in contents.items() if not _is_all_encrypted(text)}
     _refuse({file: faults(text) for file, text in plain.items()})
-    encrypted = {file: sops.encrypt(text, file) for file, text in plain.items()}
+    for file, text in contents.items():
+        if file not in plain:
+            _require_usable(sops, file, text)
+    others = {file: _others(sops, root, file, text) for file, text in contents.items()}
+    encrypted = {file: sops.encrypt(text, file, others[file]) for file, text in plain.items()}
     for file, text in encrypted.items():
         _write(root, file, text)
-    return _result(sops, {file: file in encrypted for file in files})
+    return _result(sops, {file: file in encrypted for file in files}, others)
 
 
 def rotate(sops: Sops, root: Path, files: Sequence[Path]) -> SecretsResult:
-    """Encrypt files again, with new data keys, for the lab's newest key.
+    """Encrypt files again, with new data keys, for the lab's newest key and keys of others.
 
     Without `files`, all encrypted files of the lab.
     """
     _refuse_names(root, files)
     chosen = [_require_encrypted(file) for file in files] or encrypted_files(root)
     _refuse_names(root, chosen)
-    rotated = {file: sops.rotate(file) for file in chosen}
+    others = {file: _others(sops, root, file, _content(file)) for file in chosen}
+    rotated = {file: sops.rotate(file, others[file]) for file in chosen}
     for file, text in rotated.items():
         _write(root, file, text)
-    return _result(sops, dict.fromkeys(rotated, True), "rotated")
+    return _result(sops, dict.fromkeys(rotated, True), others, "rotated")
 
 
 def encrypted_files(root: Path) -> list[Path]:
@@ -183,6 +192,46 @@ def _absolute(file: Path) -> Path:
     return Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would follow links
 
 
-def _result(sops: Sops, changed: Mapping[Path, bool], done: str = "encrypted") -> SecretsResult:
-    rows = tuple(SecretRow(file, new) for file, new in changed.items())
+def _others(sops: Sops, root: Path, file: Path, content: bytes) -> tuple[str, ...]:
+    """The age keys of others: those of the file, and those that .sops.yaml adds to it.
+
+    PlexError for keys of other kinds: plexctl cannot encrypt for them, and does not drop them.
+    """
+    if kinds := other_kinds(content):
+        raise PlexError(
+            f"nothing was changed: {file} is also encrypted for keys of {', '.join(kinds)}",
+            details=("plexctl encrypts for age keys only, and drops no key of others",),
+            hint="change the file with sops itself, which uses your keys",
+        )
+    added = (one for one in sops_rules(root, file) if one not in sops.own)
+    return tuple(dict.fromkeys((*sops.others(content), *added)))
+
+
+def _require_usable(sops: Sops, file: Path, content: bytes) -> None:
+    """PlexError for an encrypted file that the lab cannot decrypt, or Flux cannot apply."""
+    if not sops.own & set(recipients(content)):
+        keys = ", ".join((*recipients(content), *other_kinds(content)))
+        raise PlexError(
+            f"nothing was changed: {file} is encrypted already, and no key of this lab decrypts it",
+            details=(f"it is encrypted for {keys or 'unknown keys'}",),
+            hint="encrypt its plain text, or let the owner of a key add the lab's:"
+            f" `sops rotate -i --add-age {sops.recipient} {file}`",
+        )
+    for one in manifests(content):
+        if one.kind.startswith(ENCRYPTED):
+            raise PlexError(
+                f"nothing was changed: {file} is encrypted already, also its `kind`",
+                details=(f"{file}:{one.line}: Flux cannot apply an object of unknown kind",),
+                hint="decrypt it with sops, then encrypt its plain text:"
+                f" `plexctl secret encrypt {file}`",
+            )
+
+
+def _result(
+    sops: Sops,
+    changed: Mapping[Path, bool],
+    others: Mapping[Path, tuple[str, ...]],
+    done: str = "encrypted",
+) -> SecretsResult:
+    rows = tuple(SecretRow(file, new, others[file]) for file, new in changed.items())
     return SecretsResult(done, rows, sops.recipient)

@@ -28,7 +28,8 @@ def web(lab: Path) -> Path:
 
 def test_encrypt_edit_rotate(plexctl: Plexctl, web: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert plexctl("secret", "encrypt", "apps/web.yaml").out == "encrypted apps/web.yaml\n"
-    assert plexctl("secret", "encrypt", "apps/web.yaml").out == "unchanged: apps/web.yaml\n"
+    again = plexctl("secret", "encrypt", "apps/web.yaml").out
+    assert again == "encrypted already: apps/web.yaml\n"
     monkeypatch.setenv("VISUAL", "sed -i s/canary/sparrow/")
     assert plexctl("secret", "edit", "apps/web.yaml").out == "encrypted apps/web.yaml\n"
     assert plexctl("secret", "edit", "apps/web.yaml").out == "unchanged: apps/web.yaml\n"
@@ -49,7 +50,7 @@ def test_the_key_follows_from_the_seed_and_the_epoch(
     assert answers[0] == answers[1]
     assert answers[0]["recipient"] != answers[2]["recipient"]
     assert answers[0].keys() == {"version", "action", "files", "recipient"}
-    assert answers[0]["files"] == [{"file": str(web), "changed": True}]
+    assert answers[0]["files"] == [{"file": str(web), "changed": True, "others": []}]
 
 
 def test_all_faults_of_files_are_in_one_error(plexctl: Plexctl, lab: Path, web: Path) -> None:

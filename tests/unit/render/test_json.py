@@ -156,8 +156,8 @@ KEYS: Sequence[tuple[Any, str]] = (
     (UseResult("demo"), "plex"),
     (KubeconfigResult("demo", PATH, "demo-admin@demo", True), "plex file context changed"),
     (
-        SecretsResult("encrypted", (SecretRow(PATH, True),), "age1"),
-        "action files[file changed] recipient",
+        SecretsResult("encrypted", (SecretRow(PATH, True, ("age1",)),), "age1"),
+        "action files[file changed others[]] recipient",
     ),
     (
         RunsResult((RunRow("run", "", "up", "demo", "done", 1.0, 3),)),

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.clients.sops import recipients
 from plexctl.errors import PlexError, UsageError
+from plexctl.render import lab_text
 from plexctl.workflow.gitops import editor
 from plexctl.workflow.gitops.secrets import edit, encrypt, encrypted_files, rotate
 
@@ -264,3 +266,90 @@ def test_rotate_changes_nothing_if_one_file_cannot_be_read(
     with pytest.raises(PlexError, match="was changed after"):
         rotate(fake_sops(), root, [])
     assert web.read_bytes() == before
+
+
+FRIEND, AUDITOR = "age1friend", "age1audit0r"
+
+
+@pytest.fixture
+def shared(root: Path, web: Path, fake_sops: FakeSops) -> Path:
+    web.write_bytes(fake_sops().encrypt(PLAIN.encode(), web, [FRIEND]))
+    return web
+
+
+def test_edit_keeps_the_key_of_a_colleague(
+    root: Path, shared: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    use_editor('sed -i s/canary/sparrow/ "$1"')
+    result = edit(fake_sops(2), root, shared)
+    assert recipients(shared.read_bytes()) == (fake_sops(2).recipient, FRIEND)
+    assert result.files[0].others == (FRIEND,)
+    assert lab_text.secrets(result).endswith(f"(also for {FRIEND})")
+
+
+def test_rotate_keeps_the_key_of_a_colleague(root: Path, shared: Path, fake_sops: FakeSops) -> None:
+    result = rotate(fake_sops(2), root, [])
+    assert set(recipients(shared.read_bytes())) == {fake_sops(2).recipient, FRIEND}
+    assert result.files[0].others == (FRIEND,)
+
+
+def test_keys_of_other_kinds_are_not_dropped(
+    root: Path, web: Path, fake_sops: FakeSops, use_editor: Editor
+) -> None:
+    web.write_text(web.read_text().replace("sops:\n", "sops:\n  pgp: [{fp: A1}]\n"))
+    before, calls = web.read_bytes(), len(fake_sops.calls())
+    use_editor('sed -i s/canary/sparrow/ "$1"')
+    with pytest.raises(PlexError, match="also encrypted for keys of pgp"):
+        edit(fake_sops(), root, web)
+    with pytest.raises(PlexError, match="also encrypted for keys of pgp"):
+        rotate(fake_sops(), root, [])
+    assert web.read_bytes() == before
+    assert len(fake_sops.calls()) == calls
+
+
+def test_rules_of_sops_add_keys(root: Path, web: Path, fake_sops: FakeSops) -> None:
+    rules = f"- {{path_regex: ^clusters/, age: age1no}}\n- age: '{AUDITOR}, {FRIEND}'\n"
+    (root / ".sops.yaml").write_text(f"creation_rules:\n{rules}")
+    other = root / "apps" / "other.yaml"
+    other.write_text(PLAIN)
+    encrypt(fake_sops(), root, [other])
+    rotate(fake_sops(), root, [web])
+    for file in (other, web):
+        assert recipients(file.read_bytes()) == (fake_sops().recipient, AUDITOR, FRIEND)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("pgp: A1", "encrypted for pgp"),
+        ("age: --in-place", "not a public key of age"),
+        ("path_regex: '['", "cannot read"),
+        ("[", "cannot read"),
+    ],
+)
+def test_rules_of_sops_that_cannot_be_followed_are_refused(
+    root: Path, fake_sops: FakeSops, rule: str, message: str
+) -> None:
+    (root / ".sops.yaml").write_text(f"creation_rules:\n- {rule}\n")
+    file = root / "apps" / "other.yaml"
+    file.write_text(PLAIN)
+    with pytest.raises(PlexError, match=message):
+        encrypt(fake_sops(), root, [file])
+    assert file.read_text() == PLAIN
+
+
+def test_encrypt_reports_a_file_that_only_a_foreign_key_opens(
+    root: Path, web: Path, fake_sops: FakeSops
+) -> None:
+    web.write_text(web.read_text().replace(fake_sops().recipient, FRIEND))
+    with pytest.raises(PlexError, match="encrypted already, and no key of this lab") as error:
+        encrypt(fake_sops(), root, [web])
+    assert FRIEND in error.value.details[0]
+
+
+def test_encrypt_reports_a_file_whose_kind_is_encrypted(
+    root: Path, web: Path, fake_sops: FakeSops
+) -> None:
+    web.write_text(web.read_text().replace("kind: Secret", "kind: ENC[1"))
+    with pytest.raises(PlexError, match="encrypted already, also its `kind`"):
+        encrypt(fake_sops(), root, [web])
