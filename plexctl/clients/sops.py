@@ -13,7 +13,7 @@ import yaml
 
 from plexctl.clients import process
 from plexctl.clients.memory import memory_file
-from plexctl.config.bounded import check_yaml
+from plexctl.config.bounded import TREE_NODES, check_yaml
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.secret import Secret
@@ -151,7 +151,7 @@ def recipients(content: bytes) -> tuple[str, ...]:
 
 def _settings(content: bytes) -> dict[object, object]:
     try:
-        check_yaml(content)
+        check_yaml(content, most_nodes=TREE_NODES)
         first = next(yaml.load_all(content, yaml.CBaseLoader), None)
     except yaml.YAMLError:
         return {}

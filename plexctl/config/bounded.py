@@ -23,6 +23,9 @@ MOST_DEPTH = 50
 MOST_NODES = 200_000
 """Values of a file, with those that aliases repeat."""
 
+TREE_BYTES, TREE_NODES = 64 * 2**20, 2_000_000
+"""Of files in the trees of apps: manifests that a program generated may be long."""
+
 MOST_JSON_BYTES = 256 * 2**20
 """States and plans of OpenTofu: large, but not endless."""
 

@@ -10,6 +10,7 @@ import yaml
 
 from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.check import room_for
+from plexctl.config.values import MOST_NODES
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.folder import lab_file
 from plexctl.model.nodes import capacity
@@ -22,6 +23,10 @@ def with_workers(plex: Plex, workers: int) -> Plex:
     """`plex` with another number of workers. UsageError if that does not fit its file."""
     if workers < 0:
         raise UsageError(f"a plex cannot have {workers} workers")
+    if workers >= MOST_NODES:
+        raise UsageError(
+            f"a plex cannot have {workers} workers", hint=f"use at most {MOST_NODES - 1}"
+        )
     scaled = replace(plex, workers=workers)
     most = capacity(plex.networks)
     if scaled.size > most:

@@ -5,6 +5,7 @@ Each converts a value of YAML to a value of the model, or raises Fault.
 
 from __future__ import annotations
 
+import os
 import re
 from fractions import Fraction
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError
@@ -35,6 +36,7 @@ MOST_LABEL, MOST_NAME = 63, 253
 """Characters of a label and of a whole name of DNS (RFC 1035)."""
 
 MOST_PORT = 65535
+MOST_PATH, MOST_FILE_NAME = 1024, 255
 _SERVER = r"https://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][-A-Za-z0-9_.]*)(:(?P<port>[0-9]+))?/?"
 _SSH = r"[a-z_][-a-z0-9_]*@[A-Za-z0-9][-A-Za-z0-9.]*(:(?P<port>[0-9]{1,5}))?"
 _URL = r"https?://[!#-&(-;=?-_a-~]+"  # printable ASCII without quotes, <, > and `
@@ -349,6 +351,8 @@ def _parse_lab_file(value: object) -> str:
         raise Fault(
             f"must be a path inside of the lab, not '{path}'", "for example clusters/known_hosts"
         )
+    if len(path) > MOST_PATH or any(len(os.fsencode(part)) > MOST_FILE_NAME for part in parts):
+        raise Fault("is too long for the path of a file", "use a shorter path inside of the lab")
     return "/".join(parts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients import helm
-from plexctl.config.bounded import check_yaml, read_regular
+from plexctl.config.bounded import TREE_BYTES, TREE_NODES, check_yaml, read_regular
 from plexctl.depot.charts import Charts
 from plexctl.depot.lock import Lock
 from plexctl.errors import PlexError, UsageError
@@ -82,7 +82,7 @@ def app_files(root: Path) -> dict[str, Path]:
 
 def _has_release(file: Path) -> bool:
     try:
-        return bool(_KIND.search(read_regular(file)))
+        return bool(_KIND.search(read_regular(file, TREE_BYTES)))
     except OSError as error:
         raise PlexError(f"{_shown(file)}: cannot read the file: {error.strerror}") from error
 
@@ -91,8 +91,8 @@ def _release(file: Path) -> HelmRelease:
     """The HelmRelease in a file. PlexError if it cannot be read, or if we cannot render it."""
     where = _shown(file)
     try:
-        content = read_regular(file)
-        check_yaml(content)
+        content = read_regular(file, TREE_BYTES)
+        check_yaml(content, most_nodes=TREE_NODES)
         loaded = yaml.load_all(content, yaml.CSafeLoader)
         return release_of([one for one in loaded if one], where)
     except yaml.MarkedYAMLError as error:

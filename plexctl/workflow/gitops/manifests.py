@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from plexctl.config.bounded import BoundError, check_yaml
+from plexctl.config.bounded import TREE_NODES, BoundError, check_yaml
 
 _TEXT, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 _MERGE, _BINARY = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:binary"
@@ -119,7 +119,7 @@ def nodes(content: bytes) -> Iterator[yaml.Node]:
 
 def _check_bounds(content: bytes) -> None:
     try:
-        check_yaml(content, cycles=True)
+        check_yaml(content, cycles=True, most_nodes=TREE_NODES)
     except BoundError:
         raise
     except yaml.YAMLError:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from plexctl.config.bounded import check_yaml
+from plexctl.config.bounded import TREE_NODES, check_yaml
 from plexctl.errors import UsageError
 from plexctl.model.folder import EntryKind, Folder
 
@@ -129,7 +129,7 @@ def _left_out_references(root: Path, files: Mapping[str, bytes]) -> Iterator[tup
 def _references(content: bytes) -> Iterator[str]:
     """Texts that may be paths. `plain_secrets` reports a kustomization that is not valid."""
     try:
-        check_yaml(content)
+        check_yaml(content, most_nodes=TREE_NODES)
         kustomization = yaml.load(content, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return

@@ -153,6 +153,12 @@ def test_a_plex_is_not_scaled_beyond_its_networks(demo: Plex) -> None:
     assert str(caught.value.hint).startswith("5 nodes need a /27 in `networks.nodes`")
 
 
+def test_an_endless_number_of_workers_is_refused_with_a_limit(demo: Plex) -> None:
+    with pytest.raises(UsageError, match="cannot have 1000") as caught:
+        with_workers(demo, 10**20)
+    assert caught.value.hint == "use at most 4095"
+
+
 def test_a_plex_is_not_scaled_below_the_nodes_in_its_groups(demo: Plex) -> None:
     with pytest.raises(
         UsageError, match=r"groups\[0\] of demo contains node 3, but with 1 workers"

@@ -42,6 +42,8 @@ from .labs import faults, lab, plex_faults
         (values.VERSION, "1.٣6", "must be a Kubernetes version"),
         (values.DOMAIN, "a" * 70, "is too long for a DNS domain"),
         (values.DOMAIN, ".".join(["a" * 60] * 5), "is too long for a DNS domain"),
+        (values.LAB_FILE, "a" * 400, "is too long for the path of a file"),
+        (values.LAB_FILE, "a/" * 2000 + "b", "is too long for the path of a file"),
         (values.NUMBERS, [], "must not be empty"),
         (values.ADDRESS, "0.0.0.0", "is an address of no host"),
         (values.ADDRESS, "127.0.0.1", "is a loopback address"),
