@@ -319,15 +319,16 @@ def _is_sops_file(content: bytes) -> bool:
 
     A file of which SOPS was to encrypt some fields only (`encrypted_regex`) counts as encrypted.
     """
-    if _DOTENV_MAC.search(content):
-        lines = (line.strip() for line in content.splitlines())
-        pairs = (line.partition(b"=") for line in lines if line and not line.startswith(b"#"))
+    ini = _INI_MAC.search(content)
+    if ini or _DOTENV_MAC.search(content):
+        # SOPS appends its section to an INI file.
+        text = content[: ini.start()] if ini else content
+        lines = (line.strip() for line in text.splitlines())
+        pairs = (line.partition(b"=") for line in lines if line and line[:1] not in b"#;[")
         return all(
-            name.startswith(b"sops_") or not value or value.startswith(b"ENC[")
+            name.startswith(b"sops_") or not value or value.strip().startswith(b"ENC[")
             for name, _, value in pairs
         )
-    if _INI_MAC.search(content):
-        return True
     roots, fault = _read(content)
     if fault or not roots:
         return False

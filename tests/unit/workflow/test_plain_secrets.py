@@ -99,6 +99,7 @@ def test_a_kustomization_must_be_readable() -> None:
         ("files: [a.yaml]", "a.yaml", f"b: canary\n{SOPS_FILE}", True),
         ("files: [a.json]", "a.json", '{"data": "ENC[1]", "sops": {"mac": "ENC[1]"}}', False),
         ("files: [a.ini]", "a.ini", "[x]\na = ENC[1]\n[sops]\nmac = ENC[1]\n", False),
+        ("files: [a.ini]", "a.ini", "[x]\na = canary\n[sops]\nmac = ENC[1]\n", True),
         ("envs: [secrets.env]", "secrets.env", "A=canary\n", True),
         ("env: secrets.env", "secrets.env", "A=canary\n", True),
         ("envs: [secrets.env]", "secrets.env", DOTENV, False),
