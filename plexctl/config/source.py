@@ -178,7 +178,7 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, object]:
         self._source.lines.setdefault(where, node.start_mark.line + 1)
         own = [key for key, _ in node.value if key.tag != _MERGE]
-        duplicates = self._duplicates(own, where)
+        duplicates = _duplicates(own)
         if len(own) < len(node.value):
             self._loader.flatten_mapping(node)
         mapping: dict[str, object] = {}
@@ -205,12 +205,14 @@ class _Reader:
             self._source.report((*where, key), "is given twice", "remove one of them")
         return mapping
 
-    def _duplicates(self, keys: list[yaml.Node], where: Where) -> list[tuple[str, int]]:
-        names: set[str] = set()
-        duplicates = []
-        for node in keys:
-            if isinstance(node, yaml.ScalarNode):
-                if node.value in names:
-                    duplicates.append((node.value, node.start_mark.line + 1))
-                names.add(node.value)
-        return duplicates
+
+def _duplicates(keys: list[yaml.Node]) -> list[tuple[str, int]]:
+    """(name, line) of each key that repeats an earlier one."""
+    names: set[str] = set()
+    duplicates = []
+    for node in keys:
+        if isinstance(node, yaml.ScalarNode):
+            if node.value in names:
+                duplicates.append((node.value, node.start_mark.line + 1))
+            names.add(node.value)
+    return duplicates

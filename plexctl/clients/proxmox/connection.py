@@ -184,7 +184,7 @@ class ProxmoxConnection:
             return
         if PASSING.search(outcome):
             raise PassingError(outcome)
-        summary = f"{self._cannot(what)}: {outcome}"
+        summary = f"{cannot(self.spec, what)}: {outcome}"
         raise PlexError(summary, details=self._log(what, place))
 
     def _log(self, what: str, task: Path) -> tuple[str, ...]:
@@ -262,9 +262,6 @@ class ProxmoxConnection:
         )
         self._failure = self._failure or unreachable
         return self._failure
-
-    def _cannot(self, what: str) -> str:
-        return cannot(self.spec, what)
 
 
 def _sent(value: object, files: ExitStack) -> object:

@@ -60,7 +60,7 @@ def sites(plex: Plex, owner: Owner, hosts: Mapping[str, HostSpec]) -> dict[str, 
             host.name,
             gateway,
             pods=str(plex.networks.pods),
-            tunnels=_tunnels(plex, owner, members, place),
+            tunnels=_tunnels(owner, members, place),
         )
         found[host.name] = Site(host, gateway, network.name, network)
     return found
@@ -90,7 +90,7 @@ def bridge(
     return Network(network_name(owner.plex), host, owner, settings(config))
 
 
-def _tunnels(plex: Plex, owner: Owner, members: tuple[HostSpec, ...], place: int) -> dict[str, str]:
+def _tunnels(owner: Owner, members: tuple[HostSpec, ...], place: int) -> dict[str, str]:
     """Config of the VXLAN tunnels from one host's bridge to those of the other hosts.
 
     The tunnels form a star: a full mesh would forward packets in loops.
