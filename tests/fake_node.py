@@ -61,7 +61,7 @@ class Node:
         return [tuple(json.loads(line)) for line in lines]
 
     def config(self, vmid: int) -> str:
-        """What was added to a container's own settings."""
+        """The settings that were added to a container."""
         return (self.folder / "conf" / f"{vmid}.conf").read_text()
 
     def file(self, vmid: int, path: str) -> Path:

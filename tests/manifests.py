@@ -37,7 +37,7 @@ class Schemas:
                 self._known[key] = Draft202012Validator(schema)
 
     def problems(self, item: Any) -> list[str]:
-        """What is wrong with an object, each with its place; a kind without a schema is wrong."""
+        """The problems of an object, each with its place; a kind without a schema is a problem."""
         key = item["apiVersion"], item["kind"]
         if key not in self._known:
             self._learn(item["apiVersion"])

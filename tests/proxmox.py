@@ -1,4 +1,4 @@
-"""What the tests of Proxmox hosts share: a host that is a fake one, and a client of it."""
+"""Helpers of the tests of Proxmox hosts: a fake host, and a client for it."""
 
 from __future__ import annotations
 

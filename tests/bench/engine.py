@@ -1,4 +1,4 @@
-"""What the engines need: OpenTofu of plexctl's depot, with the provider of plexctl's tests.
+"""Requirements of the engines: OpenTofu of plexctl's depot, with the provider of plexctl's tests.
 
 That provider has the schema of lxc/incus, and works without a registry of providers.
 """

@@ -148,7 +148,7 @@ class DnsFromPod:
 
 @dataclass(slots=True)
 class Observed:
-    """What was seen so far; seconds since the command was launched."""
+    """The observations so far; seconds since the command was launched."""
 
     instants: dict[str, float] = field(default_factory=dict)  # "ready", "dns"
     used: Usage = NOTHING  # until Ready, of the whole machine

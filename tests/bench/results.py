@@ -1,4 +1,4 @@
-"""What was measured, told to whoever watches as it comes."""
+"""Measured values, printed as they arrive."""
 
 from __future__ import annotations
 

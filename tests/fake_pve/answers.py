@@ -8,7 +8,7 @@ from typing import Any
 
 
 def faults(data: Any, rule: Mapping[str, Any], at: str = "data") -> Iterator[str]:
-    """What is wrong with an answer, by the schema of its endpoint's `returns`."""
+    """The problems of an answer, by the schema of its endpoint's `returns`."""
     kind = rule.get("type")
     if data is None:
         if kind not in {None, "null"} and not rule.get("optional"):

@@ -16,7 +16,7 @@ class ApiError(Exception):
 
 
 class RefusedError(ApiError):
-    """What the API answers when its code dies: status 500 and the text."""
+    """The answer of the API after an exception in its code: status 500 and the text."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(500, reason)

@@ -1,4 +1,4 @@
-"""What a test lets go wrong between a client and the API."""
+"""Faults that a test injects between a client and the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What VMs and containers have in common: numbers, tags, network cards, permissions of options."""
+"""Common parts of VMs and containers: numbers, tags, network cards, permissions of options."""
 
 from __future__ import annotations
 

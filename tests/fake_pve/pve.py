@@ -207,7 +207,7 @@ class FakePve:
         return [one.path for one in self.requests if method in {"", one.method}]
 
     def answer(self, request: Request, uploads: Mapping[str, Path]) -> Any:
-        """What the API answers to a request; raises `ApiError`. For the server."""
+        """The answer of the API to a request; raises `ApiError`. For the server."""
         from tests.fake_pve.dispatch import answer
 
         return answer(self, request, dict(uploads))

@@ -1,4 +1,4 @@
-"""Which function answers which endpoint, and what such a function is given."""
+"""Routes from endpoints to the functions that answer them, and the arguments of such a function."""
 
 from __future__ import annotations
 

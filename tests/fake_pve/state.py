@@ -1,4 +1,4 @@
-"""What the fake cluster has: nodes, guests, storages with their volumes, PCI mappings."""
+"""The state of the fake cluster: nodes, guests, storages with their volumes, PCI mappings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Guest:
 
     @property
     def lock(self) -> str:
-        """What it is locked for, or nothing."""
+        """The reason for its lock; empty without a lock."""
         return str(self.config.get("lock", ""))
 
     @property
@@ -118,7 +118,7 @@ class Storage:
 
 
 def default_storages() -> dict[str, Storage]:
-    """What a fresh installation has, with the contents that labs commonly add to `local`."""
+    """The state after an installation, with the contents that labs commonly add to `local`."""
     local = Storage("local", "dir", frozenset({"iso", "vztmpl", "backup", "snippets", "import"}))
     thin = Storage("local-lvm", "lvmthin", frozenset({"images", "rootdir"}))
     return {storage.name: storage for storage in (local, thin)}

@@ -24,7 +24,7 @@ class Certificate:
     fingerprint: str
 
     def context(self) -> ssl.SSLContext:
-        """What a server presents it with."""
+        """The TLS context of a server that presents the certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.TemporaryDirectory() as folder:
             both = Path(folder) / "both.pem"

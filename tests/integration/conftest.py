@@ -1,4 +1,4 @@
-"""What the stories share: how they are dealt out, a second machine, and an image of tests."""
+"""Fixtures of the stories: their distribution over workers, a second machine, and a test image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .support import host
 
 ECHO = "example.test/echo:1"
 
-# What must run one after another, by file: those that share a machine, a plex or its name. Any
+# Files whose tests must run one after another, as they share a machine, a plex or its name. Any
 # other file is a lane of its own. The longest lanes are here and go first, so that none of them is
 # alone at the end.
 LANES = {

@@ -69,7 +69,7 @@ def uptimes(plex: str) -> dict[str, float]:
 
 
 def changed(lab: Lab, *words: str) -> dict[str, str]:
-    """Which nodes a verb has changed, and how."""
+    """The nodes that a verb has changed, each with the action."""
     answer = lab.ask(*words)
     return {one["name"]: one["action"] for one in answer["changes"] if one["kind"] == "instance"}
 

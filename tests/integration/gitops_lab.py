@@ -57,12 +57,12 @@ class GitopsLab:
         return self.lab.run("flux", "push", PLEX, "-q", code=code, timeout=120)
 
     def hello(self) -> str:
-        """What the app says to a request."""
+        """The answer of the app to a request."""
         path = f"/api/v1/namespaces/{APP}/services/http:{APP}:http/proxy/hostname"
         return self.cluster.run("get", "--raw", path)
 
     def greeting(self) -> str:
-        """What the app is configured to say."""
+        """The answer that the app is configured to give."""
         return str(self.cluster.get("configmap", APP, "-n", APP)["data"]["GREETING"])
 
     def secret(self) -> str:

@@ -86,7 +86,7 @@ class Machine:
         self.incus.start(self.name)
 
     def run(self, *words: str, timeout: float = 60) -> str:
-        """What a command in it prints; it must end well."""
+        """The output of a command on the machine, which must succeed."""
         done = self.incus.execute(self.name, words, timeout=timeout)
         assert done.code == 0, f"{words} in {self.name}: {done}"
         return done.stdout
@@ -104,7 +104,7 @@ class Machine:
                 self.incus.networks.delete(BRIDGE)
 
     def _boot_tar(self) -> bytes:
-        """What plex-boot.service unpacks first of all; see docs/architecture.md."""
+        """The tar that plex-boot.service unpacks; see docs/architecture.md."""
         self.work.mkdir(parents=True, exist_ok=True)
         host_key = self.work / f"{self.name}-host-key"
         for key in (self.key, host_key):
@@ -134,7 +134,7 @@ class Machine:
 
 
 def _bridge_lock() -> FileLock:
-    """Who ends must not remove the bridge that another run is about to use."""
+    """A lock: a run that ends must not delete the bridge that another run is about to use."""
     return FileLock(Path(tempfile.gettempdir()) / "plextest-bridge.lock", timeout=120)
 
 

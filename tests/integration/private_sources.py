@@ -96,7 +96,7 @@ def private_sources(
 
 @dataclass(frozen=True)
 class Git:
-    """What git itself answers for the repositories in a folder."""
+    """A handler that lets git itself answer for the repositories in a folder."""
 
     folder: Path
 
@@ -125,7 +125,7 @@ class Git:
 
 @dataclass(frozen=True)
 class Behind:
-    """What a registry answers that lets anyone read."""
+    """A handler that forwards to a registry that anyone may read."""
 
     url: str
     ca: Path

@@ -89,7 +89,7 @@ def lab(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What plexctl tells the tree of that lab."""
+    """The facts that plexctl gives to the tree of the lab."""
     lab = laid_down(tmp_path_factory.mktemp("facts"))
     plex = lab.plexes["lab"]
     assert plex.gitops is not None
@@ -148,7 +148,7 @@ def test_every_app_fits_to_the_schemas(app: str, build: Build, schemas: Schemas)
 
 @pytest.mark.parametrize("kind", ["OCIRepository", "GitRepository"])
 def test_the_tree_of_a_plex_is_whole(kind: str, lab: Path, build: Build, schemas: Schemas) -> None:
-    """What the root applies fits, and leads to folders that fit, with nothing left dangling."""
+    """The objects that the root applies are valid, and so are the folders that they name."""
     gitops = load_lab(lab, ["1.36.3"]).plexes["lab"].gitops
     assert gitops is not None
     root = flux_sync.root(gitops)

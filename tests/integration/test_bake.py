@@ -87,7 +87,7 @@ def baked() -> set[str]:
 
 
 def under_way(own: Lab) -> set[str]:
-    """What a bake of this lab has made and will remove: instances, and images without a name."""
+    """Temporary objects of a bake of this lab: instances, and images without a name."""
     state = host_state()
     lab = load(own.root, own.home / "plexctl").lab_id
     instances = {

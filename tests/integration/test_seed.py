@@ -1,4 +1,4 @@
-"""What a VM boots with, on real cloud-init: a container stands for the VM, its seed is a disc.
+"""The seed of a VM, on real cloud-init: a container stands for the VM, and its seed is a disc.
 
 No udev runs in a container, so nothing waits for the interface, and cloud-init's first look at the
 discs, which it does not take in a container, is left out. Where the kernel has no ISO 9660, FUSE

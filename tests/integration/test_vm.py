@@ -1,6 +1,6 @@
-"""What an Incus server says of a VM's definition, and of the disc that it boots with.
+"""An Incus server accepts the definition of a VM, and the disc that it boots with.
 
-A server that runs VMs makes one, stopped. One that does not refuses any VM before it looks at it:
+A server that supports VMs creates one, stopped. A server that does not refuses every VM at once:
 there its settings and devices are checked by the server's own rules as a profile.
 """
 

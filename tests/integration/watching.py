@@ -1,4 +1,4 @@
-"""What a run shows to others while it works: its files, arguments and environments."""
+"""Observe what a run exposes to other users: its files, arguments and environments."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def watched(folder: Path) -> Iterator[Observation]:
 
 
 def known_secrets(lab: Lab, plex: str) -> list[bytes]:
-    """What must be nowhere: the cluster's CA key, a bootstrap token, the key of the state."""
+    """Secrets that must not leak: the CA key, a bootstrap token, the key of the state."""
     incus = host()
     authority = incus.instances.pull(f"{plex}1", "/etc/kubernetes/pki/ca.key")
     body = authority.split(b"\n")[1]

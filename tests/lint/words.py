@@ -57,7 +57,7 @@ class Text:
 
 
 class WordList:
-    """What is not used, and the terms to use instead."""
+    """Terms that are not used, and the terms to use instead."""
 
     def __init__(
         self, names: dict[str, str], classes: dict[str, str], prose: dict[str, str]
@@ -105,7 +105,7 @@ GAP = r"(?:[ \t]+|[ \t]*\n[ \t]*(?:#[ \t]*)?)"
 
 
 def check(file: str, source: str, words: WordList) -> list[Hit]:
-    """What is on the list in one file, in the order of its lines."""
+    """Hits of the list in one file, in the order of its lines."""
     hits: set[Hit] = set()
     name = Path(file)
     if name.suffix == ".py" or source.startswith("#!/usr/bin/env python"):

@@ -1,4 +1,4 @@
-"""What a resource type of a provider does, and how a change to it is planned."""
+"""Resource types of a provider: their calls, and how a change of a resource is planned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .wire import Block, Values, same
 
 
 class RefusedError(Exception):
-    """What the user sees: a summary, and details that may be empty."""
+    """A message to the user: a summary, and details that may be empty."""
 
     def __init__(self, summary: str, details: str = "") -> None:
         super().__init__(summary)
@@ -20,7 +20,7 @@ class RefusedError(Exception):
 
 
 class Resource:
-    """One type of resource. What a subclass does not have is refused.
+    """One type of resource. A call that a subclass does not implement is refused.
 
     `replace` are attributes whose change recreates the object, `defaults` what an attribute is
     when nothing is said, `kept` computed attributes that a change in place leaves as they are.
@@ -35,11 +35,11 @@ class Resource:
         self.block = block
 
     def defaults_for(self, config: Values) -> Mapping[str, Any]:
-        """What is taken for attributes that a configuration does not have."""
+        """Defaults of attributes that a configuration does not have."""
         return self.defaults
 
     def check(self, config: Values) -> Sequence[str]:
-        """What is wrong in a configuration, parts of which may be unknown."""
+        """The problems of a configuration, parts of which may be unknown."""
         return ()
 
     def create(self, planned: Values, made: Values) -> Values:
@@ -66,7 +66,7 @@ class Resource:
 def plan(
     resource: Resource, prior: Values | None, proposed: Values | None, config: Values
 ) -> tuple[Values | None, tuple[str, ...]]:
-    """What an object will be, and because of which attributes it is recreated."""
+    """The planned values of an object, and the attributes whose change recreates it."""
     if proposed is None:
         return None, ()
     planned = proposed | {

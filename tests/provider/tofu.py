@@ -68,7 +68,7 @@ class Tofu:
         return answer
 
     def planned(self, *words: str) -> dict[str, str]:
-        """What a plan would do, by address without "module.incus.": "create", "replace", …
+        """The actions of a plan, by address without "module.incus.": "create", "replace", …
 
         What is left as it is is not among it; what is imported and not changed is "import".
         """

@@ -1,4 +1,4 @@
-"""What tests of several packages share: a stand-in for SOPS."""
+"""Fixtures for tests of several packages: a stand-in for SOPS."""
 
 from __future__ import annotations
 

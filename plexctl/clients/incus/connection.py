@@ -74,7 +74,7 @@ class IncusConnection:
 
     @cached_property
     def api(self) -> Any:
-        import pylxd
+        import pylxd  # slow to import: only once a host is called
         import requests
         from pylxd.exceptions import ClientConnectionFailed, LXDAPIException
 

@@ -29,7 +29,7 @@ def seed_iso(boot: bytes, user_data: str, network_config: str, meta_data: str) -
     The files have names in Rock Ridge, where only root can read them, and in Joliet. Same inputs,
     same bytes.
     """
-    import pycdlib
+    import pycdlib  # only VMs of Incus hosts have such a seed
 
     files = {
         "user-data": user_data.encode(),
@@ -72,7 +72,7 @@ def _set_dates(record: Any) -> None:
 
 
 def _record_date() -> Any:
-    from pycdlib.dates import DirectoryRecordDate
+    from pycdlib.dates import DirectoryRecordDate  # as in `seed_iso`
 
     date = DirectoryRecordDate()
     date.parse(_RECORD_DATE)

@@ -133,7 +133,7 @@ def _password_file(keys: LabKeys) -> bytes:
 
     The lowest cost of bcrypt is enough: nobody guesses a password of 256 bits.
     """
-    import bcrypt
+    import bcrypt  # only the plan of a registry needs it
 
     salt = b64encode(keys.seed.derive("registry", "push", "salt", length=16)).decode().rstrip("=")
     spelled = salt.translate(str.maketrans(BASE64, SALT))

@@ -1,4 +1,4 @@
-"""What a user gets wrong: one clear message, and nothing is changed."""
+"""A user's mistake gives one clear message, and nothing is changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one plex is after its first `up`."""
+"""The state of a plex after its first `up`."""
 
 from __future__ import annotations
 

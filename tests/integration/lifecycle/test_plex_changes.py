@@ -1,4 +1,4 @@
-"""What one plex goes through until its end, in the order in which it happens."""
+"""The changes of one plex until its deletion, in order."""
 
 from __future__ import annotations
 

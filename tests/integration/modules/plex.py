@@ -115,7 +115,7 @@ def resource(name: str) -> str:
 
 
 def identifiers(wanted: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
-    """What imports all of `wanted` that is there: its instances are `names`."""
+    """Identifiers that import all existing objects of `wanted`; its instances are `names`."""
     return {
         f'incus_network.network["{NETWORK}"]': f"local:{NAME}",
         f'incus_profile.profile["{PROFILE}"]': f"local:{NAME}-kube",

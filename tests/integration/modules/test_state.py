@@ -1,4 +1,4 @@
-"""What OpenTofu knows: lost, left behind by a kill, encrypted."""
+"""OpenTofu's state: lost, outdated after a kill, encrypted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all resource types of lxc/incus have in common: remotes, config, devices, identifiers."""
+"""Common parts of all resource types of lxc/incus: remotes, config, devices, identifiers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Remotes:
 
 
 class Object(Resource):
-    """What networks, profiles, volumes and instances have in common.
+    """The base class of networks, profiles, volumes and instances.
 
     `computed_keys` are keys of `config` that a host may set itself: an exact key, or what a key
     begins with if it ends in a dot. They are shown only where the configuration has them.
@@ -72,7 +72,7 @@ class Object(Resource):
             return
 
     def unserved(self, config: Values, *names: str) -> list[str]:
-        """What is wrong where a configuration says something for one of `names`."""
+        """A problem for each of `names` that the configuration sets."""
         return [f"{one} of {self.name} is not served here" for one in names if is_set(config[one])]
 
     def merged(self, seen: Mapping[str, str], wanted: Values) -> dict[str, str]:

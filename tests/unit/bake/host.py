@@ -1,4 +1,4 @@
-"""What the tests of bakes share: a type with its recipe, its depot, and roles."""
+"""Helpers of the tests of bakes: a type with its recipe, its depot, and roles."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_machine_without_apt_has_no_mirror(tmp_path: Path) -> None:
 
 @pytest.fixture
 def argv(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What is run; debootstrap tells two lines and succeeds if its release exists."""
+    """The calls; debootstrap prints two lines and succeeds if its release exists."""
     calls: list[list[str]] = []
 
     def run(argv: Any, **_: Any) -> None:

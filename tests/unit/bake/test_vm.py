@@ -117,7 +117,7 @@ def incus() -> FakeIncus:
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch, incus: FakeIncus) -> list[dict[str, object]]:
-    """What roles were given, without Ansible, a web and waiting."""
+    """The arguments of roles; Ansible, downloads and waits are replaced."""
     given: list[dict[str, object]] = []
 
     def cloud_image(_: FakeIncus, base: Base, properties: Any, *__: Any) -> str:

@@ -14,7 +14,7 @@ KEYS = "kernel.keys.maxkeys"
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """What the machine has: keys, keys that are taken, and MiB; two instances run."""
+    """A machine with this many keys, used keys, and MiB; two instances run."""
     has = {"keys": 20000.0, "taken": 100.0, "memory": 20000.0}
     listed = SimpleNamespace(stdout="RUNNING\nSTOPPED\nRUNNING\n")
     monkeypatch.setattr(room, "run", lambda *_, **__: listed)

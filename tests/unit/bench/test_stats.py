@@ -1,4 +1,4 @@
-"""What the bench makes of its samples."""
+"""Statistics of samples."""
 
 from __future__ import annotations
 

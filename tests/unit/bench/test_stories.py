@@ -1,4 +1,4 @@
-"""What is done for what is wanted."""
+"""The steps that a benchmark runs for the requested measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user types to add a Proxmox to a lab, and what the lab has of it then."""
+"""Adding a Proxmox host to a lab: the command, and the resulting files of the lab."""
 
 from __future__ import annotations
 

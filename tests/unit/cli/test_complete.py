@@ -11,7 +11,7 @@ import pytest
 
 
 def completed(lab: Path, line: str) -> list[str]:
-    """What bash would offer at the end of `line`, the way that it asks."""
+    """The completions that bash would offer at the end of `line`."""
     words = line.split(" ")
     environment = {
         **os.environ,

@@ -22,7 +22,7 @@ from .proxmox_host import TOKEN, entry
 
 
 class Prepared:
-    """What `prepare` was asked, and what it answers."""
+    """The requests to `prepare`, and its answer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[HostRequest] = []

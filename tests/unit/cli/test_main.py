@@ -1,4 +1,4 @@
-"""What every command has in common: exit codes, errors, and what goes where."""
+"""Common to all commands: exit codes, errors, and the stream of each output."""
 
 from __future__ import annotations
 

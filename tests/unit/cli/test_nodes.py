@@ -28,7 +28,7 @@ def argv(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
-    """What nodes were asked to run; each answers with its name, and with code 7."""
+    """The programs that nodes were asked to run; each answers with its name, and with code 7."""
     calls: list[tuple[str, tuple[str, ...]]] = []
 
     def execute(self: object, name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:

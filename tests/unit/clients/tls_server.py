@@ -16,7 +16,7 @@ from tests.fake_pve.tls import Certificate, self_signed
 
 @dataclass
 class Server:
-    """What is asked of it is kept; `secret` makes it trust whoever shows it."""
+    """A server that stores its requests. A client that sends `secret` becomes trusted."""
 
     secret: str = "open sesame"
     trusted: bool = False

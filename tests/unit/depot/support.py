@@ -1,4 +1,4 @@
-"""What the tests of the depot share: small pins, bytes, and who listens or answers."""
+"""Helpers of the tests of the depot: small pins, bytes, reporters and servers."""
 
 from __future__ import annotations
 

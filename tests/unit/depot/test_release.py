@@ -267,7 +267,7 @@ def test_a_member_may_be_in_a_folder_of_the_architecture(
 def test_no_redirect_leads_to_plain_http(
     site: Server, tmp_path: Path, release: KubernetesRelease, reporter: Recorder
 ) -> None:
-    """What has no pin would be whatever somebody on the way sends."""
+    """A file without a pinned checksum could be replaced by anyone on the network."""
     site.pages[KUBELET_PATH] = (302, {"Location": "http://127.0.0.1:9/kubelet"}, b"")
     depot = Depot(tmp_path / "depot", site.sources())
     with pytest.raises(PlexError, match="no source can serve") as caught:

@@ -1,4 +1,4 @@
-"""What the tests of the fake share: a client, and waiting for tasks."""
+"""Helpers of the tests of the fake: a client, and waiting for tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: tokens, tickets, privileges."""
+"""Access control: tokens, tickets, privileges."""
 
 from __future__ import annotations
 

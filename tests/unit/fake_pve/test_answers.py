@@ -1,4 +1,4 @@
-"""What the fake answers is what the schema says the API returns: the fake fails otherwise."""
+"""The fake's answers fit the API's schema: the fake fails otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the official schema does not take is refused in PVE's shape."""
+"""A request that the official schema does not allow is refused in PVE's format."""
 
 from __future__ import annotations
 

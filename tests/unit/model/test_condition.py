@@ -64,7 +64,7 @@ def test_a_wait_that_runs_out_reports_the_last_observation() -> None:
 
 
 def test_the_last_probe_is_after_the_last_sleep() -> None:
-    """What becomes true at the deadline counts."""
+    """A condition that becomes true at the deadline holds."""
     watch = Watch()
     wait(Condition("x", lambda: Observation(watch.time >= 102), deadline=2, every=2), watch.clock())
     assert watch.slept == 1

@@ -15,7 +15,7 @@ def test_sufficient_limits_are_not_reported() -> None:
 
 
 def test_a_small_plex_has_no_notes_on_an_unprepared_machine() -> None:
-    """What Debian has as it is installed, on a machine of 4 GiB."""
+    """The limits of a fresh Debian on a machine with 4 GiB."""
     stock = {
         "fs.inotify.max_user_instances": 128,
         "fs.inotify.max_user_watches": 29000,

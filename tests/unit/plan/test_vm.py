@@ -55,7 +55,7 @@ def disc(content: bytes) -> dict[str, bytes]:
 
 
 def describe(plan: Plan) -> str:
-    """What differs from containers; the files in the tar are those of any node."""
+    """Differences to containers; the files in the tar are those of any node."""
     parts = []
     for resource in plan.resources:
         needs = ", ".join(map(str, resource.needs))

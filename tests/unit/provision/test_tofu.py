@@ -74,7 +74,7 @@ class Estate:
         (self.folder.path / "listed").write_text("".join(f"{one}\n" for one in known))
 
     def plans(self, number: int, *changes: tuple[str, str]) -> None:
-        """What the plan of that number says: actions and addresses."""
+        """Set the result of the plan of that number: actions and addresses."""
         lines = (
             json.dumps(
                 {
@@ -87,7 +87,7 @@ class Estate:
         (self.folder.path / f"plan-{number}").write_text("".join(f"{one}\n" for one in lines))
 
     def apply(self, found: dict[str, HostState], options: DiffOptions = OPTIONS) -> list[str]:
-        """What OpenTofu was asked, in short."""
+        """Apply, and return the commands of OpenTofu in short form."""
         changes = self.engine.diff(WANTED, found, options)
         self.engine.apply(ApplyJob(WANTED, changes, found, "run9", NullReporter()))
         return self.asked()

@@ -1,4 +1,4 @@
-"""What the provider for tests makes of identifiers, configurations and answers, as the real one."""
+"""The test provider treats identifiers, configurations and answers as the real one does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the provider for tests serves is what was recorded from the real one, and how it plans."""
+"""The test provider serves the recorded schema of the real one, and plans as it does."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_objects_left_on_a_removed_host_are_reported(ctx: Context) -> None:
 
 @dataclass
 class Meeting:
-    """What `add_host` does to a server, without one."""
+    """A stand-in for the server that `add_host` calls."""
 
     monkeypatch: pytest.MonkeyPatch
     trusted: bool = False
