@@ -46,7 +46,7 @@ def start() -> None:
         os.environ["HOME"] = os.path.expanduser("~")  # noqa: PTH111 - few imports
     handler = _Handler()
     for number in SIGNALS:
-        # `nohup` has it ignored, and that stays.
+        # Under `nohup` SIGHUP is ignored: keep that.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -193,7 +193,7 @@ def deleted_at_exit(folder: Path) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        # Not as an argument: `nothing_left_of` would kill it.
+        # The folder is no argument: `nothing_left_of` would kill the shell.
         env={"FOLDER": str(folder.absolute()), "PATH": os.defpath},
         start_new_session=True,  # neither Ctrl-C nor the end of a terminal ends it first
     )

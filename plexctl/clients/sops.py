@@ -66,7 +66,7 @@ class Sops:
         )
         done = self._run("encrypt", (*name, *options), plain)
         if done.code != 0:
-            # Its messages quote the text that it cannot read.
+            # SOPS' messages quote the text that it cannot read.
             why = f"sops failed with code {done.code}; its output is hidden, it may quote secrets"
             raise PlexError(f"cannot encrypt {file}", details=(why,))
         return done.stdout.encode()
@@ -115,12 +115,12 @@ class Sops:
         environment: dict[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> CommandResult:
-        # Without an empty settings file, it searches one in all parent folders.
+        # Without an empty settings file, SOPS searches all parent folders for one.
         settings = ("--config", os.devnull, "--disable-version-check")
         return process.run(
             (self.binary, *settings, verb, *arguments),
             timeout=TIMEOUT,
-            # It searches keys in the home folder.
+            # SOPS would search the home folder for keys.
             env={"HOME": "/nonexistent", **(environment or {})},
             stdin=stdin,
             check=False,

@@ -196,7 +196,7 @@ class Tofu:
             for name, value in options.items()
             if value not in ([], None)
         }
-        # It reads the state of its folder at once, and fails if that is broken: it gets no folder.
+        # The library would read the state of the folder, and fail if the state is broken.
         builder = Terraform(working_dir=os.devnull, terraform_bin_path=str(self.program))
         return [str(word) for word in builder.generate_cmd_string(verb, *words, **flags)]
 

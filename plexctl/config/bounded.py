@@ -1,4 +1,4 @@
-"""Files that somebody else may have written, read within bounds: YAML, JSON, and their bytes.
+"""Read files of untrusted origin within bounds: YAML, JSON, and their bytes.
 
 The composer of libyaml recurses in C, so deep nesting would crash the process, and an alias is a
 whole value again, so a few lines could expand to gigabytes. All bounds are checked on the events

@@ -146,7 +146,7 @@ def _taints(source: YamlFile, place: int, group: GroupFields) -> None:
 
 
 def _names(drafts: Mapping[str, Draft[T]], parse: Callable[[str], str]) -> None:
-    """Report names of files and folders that are no names for what they declare."""
+    """Report names of files and folders that are not valid for a plex or a type."""
     for name, draft in drafts.items():
         try:
             parse(name)

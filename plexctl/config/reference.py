@@ -109,7 +109,7 @@ def page() -> str:
 
 
 def _rows(schema: Schema, path: str) -> Iterator[str]:
-    """A row of each field of `schema`, and of what is in it."""
+    """A row for each field of `schema`, and for each field below."""
     for name, field in _fields(schema):
         if "description" not in field or "not" in field:
             continue

@@ -25,7 +25,7 @@ def unpack(packages: Sequence[str], folder: Path) -> tuple[Entry, ...]:
     archives, root = folder / "archives", folder / "root"
     archives.mkdir(parents=True)
     root.mkdir()
-    # As root apt fetches as the user _apt, who cannot write into a private folder.
+    # As root, apt fetches as the user _apt, which cannot write into a private folder.
     sandbox = ("-o", "APT::Sandbox::User=root") if os.geteuid() == 0 else ()
     process.run(
         ("apt-get", *sandbox, "-q", "download", *closure(packages)),

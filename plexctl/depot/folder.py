@@ -76,7 +76,7 @@ class FolderSource:
         return Offer(component, version, artifacts, locked)
 
     def _checked(self, component: Component, version: str, one: NewArtifact) -> dict[str, str]:
-        """Compare an artifact with the pins and with depot.lock; returns what is to be locked.
+        """Compare an artifact with the pins and with depot.lock; returns the digests to lock.
 
         The names in depot.lock are those of a download of the same artifact.
         """

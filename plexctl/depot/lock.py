@@ -50,7 +50,7 @@ class Lock:
         self.check_all({what: found})
 
     def accepts(self, stored: Stored) -> bool:
-        """Whether this lab may use what the depot has of a component.
+        """Whether this lab may use the depot's artifacts of a component.
 
         What came from a folder of artifacts counts only for labs that have locked it: nothing else
         says where its bytes are from. PlexError if something is locked to another digest.

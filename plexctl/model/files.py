@@ -13,7 +13,7 @@ from plexctl.model.folder import Place, write_at
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Put `data` at `path` with exactly `mode`, whatever the umask; replaces what is there.
+    """Put `data` at `path` with exactly `mode`, whatever the umask; replaces an existing file.
 
     The content is on the disk when this returns. The folder must exist. PlexError if it fails.
     """

@@ -89,7 +89,7 @@ def head(line: Timeline) -> tuple[str, str, str]:
 
 
 def notes(line: Timeline) -> tuple[str, ...]:
-    """Notes of the run, and on what the timeline leaves out."""
+    """Notes of the run, and notes on details that the timeline leaves out."""
     found = list(line.notes)
     stayed = len(line.nodes) - len(line.touched)
     if stayed and line.touched:

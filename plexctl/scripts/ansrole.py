@@ -34,7 +34,7 @@ or of plexctl. Variables are name=value (a text), JSON objects, and the files va
 PROMPTS = {"ask_pass": r"SSH password:\s*$", "ask_become_pass": r"BECOME password.*:\s*$"}
 
 _LIKE_ANSIBLE = (
-    # Our option, its help, the option of ansible-playbook.
+    # (option of ansrole, its help, option of ansible-playbook)
     (("-u", "--user"), "log in as this user", "--user"),
     (("-f", "--forks"), "number of nodes at the same time", "--forks"),
     (("-c", "--connection"), "connection to nodes: ssh, local, …", "--connection"),

@@ -14,7 +14,7 @@ Main = Callable[[Sequence[str]], int]
 
 
 def arguments(name: str, about: str, usage: str | None = None) -> argparse.ArgumentParser:
-    """A parser whose help is `about`: what the script does, and an example."""
+    """A parser whose help is `about`: the purpose of the script, and an example."""
     return argparse.ArgumentParser(
         prog=name,
         usage=usage,

@@ -89,7 +89,9 @@ def parse(argv: Sequence[str]) -> Asked:
         if not word.startswith("-"):
             continue  # the value of the option before: `-var out=5`
         if name in ("out", "json", "detailed-exitcode", "auto-approve"):
-            raise UsageError(f"{word}: tfapply sets this option itself", hint="-y does not ask")
+            raise UsageError(
+                f"{word}: tfapply sets this option itself", hint="-y skips the question"
+            )
         if name in _BOTH:
             value = () if equals or name == "lock" else islice(words, 1)
             both += (word, *value)

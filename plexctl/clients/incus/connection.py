@@ -145,7 +145,7 @@ class IncusConnection:
         return found
 
     def under_way(self) -> list[dict[str, Any]]:
-        """The operations that the server is running, whoever asked for them."""
+        """The operations that the server is running, of this and of other clients."""
         with self.failing_as("the operations cannot be read"):
             found = self.api.operations.get(params={"recursion": 1}).json()["metadata"]
         return list(found.get("running", ()))
@@ -206,7 +206,7 @@ class IncusConnection:
 
     @contextmanager
     def failing_as(self, summary: str, *, gone_is_fine: bool = False) -> Iterator[None]:
-        """Turn what the library raises into a PlexError that begins with `summary`."""
+        """Turn exceptions of the library into a PlexError that begins with `summary`."""
         import requests
         from pylxd.exceptions import LXDAPIException
 

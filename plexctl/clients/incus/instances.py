@@ -158,7 +158,7 @@ class IncusInstances:
     # -- what the server does by itself
 
     def changing(self) -> frozenset[str]:
-        """Instances that the server creates, starts, stops or deletes now, whoever asked for it.
+        """Instances that the server creates, starts, stops or deletes now, for any client.
 
         It finishes these operations even when the program that asked is gone.
         """
@@ -174,7 +174,7 @@ class IncusInstances:
 
         def probe() -> Observation:
             found = sorted(one for one in self.changing() if one.removeprefix(plex).isdigit())
-            return Observation(not found, f"it is changing {', '.join(found)}")
+            return Observation(not found, f"still changing: {', '.join(found)}")
 
         name = self._connection.spec.name
         what = f"host {name} has finished what the interrupted run started"

@@ -31,7 +31,7 @@ REACH = 20.0
 """Seconds that the node may be out of reach of the server that takes the calls."""
 
 PATIENCE = 180.0
-"""Seconds for which somebody else may hold a lock that a call needs."""
+"""Seconds for which another process may hold a lock that a call needs."""
 
 AT_ONCE = 10
 """Calls at the same time: as many connections as the library keeps."""

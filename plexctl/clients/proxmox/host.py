@@ -74,7 +74,7 @@ class ProxmoxHost:
         images = (*(observed.image(g) for g in guests if g.template and g.ours), *archives)
         templates = {name: image.fingerprint for image in images for name in image.names}
         instances = {
-            # Of two guests with one name the one that is not plexctl's counts: nothing touches it.
+            # If two guests share a name, the one that is not plexctl's wins: it is never changed.
             g.name: observed.instance(g, templates)
             for g in sorted(guests, key=lambda g: (not g.ours, not g.whole))
             if not (g.template and g.ours)

@@ -137,7 +137,7 @@ class ProxmoxVms:
         def probe() -> Observation:
             nonlocal done
             done = self._connection.call(what, "get", *place, "exec-status", pid=begun["pid"])
-            return Observation(bool(done.get("exited")), "it is still running")
+            return Observation(bool(done.get("exited")), f"{argv[0]} still runs")
 
         wait(Condition(f"{argv[0]} ends on {name}", probe, deadline=timeout, every=0.25))
         code = int(done["exitcode"]) if "exitcode" in done else 128 + int(done.get("signal", 0))

@@ -21,7 +21,7 @@ def patch(plex: Plex) -> Document:
         "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
         "readinessProbe": {"periodSeconds": 1},
     }
-    # By its name, which it registers with: the label of its role may come too late.
+    # Select the master by the name that it registers with: the label of its role may come too late.
     name = {
         "key": "kubernetes.io/hostname",
         "operator": "In",

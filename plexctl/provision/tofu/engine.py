@@ -7,7 +7,7 @@ loss. A run on hosts:
 
 1. delete what OpenTofu cannot delete itself (`obstacles`)
 2. write modules, variables and boot files (`folder`)
-3. import what the hosts have and the state does not (`importing`)
+3. import objects of the hosts that the state lacks (`importing`)
 4. let OpenTofu plan and apply, masters first if many workers start with them
 """
 
@@ -143,7 +143,7 @@ class TofuEngine:
         try:
             return TofuState(tofu, tofu.addresses())
         except PlexError as error:
-            with reporter.step("import what the hosts have") as step:
+            with reporter.step("import objects that the state lacks") as step:
                 step.progress(error.summary)
                 self.folder.put_state_aside()
             return TofuState(tofu, frozenset())
@@ -161,7 +161,7 @@ class TofuEngine:
         self.folder.write_boot(dict(self.provider.boot_files(nodes, self.folder.boot)))
 
     def _import(self, tofu: Tofu, job: ApplyJob, state: TofuState) -> None:
-        """Let the next plan import what the hosts have and the state does not.
+        """Let the next plan import objects of the hosts that the state lacks.
 
         What decides whether a node is replaced is created first, by itself: if it came with the
         import, the node would be replaced.

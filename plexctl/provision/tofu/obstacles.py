@@ -25,7 +25,7 @@ _Observed = TypeVar("_Observed")
 def delete_obstacles(
     direct: DirectEngine, provider: Provider, state: TofuState, job: ApplyJob
 ) -> ApplyJob:
-    """Delete what the plan does not have, and what is in OpenTofu's way; the job that is left."""
+    """Delete objects that the plan lacks or that obstruct OpenTofu; returns the remaining job."""
     options = DiffOptions(
         job.wanted[0].owner, frozenset(c.key for c in job.changes if c.action is Action.REPLACE)
     )

@@ -89,7 +89,7 @@ class TreeBuilder:
     failures: tuple[str, ...] = ()
 
     def build_all(self, gitops: Gitops) -> Iterator[tuple[str, list[Document]]]:
-        """Name and objects of the first Kustomization, and of each one in what is built.
+        """Name and objects of the first Kustomization, and of each one that is built from it.
 
         A Kustomization that cannot be built is left out, and added to `failures`.
         """

@@ -1,4 +1,4 @@
-"""The heart of `up`, `replace` and `scale`: from what hosts have to what the files say."""
+"""The core of `up`, `replace` and `scale`: bring hosts to the state that the files define."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def difference(
     states: Mapping[str, HostState],
     replace: frozenset[str] = frozenset(),
 ) -> tuple[Change, ...]:
-    """The changes from what the hosts have to `plan`; `replace` are names of nodes to replace."""
+    """The changes that lead from the hosts to `plan`; `replace` are names of nodes to replace."""
     keys = frozenset(i.key for i in plan.instances if i.name in replace)
     options = DiffOptions(Owner(ctx.seed.lab_id, plan.plex.name), keys)
     return ctx.engine.diff(plan.resources, states, options)
