@@ -36,8 +36,10 @@ def find_state(path: Path) -> Folder | None:
     """The state folder `path`; None if there is none. UsageError if it is not ours."""
     folder = _folder(path)
     token = folder.read(TOKEN)
-    if token is None and not folder.exists():
-        return None
+    if token is None:
+        if not folder.exists():
+            return None
+        token = folder.read(TOKEN)  # another plexctl may have created it since: it is complete
     if token is None or not _TOKEN.fullmatch(token) or not (_records() / token.decode()).is_file():
         raise UsageError(
             f"refusing to use {path}: plexctl did not create it for this user",
