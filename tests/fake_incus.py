@@ -5,16 +5,21 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from plexctl.bootstrap.dns import SCRIPT
+from plexctl.clients.incus.acls import IncusAcls
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.images import IncusImages
 from plexctl.clients.incus.instances import IncusInstances
 from plexctl.clients.incus.networks import IncusNetworks, IncusProfiles
+from plexctl.clients.incus.observed import subnets
 from plexctl.clients.incus.volumes import IncusVolumes
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.command import CommandResult
@@ -23,6 +28,7 @@ from plexctl.model.kinds import HostKind
 from plexctl.model.observed import (
     RUNNING,
     HostState,
+    ObservedAcl,
     ObservedImage,
     ObservedInstance,
     ObservedNetwork,
@@ -30,7 +36,10 @@ from plexctl.model.observed import (
     ObservedVolume,
 )
 from plexctl.model.settings import TAG, Devices, Settings, plain_devices
+from plexctl.model.snapshots import ObservedSnapshot, SnapshotName, Storage
 from plexctl.model.types import Form
+from plexctl.plan.resources.types import ACLS
+from plexctl.workflow.plex.repair import AGE
 
 LOCAL = HostSpec("local", HostKind.INCUS, "/none", "default", 3)
 FACTS = HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
@@ -49,19 +58,28 @@ class FakeIncus(IncusHost):
         self.before: Callable[[str, str], None] = lambda call, name: None
         self.down: UnreachableHostError | None = None
         self.free = 40 << 30
+        self.clock_difference = 0.0
         self.pool_names: tuple[str, ...] = (spec.pool,)
         self._lock = threading.Lock()
         state = state or HostState(spec.name, {}, {}, {}, ())
         self.images: FakeImages = FakeImages(self, state)
         self.instances: FakeInstances = FakeInstances(self, state)
         self.networks: FakeNetworks = FakeNetworks(self, state)
+        self.acls: FakeAcls = FakeAcls(self, state)
         self.profiles: FakeProfiles = FakeProfiles(self, state)
         self.volumes: FakeVolumes = FakeVolumes(self, state)
+        self.disks: FakeSnapshots = FakeSnapshots(self)
+
+    @property
+    def snapshots(self) -> FakeSnapshots:
+        return self.disks
 
     def record(self, call: str, name: str = "") -> None:
         self.before(call, name)
         if self.down:
             raise self.down
+        if self.spec.confined and call.startswith("networks.") and call != "networks.list":
+            raise PlexError(f'{name}: User does not have permission for project "default"')
         with self._lock:
             self.calls.append((call, name))
 
@@ -76,6 +94,15 @@ class FakeIncus(IncusHost):
     def unreachable(self) -> UnreachableHostError | None:
         return self.down
 
+    @property
+    def clock_offset(self) -> float:
+        return self.clock_difference
+
+    def version(self) -> str:
+        if self.down:
+            raise self.down
+        return "6.0.4"
+
     def facts(self) -> HostFacts:
         return self.spec.facts or FACTS
 
@@ -89,7 +116,14 @@ class FakeIncus(IncusHost):
             dict(self.profiles.held),
             tuple(self.images.held),
             dict(self.volumes.held),
+            confined=self.spec.confined,
+            clock_offset=self.clock_offset,
+            acls=dict(self.acls.held),
         )
+
+    def read_instances(self) -> HostState:
+        found = self.read()
+        return replace(found, networks={}, profiles={}, images=(), volumes={}, acls={})
 
     def pool_free(self) -> int:
         return self.free
@@ -101,12 +135,26 @@ class FakeIncus(IncusHost):
         return self.facts().cpus, self.facts().memory
 
 
+class _TaggedPart:
+    """What instances, networks, profiles and volumes have in common: tags can be added."""
+
+    _host: FakeIncus
+    held: dict[str, Any]
+
+    def set_tags(self, name: str, tags: Mapping[str, str], **_: object) -> None:
+        kind = type(self).__name__.removeprefix("Fake").lower()
+        self._host.record(f"{kind}.set_tags", name)
+        if one := self.held.get(name):
+            self.held[name] = replace(one, tags={**one.tags, **tags})
+
+
 class FakeImages(IncusImages):
     def __init__(self, host: FakeIncus, state: HostState) -> None:
         super().__init__(host.connection)
         self._host = host
         self.held = [*state.images]
         self.pieces: dict[str, tuple[bytes, ...]] = {}  # by fingerprint, as they are sent
+        self.inside: dict[str, dict[str, str]] = {}  # properties in the tarball of an image
         self._numbers = itertools.count()
 
     def add(self, *names: str, properties: Mapping[str, str] | None = None) -> str:
@@ -156,7 +204,15 @@ class FakeImages(IncusImages):
         if sha256(b"".join(pieces)).hexdigest() != fingerprint:
             raise PlexError("the fingerprint does not match")
         self.pieces[fingerprint] = pieces
-        self.held.append(ObservedImage(fingerprint, (name,), {}, 1))
+        self.held.append(ObservedImage(fingerprint, (name,), self.inside.get(fingerprint, {}), 1))
+
+    def set_properties(self, fingerprint: str, properties: Mapping[str, str | None]) -> None:
+        self._host.record("images.set_properties", fingerprint)
+        for place, image in enumerate(self.held):
+            if image.fingerprint == fingerprint:
+                merged = {**image.properties, **properties}
+                kept = {key: value for key, value in merged.items() if value is not None}
+                self.held[place] = replace(image, properties=kept)
 
     def set_name(self, fingerprint: str, name: str) -> None:
         self._host.record("images.set_name", name)
@@ -168,7 +224,7 @@ class FakeImages(IncusImages):
         ]
 
 
-class FakeInstances(IncusInstances):
+class FakeInstances(_TaggedPart, IncusInstances):
     def __init__(self, host: FakeIncus, state: HostState) -> None:
         super().__init__(host.connection)
         self._host = host
@@ -177,14 +233,22 @@ class FakeInstances(IncusInstances):
         self.devices: dict[str, dict[str, dict[str, str]]] = {}
         self.forced: list[bool] = []  # how instances were stopped
         self.scripts: list[str] = []  # programs that were run
+        self.queries: list[str] = []  # instances that queried DNS, in order
+        self.without_dns: dict[str, int] = {}  # instance -> queries that are not answered
         self.failing: tuple[tuple[str, ...], ...] = ()  # programs that fail
         self.lacking: set[str] = set()  # programs that no image has
         self.agent_after = 0  # calls that no agent answers yet
+        self.kubelet_ages: dict[str, int] = {}  # seconds, of kubelets that were started lately
+        self.elsewhere: list[ObservedInstance] = []  # of other projects
         self.losing: list[str] = []  # instances whose files cannot be written, once for each entry
 
     def list(self) -> Mapping[str, ObservedInstance]:
         self._host.record("instances.list")
         return dict(self.held)
+
+    def of_all_projects(self) -> tuple[ObservedInstance, ...]:
+        self._host.record("instances.of_all_projects")
+        return (*self.held.values(), *self.elsewhere)
 
     def create(
         self,
@@ -216,6 +280,7 @@ class FakeInstances(IncusInstances):
     def delete(self, name: str, *, running: bool = True) -> None:
         self._host.record("instances.delete", name)
         self.held.pop(name, None)
+        self._host.disks.held.pop(name, None)
 
     def push(self, name: str, path: str, content: bytes, *, mode: int) -> bool:
         self._host.record("instances.push", name)
@@ -235,6 +300,15 @@ class FakeInstances(IncusInstances):
             return CommandResult(
                 argv, 0, "".join(f"{n}\n" for n in names if n not in self.lacking), ""
             )
+        if argv == AGE:
+            age = self.kubelet_ages.get(name, 86400)
+            return CommandResult(argv, 0, f"@1790000000\n@{1790000000 + age}\n", "")
+        if SCRIPT in argv:
+            self.queries.append(name)
+            left = self.without_dns.get(name, 0)
+            self.without_dns[name] = max(0, left - 1)
+            said = "10.98.160.10 does not answer: timed out" if left else ""
+            return CommandResult(argv, int(left > 0), "", said)
         self.scripts.append(" ".join(argv))
         return CommandResult(argv, 0, "", "")
 
@@ -242,11 +316,67 @@ class FakeInstances(IncusInstances):
         return frozenset()
 
 
-class FakeNetworks(IncusNetworks):
+class FakeSnapshots:
+    """Snapshots of instances. What an instance has on its disk is `content`."""
+
+    def __init__(self, host: FakeIncus) -> None:
+        self._host = host
+        self.held: dict[str, dict[str, tuple[ObservedInstance, str]]] = {}  # by instance, name
+        self.content: dict[str, str] = {}
+        self.driver = "btrfs"
+
+    def storage(self) -> Storage:
+        self._host.record("snapshots.storage")
+        return Storage(self._host.spec.pool, self.driver)
+
+    def list(self, instance: str) -> tuple[ObservedSnapshot, ...]:
+        self._host.record("snapshots.list", instance)
+        found = []
+        for number, (name, (seen, _)) in enumerate(self.held.get(instance, {}).items()):
+            if parsed := SnapshotName.parse(name):
+                time = datetime(2026, 11, 30, 9, number, tzinfo=UTC)
+                found.append(ObservedSnapshot(instance, parsed, time, 1 << 20, seen.tags))
+        return tuple(found)
+
+    def freeze(self, instance: str) -> None:
+        self._host.record("snapshots.freeze", instance)
+        self._set(instance, RUNNING, "Frozen")
+
+    def thaw(self, instance: str) -> None:
+        self._host.record("snapshots.thaw", instance)
+        if self._host.instances.held[instance].status == "Frozen":
+            self._set(instance, "Frozen", RUNNING)
+
+    def create(self, instance: str, snapshot: str) -> None:
+        self._host.record("snapshots.create", instance)
+        own = self.held.setdefault(instance, {})
+        if snapshot in own:
+            raise PlexError(f"Snapshot {snapshot} already exists")
+        own[snapshot] = (self._host.instances.held[instance], self.content.get(instance, ""))
+
+    def restore(self, instance: str, snapshot: str) -> None:
+        self._host.record("snapshots.restore", instance)
+        assert self._host.instances.held[instance].status == "Stopped"
+        saved, content = self.held[instance][snapshot]
+        self._host.instances.held[instance] = replace(saved, status="Stopped")
+        self.content[instance] = content
+
+    def delete(self, instance: str, snapshot: str) -> None:
+        self._host.record("snapshots.delete", instance)
+        self.held.get(instance, {}).pop(snapshot, None)
+
+    def _set(self, instance: str, old: str, new: str) -> None:
+        found = self._host.instances.held[instance]
+        assert found.status == old
+        self._host.instances.held[instance] = replace(found, status=new)
+
+
+class FakeNetworks(_TaggedPart, IncusNetworks):
     def __init__(self, host: FakeIncus, state: HostState) -> None:
         super().__init__(host.connection)
         self._host = host
         self.held = dict(state.networks)
+        self.config: dict[str, dict[str, str]] = {}  # of each network that was ever put
 
     def list(self) -> Mapping[str, ObservedNetwork]:
         self._host.record("networks.list")
@@ -255,14 +385,55 @@ class FakeNetworks(IncusNetworks):
     def put(self, name: str, config: Settings, *, exists: bool) -> None:
         self._host.record("networks.put", name)
         assert exists == (name in self.held)
-        self.held[name] = ObservedNetwork(name, _tags(config))
+        if missing := self.acl(config) - self._host.acls.held.keys():
+            raise PlexError(f"network ACL {missing.pop()} does not exist")
+        self.held[name] = ObservedNetwork(name, _tags(config), tuple(subnets(dict(config))))
+        self.config[name] = dict(config)
 
     def delete(self, name: str) -> None:
         self._host.record("networks.delete", name)
         self.held.pop(name, None)
 
+    @staticmethod
+    def acl(config: Settings) -> set[str]:
+        return {value for key, value in config if key == ACLS}
 
-class FakeProfiles(IncusProfiles):
+
+class FakeAcls(IncusAcls):
+    def __init__(self, host: FakeIncus, state: HostState) -> None:
+        super().__init__(host.connection)
+        self._host = host
+        self.held = dict(state.acls)
+        self.rules: dict[str, tuple[tuple[Settings, ...], tuple[Settings, ...]]] = {}
+
+    def list(self) -> Mapping[str, ObservedAcl]:
+        self._host.record("acls.list")
+        return dict(self.held)
+
+    def put(
+        self,
+        name: str,
+        config: Settings,
+        *,
+        ingress: Sequence[Settings],
+        egress: Sequence[Settings],
+        exists: bool,
+    ) -> None:
+        self._host.record("acls.put", name)
+        assert exists == (name in self.held)
+        self.held[name] = ObservedAcl(name, _tags(config))
+        self.rules[name] = (tuple(ingress), tuple(egress))
+
+    def delete(self, name: str) -> None:
+        self._host.record("acls.delete", name)
+        networks = self._host.networks
+        used = [one for one in networks.held if networks.config.get(one, {}).get(ACLS) == name]
+        if used:
+            raise PlexError(f"network-acl {name} cannot be deleted: in use")
+        self.held.pop(name, None)
+
+
+class FakeProfiles(_TaggedPart, IncusProfiles):
     def __init__(self, host: FakeIncus, state: HostState) -> None:
         super().__init__(host.connection)
         self._host = host
@@ -282,7 +453,7 @@ class FakeProfiles(IncusProfiles):
         self.held.pop(name, None)
 
 
-class FakeVolumes(IncusVolumes):
+class FakeVolumes(_TaggedPart, IncusVolumes):
     def __init__(self, host: FakeIncus, state: HostState) -> None:
         super().__init__(host.connection)
         self._host = host

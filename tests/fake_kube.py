@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-import requests
-
+from plexctl.clients.http_session import url_session
 from plexctl.clients.kube.client import Kube, NodeStatus, Pod, UnreachableError
 from plexctl.model.observed import RUNNING
 from tests.fake_incus import FakeIncus
@@ -20,11 +20,14 @@ class FakeKube(Kube):
     """
 
     def __init__(self, master: str, hosts: Mapping[str, FakeIncus]) -> None:
-        super().__init__("https://cluster.test", requests.Session())
+        super().__init__("https://cluster.test", url_session("https://cluster.test"))
         self.calls: list[tuple[str, str]] = []
+        self.master = master
         self.unanswered_probes = 0  # calls that are not answered before the API answers
-        self._master = master
+        self.registering: dict[str, int] = {}  # node -> lists of nodes before it registers
+        self.reported: datetime | None = None  # by all kubelets; None: just now
         self._hosts = hosts
+        self.cordoned: dict[str, bool] = {}  # node -> whether plexctl has cordoned it
         self._deleted: dict[str, object] = {}  # node -> its kubelet when the object was deleted
 
     def nodes(self) -> tuple[NodeStatus, ...]:
@@ -37,31 +40,45 @@ class FakeKube(Kube):
             for name, instance in host.instances.held.items()
             if instance.status == RUNNING
         }
-        if self._master not in running:
+        if self.master not in running:
             raise UnreachableError("the API does not answer")
+        late = {name for name, lists in self.registering.items() if lists > 0}
+        self.registering = {name: lists - 1 for name, lists in self.registering.items()}
         return tuple(
-            NodeStatus(name, True, "", "v1.36.3", (), False)
-            for name in sorted(running)
+            NodeStatus(
+                name,
+                True,
+                "",
+                "v1.36.3",
+                (),
+                name in self.cordoned,
+                self.cordoned.get(name, False),
+                self.reported or datetime.now(UTC),
+            )
+            for name in sorted(running - late)
             if self._deleted.get(name) != self._kubelet(name)
         )
 
     def delete_node(self, name: str) -> None:
         self.calls.append(("delete_node", name))
+        self.cordoned.pop(name, None)
         self._deleted[name] = self._kubelet(name)
 
     def cordon(self, name: str) -> bool:
         self.calls.append(("cordon", name))
+        self.cordoned[name] = True
         return True
 
     def uncordon(self, name: str) -> bool:
         self.calls.append(("uncordon", name))
+        self.cordoned.pop(name, None)
         return True
 
     def pods(self, *, node: str = "", selector: str = "") -> tuple[Pod, ...]:
         return ()
 
-    def replicas(self, namespace: str, deployment: str) -> tuple[int, int]:
-        return (1, 1)
+    def ready_endpoints(self, namespace: str, service: str) -> int:
+        return 1
 
     def read(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
         return {}
@@ -70,3 +87,46 @@ class FakeKube(Kube):
         """Another value after each start of a kubelet: with its instance, or by `systemctl`."""
         host = next(host for host in self._hosts.values() if name in host.instances.held)
         return host.instances.held[name], len(host.instances.scripts)
+
+
+def objects_at_rest(master: str) -> dict[str, dict[str, Any]]:
+    """The objects of a cluster of one node that lacks nothing, by their keys in etcd."""
+    here = {"namespace": "kube-system"}
+    return {
+        "/registry/namespaces/kube-system": {
+            "kind": "Namespace",
+            "metadata": {"name": "kube-system"},
+        },
+        "/registry/serviceaccounts/kube-system/default": {
+            "kind": "ServiceAccount",
+            "metadata": {"name": "default", **here},
+        },
+        "/registry/configmaps/kube-system/kube-root-ca.crt": {
+            "kind": "ConfigMap",
+            "metadata": {"name": "kube-root-ca.crt", **here},
+            "data": {"ca.crt": "-----"},
+        },
+        "/registry/clusterroles/admin": {
+            "kind": "ClusterRole",
+            "metadata": {"name": "admin"},
+            "aggregationRule": {},
+            "rules": [{"verbs": ["get"]}],
+        },
+        "/registry/deployments/kube-system/coredns": {
+            "kind": "Deployment",
+            "metadata": {"name": "coredns", **here},
+            "spec": {"replicas": 1},
+            "status": {"readyReplicas": 1},
+        },
+        "/registry/daemonsets/kube-system/kube-proxy": {
+            "kind": "DaemonSet",
+            "metadata": {"name": "kube-proxy", **here},
+            "status": {"desiredNumberScheduled": 1, "numberReady": 1},
+        },
+        "/registry/pods/kube-system/kube-proxy-b7x2q": {
+            "kind": "Pod",
+            "metadata": {"name": "kube-proxy-b7x2q", "generateName": "kube-proxy-", **here},
+            "spec": {"nodeName": master},
+            "status": {"phase": "Running", "qosClass": "BestEffort"},
+        },
+    }

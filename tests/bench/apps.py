@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plexctl.clients.process import run
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation, wait
 from tests.bench.api import Api, NoAnswerError
@@ -43,6 +45,26 @@ class Tree:
         changed = [f"  GREETING: {greeting}" if "GREETING:" in line else line for line in lines]
         file.write_text("\n".join(changed) + "\n")
         return self._timed(command, lambda: self.api.get(CONFIG)["data"]["GREETING"] == greeting)
+
+    def saved(self, command: tuple[str, ...]) -> tuple[float, float]:
+        """Seconds that `command` takes, which saves the plex, and for which nodes are frozen."""
+        began = time.monotonic()
+        done = run(command, timeout=DEADLINE, env=self.environment)
+        return time.monotonic() - began, float(json.loads(done.stdout)["seconds"]["frozen"])
+
+    def returning(self, command: tuple[str, ...]) -> float:
+        """Seconds from the launch of `command`, which restores, until hello-world answers again."""
+        away = False
+
+        def back() -> bool:
+            nonlocal away
+            try:
+                return bool(self.api.text(PAGE)) and away
+            except NoAnswerError:
+                away = True
+                raise
+
+        return self._timed(command, back)
 
     @property
     def api(self) -> Api:

@@ -23,11 +23,17 @@ def brought_up(workers: int) -> tuple[Measure, ...]:
     )
 
 
+CONTAINER = Measure("container", "1+2: the first container of a pod runs")
 DNS = Measure("dns", "1+2: DNS answers a pod")
+DNS_PROCESSOR = Measure("dns-processor", "  processor time until then", "core-s", 1, of="dns")
 WORKER = Measure("replace-worker", "replace of a worker: Ready")
 MASTER = Measure("replace-master", "replace of the master: all Ready")
 APPS = Measure("apps", "1+2 with Flux synced: its app answers")
 PUSH = Measure("push", "flux push: the change is live")
+SAVE = Measure("snapshot-save", "snapshot save of the same")
+FROZEN = Measure("snapshot-frozen", "  its nodes frozen", of=SAVE.name)
+RESTORE = Measure("snapshot-restore", "snapshot restore of the same: its app answers")
+OF_APPS = (APPS, PUSH, SAVE, FROZEN, RESTORE)
 PLAN = Measure("plan", "plan, nothing to do")
 BAKE = Measure("bake", "bake, nothing to do")
 HELP = Measure("help", "plexctl --help")
@@ -39,11 +45,12 @@ STATUS_64 = Measure("status-64", "1+64: status")
 
 MEASURES = (
     *brought_up(2),
+    CONTAINER,
     DNS,
+    DNS_PROCESSOR,
     WORKER,
     MASTER,
-    APPS,
-    PUSH,
+    *OF_APPS,
     PLAN,
     BAKE,
     HELP,

@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,8 @@ POD = {
         ],
     },
 }
-NOTHING = Usage(0.0, 0.0, 0.0, 0.0, 0.0)
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of pods that kubelet has from a file."""
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -88,6 +89,15 @@ class Cluster:
             for condition in node["status"].get("conditions", ())
             if condition["type"] == "Ready" and condition["status"] == "True"
         }
+
+    def runs_pods(self) -> bool:
+        """Whether a container runs of a pod that kubelet has from the API, not from a file."""
+        return any(
+            "running" in container["state"]
+            for pod in self.api.get("/api/v1/pods?resourceVersion=0")["items"]
+            if MIRROR not in pod["metadata"].get("annotations", {})
+            for container in pod["status"].get("containerStatuses", ())
+        )
 
     def version(self) -> str:
         return str(self.api.get("/version")["gitVersion"])
@@ -150,8 +160,8 @@ class DnsFromPod:
 class Observed:
     """The observations so far; seconds since the command was launched."""
 
-    instants: dict[str, float] = field(default_factory=dict)  # "ready", "dns"
-    used: Usage = NOTHING  # until Ready, of the whole machine
+    instants: dict[str, float] = field(default_factory=dict)  # "ready", "container", "dns"
+    used: dict[str, Usage] = field(default_factory=dict)  # until then, of the whole machine
 
 
 def observe(
@@ -161,16 +171,17 @@ def observe(
     environment: Mapping[str, str],
     *,
     old: frozenset[str] = frozenset(),
-    dns: bool = False,
+    also: Collection[str] = (),
 ) -> None:
-    """Launch `command` and fill `observed` until all nodes are Ready, and DNS answers if asked for.
+    """Launch `command` and fill `observed` until all nodes are Ready, and all of `also` is there.
 
+    That may be "container", the first that runs of a pod, and "dns", which answers a pod.
     `environment` is added to this process'. Nodes whose UIDs are in `old` do not count: they are
     those to be replaced. PlexError if the command fails, or what is waited for does not come;
     `observed` has what came before.
     """
     log = cluster.folder / "log"
-    from_pod = DnsFromPod(cluster) if dns else None
+    from_pod = DnsFromPod(cluster) if "dns" in also else None
     with log.open("wb") as output:
         nodes = cluster.nodes
         before, began = usage(), time.monotonic()
@@ -187,10 +198,16 @@ def observe(
             found = cluster.ready()
             if found.keys() != nodes or old & set(found.values()):
                 return Observation(False, f"Ready: {_few(found) or 'none'}")
-            observed.used = usage().since(before)
             return Observation(True)
 
-        goals = {"ready": ready} | ({"dns": from_pod.answered} if from_pod else {})
+        def container() -> Observation:
+            return Observation(cluster.runs_pods(), "no container of a pod runs")
+
+        goals = {"ready": ready}
+        if "container" in also:
+            goals["container"] = container
+        if from_pod:
+            goals["dns"] = from_pod.answered
 
         def look() -> Observation:
             if process.poll():
@@ -204,6 +221,7 @@ def observe(
                     found = Observation(False, str(error))
                 if found.holds:
                     observed.instants[name] = time.monotonic() - began
+                    observed.used[name] = usage().since(before)
                 else:
                     seen.append(found.what)
             return Observation(not seen, "; ".join(seen))

@@ -21,7 +21,7 @@ LEAST = 10.0
 
 UNITS = {
     "s": "seconds",
-    "core-s": "processor seconds of the whole machine until all are Ready",
+    "core-s": "processor seconds of the whole machine until then",
     "MiB": "MiB more than before, when all are Ready",
     "cores": "processors busy, of the whole machine",
 }

@@ -19,7 +19,7 @@ from tests.bench import machine, plot, stories
 from tests.bench.engine import DIRECT, ENGINES
 from tests.bench.figures import Figures, document, of_engine, read
 from tests.bench.lab import SIGNALS, gitops, laboratory
-from tests.bench.measures import APPS, MEASURES, PUSH
+from tests.bench.measures import MEASURES, OF_APPS
 from tests.bench.results import Results, report
 from tests.bench.stats import PLEXCTL, rows, table
 
@@ -80,7 +80,7 @@ def everything(options: argparse.Namespace, results: Results, about: dict[str, s
             report(f"many nodes, round {turn} of {options.big_runs}")
             for story in big:
                 stories.play(story, lab, results, turn)
-    if results.wants(APPS, PUSH):
+    if results.wants(*OF_APPS):
         with gitops(options.engine) as lab:
             for turn in range(1, options.runs + 1):
                 report(f"apps, round {turn} of {options.runs}")
@@ -98,7 +98,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     which = parser.add_mutually_exclusive_group()
     for option, names, text in (
-        ("--quick", stories.QUICK, "one master and two workers up, and nothing else"),
+        ("--quick", stories.QUICK, "one master and two workers up, until DNS answers"),
         ("--all", NAMES, "also the plexes of many nodes"),
     ):
         which.add_argument(option, dest="only", action="store_const", const=names, help=text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from plexctl.clients.process import run
@@ -34,13 +34,13 @@ class Side:
         command: tuple[str, ...],
         *,
         old: frozenset[str] = frozenset(),
-        dns: bool = False,
+        also: Collection[str] = (),
     ) -> None:
         """See `observe.observe`; on a machine that has come to rest."""
         if command in (self.up, self.replace_master) and not self.keeps_kubeconfig:
             self.cluster.forget()
         machine.rest()
-        observe(observed, command, self.cluster, self.environment, old=old, dns=dns)
+        observe(observed, command, self.cluster, self.environment, old=old, also=also)
 
     def until_ready(self, command: tuple[str, ...], old: frozenset[str] = frozenset()) -> float:
         """Seconds until all nodes are Ready, none of them one of the UIDs in `old`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.bench import machine
-from tests.bench.measures import DNS, MASTER, WORKER, brought_up
+from tests.bench.measures import CONTAINER, DNS, DNS_PROCESSOR, MASTER, WORKER, brought_up
 from tests.bench.observe import Observed
 from tests.bench.results import Record
 from tests.bench.side import Side
@@ -32,24 +32,30 @@ class Step:
     floor: bool = True  # whether the floor can do it
 
 
-def up(workers: int, *, dns: bool = False) -> Step:
-    """The first step of each story."""
-    measures = brought_up(workers)
-    return Step((*measures, *((DNS,) if dns else ())), partial(_up, measures, dns))
+def up(workers: int, *, pods: bool = False) -> Step:
+    """The first step of each story. `pods`: until their first container runs, and DNS answers."""
+    ready = brought_up(workers)
+    later = (CONTAINER, DNS, DNS_PROCESSOR) if pods else ()
+    return Step((*ready, *later), partial(_up, ready, later))
 
 
-def _up(measures: tuple[Measure, ...], dns: bool, side: Side, record: Record) -> None:
+def _up(ready: tuple[Measure, ...], later: tuple[Measure, ...], side: Side, record: Record) -> None:
+    also = [measure.name for measure in later if not measure.of and record.results.wants(measure)]
     observed = Observed()
     try:
-        side.observe(observed, side.up, dns=dns and record.results.wants(DNS))
+        side.observe(observed, side.up, also=also)
     finally:
-        if "ready" in observed.instants:
-            used = observed.used
-            spent = (used.processor, used.stolen, used.processes, used.taken, used.cache)
-            for measure, value in zip(measures, (observed.instants["ready"], *spent), strict=True):
+        instants, used = observed.instants, observed.used
+        if "ready" in instants:
+            then = used["ready"]
+            spent = (then.processor, then.stolen, then.processes, then.taken, then.cache)
+            for measure, value in zip(ready, (instants["ready"], *spent), strict=True):
                 record.add(measure, value)
-        if "dns" in observed.instants:
-            record.add(DNS, observed.instants["dns"])
+        if CONTAINER.name in instants:
+            record.add(CONTAINER, instants[CONTAINER.name])
+        if DNS.name in instants:
+            record.add(DNS, instants[DNS.name])
+            record.add(DNS_PROCESSOR, used[DNS.name].processor)
 
 
 def unmeasured_up() -> Step:

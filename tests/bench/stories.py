@@ -14,12 +14,17 @@ from tests.bench.measures import (
     BAKE,
     BIG,
     COMPLETE,
+    CONTAINER,
     DNS,
+    FROZEN,
     HELP,
     IDLE_64,
+    OF_APPS,
     PLAN,
     PLAN_64,
     PUSH,
+    RESTORE,
+    SAVE,
     SCALE,
     STATUS_64,
 )
@@ -87,7 +92,7 @@ class Alone:
 
 # To measure one thing more: a Measure in `measures`, and a step of a story here.
 STORIES = (
-    Story(2, (up(2, dns=True), REPLACE_WORKER, REPLACE_MASTER, ask(PLAN, "plan", PLEX)), 2.5),
+    Story(2, (up(2, pods=True), REPLACE_WORKER, REPLACE_MASTER, ask(PLAN, "plan", PLEX)), 2.5),
     Story(16, (up(16),), 3),
     Story(2, (unmeasured_up(), scale(SCALE, 18)), 3, most=18),
     Story(
@@ -107,13 +112,13 @@ ALONE = (
         {"_PLEXCTL_COMPLETE": "complete_bash", "COMP_WORDS": "plexctl st", "COMP_CWORD": "1"},
     ),
 )
-APPS_MINUTES = 1.0
+APPS_MINUTES = 3.0
 
 
 def small() -> tuple[str, ...]:
     """Names of what is measured where nothing is chosen."""
     found = [measure.name for story in STORIES if not story.big for measure in story.measures]
-    found += [APPS.name, PUSH.name, *(one.measure.name for one in ALONE)]
+    found += [*(one.name for one in OF_APPS), *(one.measure.name for one in ALONE)]
     return tuple(found)
 
 
@@ -121,7 +126,7 @@ def minutes(results: Results, runs: int, big_runs: int) -> float:
     """How long all that is wanted takes, about; what is still to be baked not counted."""
     both = [story for story in STORIES if story.wanted(results, PLEXCTL)]
     total = sum(story.minutes * (big_runs if story.big else runs) for story in both)
-    return total + (APPS_MINUTES * runs if results.wants(APPS, PUSH) else 0)
+    return total + (APPS_MINUTES * runs if results.wants(*OF_APPS) else 0)
 
 
 def minutes_of_big() -> str:
@@ -192,8 +197,17 @@ def apps(lab: Lab, results: Results, turn: int) -> None:
                 machine.rest()
                 words = lab.words("flux", "push", PLEX, "-q")
                 record.add(PUSH, tree.live(words, f"change {turn}.{number}"))
+            for number in range(TIMES if results.wants(SAVE, FROZEN, RESTORE) else 0):
+                machine.rest()
+                name = f"bench-{turn}-{number}"
+                saved, frozen = tree.saved(lab.words("snapshot", "save", name, "--json", "-q"))
+                record.add(SAVE, saved)
+                record.add(FROZEN, frozen)
+                machine.rest()
+                words = lab.words("snapshot", "restore", name, "-y", "-q")
+                record.add(RESTORE, tree.returning(words))
         except PlexError as error:
-            record.failed(tuple(m for m in (APPS, PUSH) if results.wants(m)), error)
+            record.failed(tuple(m for m in OF_APPS if results.wants(m)), error)
 
 
-QUICK = ("ready", DNS.name)
+QUICK = ("ready", CONTAINER.name, DNS.name)

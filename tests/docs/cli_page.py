@@ -47,7 +47,10 @@ _SIGNALS = {
 }
 
 SPECIAL: dict[str, dict[int, str]] = {
-    "plan": {3: "there is something to do"},
+    "plan": {
+        3: "there is something to do",
+        1: "failed; or nothing is to do on hosts that answer, and a host of the plex does not",
+    },
     "up": {1: "failed; or the nodes are Ready and an app is not"},
     "scale": {1: "failed; or the nodes are Ready and an app is not"},
     "replace": {1: "failed; or the nodes are Ready and an app is not"},

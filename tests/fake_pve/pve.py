@@ -70,6 +70,7 @@ class FakePve:
         self.agent_addresses = agent_addresses
         self.on_exec = on_exec
         self.busy_source = busy_source
+        self.clock_offset = 0.0  # seconds of its clock
         self.access = Access(ticket_seconds)
         self.tasks = Tasks(self)
         self.faults = Faults()

@@ -8,6 +8,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def version_string(self) -> str:
         return "pve-api-daemon/3.0"
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(time.time() + self.server.pve.clock_offset)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: `FakePve.requests` has all requests."""

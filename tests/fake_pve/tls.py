@@ -34,8 +34,11 @@ class Certificate:
         return context
 
 
-def self_signed(*addresses: str) -> Certificate:
-    """A new certificate for localhost, 127.0.0.1 and other addresses."""
+def self_signed(*addresses: str, days: tuple[int, int] = (-1, 30)) -> Certificate:
+    """A new certificate for localhost, 127.0.0.1 and other addresses.
+
+    `days` are when its validity begins and ends, from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake-pve")])
     listed = [x509.IPAddress(ip_address(one)) for one in ("127.0.0.1", *addresses)]
@@ -47,8 +50,8 @@ def self_signed(*addresses: str) -> Certificate:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

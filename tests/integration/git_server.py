@@ -44,6 +44,7 @@ class GitServer:
         program = process.command.split()[0]
         if program != "git-upload-pack":
             process.exit(1)
+            await process.wait_closed()
             return
         self.served += 1
         git = await asyncio.create_subprocess_exec(
@@ -53,6 +54,7 @@ class GitServer:
         )
         await process.redirect(stdin=git.stdin, stdout=git.stdout)
         process.exit(await git.wait())
+        await process.wait_closed()
 
 
 @contextmanager
@@ -80,15 +82,27 @@ def serving(repository: Path, address: str) -> Iterator[GitServer]:
         server.port = listener.get_port()
         return listener
 
+    async def close() -> None:
+        """Close the server, and let connections that are left end."""
+        listener.close()
+        await listener.wait_closed()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            _, late = await asyncio.wait(left, timeout=5)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listener = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(listener.close)
+        asyncio.run_coroutine_threadsafe(close(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
 
 
 WHO = "story@example.test"

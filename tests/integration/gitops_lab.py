@@ -24,7 +24,7 @@ HOSTS = f"""\
 registry: {{name: {REGISTRY}, network: 10.78.1.0/24}}
 """
 NETWORKS = """\
-networks: {nodes: 10.78.2.0/24, pods: 10.179.0.0/16, services: 10.100.0.0/20}
+networks: {nodes: 10.78.2.0/24, pods: 10.196.0.0/16, services: 10.103.96.0/20}
 """
 EDITOR = """\
 #!/bin/sh
@@ -54,7 +54,7 @@ class GitopsLab:
         return {row["name"]: row["state"] for row in json.loads(answer.out)["objects"]}
 
     def push(self, code: int = 0) -> Answer:
-        return self.lab.run("flux", "push", PLEX, "-q", code=code, timeout=120)
+        return self.lab.run("flux", "push", PLEX, "-q", code=code)
 
     def hello(self) -> str:
         """The answer of the app to a request."""

@@ -14,6 +14,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -22,7 +23,7 @@ from types import TracebackType
 from filelock import FileLock
 
 from plexctl.config.builtin import builtin
-from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.condition import Condition, Observation, TimedOutError, wait
 from plexctl.workflow.host.prepare import apply_role
 from plexctl.workflow.host.request import HostRequest, InstanceTarget, PreparedHost, SshTarget
 from tests.null_reporter import NullReporter
@@ -34,6 +35,8 @@ PREFIX = "plextest-host-"
 PORT = 8443
 POOL = "default"
 POOL_FOLDER = "/var/lib/plextest-pool"
+PANICKED = ("journalctl", "--quiet", "--unit=incus", "--since=-3min", "--grep=^panic: ")
+"""A command that succeeds if the daemon has panicked lately."""
 
 HERE_ALONE = f"""\
 # The machines of this lab.
@@ -83,6 +86,31 @@ class NestedHost(Machine):
     def thaw(self) -> None:
         self.run("kill", "-CONT", self._daemon())
 
+    def kill(self) -> None:
+        """End its daemon in the middle of whatever it does; the machine's systemd restarts it."""
+        self.run("kill", "-KILL", self._daemon())
+
+    def wait_for_daemon(self) -> None:
+        """Wait until its daemon answers. Restart one that hangs or panics in its start.
+
+        Incus 6.0.4 does that if a container stops meanwhile; its networks may stay unavailable.
+        """
+        with suppress(TimedOutError):
+            self._wait("its daemon answers, and has its networks", self._works)
+            if not self.answers(*PANICKED):
+                return
+        print(self.run("journalctl", "--no-pager", "--lines=60", "--unit=incus"))
+        self.run("systemctl", "restart", "incus.service")
+        self._wait("its daemon answers, and has its networks", self._works)
+
+    def _works(self) -> bool:
+        if not self._responds():
+            return False
+        return '"Unavailable"' not in self.run("incus", "query", "/1.0/networks?recursion=1")
+
+    def _responds(self) -> bool:
+        return self.answers("timeout", "3", "incus", "query", "/1.0/instances?recursion=2")
+
     def _daemon(self) -> str:
         """Its process, as the container counts them."""
         unit = self.run("systemctl", "show", "--property=MainPID", "--value", "incus.service")
@@ -90,7 +118,7 @@ class NestedHost(Machine):
         return unit.strip()
 
     def _wait(self, what: str, look: Callable[[], bool]) -> None:
-        wait(Condition(f"{self.name}: {what}", lambda: Observation(look()), 60, every=0.2))
+        wait(Condition(f"{self.name}: {what}", lambda: Observation(look()), 120, every=0.2))
 
 
 def base_image() -> str:

@@ -20,6 +20,8 @@ from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import HostState
+from plexctl.plan.plan import Plan
+from plexctl.plan.resources.types import Acl, Network
 from tests.unit.depot.support import Recorder
 
 CHECKOUT = Path(__file__).parents[2]
@@ -158,8 +160,24 @@ def of_plex(state: HostState, plex: str) -> set[str]:
 
 
 def _objects(state: HostState) -> list[tuple[str, Any]]:
-    kinds = (state.instances, state.networks, state.profiles, state.volumes)
+    kinds = (state.instances, state.networks, state.acls, state.profiles, state.volumes)
     return [(name, seen) for kind in kinds for name, seen in kind.items()]
+
+
+def create_network(incus: IncusHost, plan: Plan) -> str:
+    """The bridge of a plan with its ACL; returns the name of both."""
+    acl = next(r for r in plan.resources if isinstance(r, Acl))
+    network = next(r for r in plan.resources if isinstance(r, Network))
+    incus.acls.put(acl.name, (), ingress=acl.ingress, egress=acl.egress, exists=False)
+    incus.networks.put(network.name, network.config, exists=False)
+    return network.name
+
+
+def delete_network(incus: IncusHost, state: HostState, name: str) -> None:
+    if name in state.networks:
+        incus.networks.delete(name)
+    if name in state.acls:
+        incus.acls.delete(name)
 
 
 def delete_plex_objects(plex: str) -> None:
@@ -170,8 +188,8 @@ def delete_plex_objects(plex: str) -> None:
         incus.delete_instance(name)
     for name in of_it & state.profiles.keys():
         incus.profiles.delete(name)
-    for name in of_it & state.networks.keys():
-        incus.networks.delete(name)
+    for name in of_it:
+        delete_network(incus, state, name)
     for name in of_it & state.volumes.keys():
         incus.delete_volume(name)
 
@@ -189,11 +207,30 @@ def stored_kubectl(folder: Path) -> Path:
 def stored_program(component: str, name: str, folder: Path) -> Path:
     """A program of the user's depot, which is filled with it if need be."""
     depot = Depot(user_cache_path("plexctl") / "depot")
-    (stored,) = depot.fill(load_pins().releases[0], [component], Recorder())
+    release = load_pins().releases[0]
+    # To fill it waits for everybody who does, for as long as a build takes.
+    stored = depot.find(component, release)
+    if stored is None:
+        (stored,) = depot.fill(release, [component], Recorder())
     program = folder / name
     shutil.copy(stored.artifact(name).path, program)
     program.chmod(0o755)
     return program
+
+
+def go_program(name: str, folder: Path) -> Path:
+    """One of plexctl's own programs in Go, built as the depot builds it."""
+    sources = folder / "sources"
+    shutil.copytree(CHECKOUT / "plexctl" / "pins" / name, sources)
+    settings = {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    subprocess.run(
+        ["go", "build", "-trimpath", "-buildvcs=false", "-o", folder / name, "."],
+        cwd=sources,
+        env={**os.environ, **settings, "CGO_ENABLED": "0"},
+        check=True,
+        timeout=1800,
+    )
+    return folder / name
 
 
 def uv(*words: str) -> None:

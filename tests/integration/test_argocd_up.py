@@ -15,7 +15,7 @@ GATEWAY = "10.78.4.1"
 APP = "hello-world"
 NETWORKS = """\
 workers: 1
-networks: {nodes: 10.78.4.0/24, pods: 10.181.0.0/16, services: 10.101.0.0/20}
+networks: {nodes: 10.78.4.0/24, pods: 10.197.0.0/16, services: 10.103.112.0/20}
 """
 
 

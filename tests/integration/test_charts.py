@@ -131,7 +131,7 @@ def test_an_app_from_a_chart_becomes_plain_manifests(
         packed.unlink()
     refused = lab.run("render", "tiny", code=1)
     assert (
-        "a chart from a GitRepository is not supported" in lab.run("render", "kubeedge", code=1).err
+        "a chart from a GitRepository is not supported" in lab.run("render", "kubeedge", code=2).err
     )
     assert "the checksum does not match" in refused.err
     assert "no file in apps/demo has a HelmRelease" in lab.run("render", "demo", code=2).err

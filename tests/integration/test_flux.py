@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from .flux_changes import ChangingTree, changes, owned
 from .git_server import commit, serving, signer
 from .gitops_lab import APP, GATEWAY, NETWORKS, PLEX, REGISTRY, GitopsLab, make_gitops_lab
 from .plays import play
@@ -52,6 +54,30 @@ def test_a_change_is_shown_and_then_live_without_a_commit(gitops_lab: GitopsLab)
     gitops_lab.lab.run("flux", "diff", PLEX, code=0)
 
 
+def test_a_push_changes_exactly_what_diff_said(gitops_lab: GitopsLab) -> None:
+    """Patches, functions of variables, moves, names with colons, and objects that Flux keeps."""
+    tree = ChangingTree(gitops_lab.tree, PLEX)
+    tree.write_before()
+    gitops_lab.push()
+    before = owned(gitops_lab.cluster)
+    wanted = tree.write_after()
+
+    answer = gitops_lab.lab.run("flux", "diff", PLEX, "--json", code=3)
+    said = json.loads(answer.out)
+    gitops_lab.push()
+
+    assert said["failures"] == []
+    assert {one["object"]: one["action"] for one in said["changes"]} == wanted
+    # Flux deletes the objects of a Kustomization after the push has ended.
+    eventually(
+        "the cluster has exactly these changes",
+        lambda: changes(before, owned(gitops_lab.cluster)) == wanted,
+    )
+    gitops_lab.lab.run("flux", "diff", PLEX, code=0)
+    tree.remove()
+    gitops_lab.push()
+
+
 def test_fluxstrap_does_what_up_does(gitops_lab: GitopsLab) -> None:
     file = gitops_lab.tree / "apps" / APP / "config.yaml"
     before = file.read_text()
@@ -74,7 +100,7 @@ def test_a_broken_app_is_reported_and_stops_no_other(gitops_lab: GitopsLab) -> N
         "fine",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fine, namespace: default}\n",
     )
-    answer = gitops_lab.lab.run("up", PLEX, code=1, timeout=120)
+    answer = gitops_lab.lab.run("up", PLEX, code=1)
     assert "failed: Kustomization broken: " in answer.out
     assert "replicas" in answer.out
     assert "3 nodes Ready" in answer.out
@@ -140,7 +166,7 @@ def test_an_artifact_that_has_expired_is_fetched_again(gitops_lab: GitopsLab) ->
     assert host().execute(pod["spec"]["nodeName"], words).stdout
     gitops_lab.cluster.run("delete", "configmap", APP, "-n", APP)
 
-    gitops_lab.lab.run("flux", "reconcile", PLEX, timeout=120)
+    gitops_lab.lab.run("flux", "reconcile", PLEX)
 
     assert set(gitops_lab.states().values()) == {"ready"}
     assert gitops_lab.greeting() == f"best wishes from {PLEX}"
@@ -195,11 +221,11 @@ def test_the_apps_come_from_git_with_the_derived_key(gitops_lab: GitopsLab, tmp_
         file = gitops_lab.tree / "apps" / APP / "config.yaml"
         file.write_text(file.read_text().replace("hello from", "from git for"))
         first = commit(gitops_lab.tree, bare, "the tree")
-        answer = gitops_lab.lab.run("up", PLEX, code=1, timeout=120)
+        answer = gitops_lab.lab.run("up", PLEX, code=1)
         assert "failed: GitRepository plex: " in answer.out, "its key is not allowed yet"
 
         server.allowed = gitops_lab.lab.run("flux", "key", PLEX).out
-        gitops_lab.lab.run("up", PLEX, timeout=120)
+        gitops_lab.lab.run("up", PLEX)
         assert server.served > 0
         assert gitops_lab.greeting() == f"from git for {PLEX}"
         status = gitops_lab.lab.ask("flux", "status", PLEX)
@@ -209,12 +235,12 @@ def test_the_apps_come_from_git_with_the_derived_key(gitops_lab: GitopsLab, tmp_
         file.write_text(file.read_text().replace("from git", "again from git"))
         commit(gitops_lab.tree, bare, "a change")
 
-        eventually("the commit is live", lambda: "again" in gitops_lab.greeting(), seconds=30)
-    answer = gitops_lab.lab.run("flux", "reconcile", PLEX, code=1, timeout=120)
+        eventually("the commit is live", lambda: "again" in gitops_lab.greeting())
+    answer = gitops_lab.lab.run("flux", "reconcile", PLEX, code=1)
     assert "failed: GitRepository plex: " in answer.out, "nobody serves it any more"
     assert "connection refused" in answer.out
     plexfile.write_text(before)
-    gitops_lab.lab.run("up", PLEX, timeout=120)
+    gitops_lab.lab.run("up", PLEX)
 
 
 def test_the_apps_come_with_a_token_from_git_and_signed_from_a_registry(
@@ -239,29 +265,29 @@ def test_the_apps_come_with_a_token_from_git_and_signed_from_a_registry(
         take("https", "lab.git", server)
         file.write_text(file.read_text().replace("GREETING: ", "GREETING: over https, "))
         commit(gitops_lab.tree, tmp_path / "lab.git", "the tree")
-        answer = gitops_lab.lab.run("up", PLEX, code=1, timeout=120)
+        answer = gitops_lab.lab.run("up", PLEX, code=1)
         assert "failed: GitRepository plex: " in answer.out, "it has no token yet"
 
         gitops_lab.lab.run("flux", "token", PLEX, stdin=word)
-        gitops_lab.lab.run("up", PLEX, timeout=120)
+        gitops_lab.lab.run("up", PLEX)
         assert gitops_lab.greeting() == f"over https, {greeting}"
         assert {200, 401} <= set(server.statuses)
     signed = Signed(Behind(f"https://{endpoint}", tmp_path / "ca.crt"), f"plexes/{PLEX}")
     (gitops_lab.tree / "clusters" / "cosign.pub").write_bytes(signed.public)
     with private_sources(signed, GATEWAY, "story", word) as server:
         take("oci", signed.repository, server, ", tag: tree, verify: clusters/cosign.pub")
-        answer = gitops_lab.lab.run("up", PLEX, code=1, timeout=120)
+        answer = gitops_lab.lab.run("up", PLEX, code=1)
         assert "failed: OCIRepository plex: " in answer.out
         assert "no matching signatures" in answer.out or "no signatures" in answer.out, answer.out
 
         signed.sign(pushed)
-        gitops_lab.lab.run("up", PLEX, timeout=120)
+        gitops_lab.lab.run("up", PLEX)
         assert gitops_lab.greeting() == greeting, "what was pushed there before"
     stored = plexfile.with_name("source-token.age")
     assert word.encode() not in stored.read_bytes()
     stored.unlink()
     plexfile.write_text(before)
-    gitops_lab.lab.run("up", PLEX, timeout=120)
+    gitops_lab.lab.run("up", PLEX)
 
 
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg to sign with")
@@ -279,17 +305,17 @@ def test_only_signed_commits_are_applied(gitops_lab: GitopsLab, tmp_path: Path) 
         )
         file.write_text(file.read_text().replace("GREETING: ", "GREETING: signed, "))
         commit(gitops_lab.tree, bare, "by nobody")
-        answer = gitops_lab.lab.run("up", PLEX, code=1, timeout=120)
+        answer = gitops_lab.lab.run("up", PLEX, code=1)
         assert "failed: GitRepository plex: " in answer.out
         assert "signature" in answer.out
         assert gitops_lab.greeting() == greeting
 
         (gitops_lab.tree / "signed").touch()
         commit(gitops_lab.tree, bare, "by the one who may", signed=keys)
-        gitops_lab.lab.run("up", PLEX, timeout=120)
+        gitops_lab.lab.run("up", PLEX)
         assert gitops_lab.greeting() == f"signed, {greeting}"
     plexfile.write_text(before)
-    gitops_lab.lab.run("up", PLEX, timeout=120)
+    gitops_lab.lab.run("up", PLEX)
 
 
 def holds(node: str, text: str) -> bool:

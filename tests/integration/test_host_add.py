@@ -18,7 +18,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     lab = Lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home"))
     (lab.root / "clusters").mkdir()
     hosts_file(lab).write_text(HERE_ALONE)
-    lab.run("init", "alone")
+    lab.run("init", "lonely")
     return lab
 
 
@@ -117,6 +117,6 @@ def test_an_unreachable_host_can_be_removed(alone: Lab, far: NestedHost) -> None
     finally:
         far.thaw()
 
-    assert f"error: {far.url} does not answer\n  timed out\n" in again
+    assert f"error: {far.url} does not answer\n  read timed out\n" in again
     assert "host second is removed from the lab\n" in removed
     assert hosts_file(alone).read_text() == HERE_ALONE

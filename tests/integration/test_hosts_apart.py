@@ -18,7 +18,7 @@ WEST = (IPv4Interface("198.18.81.1/24"), IPv4Interface("198.18.81.61/24"))
 FILE = """\
 workers: 1
 hosts: [east, west]
-networks: {nodes: 10.64.60.0/24, pods: 10.188.0.0/16, services: 10.99.192.0/20}
+networks: {nodes: 10.79.3.0/24, pods: 10.192.0.0/16, services: 10.103.32.0/20}
 """
 
 

@@ -157,7 +157,7 @@ def test_a_signal_that_ends_an_edit_leaves_no_file(
     assert memory.is_dir()
 
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == 128 + number
     assert "Traceback" not in err

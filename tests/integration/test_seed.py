@@ -38,7 +38,7 @@ from plexctl.plan.resources.types import Network
 
 from .nested import base_image
 from .seed_machine import NAME, Machine
-from .support import CHECKOUT, LOCAL, eventually, host
+from .support import CHECKOUT, LOCAL, create_network, delete_network, eventually, host
 
 ROLE = CHECKOUT / "roles" / "base"
 BOOT = "/usr/local/lib/plexctl/boot"
@@ -96,7 +96,7 @@ def machine(
     loop = _output("losetup", "--find", "--show", "--read-only", str(disc)).strip()
     try:
         _remove(incus, network.name)
-        incus.networks.put(network.name, network.config, exists=False)
+        create_network(incus, plan)
         nic = {"type": "nic", "network": network.name, "name": "eth0", "hwaddr": node.mac}
         devices = {
             "root": {"type": "disk", "path": "/", "pool": LOCAL.pool},
@@ -150,8 +150,7 @@ def _remove(incus: IncusHost, network: str) -> None:
     state = incus.read()
     if NAME in state.instances:
         incus.delete_instance(NAME)
-    if network in state.networks:
-        incus.networks.delete(network)
+    delete_network(incus, state, network)
 
 
 def _boot_tar(seed: bytes) -> bytes:

@@ -27,12 +27,12 @@ from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form, NodeType, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources.types import Instance, Network, Profile
+from plexctl.plan.resources.types import Instance, Profile
 from plexctl.provision.change import DiffOptions
 from plexctl.provision.diff import diff
 from plexctl.provision.direct.incus import write_seed
 
-from .support import LOCAL, host
+from .support import LOCAL, create_network, delete_network, host
 
 NAME = "plexvmt"
 HOST = replace(LOCAL, pci={"card": "0000:01:00.0"})
@@ -76,8 +76,7 @@ def plan() -> Plan:
 def incus(plan: Plan) -> Iterator[IncusHost]:
     incus = host()
     _sweep(incus)
-    network = next(r for r in plan.resources if isinstance(r, Network))
-    incus.networks.put(network.name, network.config, exists=False)
+    create_network(incus, plan)
     yield incus
     _sweep(incus)
 
@@ -90,8 +89,7 @@ def _sweep(incus: IncusHost) -> None:
         incus.profiles.delete(name)
     for name in (n for n in state.volumes if n.startswith(NAME)):
         incus.delete_volume(name)
-    if f"plex-{NAME}" in state.networks:
-        incus.networks.delete(f"plex-{NAME}")
+    delete_network(incus, state, f"plex-{NAME}")
 
 
 def _profile(plan: Plan) -> Profile:

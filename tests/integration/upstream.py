@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from plexctl.depot.pins import machine_architecture
@@ -27,12 +27,26 @@ class Image:
     blobs: tuple[bytes, ...]  # its configuration, its layer
 
 
+@dataclass(frozen=True)
+class Fault:
+    """An answer instead of content. Status 0: the connection ends without an answer."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    pause: float = 0.0  # seconds before the status
+    stall: float = 0.0  # seconds before the body
+
+
 class Upstream:
     """Images `name`:TAG, each with a layer of `size` bytes that cannot be compressed."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()  # "GET /v2/…": how often
+        self.faults: dict[str, Fault] = {}  # by the beginning of a path
         self.answers: dict[str, tuple[str, bytes]] = {}  # path -> content type, content
+        self.over = threading.Event()  # ends all pauses
         self._lock = threading.Lock()
 
     def have(self, name: str, size: int = 4 << 20) -> Image:
@@ -48,6 +62,12 @@ class Upstream:
     def count(self, line: str) -> None:
         with self._lock:
             self.asked[line] += 1
+
+    def fault(self, path: str) -> Fault | None:
+        """The fault of a manifest or blob."""
+        if path == "/v2/":
+            return None
+        return next((one for start, one in self.faults.items() if path.startswith(start)), None)
 
     def of(self, image: Image) -> dict[str, int]:
         """How often it was asked for what of an image."""
@@ -70,6 +90,10 @@ def serving(upstream: Upstream, address: str, port: int = 0) -> Iterator[int]:
         def answer(self, *, body: bool) -> None:
             path = self.path.partition("?")[0]
             upstream.count(f"{self.command} {path}")
+            fault = upstream.fault(path)
+            if fault and self.command in fault.methods:
+                self.fail(fault)
+                return
             kind, content = upstream.answers.get(path, ("application/json", b"{}"))
             self.send_response(200 if path in upstream.answers or path == "/v2/" else 404)
             self.send_header("Content-Type", kind)
@@ -78,6 +102,19 @@ def serving(upstream: Upstream, address: str, port: int = 0) -> Iterator[int]:
             self.end_headers()
             if body:
                 self.wfile.write(content)
+
+        def fail(self, fault: Fault) -> None:
+            self.close_connection = True
+            upstream.over.wait(fault.pause)
+            if not fault.status:
+                return
+            self.send_response(fault.status)
+            for name, value in {"Content-Length": str(len(fault.body)), **fault.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            upstream.over.wait(fault.stall)
+            if self.command != "HEAD":
+                self.wfile.write(fault.body)
 
         def log_message(self, format: str, *args: object) -> None: ...
 

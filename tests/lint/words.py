@@ -28,7 +28,7 @@ PLACES = (
     *(".github", ".ci"),
 )
 SUFFIXES = {".py", ".md", ".sh", ".yml", ".yaml", ".tf", ".j2", ".service", ".conf", ""}
-OTHERS = {"golden", "recorded", "schemas", "__pycache__"}
+OTHERS = {"corpus", "golden", "recorded", "schemas", "__pycache__"}
 """Folders of what programs or other projects have written."""
 
 ALLOW, OFF, ON = "words: allow", "words: off", "words: on"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from plexctl.clients.sops import Sops
 from plexctl.keys.age import identity_file, sops_recipient
@@ -17,7 +17,7 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
 # A busy machine is no fault of the code.
-settings.register_profile("plexctl", deadline=None)
+settings.register_profile("plexctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("plexctl")
 
 SEED = RootSeed(Secret(bytes(range(32))))

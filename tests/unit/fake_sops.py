@@ -59,6 +59,9 @@ if verb == "encrypt":
     documents = [sealed(one, VALUES, "ENC[1", option("--age").split(",")) for one in documents]
 else:
     documents = list(yaml.safe_load_all(Path(words[-1]).read_text()))
+    lines = log.read_text().splitlines()
+    last = json.loads(lines[-1]) | {"sops": list(documents[0]["sops"])}
+    log.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
     old = documents[0]["sops"]
     keys = [key["recipient"] for key in old["age"]]
     documents = [opened(one) for one in documents]
@@ -69,4 +72,7 @@ else:
         added = option("--add-age")
         keys = [key for key in keys if key not in gone] + (added.split(",") if added else [])
         documents = [sealed(one, VALUES, old["mac"] + "1", keys) for one in documents]
-yaml.safe_dump_all(documents, sys.stdout, sort_keys=False)
+if option("--output-type") == "json":
+    json.dump(documents[0], sys.stdout)
+else:
+    yaml.safe_dump_all(documents, sys.stdout, sort_keys=False)

@@ -27,7 +27,7 @@ def run(*argv: str | Path, cwd: Path = ROOT, **env: str) -> subprocess.Completed
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

@@ -37,7 +37,7 @@ def test_a_host_that_does_not_answer_is_known_before_anything_is_built(own: Lab)
     hosts = own.root / "clusters" / "hosts.yaml"
     hosts.write_text("hosts:\n  local: {kind: incus, socket: /nowhere/unix.socket}\n")
 
-    answer = own.run("up", "wrong", code=1, timeout=60)
+    answer = own.run("up", "wrong", code=1)
 
     assert "/nowhere/unix.socket" in answer.err
     assert "hint:" in answer.err
@@ -52,6 +52,23 @@ def test_a_name_that_another_lab_has_is_refused_with_whose_it_is(own: Lab, lifec
 
     assert "instance lifecycle1 on host local belongs to plex lifecycle of lab" in answer.err
     assert objects("lifecycle") == before
+
+
+def test_networks_of_another_plex_are_refused_before_anything_is_created(
+    own: Lab, lifecycle: Lab
+) -> None:
+    taken = lifecycle.ask("list")["plexes"][0]["network"]
+    file = own.root / "clusters" / "wrong" / "plex.yaml"
+    pods, services = "10.250.0.0/16", "10.111.0.0/20"
+    networks = f"networks: {{nodes: {taken}, pods: {pods}, services: {services}}}"
+    file.write_text(f"workers: 1\n{networks}\n")
+    before = objects("wrong")
+
+    for verb in ("plan", "up"):
+        answer = own.run(verb, "wrong", code=2)
+        assert f"nodes {taken}: network plex-lifecycle (plex lifecycle)" in answer.err
+        assert "these are free: write `networks: {nodes: 10.64." in answer.err
+    assert objects("wrong") == before
 
 
 def test_commands_that_destroy_objects_ask_first(own: Lab) -> None:

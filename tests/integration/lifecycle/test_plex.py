@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import socket
+import struct
 import subprocess
 import sys
+import termios
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +28,7 @@ def test_up_brings_three_ready_nodes_and_dns(lifecycle: Lab, cluster: Cluster) -
 
     assert cluster.ready() == NODES
     assert status["healthy"] is True
-    assert status["dns"] == "answers"
+    assert status["dns"] == "available"
     assert {node["name"] for node in status["nodes"]} == NODES
 
 
@@ -53,9 +58,9 @@ def test_the_timeline_of_up_has_every_step_of_every_node_in_order(lifecycle: Lab
         assert "kube-proxy" in {one["name"] for one in node["containers"]}
         assert 0 < at["creating"] < at["ready"] <= line["seconds"]
     master = {one["name"]: one["at"] for one in line["nodes"][0]["instants"]}
-    assert master["rbac"] < master["kubeadm"]
-    assert master["rbac"] < master["dns"] <= line["seconds"]
-    assert master["kubelet"] < master["api"] < master["dns"]
+    assert "rbac" not in master  # the API has its roles from the beginning
+    assert master["kubelet"] < master["api"] < master["kubeadm"]
+    assert master["api"] < master["dns"] <= line["seconds"]
     for step in line["steps"]:
         assert 0 <= step["began"] <= step["ended"] <= line["seconds"]
 
@@ -95,8 +100,8 @@ def test_nodes_are_true_kubeadm_nodes(lifecycle: Lab, cluster: Cluster) -> None:
 
     certificates = incus.execute("lifecycle1", ("kubeadm", "certs", "check-expiration"))
     assert certificates.code == 0, certificates
-    assert "MISSING" not in certificates.stdout
-    assert "super-admin.conf" in certificates.stdout
+    missing = [line for line in certificates.stdout.splitlines() if "MISSING" in line]
+    assert [line.split()[1] for line in missing] == ["super-admin.conf"]
 
     upgrade = ["kubeadm", "upgrade", "node"]
     if host().facts().cgroup == 1:  # which kubeadm wants to be titles twice
@@ -108,6 +113,47 @@ def test_nodes_are_true_kubeadm_nodes(lifecycle: Lab, cluster: Cluster) -> None:
     labels = cluster.get("node", "lifecycle1")["metadata"]["labels"]
     assert "node-role.kubernetes.io/control-plane" in labels
     assert cluster.get("cm", "-n", "kube-system", "kubeadm-config")["data"]["ClusterConfiguration"]
+
+
+def exec_on(lab: Lab, node: str) -> tuple[str, ...]:
+    own = f"XDG_CONFIG_HOME={lab.home}"
+    return ("env", own, *lab.command, "-C", str(lab.root), "exec", node)
+
+
+def test_exec_passes_bytes_and_exit_codes(lifecycle: Lab) -> None:
+    def run(*argv: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        words = [*exec_on(lifecycle, "lifecycle2"), *argv]
+        return subprocess.run(words, input=given, capture_output=True, timeout=120)
+
+    content = bytes(range(256)) * 200_000  # 51 MB
+    passed = run("--", "cat", given=content)
+    assert (passed.returncode, passed.stderr, passed.stdout == content) == (0, b"", True)
+    missing = run("--", "no-such-program")
+    assert (missing.returncode, missing.stderr) == (127, b"no-such-program: Command not found\n")
+    assert run("--", "/etc/passwd").returncode == 126
+    assert run("--", "sh", "-c", "kill -9 $$").returncode == 137
+    late = run("--timeout", "1", "--", "sleep", "60")
+    assert (late.returncode, b"it did not end within 1 s" in late.stderr) == (1, True)
+
+
+def test_exec_in_a_terminal_has_its_size(lifecycle: Lab) -> None:
+    near, far = pty.openpty()
+    fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+    before = termios.tcgetattr(far)
+    words = [*exec_on(lifecycle, "lifecycle2"), "--", "sh", "-c"]
+    with subprocess.Popen(
+        [*words, "stty size; read word; echo got $word; exit 5"], stdin=far, stdout=far
+    ) as program:
+        shown = b""
+        while b"33 77" not in shown:
+            shown += os.read(near, 1024)
+        os.write(near, b"words\n")
+        while b"got words" not in shown:
+            shown += os.read(near, 1024)
+        assert program.wait(30) == 5
+    assert termios.tcgetattr(far) == before
+    os.close(near)
+    os.close(far)
 
 
 def test_kubelets_show_certificates_of_the_cluster(lifecycle: Lab, cluster: Cluster) -> None:
@@ -127,6 +173,91 @@ def test_the_audit_log_has_no_bodies(lifecycle: Lab, cluster: Cluster) -> None:
     eventually("the audit log tells of the secret", lambda: "canary" in audit_log())
     assert "sesame-4711" not in audit_log()
     assert "c2VzYW1lLTQ3MTE" not in audit_log()  # base64 of it
+
+
+def test_the_audit_log_has_exec_and_port_forward_and_calls_through_the_api(
+    cluster: Cluster,
+) -> None:
+    pod = cluster.get("pods", "-l", "app=web")["items"][0]["metadata"]["name"]
+
+    cluster.run("exec", pod, "--", "/echo", "get", "http://web.default.svc.cluster.local/")
+    forward = subprocess.Popen(
+        [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "port-forward", pod, ":8080"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert forward.stdout is not None
+        port = forward.stdout.readline().split(" ->")[0].rpartition(":")[2]
+        socket.create_connection(("127.0.0.1", int(port)), timeout=60).close()
+    finally:
+        forward.terminate()
+        forward.wait(60)
+    cluster.run("get", "--raw", "/api/v1/nodes/lifecycle2/proxy/healthz")
+
+    def entries() -> set[tuple[str, str, str]]:
+        lines = [line for line in audit_log().splitlines() if line.endswith("}")]
+        objects = [json.loads(line).get("objectRef", {}) for line in lines]
+        return {
+            (one["resource"], one["subresource"], one.get("name", ""))
+            for one in objects
+            if "subresource" in one
+        }
+
+    expected = {
+        ("pods", "exec", pod),
+        ("pods", "portforward", pod),
+        ("nodes", "proxy", "lifecycle2"),
+    }
+    eventually("the audit log has all three", lambda: expected <= entries())
+
+
+def test_no_bootstrap_token_and_no_super_admin_is_left_on_the_master(cluster: Cluster) -> None:
+    listed = (
+        host()
+        .execute("lifecycle1", ("sh", "-c", "grep -rlE 'token: ' /etc/plexctl; ls /etc/kubernetes"))
+        .stdout.split()
+    )
+    assert "kubeadm.yaml" not in " ".join(listed)
+    assert "admin.conf" in listed
+    assert "super-admin.conf" not in listed
+
+    def tokens() -> list[object]:
+        secrets = cluster.get("secrets", "-n", "kube-system")["items"]
+        return [one for one in secrets if one["type"] == "bootstrap.kubernetes.io/token"]
+
+    # A token of kubeadm lives for a minute, and the controller deletes it soon after that.
+    eventually("no token is left", lambda: not tokens(), seconds=150)
+
+
+def test_files_of_nodes_have_the_modes_that_cis_names() -> None:
+    for node, path in [
+        ("lifecycle1", "/etc/kubernetes/admin.conf"),
+        ("lifecycle1", "/etc/kubernetes/manifests/kube-apiserver.yaml"),
+        ("lifecycle1", "/etc/kubernetes/manifests/kube-scheduler.yaml"),
+        *(
+            (node, path)
+            for node in ("lifecycle1", "lifecycle2")
+            for path in (
+                "/etc/cni/net.d/10-plex.conflist",
+                "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf",
+                "/var/lib/kubelet/config.yaml",
+                "/etc/kubernetes/kubelet.conf",
+            )
+        ),
+    ]:
+        shown = host().execute(node, ("stat", "-c", "%a %U:%G", path)).stdout
+        assert shown.strip() == "600 root:root", path
+
+
+def test_a_pod_without_a_profile_has_that_of_the_runtime(cluster: Cluster) -> None:
+    """A container of Incus has a filter of its own: the pod has one more."""
+    pod = cluster.get("pods", "-l", "app=web")["items"][0]
+    status = "grep ^Seccomp_filters: /proc/1/status /proc/$(pidof -s echo)/status"
+
+    shown = host().execute(pod["spec"]["nodeName"], ("sh", "-c", status)).stdout.split()
+
+    assert int(shown[3]) == int(shown[1]) + 1, shown
 
 
 def test_a_foreign_machine_joins_with_kubeadm(lifecycle: Lab, cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from ..support import LOCAL, host
 NAME = "tofumod"  # of all that is made here
 IMAGES = (f"{NAME}-a", f"{NAME}-b")
 NETWORK, PROFILE, VOLUME = f"local/{NAME}", f"local/{NAME}-kube", f"local/{NAME}-data"
+ACL = NETWORK
 SECRET = "what only a node may have"
 GENERATION = "module.master.terraform_data.generation"
 MASTER, WORKER = f"{NAME}1", (f"{NAME}2", f"{NAME}3")
@@ -33,6 +34,7 @@ def clean(server: Server) -> None:
         ("profiles", f"{NAME}-kube"),
         ("profiles", f"{NAME}-far"),
         ("networks", NAME),
+        ("network-acls", NAME),
         ("storage-pools", LOCAL.pool, "volumes", "custom", f"{NAME}-data"),
     ):
         try:
@@ -56,11 +58,24 @@ def variables(tofu: Tofu, number: int = 3, *, stopped: bool = False) -> dict[str
         "plex": NAME,
         "config_dir": None,
         "hosts": {"local": {"address": f"unix://{LOCAL.address}"}},
+        "acls": {
+            ACL: {
+                "host": "local",
+                "name": NAME,
+                "ingress": [{"action": "allow", "source": "10.199.77.0/24,10.77.0.0/16"}],
+                "egress": [
+                    {"action": "allow"},
+                    {"action": "drop", "protocol": "udp", "destination_port": "4789"},
+                ],
+                "config": tags,
+            }
+        },
         "networks": {
             NETWORK: {
                 "host": "local",
                 "name": NAME,
-                "config": {"ipv4.address": "10.199.77.1/24", "ipv6.address": "none", **tags},
+                "config": {"ipv4.address": "10.199.77.1/24", "ipv6.address": "none", **tags}
+                | {"security.acls": NAME},
             }
         },
         "profiles": {
@@ -117,6 +132,7 @@ def resource(name: str) -> str:
 def identifiers(wanted: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
     """Identifiers that import all existing objects of `wanted`; its instances are `names`."""
     return {
+        f'incus_network_acl.acl["{ACL}"]': f"local:{NAME}",
         f'incus_network.network["{NETWORK}"]': f"local:{NAME}",
         f'incus_profile.profile["{PROFILE}"]': f"local:{NAME}-kube",
         (

@@ -47,7 +47,7 @@ def test_killed_while_it_makes_16_nodes(tofu: Tofu, server: Server) -> None:
     # The provider finishes what it has begun before it ends, too.
     eventually("nothing of ours is under way", lambda: not under_way(server))
     before = instances(server)
-    assert 4 < len(before) < 17
+    assert len(before) > 4
 
     adopt(tofu, wanted, before)
 

@@ -25,6 +25,7 @@ module "lab" {
   source = "../modules/incus-plex"
 
   plex     = "tofumod"
+  acls     = {}
   networks = {}
   volumes  = {}
   profiles = {

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tf.types import Unknown
+
 from ..resource import RefusedError
 from ..wire import Values, known
 from .common import (
@@ -66,6 +68,66 @@ class Network(Object):
             "type": seen["type"],
             "managed": seen["managed"],
             "config": self.shown(seen["config"], values),
+        }
+
+
+RULES = ("ingress", "egress")
+
+
+class Acl(Object):
+    replace = frozenset({"name", "project", "remote"})
+    defaults: ClassVar = {"config": {}, "description": "", "ingress": None, "egress": None}
+
+    def path(self, values: Values) -> tuple[str, ...]:
+        return ("network-acls", values["name"])
+
+    def check(self, config: Values) -> Sequence[str]:
+        return [
+            f"{direction}: {rule['action']} is no action"
+            for direction in RULES
+            if isinstance(config[direction], list)
+            for rule in config[direction]
+            if rule["action"] not in (Unknown, "allow", "allow-stateless", "drop", "reject")
+        ]
+
+    def create(self, planned: Values, made: Values) -> Values:
+        values = known(planned)
+        body = {"name": values["name"], **self._rules(values)}
+        self.remotes.server(values).call("POST", ("network-acls",), body)
+        made |= values
+        return self.sync(values)
+
+    def update(self, prior: Values, planned: Values) -> Values:
+        values = known(planned)
+        self.remotes.server(values).call("PUT", self.path(values), self._rules(values))
+        return self.sync(values)
+
+    @staticmethod
+    def _rules(values: Values) -> Values:
+        rules = {
+            direction: [
+                {key: value for key, value in rule.items() if value}
+                for rule in values[direction] or ()
+            ]
+            for direction in RULES
+        }
+        return {"config": config_of(values), "description": values["description"] or "", **rules}
+
+    def sync(self, values: Values) -> Values:
+        seen = self.remotes.server(values).get(*self.path(values))
+        attributes = self.block["attributes"]["ingress"]["nested_type"]["attributes"]
+        rules = {
+            direction: [
+                {name: rule.get(name, "") for name in attributes} for rule in seen[direction]
+            ]
+            or None
+            for direction in RULES
+        }
+        return values | {
+            "name": seen["name"],
+            "description": seen["description"],
+            "config": self.shown(seen["config"], values),
+            **rules,
         }
 
 

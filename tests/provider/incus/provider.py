@@ -7,10 +7,11 @@ from ..server import Servicer
 from ..wire import recorded
 from .common import Object, Remotes
 from .instance import Instance
-from .objects import Network, Profile, Volume
+from .objects import Acl, Network, Profile, Volume
 
 SERVED: dict[str, type[Object]] = {
     "incus_network": Network,
+    "incus_network_acl": Acl,
     "incus_profile": Profile,
     "incus_storage_volume": Volume,
     "incus_instance": Instance,

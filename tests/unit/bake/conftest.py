@@ -69,4 +69,4 @@ def tagged(name: str, lab: str = LAB) -> ObservedInstance:
 def have_whole(incus: FakeIncus) -> str:
     """Store the image of `kube()` with what its nodes share; its fingerprint."""
     incus.volumes.held[kube().name] = ObservedVolume(kube().name, {"image": kube().name})
-    return incus.images.add(kube().name)
+    return incus.images.add(kube().name, properties={"plexctl.lab": LAB})

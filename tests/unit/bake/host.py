@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from plexctl.clients.ansible import Applied, PlayTask
-from plexctl.depot.sources import SourceName
+from plexctl.depot.components import SourceName
 from plexctl.depot.store import Artifact, Stored
 from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret

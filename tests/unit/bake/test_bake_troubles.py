@@ -202,7 +202,7 @@ def test_the_programs_are_found_by_a_real_find(tmp_path: Path) -> None:
 
     def run(script: str) -> CommandResult:
         script = script.replace("/usr /opt", f"{tmp_path}/usr {tmp_path}/opt")
-        return process.run(("/bin/sh", "-c", script), timeout=10, check=False)
+        return process.run(("/bin/sh", "-c", script), timeout=120, check=False)
 
     parent = kube().parent
     assert parent is not None

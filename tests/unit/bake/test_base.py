@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from plexctl.bake import base
-from plexctl.bake.base import install_packages, machine_mirror, root_image
+from plexctl.bake.base import bake_network, install_packages, machine_mirror, root_image
 from plexctl.clients import process
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
@@ -19,7 +19,7 @@ from plexctl.model.types import BaseSource
 from tests.fake_incus import FakeIncus
 from tests.null_reporter import NullReporter
 
-from .host import BASE
+from .host import BASE, LAB
 
 SOURCES = """\
 Types: deb deb-src
@@ -131,7 +131,7 @@ def test_an_error_of_apt_has_its_output(
     images = replace(BASE, source=BaseSource.IMAGES)
 
     with pytest.raises(PlexError, match="cannot install the packages") as raised:
-        install_packages(incus, "i", images)
+        install_packages(incus, "i", images, bake_network(incus.spec, LAB))
 
     assert raised.value.details == ("E: Unable to locate package systemd",)
     assert scripts[0].endswith("install systemd")

@@ -8,11 +8,14 @@ from hashlib import sha256
 import pytest
 
 from plexctl.bake.builder import BakedImage
+from plexctl.bake.claims import labs_of
 from plexctl.bake.copy import copy_image
 from plexctl.errors import PlexError
 from plexctl.model.observed import ObservedImage
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
+
+from .host import LAB
 
 NAME = "plex-kube-0123456789ab"
 PIECES = (b"first ", b"second ", b"third")
@@ -33,7 +36,11 @@ def held(incus: FakeIncus) -> dict[str, tuple[str, ...]]:
 
 def copy(source: FakeIncus, target: FakeIncus) -> tuple[BakedImage, list[str]]:
     reporter = NullReporter()
-    return copy_image(source, target, BAKED, reporter), reporter.titles
+    return copy_image(source, target, BAKED, LAB, reporter), reporter.titles
+
+
+def labs(incus: FakeIncus) -> list[frozenset[str]]:
+    return [labs_of(image) for image in incus.images.held]
 
 
 @pytest.fixture
@@ -71,6 +78,26 @@ def test_an_image_without_its_name_gets_it_back(source: FakeIncus) -> None:
     assert done.changed
     assert held(target) == {FINGERPRINT: (NAME,)}
     assert source.calls == []
+
+
+def test_only_the_lab_that_copies_an_image_uses_it_there(source: FakeIncus) -> None:
+    """The tarball has the properties of the image, with the lab that baked it on this machine."""
+    target = host("far")
+    target.images.inside[FINGERPRINT] = {"plexctl.recipe": NAME, "plexctl.lab": "0" * 32}
+
+    copy(source, target)
+
+    assert labs(target) == [{LAB}]
+    assert target.images.held[0].properties["plexctl.recipe"] == NAME
+
+
+def test_a_lab_that_finds_an_image_there_is_added_to_its_users(source: FakeIncus) -> None:
+    target = host("far", own=(NAME,))
+    target.images.set_properties("own", {"plexctl.lab": "0" * 32})
+
+    copy(source, target)
+
+    assert labs(target) == [{"0" * 32, LAB}]
 
 
 def test_damaged_bytes_are_refused(source: FakeIncus) -> None:

@@ -24,7 +24,7 @@ from tests.fake_incus import FACTS, LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
 from .conftest import Ensure, have_whole
-from .host import SEED, kube
+from .host import LAB, SEED, kube
 
 FAR = replace(LOCAL, name="far", url="https://10.0.0.7:8443", certificate="ab" * 32)
 DIGEST = sha256(b"a tarball").hexdigest()
@@ -88,7 +88,8 @@ def test_another_host_gets_the_image_and_the_volume_that_its_nodes_share(
     builder = image_builder(hosts, "far", setup, no_address)
 
     assert builder.ensure(kube(), FACTS).changed
-    assert far.images.held == [ObservedImage(DIGEST, (kube().name,), {}, 1)]
+    used = {f"plexctl.lab.{LAB}": "yes"}
+    assert far.images.held == [ObservedImage(DIGEST, (kube().name,), used, 1)]
     assert far.volumes.held[kube().name].whole
     assert far.instances.held == {}
     far.calls.clear()

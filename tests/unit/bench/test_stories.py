@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plexctl.errors import PlexError
-from tests.bench.measures import MEASURES
+from tests.bench.measures import MEASURES, OF_APPS
 from tests.bench.results import Results
 from tests.bench.run import NAMES, parse
 from tests.bench.stats import FLOOR, PLEXCTL
@@ -21,7 +21,7 @@ def played(*names: str, side: str = PLEXCTL) -> list[tuple[int, int]]:
 
 def test_each_measure_belongs_to_a_story() -> None:
     covered = {m.name for story in STORIES for m in story.measures}
-    covered |= {one.measure.name for one in ALONE} | {"apps", "push"}
+    covered |= {one.measure.name for one in ALONE} | {one.name for one in OF_APPS}
 
     assert covered == {measure.name for measure in MEASURES}
     assert len({measure.name for measure in MEASURES}) == len(MEASURES)

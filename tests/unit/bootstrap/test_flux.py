@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from plexctl.bootstrap import flux
-from plexctl.clients.kube.client import Kube
+from plexctl.clients.kube.client import Kube, UnreachableError
 from plexctl.errors import PlexError
 from plexctl.model.apps import Apps, Sync
 from plexctl.model.condition import Clock
@@ -154,3 +154,37 @@ def test_apps_that_do_not_notice_an_artifact_are_notified_once() -> None:
         time = moment
         notifier.update(observed)
     assert kube.annotated == ["late"]
+
+
+class StartingKube:
+    """A cluster whose API answers one path after the other: an error, nothing, or an object."""
+
+    def __init__(self, **answers: list[Any]) -> None:
+        self._answers = answers
+        self.calls: list[str] = []
+
+    def read(self, path: str, *, params: Any = None) -> Any:
+        name = path.split("/")[-2]
+        self.calls.append(name)
+        answer = self._answers[name].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_the_source_of_a_born_cluster_is_waited_for() -> None:
+    starting = UnreachableError("the API has not installed all paths")
+    kube = StartingKube(
+        namespaces=[starting, {}, {}, {}], ocirepositories=[starting, None, {"kind": KIND}]
+    )
+
+    assert flux.is_born(cast(Kube, kube), KIND)
+    assert kube.calls[-1] == "ocirepositories"
+    assert len(kube.calls) == 7
+
+
+def test_a_cluster_without_the_namespace_was_not_born_with_flux() -> None:
+    kube = StartingKube(namespaces=[None])
+
+    assert not flux.is_born(cast(Kube, kube), KIND)
+    assert kube.calls == ["namespaces"]

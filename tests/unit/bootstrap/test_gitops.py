@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
-from plexctl.bootstrap.gitops import AppsWait
+import pytest
+
+from plexctl.bootstrap.gitops import AppsWait, install
+from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import App, Apps, Sync, Workload
 from plexctl.model.events import Outcome
 
@@ -55,3 +59,38 @@ def test_each_change_of_an_app_is_reported_once() -> None:
         ("Kustomization web", "ready", Outcome.CHANGED),
         ("Deployment web/web", "1 of 1 available", Outcome.CHANGED),
     ]
+
+
+class StoringKube:
+    """A cluster that stores what is applied. It writes an object in another form at first."""
+
+    def __init__(self, *stored: Any) -> None:
+        self._stored = {one["metadata"]["name"]: one for one in stored}
+
+    def path(self, document: Any) -> str:
+        return str(document["metadata"]["name"])
+
+    def read(self, path: str) -> Any:
+        return self._stored.get(path)
+
+    def apply(self, document: Any) -> Any:
+        metadata = {**document["metadata"], "uid": "1", "resourceVersion": "8"}
+        self._stored[self.path(document)] = {**document, "metadata": metadata}
+        return self._stored[self.path(document)]
+
+
+def config_map(value: str, **metadata: str) -> Any:
+    data = {"key": value}
+    return {"kind": "ConfigMap", "metadata": {"name": "facts", **metadata}, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("value", "changed"), [("same", False), ("another", True), ("", True)], ids=str
+)
+def test_an_object_that_is_only_written_in_another_form_is_unchanged(
+    value: str, changed: bool
+) -> None:
+    stored = [config_map(value, uid="1", resourceVersion="7")] if value else []
+    kube = cast(Kube, StoringKube(*stored))
+
+    assert install(kube, (config_map("same"),), (), ()) is changed

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.model.state import state_folder
+
 
 def completed(lab: Path, line: str) -> list[str]:
     """The completions that bash would offer at the end of `line`."""
@@ -21,7 +23,7 @@ def completed(lab: Path, line: str) -> list[str]:
     }
     argv = [sys.executable, "-m", "plexctl"]
     done = subprocess.run(
-        argv, env=environment, cwd=lab, capture_output=True, text=True, timeout=60
+        argv, env=environment, cwd=lab, capture_output=True, text=True, timeout=120
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -43,6 +45,13 @@ def completed(lab: Path, line: str) -> list[str]:
 )
 def test_names(lab: Path, line: str, offered: list[str]) -> None:
     assert completed(lab, line) == offered
+
+
+def test_snapshots_are_completed_as_they_were_last_listed(lab: Path) -> None:
+    for plex, names in (("alpha", "before\nbake\n"), ("beta", "other\n")):
+        state_folder(lab / ".plexctl").below("plexes", plex).write("snapshots", names.encode())
+    assert completed(lab, "plexctl snapshot restore b") == ["bake", "before"]
+    assert completed(lab, "plexctl snapshot delete --plex beta ") == ["other"]
 
 
 def test_a_faulty_file_completes_to_nothing(lab: Path) -> None:

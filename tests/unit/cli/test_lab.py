@@ -73,7 +73,11 @@ def test_merge_changes_the_users_own_file(plexctl: Plexctl, lab: Path, home: Pat
     (home / ".kube" / "config").symlink_to(home / "theirs")
     assert json.loads(plexctl("kubeconfig", "alpha", "--merge", "--json").out)["changed"]
     first = (home / "theirs").read_bytes()
-    assert plexctl("kubeconfig", "beta", "--merge").out.endswith("(context beta-admin@beta)\n")
+    backup = home / "theirs.bak"
+    assert plexctl("kubeconfig", "beta", "--merge").out.endswith(
+        f"(context beta-admin@beta); the old file is {backup}\n"
+    )
+    assert backup.read_bytes() == first
     merged = yaml.safe_load((home / ".kube" / "config").read_text())
     assert [user["name"] for user in merged["users"]] == ["alpha-admin", "beta-admin"]
     assert merged["current-context"] == "beta-admin@beta"
@@ -107,3 +111,12 @@ def test_bake_of_an_unknown_type(plexctl: Plexctl, lab: Path) -> None:
     ended = plexctl("bake", "cake")
     assert ended.code == 2
     assert ended.err.startswith("error: there is no type cake\nhint: there are: ")
+
+
+def test_a_damaged_name_of_the_current_plex_counts_as_none(plexctl: Plexctl, lab: Path) -> None:
+    """Bytes that are no UTF-8 were an error of plexctl."""
+    assert plexctl("use", "beta").code == 0
+    (lab / ".plexctl" / "current").write_bytes(b"beta\xff\n")
+    ended = plexctl("kubeconfig")
+    assert ended.code == 2
+    assert "no plex is named, and the lab has alpha, beta" in ended.err

@@ -19,7 +19,7 @@ from plexctl import __version__
 from plexctl.cli.verbs import SECTIONS, CommandGroup, LazyCommand, Verb
 from plexctl.errors import PlexError
 from plexctl.model.plex import Plex
-from plexctl.results.plex import UpResult
+from plexctl.results.up import UpResult
 
 from .conftest import Plexctl
 
@@ -167,8 +167,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         ("destroy alpha", ("destroy", "alpha")),
         ("destroy alpha --images", ("destroy", "alpha", "images")),
         ("destroy gone", ("destroy", "gone")),
-        ("replace alpha1", ("replace", "alpha", ["alpha1"], "drain", "wait")),
-        ("replace --plex beta master", ("replace", "beta", ["master"], "drain", "wait")),
+        ("replace alpha1", ("replace", "alpha", ["alpha1"], "drain", "lose_pods", "wait")),
+        (
+            "replace --plex beta master",
+            ("replace", "beta", ["master"], "drain", "lose_pods", "wait"),
+        ),
         ("scale alpha --workers 1 --no-wait", ("scale", "alpha", 1, "drain")),
     ],
 )
@@ -243,7 +246,7 @@ def test_a_signal_ends_with_one_line(lab: Path) -> None:
     )
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         argv = [sys.executable, "-c", program.replace("NUMBER", str(int(number))), "list"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "interrupted\n")
 
 
@@ -263,7 +266,7 @@ def test_a_signal_that_is_repeated_ends_with_one_line(lab: Path) -> None:
         "main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "list"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, "list"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
     assert (lab / "cleaned").exists()
@@ -277,6 +280,7 @@ def test_a_signal_during_the_start_ends_with_one_line(
     """Tracebacks of KeyboardInterrupt, and no exit code, came of the first 0.3 s."""
     entry = "from plexctl.cli.entry import main; import time; main()"
     blocked = ("env", "--block-signal=INT", "--block-signal=TERM")  # as bin/plexctl does
+    began = time.monotonic()
     process = subprocess.Popen(
         [*blocked, sys.executable, "-c", entry, "list"],
         stdout=subprocess.PIPE,
@@ -286,17 +290,36 @@ def test_a_signal_during_the_start_ends_with_one_line(
     _wait_until_blocked(process.pid)
     time.sleep(delay)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    if process.returncode != code:  # it had ended already
-        assert delay >= 0.15
-        assert (process.returncode, "Traceback" in err) == (1, False)
-    else:
-        assert err == "interrupted\n"
+    late = time.monotonic() - began > 0.15  # on a busy machine this may take longer than `delay`
+    _, err = process.communicate(timeout=120)
+    if process.returncode != code:  # plexctl had ended, or Python had begun to end it
+        assert late
+        assert process.returncode in (1, -number)  # a shell reports -number as the same code
+        assert "Traceback" not in err
+    else:  # a late signal may come after an error that the verb had printed
+        *before, last = err.splitlines()
+        assert (last, "Traceback" in err) == ("interrupted", False)
+        assert not before or late
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_the_work_changes_nothing(lab: Path, number: signal.Signals) -> None:
+    """A bake that had ended died of it, without an exit code."""
+    program = (
+        "import atexit, os\n"
+        f"atexit.register(os.kill, os.getpid(), {int(number)})\n"
+        "from plexctl.cli.entry import main\n"
+        "main()\n"
+    )
+    argv = [sys.executable, "-c", program, "--version"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
 
 
 def _wait_until_blocked(number: int) -> None:
     mask = 1 << (signal.SIGINT - 1)
-    for _ in range(1000):
+    for _ in range(60_000):
         status = Path(f"/proc/{number}/status").read_text()
         found = re.search(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)
         if found and int(found[1], 16) & mask:
@@ -344,7 +367,7 @@ def test_a_terminal_that_is_gone_does_not_stop_the_work(lab: Path) -> None:
     )
     os.close(main)
     os.close(terminal)
-    process.communicate(b"\n", timeout=60)
+    process.communicate(b"\n", timeout=120)
     assert process.returncode == 7
     assert (lab / "done").exists()
 
@@ -370,7 +393,7 @@ def test_a_closed_pipe_is_no_error(lab: Path) -> None:
     argv = [sys.executable, "-m", "plexctl", "init"]
     environment = {**os.environ, "XDG_CONFIG_HOME": str(lab / "config")}
     done = subprocess.run(
-        argv, stdout=writer, stderr=subprocess.PIPE, timeout=60, cwd=lab, env=environment
+        argv, stdout=writer, stderr=subprocess.PIPE, timeout=120, cwd=lab, env=environment
     )
     os.close(writer)
     assert done.stderr == b""
@@ -380,7 +403,7 @@ def test_a_closed_pipe_is_no_error(lab: Path) -> None:
 def test_a_stream_that_is_closed_is_no_bug(lab: Path, closed: str) -> None:
     """A closed stdin means no questions; output to a closed stream is lost."""
     argv = ["sh", "-c", f'exec "$0" -m plexctl destroy alpha {closed}', sys.executable]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: " if closed != "2>&-" else "")
     assert "Traceback" not in done.stderr
@@ -402,3 +425,42 @@ def test_help_of_plexctl_and_of_every_verb_imports_nothing_heavy() -> None:
     )
     heavy = {"rich", "requests", "pylxd", "yaml", "cryptography", "pyrage", "ansible_runner"}
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("clients.incus.host", {"yaml", "http.client", "plexctl.plan", "plexctl.config"}),
+        ("render.plex_text", {"plexctl.results.changes", "plexctl.results.status"}),
+        ("render.safe", {"plexctl.model.events"}),
+        ("clients.incus.plain_reads", {"requests", "pylxd", "urllib3"}),
+        ("clients.kube.state", {"requests", "urllib3", "http.client", "ssl"}),
+        (
+            "workflow.plex.plan",
+            {
+                "cryptography",
+                "http.client",
+                "importlib.resources",
+                "ssl",
+                "plexctl.bake.incus",
+                "plexctl.depot.store",
+                "plexctl.model.events",
+                "plexctl.provision.direct.apply",
+                "plexctl.results.apps",
+                "plexctl.results.plex",
+                "plexctl.results.status",
+            },
+        ),
+        (
+            "workflow.plex.verbs",
+            {"plexctl.bake.hosts", "plexctl.bake.proxmox", "plexctl.depot.store"},
+        ),
+    ],
+)
+def test_a_verb_loads_nothing_that_few_of_its_runs_need(module: str, unused: set[str]) -> None:
+    """Loading takes most of the time of `plan`, and of `up` before its first call of a host."""
+    program = f"import sys, plexctl.{module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not unused & set(done.stdout.split())

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
 
+from plexctl.cli import terminal_streams
 from plexctl.clients import process
 from plexctl.model.command import CommandResult
+from plexctl.model.streams import Streams
 
 from .conftest import Plexctl
 
@@ -33,8 +42,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
 
     def execute(self: object, name: str, argv: tuple[str, ...], *, timeout: float) -> CommandResult:
         calls.append((name, argv))
-        return CommandResult(argv, 0 if argv[0] == "journalctl" else 7, f"out of {name}\n", "err\n")
+        return CommandResult(argv, 0, f"out of {name}\n", "err\n")
 
+    def run(
+        self: object, name: str, argv: tuple[str, ...], streams: Streams, *, timeout: float | None
+    ) -> int:
+        calls.append((name, argv))
+        streams.stdout.write(f"out of {name}\n".encode())
+        streams.stderr.write(b"err\n")
+        return 7
+
+    monkeypatch.setattr("plexctl.clients.incus.host.IncusHost.run", run)
     monkeypatch.setattr("plexctl.clients.incus.host.IncusHost.execute", execute)
     return calls
 
@@ -135,6 +153,68 @@ def test_the_shell_of_a_node_runs_nothing_from_the_name_of_a_unit(
     plexctl("logs", "alpha1", "--follow", "--unit", evil)
     command = " ".join(argv[argv.index("--") + 1 :])  # as ssh hands it over
     shell = f"journalctl() {{ printf '%s\\n' \"$@\"; }}; {command}"
-    printed = process.run(("/bin/sh", "-c", shell), timeout=10).stdout.splitlines()
+    printed = process.run(("/bin/sh", "-c", shell), timeout=120).stdout.splitlines()
     assert f"--unit={evil}" in printed
     assert not (tmp_path / "injected").exists()
+
+
+@pytest.mark.parametrize(
+    ("tty", "possible", "expected"),
+    [(None, True, True), (None, False, False), (False, True, False), (True, False, True)],
+)
+def test_a_terminal_is_passed_if_there_is_one_and_restored(
+    monkeypatch: pytest.MonkeyPatch, tty: bool | None, possible: bool, expected: bool
+) -> None:
+    """A host that cannot have one refuses only --tty."""
+    near, far = pty.openpty()
+    with os.fdopen(near), os.fdopen(far, "w", closefd=False) as ends:
+        monkeypatch.setattr("sys.stdin", ends)
+        monkeypatch.setattr("sys.stdout", ends)
+        before = termios.tcgetattr(far)
+        with pytest.raises(KeyError), terminal_streams.own(tty, possible) as streams:
+            assert (streams.terminal is not None) is expected
+            assert (termios.tcgetattr(far) != before) is expected
+            raise KeyError
+        assert termios.tcgetattr(far) == before
+    os.close(far)
+
+
+HOLDER = """
+import os, signal, sys
+from plexctl.cli import terminal_streams
+with terminal_streams.own(True, True):
+    os.write(1, b"raw")
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_the_modes_of_a_terminal_are_restored_when_plexctl_is_killed(name: str) -> None:
+    """Without a shell that does so: a script's does not."""
+    near, far = pty.openpty()
+    before = termios.tcgetattr(far)
+    before[6][termios.VINTR] = b"\x07"  # not what every terminal has
+    termios.tcsetattr(far, termios.TCSANOW, before)
+    argv = (sys.executable, "-c", HOLDER, name)
+    holder = subprocess.Popen(argv, stdin=far, stdout=far, start_new_session=True)
+    assert os.read(near, 3) == b"raw"
+    assert holder.wait(60) == -getattr(signal, name)
+    for _ in range(6000):
+        if termios.tcgetattr(far) == before:
+            break
+        time.sleep(0.01)
+    assert termios.tcgetattr(far) == before
+    os.close(near)
+    os.close(far)
+
+
+def test_nothing_watches_streams_that_are_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take time."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin, os.fdopen(write, "w") as stdout:
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.stdout", stdout)
+        with terminal_streams.own(None, True) as streams:
+            assert streams.terminal is None

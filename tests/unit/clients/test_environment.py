@@ -104,14 +104,14 @@ def _tofu(program: Path, folder: Path) -> object:
 
 
 STARTS: dict[str, Callable[[Path, Path], object]] = {
-    "some": lambda program, _: process.run((program,), timeout=10),
+    "some": lambda program, _: process.run((program,), timeout=120),
     "streamed": lambda program, _: process.stream((program,), lambda line: None),
     "sops": _sops,
     "tofu": _tofu,
     "go": _go,
     "helm": lambda program, folder: helm.template(program, folder, "a", "b", {}),
-    "ssh": lambda _, folder: SshClient("10.0.0.1", "root").run("true", timeout=10),
-    "scp": lambda _, folder: SshClient("10.0.0.1", "root").send(folder, "/x", timeout=10),
+    "ssh": lambda _, folder: SshClient("10.0.0.1", "root").run("true", timeout=120),
+    "scp": lambda _, folder: SshClient("10.0.0.1", "root").send(folder, "/x", timeout=120),
     "apt-get": lambda *_: debian.closure(("tini",)),
 }
 

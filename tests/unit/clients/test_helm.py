@@ -16,6 +16,8 @@ import json, os, sys
 values = json.load(sys.stdin)
 if values.get("broken"):
     sys.exit("Error: template: tiny/templates/map.yaml:1: broken")
+if "text" in values:
+    sys.exit(print(values["text"]))
 print("---\\n# Source: empty\\n---")
 print(json.dumps({{"kind": "Seen", "argv": sys.argv[1:], "env": dict(os.environ), "is": values}}))
 """
@@ -51,6 +53,16 @@ def test_helm_uses_nothing_of_the_user(
     }
     assert not Path(seen["env"]["HOME"]).exists()
     assert "theirs" not in json.dumps(seen["env"])
+
+
+@pytest.mark.parametrize(
+    "text", ["a: " + "[" * 10_000, "a: 2026-13-41", "a: !!timestamp x", "&a [*a]", "a: !!int x"]
+)
+def test_a_chart_that_renders_to_something_else_is_an_error(
+    fake: Path, tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(PlexError, match=r"tiny\.tgz does not render to valid YAML"):
+        helm.template(fake, tmp_path / "tiny.tgz", "tiny", "here", {"text": text})
 
 
 def test_a_chart_that_does_not_render_is_an_error(fake: Path, tmp_path: Path) -> None:

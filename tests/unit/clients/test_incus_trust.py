@@ -15,7 +15,7 @@ import pytest
 
 from plexctl.clients.incus.connection import Credentials
 from plexctl.clients.incus.trust import introduce, known, read_token, shown_fingerprint
-from plexctl.clients.pinned import pinned_session
+from plexctl.clients.pinned_session import pinned_session
 from plexctl.errors import ExitCode, PlexError, UsageError
 from plexctl.model.secret import Secret
 from tests.fake_pve.tls import self_signed
@@ -54,6 +54,18 @@ def test_a_server_trusts_the_lab_after_its_token(server: Server, credentials: Cr
     assert known(server.url, server.fingerprint, credentials)
     sent = [json.loads(body) for method, _, body in server.asked if method == "POST"]
     assert sent == [{"type": "client", "trust_token": server.secret}]
+
+
+@pytest.mark.parametrize(("years", "what"), [(-20, "begin on 2026"), (20, "end on 2036")])
+def test_a_server_whose_clock_makes_the_certificate_invalid_gets_no_token(
+    server: Server, credentials: Credentials, years: int, what: str
+) -> None:
+    """A token works once, and the server would not trust the lab after it."""
+    server.clock_offset = years * 365 * 86400.0
+    with pytest.raises(PlexError, match=f"and the certificates of this lab {what}") as error:
+        introduce(server.url, read_token(token_of(server)), credentials)
+    assert error.value.summary.startswith(f"the clock of host {server.url} says ")
+    assert "POST" not in [method for method, _, _ in server.asked]
 
 
 def test_a_server_that_trusts_the_lab_gets_no_token(
@@ -116,7 +128,7 @@ def test_other_text_is_not_a_token(text: str) -> None:
 def test_only_the_pinned_certificate_is_taken(server: Server, credentials: Credentials) -> None:
     assert shown_fingerprint(server.url) == server.fingerprint
     with pinned_session(server.url, server.fingerprint) as session:
-        assert session.get(f"{server.url}/1.0", timeout=5).status_code == 200
+        assert session.get(f"{server.url}/1.0", timeout=60).status_code == 200
     with pytest.raises(PlexError, match="does not answer") as error:
         known(server.url, "ab" * 32, credentials)
     assert error.value.details == ("it shows another certificate",)
@@ -137,7 +149,7 @@ def test_no_two_connections_share_an_ssl_context(
     with pinned_session(server.url, server.fingerprint) as session:
         session.cert = (str(credentials.certificate), str(credentials.key))
         for _ in range(2):
-            answer = session.get(f"{server.url}/1.0", timeout=5, headers={"Connection": "close"})
+            answer = session.get(f"{server.url}/1.0", timeout=60, headers={"Connection": "close"})
             assert answer.status_code == 200
 
     first, second = loaded

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,9 +12,11 @@ import pytest
 
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import WHOLE, notes, tags
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UsageError
 from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.resources import Kind
 from plexctl.model.secret import Secret
+from plexctl.model.streams import Streams, Terminal
 from tests.fake_pve import FakePve
 from tests.proxmox import SECRETS, TEMPLATE, client_of, with_template
 
@@ -85,6 +90,14 @@ def test_of_two_guests_with_one_name_the_foreign_one_counts_and_is_never_deleted
     assert server.read().instances["demo1"].tags == {}
     server.delete_instance("demo1")
     assert [vm.vmid for vm in pve.vms.values() if vm.name == "demo1"] == [foreign]
+
+
+def test_tags_are_only_written_on_guests_of_the_same_lab_and_plex(server: ProxmoxHost) -> None:
+    for lab in ("1a2b3c4d", "1a2b3c4d" + "f" * 24):
+        server.vms.create("demo1", {"lab": lab, "plex": "demo"}, {"memory": 512})
+    server.set_tags(Kind.INSTANCE, "demo1", {"lab": "1a2b3c4d" + "0" * 24, "plex": "demo"})
+    found = {guest.tags["lab"] for guest in server.guests.list("demo1")}
+    assert found == {"1a2b3c4d" + "0" * 24, "1a2b3c4d" + "f" * 24}
 
 
 def test_a_search_for_one_guest_reads_no_other(pve: FakePve, server: ProxmoxHost) -> None:
@@ -179,7 +192,7 @@ def test_a_clone_of_a_killed_run_is_replaced_and_not_doubled(
 def test_settle_waits_for_clones_of_an_interrupted_run(pve: FakePve, server: ProxmoxHost) -> None:
     template = with_template(server)
     assert not server.settle("demo")
-    pve.clone_seconds = 0.7
+    pve.clone_seconds = 3
     killed = another(server)
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(killed.vms.clone, template, "demo1", OURS, linked=True)
@@ -229,6 +242,27 @@ def test_the_agent_answers_after_the_start_and_runs_programs(
     done = server.execute("demo1", ("cat", "/etc/my file"))
 
     assert (done.code, done.stdout, done.stderr) == (3, "demo1 ['cat', '/etc/my file']", "words")
+
+
+def test_a_program_has_no_terminal_and_no_input(pve: FakePve, server: ProxmoxHost) -> None:
+    made(server, with_template(server), "demo1")
+    pve.on_exec = lambda guest, argv, given: (3, "out", "words")
+    server.start("demo1")
+    wait(server.vms.agent_answers("demo1"))
+    stdout, stderr = io.BytesIO(), io.BytesIO()
+    reader, writer = os.pipe()
+
+    assert server.run("demo1", ("cat",), Streams(reader, stdout, stderr)) == 3
+    assert (stdout.getvalue(), stderr.getvalue()) == (b"out", b"words")
+    os.write(writer, b"input")
+    with pytest.raises(UsageError, match="has no standard input"):
+        server.run("demo1", ("cat",), Streams(reader, stdout, stderr))
+    assert os.read(reader, 5) == b"input"
+    terminal = Terminal("xterm", lambda: (80, 24), threading.Event())
+    with pytest.raises(UsageError, match="has no terminal"):
+        server.run("demo1", ("cat",), Streams(None, stdout, stderr, terminal))
+    os.close(reader)
+    os.close(writer)
 
 
 def test_an_agent_that_does_not_answer_is_an_error_with_a_hint(

@@ -64,6 +64,20 @@ def test_a_node_that_is_unreachable_for_a_moment_is_no_failure(
     assert server.read().instances == {}
 
 
+@pytest.mark.parametrize("clock_offset", [0.0, 3600.0])
+def test_the_clock_of_a_server_is_compared_without_a_further_call(
+    pve: FakePve, server: ProxmoxHost, clock_offset: float
+) -> None:
+    server.read()
+    asked = len(pve.requests)
+    pve.clock_offset = clock_offset
+    again = ProxmoxHost(server.spec, Secret(SECRETS[pve.port].encode()))
+
+    assert again.read().clock_offset == pytest.approx(clock_offset, abs=5)
+    assert len(pve.requests) == 2 * asked
+    assert again.version().startswith("9.")
+
+
 def test_a_node_that_stays_unreachable_is_an_error_in_bounded_time(pve: FakePve) -> None:
     server = client_of(pve, reach=1)
     pve.node_down("pve1")

@@ -50,7 +50,7 @@ class Node(IncusInstances):
         python, option, program, request = argv
         assert (python, option) == ("python3", "-c")
         words = (sys.executable, "-I", option, program, str(self._file(request)))
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
         return CommandResult(argv, done.returncode, done.stdout, done.stderr)
 
     def _file(self, path: str) -> Path:

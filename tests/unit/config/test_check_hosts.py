@@ -54,6 +54,25 @@ def faults(root: Path) -> list[str]:
     ("hosts", "said"),
     [
         (
+            {"here": {"project": "plexctl-1a2b"}},
+            "hosts.yaml hosts.here.project: needs `url`: an Incus socket cannot be confined to a "
+            "project (let `plexctl host trust` write these fields)",
+        ),
+        (
+            {"here": {"this_machine": True}},
+            "hosts.yaml hosts.here.this_machine: needs `url`: an Incus socket cannot be confined "
+            "to a project (let `plexctl host trust` write these fields)",
+        ),
+        (
+            {"local": {}, "pve1": {**PVE, "project": "plexctl-1a2b"}},
+            "hosts.yaml hosts.pve1.project: applies to `kind: incus` only (remove it)",
+        ),
+        (
+            {"far": {**FAR, "project": "../default"}},
+            "hosts.yaml hosts.far.project: '../default' is not the name of an Incus project (use "
+            "at most 40 of a-z, 0-9 and -; the first and the last must be letters or digits)",
+        ),
+        (
             {"far": {**FAR, "certificate": None}},
             "hosts.yaml hosts.far.certificate: is required with `url`: it identifies the server "
             "(remove the host, and add it again with `plexctl host add`, which writes this field)",
@@ -239,3 +258,22 @@ def test_capacity_distributes_nodes_by_memory(tmp_path: Path) -> None:
     lab = load_lab(written(tmp_path, {"local": small, "far": FAR}, plex), ("1.36.3",))
 
     assert [n.host for n in nodes(lab.plexes["demo"])] == ["far", "far", "local", "far", "far"]
+
+
+def test_this_machine_over_https_needs_neither_facts_nor_an_address(tmp_path: Path) -> None:
+    """`plexctl host trust` writes such a host: 127.0.0.1 is no address for other hosts."""
+    here = {"url": "https://127.0.0.1:8443", "certificate": "ab" * 32, "this_machine": True}
+    root = written(tmp_path, {"local": {**here, "project": "plexctl-1a2b"}}, {"workers": 1})
+    lab = load_lab(root, ("1.36.3",))
+    host, plex = lab.hosts["local"], lab.plexes["demo"]
+    assert (host.local, host.confined, host.address) == (True, True, None)
+    assert plex.api_forward is None
+
+
+def test_opentofu_cannot_create_a_plex_where_the_lab_is_confined(tmp_path: Path) -> None:
+    far = {**FAR, "project": "plexctl-1a2b"}
+    root = written(tmp_path, {"far": far}, {"engine": "tofu"})
+    assert faults(root) == [
+        "plex.yaml engine: cannot be tofu: the lab is confined to a project on host far "
+        "(write `engine: direct`)"
+    ]

@@ -51,7 +51,7 @@ def test_ten_faults_of_four_files_are_reported_together(tmp_path: Path) -> None:
         "clusters/a/plex.yaml:8 groups[1].taints[0]: 'NoWay' is not a taint effect "
         "(use one of NoSchedule, PreferNoSchedule, NoExecute)",
         "clusters/b/plex.yaml:1 kubernetes: plexctl does not support Kubernetes 1.63 "
-        "(did you mean `1.36.3`?)",
+        "(use 1.36.10, 1.36.3, 1.35.4, 1.9.9, or 1.36 for the newest patch release of 1.36)",
         "clusters/b/plex.yaml:4 networks.nodes: 10.9.0.0/25 overlaps with 10.9.0.0/24, "
         "the nodes of plex a (use 10.64.1.0/24, which is free)",
         "clusters/hosts.yaml:2 hosts.local.kind: must be incus or proxmox, not 'lxd'",
@@ -102,7 +102,11 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("masters: 3", "1 masters: must be 1, not 3: only one master is supported (remove it)"),
+        (
+            "masters: 2",
+            "1 masters: must be 1, 3 or 5, not 2 (etcd needs more than half of its members: an "
+            "even number survives no more losses)",
+        ),
         ("workers: -1", "1 workers: must be between 0 and 4095, not -1"),
         ("workers: true", "1 workers: must be a whole number, not true"),
         ("epoch: 1.5", "1 epoch: must be a whole number, not 1.5"),
@@ -113,7 +117,7 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
             "1 kubernetes: must be a Kubernetes version, not 'v1.36.3' (remove the v)",
         ),
         ("type: cube", "1 type: there is no type cube (did you mean `kube`?)"),
-        ("type: adm", "1 type: node 1 is the master, but nodes of type adm do not run"),
+        ("type: adm", "1 type: node 1 is a master, but nodes of type adm do not run"),
         ("groups: [{labels: {}}]", "1 groups[0].nodes: is required"),
         ("groups: [{nodes: 0}]", "1 groups[0].nodes: there is no node 0 (node numbers start at 1"),
         (
@@ -121,7 +125,7 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
             "1 groups[0].nodes: 3-2 is not a range: it ends before its start (did you mean 2-3?)",
         ),
         ("groups: [{nodes: 4}]", "1 groups[0].nodes: there is no node 4: the plex has 3"),
-        ("groups: [{nodes: 1, type: adm}]", "1 groups[0].type: node 1 is the master"),
+        ("groups: [{nodes: 1, type: adm}]", "1 groups[0].type: node 1 is a master"),
         ("groups: {nodes: 1}", "1 groups: must be a list, not a mapping"),
         (
             "groups: [{nodes: 2, size: {memory: 2Gi}}]",
@@ -153,7 +157,7 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
             "(use `networks.services`)",
         ),
         (
-            "groups: [{nodes: 2, kubelet: {maxPods: 2026-01-01}}]",
+            "groups: [{nodes: 2, kubelet: {logging: {flushFrequency: 2026-01-01}}}]",
             "1 groups[0].kubelet: contains a value that JSON cannot represent",
         ),
         (
@@ -172,6 +176,15 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
             "kubeadm: {cluster: {scheduler: {extraArgs: [{name: v, value: 4}]}}}",
             "1 kubeadm.cluster.scheduler.extraArgs[0].value: must be text, not 4",
         ),
+        (
+            "kubeadm: {cluster: {scheduler: {extraEnvs: [{name: GO GC, value: '4'}]}}}",
+            "1 kubeadm.cluster.scheduler.extraEnvs[0].name: 'GO GC' is not the name of an "
+            "environment variable",
+        ),
+        (
+            "kubeadm: {cluster: {scheduler: {extraEnvs: [{name: GOGC, value: 400}]}}}",
+            "1 kubeadm.cluster.scheduler.extraEnvs[0].value: must be text, not 400",
+        ),
         ("kubeadm: {proxy: {mode: ipvs}}", "1 kubeadm.proxy.mode: cannot be set: plexctl sets it"),
         ("networks: {pods: 10.1.0.0/24}", "1 networks.pods: must be a /8 to /23, not a /24"),
         (
@@ -179,7 +192,10 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
             "1 networks.nodes: '10.1.1.7/24' is an address in a network, not a network "
             "(did you mean 10.1.1.0/24?)",
         ),
-        ("networks: {nodes: 127.1.0.0/16}", "1 networks.nodes: 127.1.0.0/16 is reserved"),
+        (
+            "networks: {nodes: 127.1.0.0/16}",
+            "1 networks.nodes: 127.1.0.0/16 contains a loopback address",
+        ),
         (
             "networks: {nodes: 10.1.0.0/24, pods: 10.0.0.0/12}",
             "1 networks.pods: 10.0.0.0/12 overlaps with 10.1.0.0/24, the nodes of plex demo",
@@ -253,11 +269,11 @@ def test_types_and_bases_are_checked(tmp_path: Path) -> None:
               - {name: two}
             """,
         types__y="{role: kubenode, layers: []}\n",
-        types__Big="{role: kubenode, layers: [{name: one}]}\n",
+        types__Big="{role: kubenode, layers: [{name: kube}]}\n",
     )
     assert faults(root) == [
         "types/Big.yaml:1 : 'Big' is not a valid name "
-        "(use a-z, 0-9 and -; the first and the last must be letters or digits)",
+        "(use at most 63 of a-z, 0-9 and -; the first and the last must be letters or digits)",
         "types/bases.yaml:1 debian12-images.image: is required with `source: images` "
         "(for example `image: debian/12`)",
         "types/bases.yaml:2 debian14.source: cannot be debootstrap with `form: vm`: it creates no "

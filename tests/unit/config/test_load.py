@@ -49,7 +49,7 @@ def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
                 size: {cpu: 2, memory: 1.5GiB}
                 labels: {disk: fast, example.com/rack: ""}
                 taints: ["disk=fast:NoSchedule", "slow:NoExecute"]
-                kubelet: {maxPods: 50, featureGates: {A: true}}
+                kubelet: {maxPods: 50, featureGates: {ImageVolume: true}}
               - {nodes: 3, size: {memory: 512MiB, disk: 20GB}, taints: []}
               - {nodes: [6], type: adm}
             kubeadm:
@@ -70,7 +70,7 @@ def test_a_full_plex_becomes_its_nodes(tmp_path: Path) -> None:
     assert second.labels == (("disk", "fast"), ("example.com/rack", ""))
     assert second.taints == (Taint("disk", "fast", "NoSchedule"), Taint("slow", "", "NoExecute"))
     assert third.taints == fourth.taints == ()
-    assert second.kubelet == '{"featureGates": {"A": true}, "maxPods": 50}'
+    assert second.kubelet == '{"featureGates": {"ImageVolume": true}, "maxPods": 50}'
     assert (sixth.role, sixth.type.name) == (Role.PLAIN, "adm")
 
 
@@ -80,7 +80,7 @@ def test_own_types_and_bases_override_built_in_ones(tmp_path: Path) -> None:
         types__bases="mine: {release: trixie, mirror: http://deb.debian.org/debian}\n",
         types__kube="""\
             {role: kubenode, base: mine, kubernetes: true, privileged: true,
-             layers: [{name: all, artifacts: [containerd]}], size: {memory: 4GiB}}
+             layers: [{name: kube, artifacts: [containerd]}], size: {memory: 4GiB}}
             """,
         clusters__demo__plex="groups: [{nodes: 2, size: {cpu: 1}}]\n",
     )

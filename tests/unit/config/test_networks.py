@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plexctl.config.networks import SLOTS, default_networks, each, free_networks
-from plexctl.config.values import PLEX_NAME
+from plexctl.config.values.names import PLEX_NAME
 from plexctl.errors import UsageError
 
 

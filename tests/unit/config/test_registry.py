@@ -39,6 +39,14 @@ def test_upstreams_can_be_replaced(tmp_path: Path) -> None:
     assert registry.upstreams == (("example.org", "http://10.0.0.1:5000"),)
 
 
+def test_its_volume_may_have_a_limit(tmp_path: Path) -> None:
+    registry = load_lab(with_registry(tmp_path, "{size: 50GiB}"), VERSIONS).registry
+
+    assert registry is not None
+    assert registry.size == 50 << 30
+    assert "must be a size with a unit" in faults(with_registry(tmp_path / "b", "{size: 50}"))[0]
+
+
 def test_a_plex_with_its_name_is_rejected(tmp_path: Path) -> None:
     (fault,) = faults(with_registry(tmp_path, "{name: demo}", clusters__demo__plex=""))
 

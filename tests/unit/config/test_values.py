@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plexctl.config import values
 from plexctl.config.faults import Fault
 from plexctl.config.shape import Scalar
+from plexctl.config.values.names import DOMAIN, NAME, PLEX_NAME, parse_plex_name
+from plexctl.config.values.nodes import LABEL_KEY, LABEL_VALUE, MOST_NODES, NUMBERS, TAINT
+from plexctl.config.values.sizes import SIZE
 from plexctl.model.nodes import node_name
 from plexctl.model.plex import Taint
 
-numbers = st.integers(1, values.MOST_NODES)
-names = st.from_regex(values.PLEX_NAME, fullmatch=True)
+numbers = st.integers(1, MOST_NODES)
+names = st.from_regex(PLEX_NAME, fullmatch=True)
 
 
 @given(st.sets(numbers, min_size=1, max_size=40), st.randoms())
@@ -30,23 +32,23 @@ def test_all_notations_of_node_numbers_are_equal(wanted: set[int], random: Calla
     parts = [f"{first}-{last}" if first < last else str(first) for first, last in ranges]
     random.shuffle(parts)  # type: ignore[attr-defined]
     for written in (", ".join(parts), ",".join(parts), parts, sorted(wanted)):
-        assert values.NUMBERS.parse(written) == wanted
+        assert NUMBERS.parse(written) == wanted
 
 
 @given(st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.lists(st.text())))
 def test_numbers_are_in_range_or_a_fault(written: object) -> None:
     try:
-        found = values.NUMBERS.parse(written)
+        found = NUMBERS.parse(written)
     except Fault:
         return
-    assert all(1 <= number <= values.MOST_NODES for number in found)
+    assert all(1 <= number <= MOST_NODES for number in found)
 
 
 def test_a_huge_range_is_rejected_at_once() -> None:
     with pytest.raises(Fault, match="there is no node 999999999"):
-        values.NUMBERS.parse("1-999999999")
+        NUMBERS.parse("1-999999999")
     with pytest.raises(Fault, match="must be node numbers"):
-        values.NUMBERS.parse("1-" + "9" * 5000)
+        NUMBERS.parse("1-" + "9" * 5000)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +63,13 @@ def test_a_huge_range_is_rejected_at_once() -> None:
     ],
 )
 def test_sizes_have_units(written: str, size: int) -> None:
-    assert values.SIZE.parse(written) == size
+    assert SIZE.parse(written) == size
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["KiB", "MiB", "GiB", "TiB"]))
 def test_sizes_are_exact(count: int, unit: str) -> None:
     power = {"K": 10, "M": 20, "G": 30, "T": 40}[unit[0]]
-    assert values.SIZE.parse(f"{count}{unit}") == count << power
+    assert SIZE.parse(f"{count}{unit}") == count << power
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_sizes_are_exact(count: int, unit: str) -> None:
 )
 def test_a_wrong_size_has_a_hint_with_the_likely_one(written: object, hint: str) -> None:
     with pytest.raises(Fault) as caught:
-        values.SIZE.parse(written)
+        SIZE.parse(written)
     assert caught.value.hint == hint
 
 
@@ -100,12 +102,12 @@ def test_a_wrong_size_has_a_hint_with_the_likely_one(written: object, hint: str)
     ],
 )
 def test_taints_have_the_notation_of_kubectl(written: str, taint: Taint) -> None:
-    assert values.TAINT.parse(written) == taint
+    assert TAINT.parse(written) == taint
 
 
 @pytest.mark.parametrize("key", ["disk", "a.b_c-D", "example.com/x", "node.kubernetes.io/pool"])
 def test_labels_that_a_kubelet_may_set(key: str) -> None:
-    assert values.LABEL_KEY.parse(key) == key
+    assert LABEL_KEY.parse(key) == key
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_labels_that_a_kubelet_may_set(key: str) -> None:
 )
 def test_labels_that_a_kubelet_may_not_set(key: str) -> None:
     with pytest.raises(Fault):
-        values.LABEL_KEY.parse(key)
+        LABEL_KEY.parse(key)
 
 
 @given(names, numbers, names, numbers)
@@ -124,19 +126,19 @@ def test_no_two_nodes_of_a_lab_have_the_same_name(a: str, i: int, b: str, j: int
 
 @given(names)
 def test_a_bridge_has_room_for_the_name_of_its_plex(name: str) -> None:
-    assert values.parse_plex_name(name) == name
+    assert parse_plex_name(name) == name
     assert len(f"plex-{name}") <= 15
 
 
 @pytest.mark.parametrize("name", ["master", "worker", "plain", "all", "ungrouped"])
 def test_no_plex_has_the_name_of_a_group_of_ansible(name: str) -> None:
     with pytest.raises(Fault, match=f"'{name}' cannot be the name of a plex"):
-        values.parse_plex_name(name)
+        parse_plex_name(name)
 
 
 @pytest.mark.parametrize(
     "kind",
-    [values.SIZE, values.LABEL_KEY, values.LABEL_VALUE, values.TAINT, values.NAME, values.DOMAIN],
+    [SIZE, LABEL_KEY, LABEL_VALUE, TAINT, NAME, DOMAIN],
 )
 @given(text=st.text(st.sampled_from("aB1-_./=: GiBNoSchedule"), max_size=12))
 def test_the_schema_accepts_what_the_parser_accepts(kind: Scalar[object], text: str) -> None:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from plexctl.depot.components import KubernetesRelease, Pins
+from plexctl.depot.components import KubernetesRelease, Pins, SourceName
 from plexctl.depot.pins import load_pins
-from plexctl.depot.sources import SourceName, Sources
+from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
 from tests.unit.depot.support import CONTAINERD, KUBEADM, KUBELET, PINS, Recorder, Server, sha
 

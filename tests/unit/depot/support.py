@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plexctl.depot.sources import SourceName, Sources
+from plexctl.depot.components import SourceName
+from plexctl.depot.sources import Sources
 from plexctl.model.events import Outcome
 
 KUBEADM, CTR, KUBELET = b"kubeadm's bytes", b"ctr's bytes", b"kubelet's bytes"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.depot.archive import Entry, manifest_digest, write_image, write_tar
-from plexctl.depot.components import KubernetesRelease
+from plexctl.depot.archive import Entry, image_digest, write_image, write_tar
+from plexctl.depot.components import KubernetesRelease, SourceName
 from plexctl.depot.lock import Lock
-from plexctl.depot.sources import SourceName, Sources
+from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from tests.unit.depot.support import KUBEADM, KUBELET, Recorder, files_in, sha
@@ -114,7 +114,7 @@ def test_an_image_is_locked_by_its_manifest_and_must_be_whole(
     image = oci(tmp_path, b"etcd")
     put(local_folder, "images", VERSION=b"1.36.3\n", etcd_tar=image.read_bytes())
     depot_of(tmp_path / "one", local_folder, lock).fill(release, ["images"], reporter)
-    assert json.loads(lock.read_text()) == {etcd: manifest_digest(image)}
+    assert json.loads(lock.read_text()) == {etcd: image_digest(image, "image")}
 
     put(local_folder, "images", etcd_tar=oci(tmp_path, b"EVIL").read_bytes())
     with pytest.raises(PlexError, match=r"etcd.*linux/amd64: the checksum does not match"):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from plexctl.depot import golang
-from plexctl.depot.components import KubernetesRelease
+from plexctl.depot.components import KubernetesRelease, SourceName
 from plexctl.depot.pins import load_pins
-from plexctl.depot.sources import SourceName, Sources
+from plexctl.depot.sources import Sources
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
@@ -163,3 +163,36 @@ def test_a_failed_build_shows_the_errors_of_the_compiler(
         "    a.go:1:1: undefined: x",
     )
     assert files_in(depot.root) == {"lock"}
+
+
+OWN = """components:
+  own:
+    optional: true
+    gobuild: {version: 2.3.7, module: containerd, programs: [ctr]}
+"""
+
+
+@pytest.mark.parametrize("sources", [("gobuild",), ("release", "gobuild")])
+def test_without_go_an_optional_program_is_left_out_until_the_next_fill(
+    go: Go, tmp_path: Path, pins_folder: Path, reporter: Recorder, sources: tuple[str, ...]
+) -> None:
+    text = (pins_folder / "pins.yaml").read_text()
+    (pins_folder / "pins.yaml").write_text(text.replace("components:\n", OWN, 1))
+    release = load_pins(pins_folder, "amd64").release("1.36.3")
+    depot = Depot(tmp_path / "depot", Sources(allowed=tuple(map(SourceName, sources))))
+    (without,) = depot.fill(release, ["own"], reporter)
+    with pytest.raises(PlexError, match="no source can serve containerd") as caught:
+        gobuild = Sources(allowed=(SourceName.GOBUILD,))
+        Depot(tmp_path / "another", gobuild).fill(release, ["own", "containerd"], Recorder())
+    assert not any(line.startswith("own:") for line in caught.value.details)
+    why = "not from gobuild: Go is not installed"
+    assert without.artifacts == ()
+    assert without.notes[-1] == why
+    assert reporter.end_of("depot: own")[0] is Outcome.UNCHANGED
+    assert reporter.end_of("depot: own")[1].endswith(why)
+    assert depot.find("own", release) == without  # nothing fetches it again and again
+    go.install()
+    (built,) = depot.fill(release, ["own"], Recorder())
+    assert built.artifact("ctr").path.read_text() == "built c/ctr"
+    assert built.digest != without.digest
+    assert depot.find("own", release) == built

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from plexctl.depot import index
-from plexctl.depot.components import KubernetesRelease, Pins
+from plexctl.depot.components import KubernetesRelease, Pins, SourceName
 from plexctl.depot.pins import load_pins
-from plexctl.depot.sources import SourceName, Sources
-from plexctl.depot.store import Depot
+from plexctl.depot.sources import Sources
+from plexctl.depot.store import Depot, Pruned
+from plexctl.depot.users import BEGAN, DAY, GRACE, DepotUsers
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
 from tests.unit.depot.support import KUBEADM, Recorder, files_in, sha
+
+LAB = "1a2b3c4d" * 4
 
 
 def test_fill_stores_once_and_verifies_afterwards(
@@ -141,7 +146,7 @@ def test_prune_keeps_components_that_a_pin_uses(
 ) -> None:
     release = pins.release("1.36.3")
     (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
-    assert folder_depot.prune(pins).freed == 0
+    assert folder_depot.prune(pins, LAB).freed == 0
     assert folder_depot.find("kubernetes", release) == stored
 
     (pins_folder / "kubernetes" / "go.sum").write_text("newer")
@@ -152,11 +157,91 @@ def test_prune_keeps_components_that_a_pin_uses(
     kubelet.write_bytes(b"new")
     (current,) = folder_depot.fill(newer.release("1.36.3"), ["kubernetes"], reporter)
 
-    pruned = folder_depot.prune(newer)
+    pruned = folder_depot.prune(newer, LAB)
     assert pruned.components == ("kubernetes 1.36.3",)
     assert (pruned.blobs, pruned.freed) == (1, stored.artifact("kubelet").size)
     assert folder_depot.list() == (current,)
     assert folder_depot.verify() == ()
+
+
+def test_prune_keeps_what_the_pins_of_another_lab_name(
+    folder_depot: Depot, pins: Pins, pins_folder: Path, tmp_path: Path, reporter: Recorder
+) -> None:
+    """A lab with pins of its own, or of another version of plexctl, had to build all again."""
+    release, users = pins.release("1.36.3"), DepotUsers.of(folder_depot.root)
+    other = tmp_path / "other"
+    (other / "clusters").mkdir(parents=True)
+    (other / "clusters" / "seed.age").touch()
+    users.record("0" * 32, other, pins.keys())
+    (stored,) = folder_depot.fill(release, ["kubernetes"], reporter)
+    (pins_folder / "kubernetes" / "go.sum").write_text("newer")
+    newer = load_pins(pins_folder, "amd64")
+
+    assert folder_depot.prune(newer, LAB) == Pruned((), 0, 0, ("kubernetes 1.36.3",))
+    assert folder_depot.list() == (stored,)
+
+    users.record("0" * 32, other, newer.keys())
+    assert folder_depot.prune(newer, LAB).components == ("kubernetes 1.36.3",)
+
+
+def test_prune_forgets_a_lab_whose_folder_is_gone_for_a_month(
+    folder_depot: Depot, pins: Pins, pins_folder: Path, tmp_path: Path, reporter: Recorder
+) -> None:
+    users = DepotUsers.of(folder_depot.root)
+    users.record("0" * 32, tmp_path / "gone", pins.keys())
+    folder_depot.fill(pins.release("1.36.3"), ["kubernetes"], reporter)
+    (pins_folder / "kubernetes" / "go.sum").write_text("newer")
+    newer, record = load_pins(pins_folder, "amd64"), users.folder / f"{'0' * 32}.json"
+    assert folder_depot.prune(newer, LAB).kept
+    assert users.gone() == frozenset()
+
+    os.utime(record, (time.time() - DAY - 60,) * 2)
+    assert folder_depot.prune(newer, LAB).kept
+    assert users.gone() == {"0" * 32}
+
+    long_ago = time.time() - GRACE - 60
+    os.utime(record, (long_ago, long_ago))
+    assert folder_depot.prune(newer, LAB).components == ("kubernetes 1.36.3",)
+    users.record("0" * 32, tmp_path, frozenset())
+    (tmp_path / "clusters").mkdir()
+    (tmp_path / "clusters" / "seed.age").touch()
+    os.utime(record, (long_ago, long_ago))
+    assert users.gone() == frozenset()
+
+
+def test_prune_keeps_for_a_month_what_is_older_than_the_records_of_labs(
+    folder_depot: Depot, pins: Pins, pins_folder: Path, tmp_path: Path, reporter: Recorder
+) -> None:
+    """An older version of plexctl filled it, for a lab that has not run since."""
+    folder_depot.fill(pins.release("1.36.3"), ["kubernetes"], reporter)
+    (entry,) = (folder_depot.root / "index").iterdir()
+    os.utime(entry, (1, 1))
+    (pins_folder / "kubernetes" / "go.sum").write_text("newer")
+    newer, users = load_pins(pins_folder, "amd64"), DepotUsers.of(folder_depot.root)
+    users.record(LAB, tmp_path, newer.keys())
+    assert folder_depot.prune(newer, LAB).kept == ("kubernetes 1.36.3",)
+
+    long_ago = time.time() - GRACE - 60
+    os.utime(users.folder / BEGAN, (long_ago, long_ago))
+    assert folder_depot.prune(newer, LAB).components == ("kubernetes 1.36.3",)
+
+
+def test_the_record_of_a_lab_is_written_again_only_when_it_changes_or_is_a_day_old(
+    tmp_path: Path,
+) -> None:
+    users, keys = DepotUsers.of(tmp_path), frozenset({"a"})
+    users.record(LAB, tmp_path, keys)
+    file = users.folder / f"{LAB}.json"
+    first = file.stat().st_ino
+    users.record(LAB, tmp_path, keys)
+    assert file.stat().st_ino == first
+    os.utime(file, (time.time() - DAY - 1,) * 2)
+    users.record(LAB, tmp_path, keys)
+    users.record("0" * 32, tmp_path, frozenset({"b"}))
+    assert time.time() - file.stat().st_mtime < DAY
+    assert users.keys(without=LAB) == {"b"}
+    file.write_text("[" * 100_000)
+    assert users.keys(without="") == {"b"}
 
 
 def test_a_second_fill_waits_for_the_first(
@@ -169,10 +254,14 @@ def test_a_second_fill_waits_for_the_first(
             target=folder_depot.fill, args=(release, ["kubernetes"], reporter), daemon=True
         )
         second.start()
+        for _ in range(6000):
+            if reporter.expected:
+                break
+            time.sleep(0.01)
+        assert list(reporter.expected) == ["wait until another plexctl releases the depot"]
         second.join(0.3)
         assert second.is_alive()
-        assert list(reporter.expected) == ["wait until another plexctl releases the depot"]
-    second.join(10)
+    second.join(60)
     assert folder_depot.find("kubernetes", release) is not None
 
 

@@ -26,7 +26,7 @@ class Client:
         if not login:
             secret = pve.add_token("root@pam", f"t{len(pve.access.tokens)}x")
             login = token(pve, secret)
-        self.api = ProxmoxAPI("127.0.0.1", port=pve.port, verify_ssl=str(ca), **login)
+        self.api = ProxmoxAPI("127.0.0.1", port=pve.port, verify_ssl=str(ca), timeout=120, **login)
         self.node = self.api.nodes("pve1")
 
     def wait(self, upid: str) -> str:

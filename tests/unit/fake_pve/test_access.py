@@ -76,7 +76,7 @@ def test_wrong_secret_and_unknown_token(pve: FakePve, client: Client, tmp_path: 
 
 def test_no_credentials(pve: FakePve, client: Client) -> None:
     ca = client.api._backend.auth.verify_ssl
-    answer = requests.get(f"{pve.url}/api2/json/nodes", verify=ca, timeout=10)
+    answer = requests.get(f"{pve.url}/api2/json/nodes", verify=ca, timeout=120)
     assert (answer.status_code, answer.reason) == (401, "No ticket")
 
 

@@ -24,7 +24,7 @@ def test_refusal_has_the_shape_of_pve(pve: FakePve, client: Client) -> None:
         data={"vmid": "99", "colour": "red"},
         headers={"Authorization": header},
         verify=client.api._backend.auth.verify_ssl,
-        timeout=10,
+        timeout=120,
     )
     assert (answer.status_code, answer.reason) == (400, "Parameter verification failed.")
     assert answer.json()["data"] is None

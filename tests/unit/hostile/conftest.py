@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_incus import FakeIncus
+from tests.hostile import USER
 from tests.unit.cli.conftest import Plexctl, home, plexctl
 
 __all__ = ["home", "plexctl"]  # fixtures
@@ -40,17 +41,7 @@ def _content(path: Path) -> bytes | str:
 @pytest.fixture
 def outside(tmp_path: Path) -> Outside:
     found = Outside(tmp_path / "user")
-    for name, content in {
-        "docs/thesis": "thesis",
-        "demo/thesis": "thesis",
-        ".ssh/id_ed25519": "the user's own key",
-        ".ssh/known_hosts": "the user's hosts",
-        ".bashrc": "alias ll='ls -l'",
-        "age.key": f"{CANARY}\n",
-        "other/plex.yaml": "workers: 1\n",
-        "other/hosts.yaml": "hosts: {local: {}}\n",
-        "other/x.yaml": "kind: ConfigMap\n",
-    }.items():
+    for name, content in {**USER, "age.key": f"{CANARY}\n"}.items():
         (found.root / name).parent.mkdir(parents=True, exist_ok=True)
         (found.root / name).write_text(content)
     return found

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from plexctl.keys.certificates import CURVE, Authority, KeyPair, private_key
-from plexctl.keys.pki import ClusterKeys, Master, bootstrap_token
+from plexctl.keys.pki import ClusterKeys, Master
 from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
@@ -158,7 +158,6 @@ def test_keys_have_the_same_bytes_on_every_machine() -> None:
     assert digest({"crt": kubelet.certificate, "key": kubelet.key}) == "e49bd5bc0488ed95"
     assert digest({"crt": serving.certificate, "key": serving.key}) == "fc164caf5c38fed8"
     assert digest({"crt": admin.certificate, "key": admin.key}) == "754fdb7df396e959"
-    assert bootstrap_token(SEED, "demo", 1).reveal() == b"oxde3m.8kqgc5wqjkbvnpoe"
 
 
 def test_no_two_keys_are_the_same() -> None:
@@ -178,7 +177,6 @@ def test_no_two_keys_are_the_same() -> None:
         if isinstance(content, Secret)
     ]
     assert len(set(secrets)) == len(secrets)
-    assert bootstrap_token(SEED, "demo", 1) != bootstrap_token(SEED, "demo", 2)
 
 
 def test_a_serial_number_is_its_issuers_for_one_content_only() -> None:
@@ -201,16 +199,9 @@ def test_every_material_makes_a_valid_key(material: int, scalar: int) -> None:
 
 
 def test_secrets_are_hidden() -> None:
-    shown = repr((KEYS, KEYS.admin(), KEYS.service_account(), bootstrap_token(SEED, "demo", 1)))
+    shown = repr((KEYS, KEYS.admin(), KEYS.service_account()))
     assert "PRIVATE" not in shown
-    assert "8kqgc5wqjkbvnpoe" not in shown
     assert "Secret(…)" in shown
-
-
-def test_kubeadm_accepts_the_bootstrap_token() -> None:
-    for epoch in range(50):
-        token = bootstrap_token(SEED, "demo", epoch).reveal_text()
-        assert re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", token)
 
 
 def test_a_client_and_the_api_server_trust_each_other(tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pyrage
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from plexctl.errors import PlexError
 from plexctl.keys import seed as seeds
+from plexctl.keys.certificates import KeyPair
+from plexctl.keys.lab import LabKeys, deploy_key
 from plexctl.keys.seed import RootSeed, key_file, seed_file
 from plexctl.model import folder
 from plexctl.model.secret import Secret
@@ -56,8 +59,21 @@ def test_derived_bytes_belong_to_one_path() -> None:
     assert SEED.derive("a") != RootSeed(Secret(bytes(32))).derive("a")
 
 
+def name_of(pair: KeyPair) -> str:
+    subject = x509.load_pem_x509_certificate(pair.certificate).subject
+    return str(subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
+
+
 def test_lab_id_is_the_same_on_every_machine() -> None:
-    assert SEED.lab_id == "f262bbb0"
+    assert SEED.lab_id == "f262bbb00101ad1a8ead012f64104758"
+    assert SEED.short_id == "f262bbb0"
+
+
+def test_names_and_keys_keep_the_short_identifier_that_they_had() -> None:
+    """Other bytes would replace every node of a lab with a registry, and log plexctl out."""
+    keys = LabKeys.derive(SEED)
+    assert name_of(keys.ca.pair) == name_of(keys.client()) == "plexctl f262bbb0"
+    assert deploy_key(SEED, "demo").public.endswith(" flux-demo-f262bbb0")
 
 
 def test_a_seed_is_hidden_in_text() -> None:
@@ -217,3 +233,32 @@ def test_a_passphrase_opens_a_seed(lab: Path, config: Path) -> None:
         seeds.load(lab, config, ask=lambda: Secret(b"wrong"))
     with pytest.raises(PlexError, match="no terminal to ask"):
         seeds.load(lab, config)
+
+
+def test_a_busy_machine_does_not_make_a_passphrase_wrong(
+    lab: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """age measures how fast the machine is, and may find it too slow for the file."""
+    seed_file(lab).parent.mkdir(parents=True)
+    seed_file(lab).write_bytes(base64.b64decode(WITH_PASSPHRASE))
+    real, slow = pyrage.passphrase.decrypt, [True, True]
+
+    def decrypt(sealed: bytes, passphrase: str) -> bytes:
+        if slow and slow.pop():
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.")
+        return bytes(real(sealed, passphrase))
+
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", decrypt)
+    monkeypatch.setattr("plexctl.keys.seed.time.sleep", lambda _: None)
+    asked: list[None] = []
+
+    def ask() -> Secret:
+        asked.append(None)
+        return Secret("häßlich".encode())
+
+    assert seeds.load(lab, config, ask) == SEED
+    assert len(asked) == 1
+    slow[:] = [True] * 100
+    with pytest.raises(PlexError, match="this machine is too slow or too busy") as error:
+        seeds.load(lab, config, ask)
+    assert "Excessive work" in error.value.details[0]

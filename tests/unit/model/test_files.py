@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from plexctl.errors import PlexError
-from plexctl.model.files import write_atomic, write_new, write_private
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.files import rewrite, write_atomic, write_new, write_private
 
 
 @pytest.fixture(params=[0o000, 0o077], autouse=True)
@@ -70,3 +70,45 @@ def test_write_new_never_replaces_a_file(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PlexError, match=r"cannot write .*/no/file: No such file or directory"):
         write_atomic(tmp_path / "no" / "file", b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_rewritten_file_keeps_its_owner_group_and_mode(tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("old")
+    file.chmod(0o2640)
+    os.chown(file, 1000, 1001)
+    link.symlink_to("file")
+
+    rewrite(link, b"new", 0o600)
+
+    found = file.stat()
+    assert (found.st_uid, found.st_gid, mode(file)) == (1000, 1001, 0o2640)
+    assert file.read_text() == "new"
+    assert link.is_symlink()
+
+
+def test_a_read_only_file_is_not_rewritten(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "file").chmod(0o444)
+    with pytest.raises(UsageError, match=r"refusing to write .*: it is read-only \(mode 0444\)"):
+        rewrite(tmp_path / "file", b"new", 0o600)
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_an_owner_that_cannot_stay_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's file in a folder of ours."""
+    (tmp_path / "file").write_text("old")
+    found = os.stat_result((0o100644, 0, 0, 1, os.geteuid() + 1, os.getegid(), 3, 0, 0, 0))
+
+    def refused(file: int, user: int, group: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refused)
+    monkeypatch.setattr(os, "lstat", lambda *_, **__: found)
+    with pytest.raises(PlexError, match=r"cannot write .*/file: Operation not permitted"):
+        rewrite(tmp_path / "file", b"new", 0o600)
+    monkeypatch.undo()
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("file", "old")]

@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
-from pathlib import Path
-
 import pytest
 
 from plexctl.keys.seed import RootSeed
 from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.kinds import HostKind
-from plexctl.model.plex import JsonText, Networks, Plex
+from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
-from plexctl.model.types import Base, BaseSource, Form, Layer, NodeType, Size
+from plexctl.model.types import NodeType
+from plexctl.plan.genesis.recording import Recording, committed
 from plexctl.plan.inputs import Inputs
-
-VERSION = "1.36.3"
+from tests.unit.plan.demo import FACTS, VERSION, demo_plex, kube_type
 
 
 @pytest.fixture
 def kube() -> NodeType:
-    base = Base(
-        "debian12", "bookworm", Form.CONTAINER, BaseSource.DEBOOTSTRAP, (), None, None, None
-    )
-    layers = (Layer("runtime", ("containerd",)), Layer("kube", ("kubernetes",)))
-    return NodeType("kube", "kubenode", base, layers, True, True, Size())
+    return kube_type()
 
 
 @pytest.fixture
-def demo(kube: NodeType) -> Plex:
-    networks = Networks(
-        IPv4Network("10.64.3.0/24"), IPv4Network("10.131.0.0/16"), IPv4Network("10.96.48.0/20")
-    )
-    none = JsonText("{}")
-    return Plex(
-        name="demo",
-        file=Path("clusters/demo/plex.yaml"),
-        kubernetes=VERSION,
-        host_order=("local",),
-        type=kube,
-        workers=2,
-        networks=networks,
-        domain="cluster.local",
-        dns_replicas=1,
-        epoch=1,
-        groups=(),
-        cluster=none,
-        proxy=none,
-    )
+def demo() -> Plex:
+    return demo_plex()
 
 
 @pytest.fixture
 def facts() -> HostFacts:
-    return HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=24 << 30)
+    return FACTS
 
 
 @pytest.fixture
@@ -63,7 +38,14 @@ def images() -> dict[str, str]:
 
 
 @pytest.fixture
-def inputs(facts: HostFacts, images: dict[str, str]) -> Inputs:
+def recording() -> Recording:
+    found = committed(VERSION)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def inputs(facts: HostFacts, images: dict[str, str], recording: Recording) -> Inputs:
     host = HostSpec("local", HostKind.INCUS, "/var/lib/incus/unix.socket", "default", 4)
     return Inputs(
         RootSeed(Secret(b"a seed for tests, of 32 bytes...")),
@@ -71,4 +53,5 @@ def inputs(facts: HostFacts, images: dict[str, str]) -> Inputs:
         {"local": facts},
         images,
         {("local", "kube"): "plex-kube-0123456789ab"},
+        recording=recording,
     )

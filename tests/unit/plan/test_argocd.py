@@ -32,10 +32,14 @@ KEYS = SourceKeys(
 )
 
 
-@pytest.fixture
-def gitops() -> Gitops:
+def source() -> Gitops:
     source = AppSource(SourceKind.SSH, URL, known_hosts=Path("known_hosts"))
     return Gitops(GitopsEngine.ARGOCD, source, "clusters/demo", 60)
+
+
+@pytest.fixture
+def gitops() -> Gitops:
+    return source()
 
 
 @pytest.fixture

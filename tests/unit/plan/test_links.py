@@ -45,6 +45,7 @@ def test_one_host_has_a_bridge_and_no_tunnel(demo: Plex) -> None:
         "ipv4.dhcp": "false",
         "ipv4.routes": "10.131.0.0/16",
         "ipv6.address": "none",
+        "security.acls": "plex-demo",
     }
     assert mtu(alone) is None
 
@@ -61,6 +62,7 @@ def test_the_tunnels_of_three_hosts_are_a_star_around_the_master(demo: Plex) -> 
         "ipv4.dhcp": "false",
         "ipv4.routes": "10.131.0.0/16",
         "ipv6.address": "none",
+        "security.acls": "plex-demo",
         "bridge.mtu": "1450",
         "tunnel.1.protocol": "vxlan",
         "tunnel.1.id": number,

@@ -77,6 +77,21 @@ def test_its_volume_outlives_its_node(resources: tuple[Resource, ...]) -> None:
     }
 
 
+def test_the_size_of_its_volume_may_be_limited(
+    registry: Registry, kube: NodeType, inputs: Inputs
+) -> None:
+    node_type = replace(kube, name="registry", kubernetes=False, privileged=False)
+    where = (inputs.hosts["local"], inputs.facts["local"], "plex-registry-0123456789ab")
+
+    def volume(size: int | None) -> Volume:
+        limited = replace(registry, size=size)
+        planned = registry_resources(limited, node_type, inputs.seed, *where)
+        return next(one for one in planned if isinstance(one, Volume))
+
+    assert dict(volume(50 << 30).config) == {"size": str(50 << 30)}
+    assert volume(None).config == ()
+
+
 def test_the_hash_of_the_push_password_is_always_the_same(
     registry: Registry, inputs: Inputs
 ) -> None:

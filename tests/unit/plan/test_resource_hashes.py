@@ -57,17 +57,18 @@ def test_containers_on_incus(demo: Plex, inputs: Inputs) -> None:
     sized = replace(demo.type, size=Size(2, 3 << 30, 20 << 30))
 
     assert hashes(plan_plex(demo, inputs).resources) == {
-        "network/local/plex-demo": "f0e8946d80fb987c",
-        "profile/local/plex-demo-kube": "0f612431d455277f",
-        "instance/local/demo1": "5418e230c572017a",
-        "instance/local/demo2": "6445fc45aa1c37a3",
-        "instance/local/demo3": "b99b7e080e2afc9e",
+        "acl/local/plex-demo": "65f31fc648d62b7a",
+        "network/local/plex-demo": "e1355625a5c468bf",
+        "profile/local/plex-demo-kube": "e5d5cb530fb50de0",
+        "instance/local/demo1": "8ed26fa71ed1eb1b",
+        "instance/local/demo2": "df475a5054e948b8",
+        "instance/local/demo3": "dfc758245616adb5",
     }
     assert hashes(plan_plex(replace(demo, api_forward=forward), inputs).instances[:1]) == {
-        "instance/local/demo1": "49c0605ea7d372dc",
+        "instance/local/demo1": "a7702c8dce680045",
     }
     assert hashes(plan_plex(replace(demo, type=sized), inputs).instances[1:2]) == {
-        "instance/local/demo2": "c9d2eece0cafbc5b",
+        "instance/local/demo2": "83a634e824c1b4c1",
     }
 
 
@@ -75,11 +76,12 @@ def test_vms_on_incus(demo: Plex, inputs: Inputs) -> None:
     node_type = replace(demo.type, base=CLOUD)
 
     assert hashes(plan_plex(replace(demo, type=node_type), inputs).resources) == {
-        "network/local/plex-demo": "f0e8946d80fb987c",
+        "acl/local/plex-demo": "65f31fc648d62b7a",
+        "network/local/plex-demo": "e1355625a5c468bf",
         "profile/local/plex-demo-kube": "f4b8c81c949c8ba9",
-        "instance/local/demo1": "bba0e93385fb00d0",
-        "instance/local/demo2": "777e20fe0ad3cffc",
-        "instance/local/demo3": "be2d3f911e90567c",
+        "instance/local/demo1": "21b76c6edaaa764f",
+        "instance/local/demo2": "c02ead11e73bea2c",
+        "instance/local/demo3": "ff805ac3ca629605",
     }
 
 
@@ -89,14 +91,14 @@ def test_vms_on_proxmox(demo: Plex, inputs: Inputs) -> None:
     large = replace(small, size=Size(4, 3 << 30, (40 << 30) + 1), pci=("nic", "gpu"))
 
     assert hashes(plan_plex(on_bridge(demo, small, vlan=None), there).resources) == {
-        "instance/local/demo1": "905942a22bc92852",
-        "instance/local/demo2": "c2e96a826a7c9479",
-        "instance/local/demo3": "bad912bad4caf8b6",
+        "instance/local/demo1": "898192a035c2cf8d",
+        "instance/local/demo2": "cc31451a8aa505c8",
+        "instance/local/demo3": "89f8e8b7bebcff4c",
     }
     assert hashes(plan_plex(on_bridge(demo, large, vlan=7), there).resources) == {
-        "instance/local/demo1": "b8378e150b638df3",
-        "instance/local/demo2": "bd48b67a2f8ea6c2",
-        "instance/local/demo3": "af236f94cfc8cebd",
+        "instance/local/demo1": "bef1f5a8253d142c",
+        "instance/local/demo2": "f2d71b01db062f86",
+        "instance/local/demo3": "99a6d650d6cd2b53",
     }
 
 
@@ -106,14 +108,14 @@ def test_containers_on_proxmox(demo: Plex, inputs: Inputs) -> None:
     large = replace(demo.type, size=Size(3, 3 << 30, 5 << 30))
 
     assert hashes(plan_plex(on_bridge(demo, small, vlan=None), there).resources) == {
-        "instance/local/demo1": "7e10fc75ea1c9b7f",
-        "instance/local/demo2": "dd6bc5f8f5df9fbf",
-        "instance/local/demo3": "3489125f3388c5ea",
+        "instance/local/demo1": "1acf5c8c9096b2d1",
+        "instance/local/demo2": "2bcfb226df85c0b5",
+        "instance/local/demo3": "b3533883d0ea7971",
     }
     assert hashes(plan_plex(on_bridge(demo, large, vlan=7), there).resources) == {
-        "instance/local/demo1": "1bf85df2e8a2d126",
-        "instance/local/demo2": "ab3c58c3e5bdd855",
-        "instance/local/demo3": "dbfc3203400c15c2",
+        "instance/local/demo1": "4b0cee37ef401595",
+        "instance/local/demo2": "9a771d5311501ec7",
+        "instance/local/demo3": "83e70a1f9c6e003b",
     }
 
 

@@ -16,7 +16,7 @@ from plexctl.model.plex import Plex
 from plexctl.model.types import Base, BaseSource, Form, Size
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.plan.resources.types import Instance, Profile, resource_hash
+from plexctl.plan.resources.types import Acl, Instance, Profile, resource_hash
 
 from .test_plan import tar_as_text
 
@@ -60,6 +60,8 @@ def describe(plan: Plan) -> str:
     for resource in plan.resources:
         needs = ", ".join(map(str, resource.needs))
         parts.append(f"##### {resource.key} needs {needs or 'nothing'}")
+        if isinstance(resource, Acl):
+            continue  # as for containers
         spec = resource.incus if isinstance(resource, Instance) else resource
         parts += [f"{key}: {value!r}" for key, value in spec.config]
         for name, device in getattr(spec, "devices", ()):

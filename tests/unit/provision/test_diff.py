@@ -10,6 +10,7 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.observed import (
     HostState,
+    ObservedAcl,
     ObservedInstance,
     ObservedNetwork,
     ObservedProfile,
@@ -19,6 +20,8 @@ from plexctl.model.resources import Key, Kind
 from plexctl.model.types import Form
 from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import (
+    ACLS,
+    Acl,
     Instance,
     Network,
     Owner,
@@ -226,3 +229,110 @@ def test_a_volume_of_another_owner_is_an_error() -> None:
         diff(STORE, store(lab="ffff"), OPTIONS)
 
     assert "volume depot on host local belongs to plex demo of lab ffff" in error.value.details
+
+
+RULE = (("action", "allow"), ("source", "10.64.3.0/24"), ("state", "enabled"))
+ACL = Acl("plex-demo", "local", OWNER, (RULE,), (RULE,))
+ISOLATED: tuple[Resource, ...] = (
+    ACL,
+    replace(NETWORK, config=((ACLS, ACL.name), *NETWORK.config)),
+    *WANTED[1:],
+)
+
+
+def isolated(**acl: str) -> dict[str, HostState]:
+    """A host with the isolated plex; `acl` are other tags of its ACL."""
+    return {
+        "local": replace(
+            whole()["local"],
+            networks={NETWORK.name: ObservedNetwork(NETWORK.name, tags(ISOLATED[1]))},
+            acls={ACL.name: ObservedAcl(ACL.name, {**tags(ACL), **acl})},
+        )
+    }
+
+
+def test_a_plex_that_runs_is_isolated_in_place() -> None:
+    """A plex of a version without isolation keeps its nodes."""
+    changes = diff(ISOLATED, whole(), OPTIONS)
+
+    assert [(c.action, str(c.key)) for c in changes] == [
+        (Action.CREATE, "acl/local/plex-demo"),
+        (Action.UPDATE, "network/local/plex-demo"),
+    ]
+    assert ISOLATED[1].needs == (ACL.key,)
+    assert diff(ISOLATED, isolated(), OPTIONS) == ()
+
+
+def test_other_rules_change_only_the_acl() -> None:
+    wanted = (replace(ACL, ingress=(RULE, RULE)), *ISOLATED[1:])
+
+    assert [(c.action, c.key) for c in diff(wanted, isolated(), OPTIONS)] == [
+        (Action.UPDATE, ACL.key)
+    ]
+
+
+def test_an_acl_of_another_owner_is_an_error() -> None:
+    with pytest.raises(PlexError) as error:
+        diff(ISOLATED, isolated(lab="ffff"), OPTIONS)
+
+    assert error.value.details == ("acl plex-demo on host local belongs to plex demo of lab ffff",)
+
+
+LAB = "1a2b3c4d" + "0" * 24
+
+
+def having(network: Network) -> dict[str, HostState]:
+    found = ObservedNetwork(network.name, tags(network))
+    return {"local": HostState("local", {}, {network.name: found}, {}, ())}
+
+
+def test_another_lab_whose_identifier_begins_the_same_owns_nothing() -> None:
+    """32 bits are found in minutes: such a lab took the plex for its own and replaced it."""
+    theirs = Owner("1a2b3c4d" + "f" * 24, "demo")
+    network = replace(NETWORK, owner=Owner(LAB, "demo"))
+    there = having(replace(NETWORK, owner=theirs))
+    with pytest.raises(PlexError) as refused:
+        diff((network,), there, DiffOptions(network.owner))
+    assert f"belongs to plex demo of lab {theirs.lab}" in refused.value.details[0]
+    assert diff((), there, DiffOptions(network.owner)) == ()
+
+
+def test_a_tag_of_32_bits_of_an_older_version_is_the_lab_s_own() -> None:
+    network = replace(NETWORK, owner=Owner(LAB, "demo"))
+    there = having(NETWORK)
+    assert diff((network,), there, DiffOptions(network.owner)) == ()
+    assert [c.action for c in diff((), there, DiffOptions(network.owner))] == [Action.DELETE]
+
+
+def confined(states: dict[str, HostState]) -> dict[str, HostState]:
+    return {name: replace(state, confined=True) for name, state in states.items()}
+
+
+def test_a_confined_lab_changes_no_network_and_says_who_can() -> None:
+    """A restricted certificate can create a network of the project default, and never delete it."""
+    assert diff(WANTED, confined(whole()), OPTIONS) == ()
+
+    changed = replace(NETWORK, config=(("ipv4.address", "10.64.4.1/24"),))
+    empty = {"local": HostState("local", {}, {}, {}, ())}
+    for wanted, there, how in (
+        ((changed, *WANTED[1:]), whole(), "differs from the files"),
+        (WANTED, empty, "is missing"),
+    ):
+        with pytest.raises(PlexError, match="only an administrator of the host") as refused:
+            diff(wanted, confined(there), OPTIONS)
+        assert refused.value.details == (f"network plex-demo on host local {how}",)
+        assert "`plexctl host trust local --print`" in str(refused.value.hint)
+
+
+def test_a_confined_lab_names_an_exception_that_an_administrator_has_to_apply() -> None:
+    wanted = (replace(ACL, ingress=(RULE, RULE)), *ISOLATED[1:])
+    assert diff(ISOLATED, confined(isolated()), OPTIONS) == ()
+    with pytest.raises(PlexError, match="only an administrator") as error:
+        diff(wanted, confined(isolated()), OPTIONS)
+    assert error.value.details == ("acl plex-demo on host local differs from the files",)
+    assert Kind.ACL not in {c.kind for c in diff((), confined(isolated()), OPTIONS)}
+
+
+def test_the_networks_of_a_confined_lab_stay_when_its_plex_is_destroyed() -> None:
+    deleted = {change.name for change in diff((), confined(whole()), OPTIONS)}
+    assert deleted == {"plex-demo-kube", "demo1", "demo2", "demo3"}

@@ -10,6 +10,7 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation
 from plexctl.model.observed import HostState, ObservedImage
+from plexctl.plan.resources.types import Acl
 from plexctl.provision.change import DiffOptions
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import ApplyJob
@@ -17,7 +18,7 @@ from plexctl.provision.start_gate import StartGate
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import MASTER, OWNER, STORE, WANTED, instance, store, whole
+from .test_diff import ISOLATED, MASTER, OWNER, STORE, WANTED, instance, isolated, store, whole
 
 
 def applied(
@@ -103,6 +104,19 @@ def test_objects_are_deleted_after_those_that_use_them() -> None:
 
     assert calls[-2:] == [("profiles.delete", "plex-demo-kube"), ("networks.delete", "plex-demo")]
     assert len(calls) == 5
+
+
+def test_an_acl_exists_as_long_as_a_network_uses_it() -> None:
+    """The server refuses a network whose ACL does not exist, and the deletion of an ACL in use."""
+    empty = with_image(HostState("local", {}, {}, {}, ()))
+    made = applied(empty, DiffOptions(OWNER), wanted=ISOLATED)
+
+    assert made.calls[:2] == [("acls.put", "plex-demo"), ("networks.put", "plex-demo")]
+    assert isinstance(ISOLATED[0], Acl)
+    assert made.acls.rules["plex-demo"] == (ISOLATED[0].ingress, ISOLATED[0].egress)
+
+    calls = applied(isolated(), DiffOptions(OWNER), wanted=()).calls
+    assert calls[-2:] == [("networks.delete", "plex-demo"), ("acls.delete", "plex-demo")]
 
 
 def test_a_volume_is_created_before_its_instance() -> None:

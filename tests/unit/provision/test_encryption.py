@@ -34,7 +34,7 @@ def key_answer(folder: Path, file: int | None) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=120,
     )
     return done.stdout
 

@@ -14,7 +14,7 @@ from plexctl.model.observed import HostState
 from plexctl.model.resources import Key
 from plexctl.model.types import Form
 from plexctl.plan.resources.specs import IncusSpec
-from plexctl.plan.resources.types import Instance, Resource, Volume
+from plexctl.plan.resources.types import ACLS, Instance, Resource, Volume
 from plexctl.provision.change import Action, Change
 from plexctl.provision.engine import ApplyJob
 from plexctl.provision.seeds import has_seed
@@ -23,7 +23,7 @@ from plexctl.provision.tofu.incus.tfvars import boot_file, incus_tfvars
 from plexctl.provision.tofu.tags import tags_by_key
 from tests.null_reporter import NullReporter
 
-from .test_diff import NETWORK, PROFILE, STORE, WANTED, instance, whole
+from .test_diff import ACL, NETWORK, PROFILE, STORE, WANTED, instance, whole
 
 GOLDEN = Path(__file__).parent / "golden" / "terraform.tfvars.json"
 BOOT = Path("/lab/boot")
@@ -40,9 +40,12 @@ FAR_PROFILE = replace(
     config=(("security.privileged", "true"),),
     devices=(("eth0", (("network", "plex-demo"), ("type", "nic"))),),
 )
+FAR_ACL = replace(ACL, host="far")
+FAR_NETWORK_ISOLATED = replace(FAR_NETWORK, config=(*FAR_NETWORK.config, (ACLS, FAR_ACL.name)))
 SPREAD: tuple[Resource, ...] = (
     NETWORK,
-    FAR_NETWORK,
+    FAR_ACL,
+    FAR_NETWORK_ISOLATED,
     PROFILE,
     FAR_PROFILE,
     instance(1),

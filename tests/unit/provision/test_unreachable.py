@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from plexctl.errors import PlexError, UnreachableHostError
-from plexctl.model.observed import HostState, ObservedImage, unreachable_reasons
+from plexctl.model.observed import HostState, ObservedImage, ObservedNetwork, unreachable_reasons
 from plexctl.model.resources import Key, Kind
 from plexctl.plan.resources.types import Resource
 from plexctl.provision.change import DiffOptions
@@ -17,6 +17,7 @@ from plexctl.provision.diff import diff
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.direct.tasks import Task, TaskId, run_tasks
 from plexctl.provision.engine import ApplyJob
+from plexctl.provision.read import read_instances
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
@@ -114,8 +115,22 @@ def test_reachable_hosts_are_read_without_an_unreachable_one() -> None:
     assert error.value is UNREACHABLE
 
 
+def test_instances_alone_are_read_of_the_hosts_that_answer() -> None:
+    local, far = FakeIncus(), FakeIncus(replace(LOCAL, name="far"))
+    local.networks.held["plex-demo"] = ObservedNetwork("plex-demo", {})
+    far.down = UNREACHABLE
+
+    states = read_instances({"local": local, "far": far}, ("local", "far"))
+
+    assert states["local"].instances == local.instances.held
+    assert states["local"].networks == {}
+    assert states["far"] == HostState.of_unreachable("far", UNREACHABLE)
+    with pytest.raises(UnreachableHostError):
+        read_instances({"far": far}, ("far",))
+
+
 def test_hosts_are_read_at_the_same_time() -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=120)
 
     class Meeting(FakeIncus):
         def read(self) -> HostState:

@@ -27,6 +27,7 @@ from plexctl.results.apps import (
     RenderRow,
     TokenResult,
 )
+from plexctl.results.changes import ChangeRow, PlanResult, TofuPlan
 from plexctl.results.hosts import (
     HostPreparedResult,
     HostResult,
@@ -42,6 +43,8 @@ from plexctl.results.images import (
     ImageRow,
     PruneResult,
     VerifyResult,
+    VersionRow,
+    VersionsResult,
 )
 from plexctl.results.lab import (
     ImportResult,
@@ -49,23 +52,22 @@ from plexctl.results.lab import (
     KubeconfigResult,
     SecretRow,
     SecretsResult,
+    TrustResult,
+    TrustRow,
     UseResult,
 )
-from plexctl.results.plex import (
-    ChangeRow,
-    DestroyResult,
-    EngineResult,
-    ListResult,
-    ListRow,
-    LogResult,
-    NodeRow,
-    PlanResult,
-    StatusResult,
-    TofuPlan,
-    UpResult,
-)
+from plexctl.results.plex import DestroyResult, EngineResult, LogResult
 from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResult
 from plexctl.results.runs import RunRow, RunsResult
+from plexctl.results.snapshots import (
+    SnapshotDeleteResult,
+    SnapshotRestoreResult,
+    SnapshotRow,
+    SnapshotSaveResult,
+    SnapshotsResult,
+)
+from plexctl.results.status import ListResult, ListRow, NodeRow, StatusResult
+from plexctl.results.up import UpResult
 
 CHANGED = ChangeRow(Action.CREATE, "instance", "demo1", "local", "missing")
 NODE = NodeRow("demo1", "master", "kube", "local", "10.64.3.11", "Running", None, "", "")
@@ -80,7 +82,8 @@ APPS_KEYS = "plex healthy objects[kind name state revision message] failures[]"
 KEYS: Sequence[tuple[Any, str]] = (
     (
         PlanResult("demo", ("kube",), (CHANGED,), TofuPlan(("create x",), "text"), ("far",)),
-        f"plex types_to_bake[] changes[{CHANGE_KEYS}] tofu{{changes[] text}} unreachable[]",
+        f"plex types_to_bake[] changes[{CHANGE_KEYS}] tofu{{changes[] text}} unreachable[]"
+        " unknown[] notes[]",
     ),
     (
         UpResult("demo", (CHANGED,), (NODE,), {"nodes": 6.1}, "run", PATH, APPS),
@@ -89,10 +92,23 @@ KEYS: Sequence[tuple[Any, str]] = (
     ),
     (
         StatusResult("demo", True, "", "", (NODE,), ("far",)),
-        f"plex healthy api dns nodes[{NODE_KEYS}] unreachable[]",
+        f"plex healthy api dns nodes[{NODE_KEYS}] unreachable[] notes[] etcd endpoint",
     ),
     (DestroyResult("demo", (CHANGED,), ("i",)), f"plex deleted[{CHANGE_KEYS}] images[]"),
     (EngineResult("demo", "tofu", True), "plex engine changed"),
+    (
+        SnapshotsResult("demo", (SnapshotRow("before", "", 9, None, 3, False, ("demo2",)),)),
+        "plex snapshots[name created age size nodes complete lacking[]]",
+    ),
+    (
+        SnapshotSaveResult("demo", "before", ("demo1",), {"frozen": 0.2}, "run"),
+        "plex snapshot nodes[] seconds{frozen} run",
+    ),
+    (
+        SnapshotRestoreResult("demo", "before", (NODE,), {"all": 3.0}, "run"),
+        f"plex snapshot nodes[{NODE_KEYS}] seconds{{all}} run",
+    ),
+    (SnapshotDeleteResult("demo", "before", ("demo1",)), "plex snapshot nodes[]"),
     (
         ListResult((ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),), ("far",)),
         "plexes[plex current kubernetes nodes running network] unreachable[]",
@@ -116,7 +132,7 @@ KEYS: Sequence[tuple[Any, str]] = (
     (TokenResult("demo", PATH, True), "plex file changed"),
     (
         HostsResult((HostRow("far", "incus", "https://10.0.0.7:8443", None, 1, 8, 1 << 30),)),
-        "hosts[name kind endpoint unreachable instances cpus memory]",
+        "hosts[name kind endpoint unreachable instances cpus memory version note]",
     ),
     (HostResult("far", True, "message"), "name changed message"),
     (
@@ -135,7 +151,11 @@ KEYS: Sequence[tuple[Any, str]] = (
         VerifyResult(1, (DamagedRow("runc", "1.4.0", "runc", "a", "b"),)),
         "checked damaged[component version name expected found]",
     ),
-    (PruneResult(("runc 1.3.0",), 1), "components[] freed"),
+    (
+        VersionsResult("1.36.3", (VersionRow("1.36.3", True, True, "release", True, ("demo",)),)),
+        "default versions[version released stored source recorded plexes[]]",
+    ),
+    (PruneResult(("runc 1.3.0",), 1, ("runc 1.2.0",)), "components[] freed kept[] recordings[]"),
     (
         RegistryResult(
             "registry",
@@ -154,7 +174,11 @@ KEYS: Sequence[tuple[Any, str]] = (
     (InitResult(PATH, "demo", (PATH,), PATH), "root plex written[] key_file"),
     (ImportResult((PATH,), ("demo",)), "written[] unchanged[]"),
     (UseResult("demo"), "plex"),
-    (KubeconfigResult("demo", PATH, "demo-admin@demo", True), "plex file context changed"),
+    (
+        TrustResult(PATH, False, True, (TrustRow("pins", "runs", "pins/pins.yaml", "new"),)),
+        "root always changed files[part runs file state]",
+    ),
+    (KubeconfigResult("demo", PATH, "demo-admin@demo", True), "plex file context changed backup"),
     (
         SecretsResult("encrypted", (SecretRow(PATH, True, ("age1",)),), "age1"),
         "action files[file changed others[]] recipient",

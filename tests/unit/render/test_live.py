@@ -11,7 +11,9 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from contextlib import suppress
+from select import select
 
 import pytest
 from rich.console import Console
@@ -187,7 +189,7 @@ with progress() as show:
     show(StepBegan(0, "instances", ""))
     for name in names:
         show(Marked(1.0, name, "creating"))
-    time.sleep(0.5)
+    sys.stdin.readline()  # a picture was drawn
     show(Noted(1.2, "a limit is low"))
     show(StepEnded(2.0, "instances", Outcome.CHANGED, "65 created", 2.0))
 print("the answer")
@@ -222,28 +224,54 @@ class Screen:
             self.tallest = max(self.tallest, sum(map(bool, self.rows)))
 
 
-def test_lines_on_a_terminal_fit_its_height_and_are_erased_at_the_end() -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
-    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-    printed = bytearray()
-    with subprocess.Popen(
-        [sys.executable, "-c", STORY],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        env={**environment, "TERM": "xterm"},
-    ) as process:
-        os.close(theirs)
-        with suppress(OSError):  # how a terminal says that its other end is closed
-            while part := os.read(ours, 65536):
-                printed += part
-        answer, _ = process.communicate(timeout=60)
-    os.close(ours)
-    text, screen = printed.decode(), Screen()
-    screen.feed(text)
+QUESTION = """
+import sys, time
+from plexctl.model.events import Outcome, StepBegan, StepEnded
+from plexctl.render.progress import progress
 
-    assert answer == b"the answer\n"
+with progress() as show:
+    show(StepBegan(0, "bake", ""))
+    show(StepBegan(0, "fetch", ""))
+    sys.stdin.readline()
+    with show.paused():
+        print("Trust them?", file=sys.stderr)
+        time.sleep(0.5)  # the time of several pictures
+    sys.stdin.readline()
+    show(StepEnded(2.0, "fetch", Outcome.CHANGED, "", 2.0))
+    show(StepEnded(2.0, "bake", Outcome.CHANGED, "", 2.0))
+print("the answer")
+"""
+
+
+def test_a_question_stays_on_the_terminal() -> None:
+    text, screen = drawn(
+        QUESTION,
+        lambda text: text.count("bake") > 1,
+        lambda text: text.partition("Trust them?")[2].count("bake") > 1,
+    )
+    between = text.partition("Trust them?")[2].partition("bake")[0]
+    assert "fetch" not in between
+    assert [row for row in screen.rows if row] == ["Trust them?", "✓ fetch 2.0 s", "✓ bake 2.0 s"]
+
+
+UNEVENTFUL = """
+import sys
+from plexctl.render.progress import progress
+
+with progress() as show, show.paused():
+    pass
+assert "rich" not in sys.modules
+print("the answer")
+"""
+
+
+def test_a_command_without_events_loads_nothing_to_draw_with() -> None:
+    text, _ = drawn(UNEVENTFUL)
+    assert text == ""
+
+
+def test_lines_on_a_terminal_fit_its_height_and_are_erased_at_the_end() -> None:
+    text, screen = drawn(STORY, lambda text: "and 58 more" in text)
     assert "> demo7  is created" in ESCAPES.sub("", text)
     assert "and 58 more: 58 is created" in ESCAPES.sub("", text)
     assert "demo8 " not in text
@@ -253,3 +281,39 @@ def test_lines_on_a_terminal_fit_its_height_and_are_erased_at_the_end() -> None:
         "✓ instances: 65 created 2.0 s",
     ]
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor is back
+
+
+def drawn(story: str, *pictures: Callable[[str], bool]) -> tuple[str, Screen]:
+    """What a program prints to a terminal of 10 rows, and that terminal.
+
+    The program gets a line of input as soon as what it has printed is the next of `pictures`.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    printed = bytearray()
+    with subprocess.Popen(
+        [sys.executable, "-c", story],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**environment, "TERM": "xterm"},
+    ) as process:
+        assert process.stdin
+        os.close(theirs)
+        awaited = list(pictures)
+        with suppress(OSError):  # how a terminal says that its other end is closed
+            while select([ours], [], [], 60)[0] and (part := os.read(ours, 65536)):
+                printed += part
+                while awaited and awaited[0](printed.decode(errors="replace")):
+                    awaited.pop(0)
+                    process.stdin.write(b"\n")
+                    process.stdin.flush()
+        assert awaited == []
+        answer, _ = process.communicate(timeout=120)
+    os.close(ours)
+    text, screen = printed.decode(), Screen()
+    screen.feed(text)
+
+    assert answer == b"the answer\n"
+    return text, screen

@@ -87,7 +87,7 @@ def test_a_step_without_progress_is_announced_late() -> None:
     stream = Stream()
     lines = Lines(stream, late=0.01)
     lines.show(StepBegan(0, "all 3 nodes are Ready", ""))
-    assert stream.written.wait(10)
+    assert stream.written.wait(60)
     lines.show(StepEnded(3, "all 3 nodes are Ready", Outcome.UNCHANGED, "", 3))
     assert stream.getvalue().splitlines() == [
         "  all 3 nodes are Ready …",
@@ -97,11 +97,12 @@ def test_a_step_without_progress_is_announced_late() -> None:
 
 def test_nothing_is_announced_after_the_end() -> None:
     stream = io.StringIO()
-    lines = Lines(stream, late=0.05)
+    lines = Lines(stream, late=0.2)
     lines.show(StepBegan(0, "instances", ""))
     lines.close()
-    threading.Event().wait(0.15)
-    assert stream.getvalue() == ""
+    before = stream.getvalue()  # nothing, unless the machine is very busy
+    threading.Event().wait(0.4)
+    assert stream.getvalue() == before
 
 
 def test_instants_are_shown_if_verbose() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from plexctl.provision.change import Action
 from plexctl.render import registry_text
-from plexctl.results.plex import ChangeRow
+from plexctl.results.changes import ChangeRow
 from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResult
 
 HEALTHY = RegistryResult(

@@ -11,17 +11,18 @@ from plexctl.provision.change import Action
 from plexctl.render import apps_text, images_text, plex_text
 from plexctl.render.tables import size
 from plexctl.results.apps import AppRow, AppsResult, PushResult
-from plexctl.results.images import BakeResult, DamagedRow, ImageRow, VerifyResult
-from plexctl.results.plex import (
-    ChangeRow,
-    DestroyResult,
-    ListResult,
-    ListRow,
-    NodeRow,
-    PlanResult,
-    StatusResult,
-    UpResult,
+from plexctl.results.changes import ChangeRow, PlanResult
+from plexctl.results.images import (
+    BakeResult,
+    DamagedRow,
+    ImageRow,
+    VerifyResult,
+    VersionRow,
+    VersionsResult,
 )
+from plexctl.results.plex import DestroyResult
+from plexctl.results.status import ListResult, ListRow, NodeRow, StatusResult
+from plexctl.results.up import UpResult
 
 
 def lines(*rows: str) -> str:
@@ -109,7 +110,7 @@ def test_up_without_waiting_shows_how_to_see_the_progress() -> None:
 def test_status_shows_why_a_plex_is_unhealthy() -> None:
     stopped = replace(node(3), instance="Stopped", ready=False)
     unready = replace(node(2), ready=False, note="kubelet stopped\n posting status")
-    result = StatusResult("demo", False, "answers", "answers", (NODES[0], unready, stopped))
+    result = StatusResult("demo", False, "answers", "available", (NODES[0], unready, stopped))
     assert plex_text.status(result) == lines(
         "NODE   ROLE    STATUS    ADDRESS     VERSION  TYPE  HOST   NOTE",
         "demo1  master  Ready     10.64.3.11  v1.36.3  kube  local",
@@ -118,7 +119,7 @@ def test_status_shows_why_a_plex_is_unhealthy() -> None:
         "",
         "demo: unhealthy",
         "  API: answers",
-        "  DNS: answers",
+        "  DNS: available",
         "  not running: demo3",
         "  not Ready: demo2",
     )
@@ -127,7 +128,7 @@ def test_status_shows_why_a_plex_is_unhealthy() -> None:
 def test_status_and_list_show_unreachable_hosts() -> None:
     unreachable = ("host far: Incus does not answer: timed out",)
     there = replace(node(2), instance="unknown", host="far")  # the cluster has it
-    result = StatusResult("demo", False, "answers", "answers", (NODES[0], there), unreachable)
+    result = StatusResult("demo", False, "answers", "available", (NODES[0], there), unreachable)
     assert plex_text.status(result) == lines(
         "NODE   ROLE    STATUS  ADDRESS     VERSION  TYPE  HOST",
         "demo1  master  Ready   10.64.3.11  v1.36.3  kube  local",
@@ -135,7 +136,7 @@ def test_status_and_list_show_unreachable_hosts() -> None:
         "",
         "demo: unhealthy",
         "  API: answers",
-        "  DNS: answers",
+        "  DNS: available",
         f"  {unreachable[0]}",
     )
     row = ListRow("demo", False, "1.36.3", 3, 1, "10.64.3.0/24")
@@ -186,6 +187,17 @@ def test_verify_shows_damaged_files() -> None:
         "deleted; `plexctl depot fill` fetches them again",
     )
     assert images_text.verify(VerifyResult(1, ())) == "1 component: all checksums match"
+
+
+def test_versions_show_sources_depot_and_plexes() -> None:
+    newest = VersionRow("1.36.3", True, True, "gobuild", True, ("demo", "east"))
+    older = VersionRow("1.35.4", False, False, "", False, ())
+    assert images_text.versions(VersionsResult("1.36.3", (newest, older))) == lines(
+        "VERSION  SOURCES         IN DEPOT  PLEXES",
+        "1.36.3   release, build  gobuild   demo, east",
+        "1.35.4   build           -         -",
+        "a plex without `kubernetes` has 1.36.3",
+    )
 
 
 @pytest.mark.parametrize(

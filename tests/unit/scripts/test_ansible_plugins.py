@@ -109,22 +109,17 @@ def test_plays_have_the_syntax_of_ansible(play: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_unixz_prints_one_line_for_each_failure_and_change(tmp_path: Path) -> None:
-    (tmp_path / "play.yml").write_text(
-        "- hosts: all\n  gather_facts: false\n  tasks:\n"
-        "    - {name: Right already, ansible.builtin.command: echo x, changed_when: false}\n"
-        "    - {name: Of many, ansible.builtin.command: 'echo {{ item }}', loop: [a, b]}\n"
-        "    - {name: It fails, ansible.builtin.shell: 'echo why >&2; exit 3'}\n"
-    )
-    done = subprocess.run(
+def _unixz(folder: Path, play: str, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "play.yml").write_text(play)
+    return subprocess.run(
         [
             Path(sys.executable).with_name("ansible-playbook"),
-            *("-i", "one,", "-c", "local", "play.yml"),
+            *("-i", "one,", "-c", "local", "play.yml", *words),
         ],
-        cwd=tmp_path,
+        cwd=folder,
         env={
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "HOME": str(tmp_path),
+            "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
@@ -135,6 +130,16 @@ def test_unixz_prints_one_line_for_each_failure_and_change(tmp_path: Path) -> No
         text=True,
         timeout=120,
         check=False,
+    )
+
+
+def test_unixz_prints_one_line_for_each_failure_and_change(tmp_path: Path) -> None:
+    done = _unixz(
+        tmp_path,
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        "    - {name: Right already, ansible.builtin.command: echo x, changed_when: false}\n"
+        "    - {name: Of many, ansible.builtin.command: 'echo {{ item }}', loop: [a, b]}\n"
+        "    - {name: It fails, ansible.builtin.shell: 'echo why >&2; exit 3'}\n",
     )
     assert done.returncode == 2
     assert done.stdout.splitlines() == [
@@ -147,3 +152,21 @@ def test_unixz_prints_one_line_for_each_failure_and_change(tmp_path: Path) -> No
         "  one failed | msg: non-zero return code | stderr: why",
         "one: ok 2, changed 1, failed 1",
     ]
+
+
+def test_what_a_node_prints_does_not_reach_the_terminal_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("before\n")
+    done = _unixz(
+        tmp_path,
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        '    - {name: "\\e[2JName", ansible.builtin.debug: {msg: "a\\e]0;owned\\ab"}}\n'
+        '    - {name: Many, ansible.builtin.command: "true", loop: ["\\e[31mx"]}\n'
+        "    - name: Diff\n      ansible.builtin.copy:\n        dest: file\n"
+        '        content: "\\e[8mhidden\\e[5n"\n'
+        "    - {name: It fails, ansible.builtin.shell: 'printf \"\\\\033[31mwhy\" >&2; exit 3'}\n",
+        "--diff",
+    )
+    assert not set(done.stdout) & set("\x1b\x07"), done.stdout
+    for text in ("\\x1b[2JName...", "msg: a\\x1b]0;owned\\x07b", "[\\x1b[31mx]", "\\x1b[31mwhy"):
+        assert text in done.stdout
+    assert "\\x1b[5n" in done.stdout

@@ -126,3 +126,14 @@ def test_the_callback_of_ansible_cfg_prints_the_play(
     words = ["-i", "localhost,", "-c", "local", "-U", "--nofacts", "localhost:greet"]
     assert ansrole.main(words) == 0
     assert printed in capsys.readouterr().out
+
+
+def test_of_the_output_of_nodes_only_the_colours_of_ansible_reach_the_terminal() -> None:
+    green = "\x1b[0;32mone ok\x1b[0m"
+    assert playbook.shown(f"{green}\r\n\x1b[1;31mx\x1b[0m\x1b[38;5;9my\x1b[0m") == (
+        f"{green}\n\x1b[1;31mx\x1b[0m\x1b[38;5;9my\x1b[0m"
+    )
+    evil = "\x1b]0;owned\x07 \x1b[2J \x1b[8m \x1b[5n \x9b31m a\rb \u202e"
+    assert playbook.shown(evil) == (
+        "\\x1b]0;owned\\x07 \\x1b[2J \\x1b[8m \\x1b[5n \\x9b31m a\\rb \\u202e"
+    )

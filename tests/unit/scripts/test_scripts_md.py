@@ -98,7 +98,7 @@ def test_each_explains_itself_from_another_folder_with_an_example(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -132,7 +132,7 @@ def test_each_entry_starts_its_script(name: str, tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": "/elsewhere"},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         assert (done.stdout, done.stderr) == (f"-P -m plexctl.scripts {name} a b -c\n", "")

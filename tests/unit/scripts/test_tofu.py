@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.errors import PlexError, UsageError
-from plexctl.scripts import changes, dependencies
+from plexctl.scripts import changes, dependencies, tofu
 from plexctl.scripts.tfapply import parse
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -112,3 +112,32 @@ def test_graphs_old_and_new() -> None:
     assert dependencies.read(new) == dependencies.read(old) == expected
     assert dependencies.read(dependencies.as_dot(expected)) == expected
     assert dependencies.as_text(expected, everything=True) == "x_y.a:\n\nx_y.b:\n    - x_y.a"
+
+
+EVIL = "a\x1b]0;owned\x07\x9b31m\u202eb\n"
+SHOWN = "a\\x1b]0;owned\\x07\\x9b31m\\u202eb\\n"
+
+
+def test_names_in_answers_of_tofu_are_shown_and_never_sent() -> None:
+    resource = {"addr": EVIL}
+    plan = {"type": "planned_change", "change": {"action": "create", "resource": resource}}
+    assert changes.planned(plan) == f"create: {SHOWN}"
+    outputs = {"type": "outputs", "outputs": {EVIL: {"action": "update"}}}
+    assert changes.planned(outputs) == f"update: output.{SHOWN}"
+    start = {"type": "apply_start", "hook": {"action": "create", "resource": resource}}
+    assert changes.applied(start) == f"create: {SHOWN}"
+    found = {"severity": "warning", "summary": EVIL, "detail": f"one\n{EVIL.strip()}"}
+    assert list(tofu.diagnosis(found)) == [
+        f"warning: {SHOWN}",
+        "  one",
+        f"  {SHOWN.removesuffix(chr(92) + 'n')}",
+    ]
+
+
+def test_messages_of_another_shape_are_no_changes() -> None:
+    for line in ("", "no JSON", "[" * 3000, '{"type": "outputs", "outputs": {"a": 1}}', "[]"):
+        message = tofu.message(line)
+        assert changes.planned(message) is None
+        assert changes.applied(message) is None
+        assert tofu.problem(message) is None
+    assert tofu.message("text") == {"type": "other", "@message": "text"}

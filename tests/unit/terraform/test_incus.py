@@ -25,6 +25,7 @@ def config(name: str, **values: Any) -> dict[str, Any]:
     [
         ("incus_network", "local:n", {"remote": "local", "project": None, "name": "n"}),
         ("incus_network", "n", {"remote": None, "project": None, "name": "n"}),
+        ("incus_network_acl", "local:n", {"remote": "local", "project": None, "name": "n"}),
         ("incus_profile", "local:p/n", {"remote": "local", "project": "p", "name": "n"}),
         ("incus_profile", "local:n", {"remote": "local", "project": "default", "name": "n"}),
         (
@@ -102,6 +103,7 @@ FILE = {"source_path": "/boot.tar", "target_path": "/var/lib/plexctl/boot.tar"}
             "device eth0: parent is empty",
         ),
         ("incus_network", {"config": {"ipv4.address": "auto"}}, "ipv4.address"),
+        ("incus_network_acl", {"ingress": [{"action": "accept"}]}, "ingress: accept"),
     ],
 )
 def test_an_error_is_reported_before_any_change(

@@ -19,6 +19,7 @@ TYPES = {
     "incus_instance",
     "incus_instance_snapshot",
     "incus_network",
+    "incus_network_acl",
     "incus_profile",
     "incus_project",
     "incus_storage_pool",

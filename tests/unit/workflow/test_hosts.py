@@ -13,6 +13,7 @@ from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.keys.seed import RootSeed
+from plexctl.model.events import Event, Noted
 from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.model.nodes import nodes
 from plexctl.model.observed import HostState, ObservedInstance
@@ -83,13 +84,30 @@ def test_list_shows_unreachable_and_reachable_hosts(ctx: Context) -> None:
     )
     assert (far.unreachable, far.instances) == ("host far: Incus does not answer: timed out", None)
     assert host_text.hosts(result) == (
-        "HOST   KIND   ENDPOINT                    CPUS  MEMORY    INSTANCES\n"
-        "local  incus  /var/lib/incus/unix.socket  2     8.0 GiB   1\n"
-        "far    incus  https://10.0.0.7:8443       8     64.0 GiB  ?\n"
+        "HOST   KIND   VERSION  ENDPOINT                    CPUS  MEMORY    INSTANCES\n"
+        "local  incus  6.0.4    /var/lib/incus/unix.socket  2     8.0 GiB   1\n"
+        "far    incus  ?        https://10.0.0.7:8443       8     64.0 GiB  ?\n"
         "\n"
         "host far: Incus does not answer: timed out"
     )
     assert (far.endpoint, far.cpus, far.memory) == ("https://10.0.0.7:8443", 8, 64 << 30)
+
+
+def test_list_shows_a_clock_that_differs(ctx: Context) -> None:
+    for name, incus in ctx.hosts.items():
+        assert isinstance(incus, FakeIncus)
+        incus.down = None
+        incus.clock_difference = {"local": 299.0, "far": -3601.0}[name]
+    result = hosts.list_hosts(ctx)
+
+    assert [row.note for row in result.hosts] == [
+        "",
+        "the clock of host far is 60 minutes behind this machine's",
+    ]
+    assert host_text.hosts(result).splitlines()[-2:] == [
+        "note: the clock of host far is 60 minutes behind this machine's",
+        "2 hosts: all reachable",
+    ]
 
 
 def test_a_host_that_refuses_to_list_its_objects_is_reported_too(
@@ -164,6 +182,7 @@ class Meeting:
     monkeypatch: pytest.MonkeyPatch
     trusted: bool = False
     pools: tuple[str, ...] = ("default",)
+    clock_difference: float = 0.0
     facts: HostFacts = FOUND
 
     def __post_init__(self) -> None:
@@ -171,12 +190,29 @@ class Meeting:
         self.monkeypatch.setattr(onboarding, "read_token", lambda text: Token(KNOWN, text))
         self.monkeypatch.setattr(onboarding, "known", lambda *_: self.trusted)
         self.monkeypatch.setattr(onboarding, "_facts", lambda *_: self.facts)
-        self.monkeypatch.setattr(onboarding, "IncusHost", lambda spec, _: client(spec, self.pools))
+        self.monkeypatch.setattr(onboarding, "IncusHost", self.client)
+
+    def client(self, spec: HostSpec, _: object) -> FakeIncus:
+        incus = client(spec, self.pools)
+        incus.clock_difference = self.clock_difference
+        return incus
 
 
 @pytest.fixture
 def meeting(monkeypatch: pytest.MonkeyPatch) -> Meeting:
     return Meeting(monkeypatch)
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(200.0, None), (1200.0, 20)])
+def test_a_host_with_another_time_is_added_with_a_note(
+    ctx: Context, meeting: Meeting, seconds: float, minutes: int | None
+) -> None:
+    meeting.clock_difference = seconds
+    events: list[Event] = []
+    add_incus(replace(ctx, listener=events.append), "third", "10.0.0.8", token=Secret(b"t"))
+    notes = [event.text for event in events if isinstance(event, Noted)]
+    expected = f"the clock of host third is {minutes} minutes ahead of this machine's"
+    assert notes == ([expected] if minutes else [])
 
 
 def test_a_host_is_added_and_a_second_time_unchanged(ctx: Context, meeting: Meeting) -> None:

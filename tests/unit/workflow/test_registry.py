@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from plexctl.model.observed import (
 )
 from plexctl.model.registry import TYPE
 from plexctl.model.resources import Key
+from plexctl.model.routes import Route
 from plexctl.model.secret import Secret
 from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume, resource_hash
 from plexctl.provision.change import Action, Change, DiffOptions
@@ -33,10 +35,11 @@ from plexctl.results.registry import RegistryRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.plex.lookup import destroyable_plex
+from plexctl.workflow.registry import networks, verbs
 from plexctl.workflow.registry import plan as registry_plan
-from plexctl.workflow.registry import verbs
 from tests.fake_incus import FakeIncus
 
+NETWORK = IPv4Network("10.64.63.0/24")
 IMAGE = "plex-registry-0123456789ab"
 
 
@@ -55,12 +58,14 @@ class Engine:
     resources: dict[Key, Resource] = field(default_factory=dict)
     reads: int = 0
     applied: list[Change] = field(default_factory=list)
+    others: dict[str, ObservedNetwork] = field(default_factory=dict)  # networks of other labs
+    clock_offset: float = 0.0
 
     def read(self, hosts: Iterable[str]) -> dict[str, HostState]:
         self.reads += 1
         image = ObservedImage("abc", (IMAGE,), {}, 1)
         instances: dict[str, ObservedInstance] = {}
-        networks: dict[str, ObservedNetwork] = {}
+        networks = dict(self.others)
         profiles: dict[str, ObservedProfile] = {}
         volumes: dict[str, ObservedVolume] = {}
         for one in self.resources.values():
@@ -70,12 +75,13 @@ class Engine:
                 case Instance():
                     instances[name] = ObservedInstance(name, "Running", tags, True, "abc", "u")
                 case Network():
-                    networks[name] = ObservedNetwork(name, tags)
+                    networks[name] = ObservedNetwork(name, tags, (NETWORK,))
                 case Profile():
                     profiles[name] = ObservedProfile(name, tags)
                 case Volume():
                     volumes[name] = ObservedVolume(name, tags)
-        return {"local": HostState("local", instances, networks, profiles, (image,), volumes)}
+        state = HostState("local", instances, networks, profiles, (image,), volumes)
+        return {"local": replace(state, clock_offset=self.clock_offset)}
 
     def diff(
         self, resources: Sequence[Resource], states: Mapping[str, HostState], options: DiffOptions
@@ -123,6 +129,7 @@ def ctx(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Cont
     monkeypatch.setattr(verbs, "registry_images", lambda _: {("local", TYPE): IMAGE})
     monkeypatch.setattr(verbs, "registry_client", lambda *_: FakeRegistry())
     monkeypatch.setattr(FakeRegistry, "probes", 0)
+    monkeypatch.setattr(networks, "local_routes", lambda: ())
     return Context(lab, seed, pins, {"local": Incus()}, engine, tmp_path / "cache", lambda _: None)
 
 
@@ -154,6 +161,61 @@ def test_a_registry_that_is_up_needs_one_read_and_no_change(
 
     assert (engine.reads, engine.applied, FakeRegistry.probes) == (1, [], 0)
     assert "depot" in states["local"].instances
+
+
+def test_a_network_that_others_have_is_named_before_anything_is_created(
+    ctx: Context, engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two labs of one host have the same default network."""
+    assert ctx.lab.registry
+    tags = {"lab": "another", "plex": "registry"}
+    engine.others["plex-registry"] = ObservedNetwork("plex-registry", tags, (NETWORK,))
+    inside = IPv4Network("10.64.63.64/28")
+    routes = (Route(inside, "docker0", connected=True),)
+    monkeypatch.setattr(networks, "local_routes", lambda: routes)
+    monkeypatch.setattr(verbs, "bake_types", lambda *_: pytest.fail("nothing is baked"))
+
+    registry = ctx.lab.registry
+    for call in (lambda: verbs.ensure_registry(ctx, registry, run), lambda: verbs.registry_up(ctx)):
+        with pytest.raises(UsageError) as error:
+            call()
+        assert error.value.summary == (
+            "refusing to create the network of the registry depot: it overlaps with others"
+        )
+        assert error.value.details == (
+            "registry.network 10.64.63.0/24: network plex-registry (plex registry) of host local "
+            "has 10.64.63.0/24",
+            "registry.network 10.64.63.0/24: interface docker0 of host local has a route to "
+            "10.64.63.64/28",
+        )
+        assert error.value.hint == (
+            "this one is free: write `network: 10.64.0.0/24` below `registry` in "
+            "clusters/hosts.yaml"
+        )
+    assert engine.applied == []
+
+
+def test_a_registry_that_exists_is_not_refused_because_of_networks(
+    ctx: Context, engine: Engine
+) -> None:
+    verbs.registry_up(ctx)
+    engine.others["docker0"] = ObservedNetwork("docker0", {}, (NETWORK,))
+
+    result = verbs.registry_up(ctx, replace=True)
+
+    assert [c.kind for c in result.changes] == ["instance"]
+
+
+def test_a_clock_of_a_host_that_accepts_no_certificate_is_named_before_it_is_created(
+    ctx: Context, engine: Engine, run: Run
+) -> None:
+    assert ctx.lab.registry
+    engine.clock_offset = 20 * 365 * 86400.0
+    registry = ctx.lab.registry
+    for call in (lambda: verbs.ensure_registry(ctx, registry, run), lambda: verbs.registry_up(ctx)):
+        with pytest.raises(PlexError, match="the certificates of depot end on 2036-01-01"):
+            call()
+    assert engine.applied == []
 
 
 def test_replace_recreates_its_node_and_keeps_the_rest(ctx: Context, engine: Engine) -> None:

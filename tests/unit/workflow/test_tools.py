@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.depot.components import SourceName
 from plexctl.depot.index import Artifact, Index, Stored
-from plexctl.depot.sources import SourceName
 from plexctl.depot.store import Depot
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter

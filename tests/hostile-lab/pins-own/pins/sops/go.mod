@@ -1,0 +1,5 @@
+module evil
+
+go 1.24
+
+replace example.org/x => ../../../../../../etc

@@ -1,0 +1,3 @@
+provider "registry.opentofu.org/evil/evil" {
+  version = "1.0.0"
+}

@@ -1,0 +1,92 @@
+"""The members of etcd, as a master describes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import pytest
+
+from plexctl.bootstrap.etcd import SCRIPT, Etcd, Member, faults, healthy_without
+from plexctl.errors import PlexError
+from plexctl.model.command import CommandResult
+from plexctl.model.host import Host
+from plexctl.model.nodes import masters
+
+from ..model.test_nodes import DEMO
+
+MASTERS = masters(replace(DEMO, masters=3))
+
+
+@dataclass
+class Fake:
+    """A host whose masters answer with what is in `answers`, by their names."""
+
+    answers: dict[str, CommandResult]
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float = 30) -> CommandResult:
+        assert argv[:3] == ("python3", "-ISc", SCRIPT)
+        self.calls.append((name, *argv[3:]))
+        return self.answers[name]
+
+
+def said(output: object = "", error: str = "") -> CommandResult:
+    return CommandResult((), 1 if error else 0, json.dumps(output), error)
+
+
+def etcd(**answers: CommandResult) -> tuple[Etcd, Fake]:
+    fake = Fake(answers)
+    return Etcd("demo", MASTERS, {"local": cast(Host, fake)}), fake
+
+
+def member(name: str, *, healthy: bool = True, learner: bool = False) -> Member:
+    return Member(name, healthy, leads=False, learner=learner)
+
+
+def test_the_first_master_that_can_lists_the_members() -> None:
+    one = {"name": "demo2", "learner": False, "healthy": True, "leads": True}
+    members, fake = etcd(demo1=said(error="connection refused"), demo2=said([one]))
+
+    assert members.members() == (Member("demo2", healthy=True, leads=True, learner=False),)
+    assert fake.calls == [("demo1", "show"), ("demo2", "show")]
+
+
+def test_a_member_is_removed_on_another_master() -> None:
+    members, fake = etcd(demo2=said(), demo3=said())
+
+    members.remove("demo1")
+
+    assert fake.calls == [("demo2", "leave", "demo1")]
+
+
+def test_without_a_majority_the_error_says_what_each_master_reports() -> None:
+    refused = said(error="Traceback\netcdserver: no leader")
+    members, _ = etcd(demo1=refused, demo2=refused, demo3=refused)
+
+    with pytest.raises(PlexError, match="etcd of demo cannot add demo2") as failed:
+        members.add("demo2", "https://10.64.42.12:2380")
+
+    assert failed.value.details[0] == "demo1: etcdserver: no leader"
+    assert "replace master" in (failed.value.hint or "")
+
+
+def test_a_master_may_leave_if_the_others_are_more_than_half() -> None:
+    healthy = [member(f"demo{number}") for number in (1, 2, 3)]
+    lame = [*healthy[:2], member("demo3", healthy=False)]
+
+    assert healthy_without(healthy, "demo1")
+    assert healthy_without(lame, "demo3")
+    assert not healthy_without(lame, "demo1")
+    assert healthy_without([member("demo1"), member("", healthy=False, learner=True)], "demo2")
+
+
+def test_faults_name_masters_without_a_healthy_member() -> None:
+    found = list(faults([member("demo1"), member("demo2", healthy=False)], MASTERS))
+
+    assert found == ["etcd of demo2 does not answer", "demo3 is not a member of etcd"]
+
+
+def test_the_program_is_valid_and_holds_no_secret() -> None:
+    compile(SCRIPT, "script", "exec")

@@ -1,0 +1,57 @@
+"""What a wait that ends too late says about a node."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from plexctl.bootstrap.wait import REPORT
+
+KUBELET = """\
+I1130 06:43:50.1 58 server.go:1] "Kubelet version"
+E1130 06:43:50.2 58 run.go:72] "command failed" err="unrecognized feature gate: Bogus"
+W1130 06:43:50.3 58 fs.go:649] stat failed on /dev/loop0 with error: no such file
+W1130 06:43:50.4 58 fs.go:649] stat failed on /dev/loop0 with error: no such file
+W1130 06:43:50.5 58 fs.go:649] stat failed on /dev/loop0 with error: no such file
+W1130 06:43:50.6 58 fs.go:649] stat failed on /dev/loop0 with error: no such file
+"""
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> list[str]:
+    """Of a node whose kubelet restarts, and whose master was never completed."""
+    programs = {
+        "systemctl": """case $2 in
+            plex-boot|containerd) echo active;; kubelet) echo activating;; *) echo failed;; esac""",
+        "journalctl": f"""case $1 in
+            _SYSTEMD_UNIT=kubelet.service) cat {tmp_path}/kubelet;;
+            _SYSTEMD_UNIT=plex-node.service) printf '%s\\n' a b c d e;;
+            *) echo "nobody asked for $1"; exit 1;; esac""",
+    }
+    (tmp_path / "kubelet").write_text(KUBELET)
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", REPORT],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_the_errors_of_a_unit_that_restarts_are_shown(report: list[str]) -> None:
+    """The four last lines were warnings, or lines of systemd."""
+    assert report == [
+        "plex-boot is active",
+        "containerd is active",
+        "kubelet is activating",
+        KUBELET.splitlines()[1],
+        "plex-node is failed",
+        *"bcde",
+    ]
