@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from plexctl.errors import ConfigError, Problem, UsageError
 
 MOST_BYTES = 4 * 2**20
 """Files that people write. Manifests of upstream projects have at most 2 MB."""
@@ -28,6 +34,8 @@ TREE_BYTES, TREE_NODES = 64 * 2**20, 2_000_000
 
 MOST_JSON_BYTES = 256 * 2**20
 """States and plans of OpenTofu: large, but not endless."""
+
+PATTERN_SECONDS = 0.2
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
@@ -136,6 +144,96 @@ def check_yaml(text: str | bytes, *, cycles: bool = False, most_nodes: int = MOS
                 )
     finally:
         parser.dispose()
+
+
+def read_given(file: Path, most: int = MOST_JSON_BYTES) -> str:
+    """The text of a file that the user names on the command line; a pipe is read to its end.
+
+    UsageError if it cannot be read, is too large, or is not UTF-8. A byte order mark is left out.
+    """
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(most + 1)
+        if len(content) > most:
+            raise _too_large(file, most)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{file}:{line}: the file is not UTF-8 text") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{file} cannot be read: {reason}") from error
+
+
+def json_object(content: bytes, file: Path) -> dict[str, str]:
+    """The texts by name in a JSON file of a lab. ConfigError with the line and the field."""
+    doubled: list[str] = []
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = [name for name, _ in pairs]
+        doubled.extend(name for place, name in enumerate(names) if name in names[:place])
+        return dict(pairs)
+
+    def problem(field: str, message: str, line: int | None = None) -> ConfigError:
+        shown = json.dumps(field, ensure_ascii=False).encode(errors="replace")
+        found = content.find(shown) if field else 0
+        at = line or content.count(b"\n", 0, max(found, 0)) + 1
+        hint = "restore the file from version control"
+        return ConfigError([Problem(file, at, field, message, hint)])
+
+    try:
+        value = check_json(content, MOST_BYTES)
+        json.loads(content, object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise problem("", "the file is not UTF-8 text", line) from error
+    except ValueError as error:
+        place = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        raise problem("", f"not valid JSON: {error}", place) from error
+    if not isinstance(value, dict):
+        raise problem("", "must be a JSON object")
+    for name, one in value.items():
+        if not isinstance(one, str):
+            raise problem(name, "must be a text")
+    for name in doubled:
+        raise problem(name, "is given twice")
+    return value
+
+
+def pattern_matches(pattern: str, text: str, *, whole: bool = False) -> bool:
+    """Whether a regular expression of a file matches `text`, anywhere or as a `whole`.
+
+    ValueError if it is not valid, or takes longer than PATTERN_SECONDS: some expressions try so
+    many ways that they never end.
+    """
+    try:
+        compiled = re.compile(pattern)
+        match = compiled.fullmatch if whole else compiled.search
+        with _limited(PATTERN_SECONDS):
+            return match(text) is not None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    except TimeoutError as error:
+        raise ValueError("the regular expression takes too long") from error
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """TimeoutError after `seconds` of the processor. Only the main thread gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def check_json(text: str | bytes, most: int = MOST_JSON_BYTES) -> object:

@@ -6,6 +6,7 @@ A new field of a file is passed on to the model here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from plexctl.config.check import networks_of, newest
@@ -15,6 +16,7 @@ from plexctl.config.fields import (
     BaseFields,
     GitopsFields,
     GroupFields,
+    IsolationFields,
     PlexFields,
     TypeFields,
 )
@@ -40,8 +42,9 @@ def build(drafts: Drafts, kubernetes_versions: Sequence[str]) -> Lab:
     }
     types = {name: _type(name, _fields(draft), bases) for name, draft in drafts.types.items()}
     registry, secrets = _fields(drafts.hosts).registry, _fields(drafts.hosts).secrets
+    networks = {name: networks_of(name, _fields(draft)) for name, draft in drafts.plexes.items()}
     plexes = {
-        name: _plex(name, draft, hosts, types, kubernetes_versions)
+        name: _plex(name, draft, hosts, types, networks, kubernetes_versions)
         for name, draft in drafts.plexes.items()
     }
     return Lab(
@@ -79,6 +82,8 @@ def _host(name: str, fields: HostFields) -> HostSpec:
         ssh=fields.ssh,
         pci=fields.pci,
         proxmox=proxmox,
+        project=fields.project,
+        this_machine=fields.this_machine,
     )
 
 
@@ -101,8 +106,12 @@ def _api_forward(
         return None
     address = first.address
     assert address is not None  # `check_placement` requires it
-    port = fields.api_port or FIRST_PORT + (int(networks.nodes.network_address) >> 8) % PORTS
-    return ApiForward(address, port, first.ssh)
+    return ApiForward(address, fields.api_port or api_port(networks), first.ssh)
+
+
+def api_port(networks: Networks) -> int:
+    """The port of a host that forwards to the API of a plex with these networks."""
+    return FIRST_PORT + (int(networks.nodes.network_address) >> 8) % PORTS
 
 
 def _base(name: str, fields: BaseFields) -> Base:
@@ -139,6 +148,7 @@ def _plex(
     draft: Draft[PlexFields],
     hosts: Mapping[str, HostSpec],
     types: Mapping[str, NodeType],
+    networks: Mapping[str, Networks],
     kubernetes_versions: Sequence[str],
 ) -> Plex:
     fields = _fields(draft)
@@ -152,23 +162,44 @@ def _plex(
         kubernetes=version,
         host_order=_host_order(fields, hosts),
         type=types[fields.type],
+        masters=fields.masters,
         workers=fields.workers,
-        networks=networks_of(name, fields),
+        networks=networks[name],
         domain=fields.domain,
-        dns_replicas=fields.dns.replicas,
+        dns_replicas=fields.dns.replicas or (2 if fields.masters > 1 else 1),
         epoch=fields.epoch,
         groups=tuple(_group(group, types) for group in fields.groups),
         cluster=fields.kubeadm.cluster,
         proxy=fields.kubeadm.proxy,
         durable=fields.durable,
+        genesis=fields.genesis,
         engine=fields.engine,
-        api_forward=_api_forward(fields, hosts, networks_of(name, fields)),
+        api_forward=_api_forward(fields, hosts, networks[name]),
+        allowed=_allowed(fields, networks),
         gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
 
 
+def _allowed(
+    fields: PlexFields, networks: Mapping[str, Networks]
+) -> tuple[IPv4Network, ...] | None:
+    """The networks that may connect to a plex, besides its own and its hosts; None: all."""
+    if fields.isolation is False:
+        return None
+    if not isinstance(fields.isolation, IsolationFields):
+        return ()
+    found: list[IPv4Network] = []
+    for one in fields.isolation.allow:
+        if isinstance(one, IPv4Network):
+            found.append(one)
+        else:
+            found += (networks[one].nodes, networks[one].pods)
+    return tuple(found)
+
+
 def _registry(fields: RegistryFields) -> Registry:
-    return Registry(fields.name, fields.network, tuple(sorted(fields.upstreams.items())))
+    upstreams = tuple(sorted(fields.upstreams.items()))
+    return Registry(fields.name, fields.network, upstreams, fields.size)
 
 
 def _gitops(plex: str, root: Path, fields: GitopsFields | None) -> Gitops | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import GitopsFields, PlexFields
 from plexctl.config.host_fields import HostsFields
+from plexctl.config.values.sources import OCI_TAG
 from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.plex import Link
 
@@ -63,6 +65,12 @@ def check_gitops(drafts: Drafts, draft: Draft[PlexFields]) -> None:
     for name in chosen[1:]:
         draft.source.report(
             ("gitops", name), f"cannot be combined with `{chosen[0]}`", "remove one of them"
+        )
+    if kind is SourceKind.OCI and fields.tag and not re.fullmatch(OCI_TAG, fields.tag):
+        draft.source.report(
+            ("gitops", "tag"),
+            f"'{fields.tag}' is not the tag of an OCI artifact",
+            "use at most 128 letters, digits, -, _ and .",
         )
     if kind is SourceKind.SSH and fields.known_hosts is None:
         host = fields.source[1].split("/")[2].rpartition("@")[2].partition(":")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 from urllib.parse import urlsplit
@@ -11,7 +12,10 @@ from plexctl.config.faults import did_you_mean
 from plexctl.config.fields import BaseFields, PlexFields
 from plexctl.config.host_fields import HostFields
 from plexctl.config.source import Where
+from plexctl.config.values.names import PCI_ADDRESS
+from plexctl.config.values.networks import is_private, public_fault
 from plexctl.model.kinds import HostKind, ProvisionEngine
+from plexctl.model.nodes import FIRST_ADDRESS
 from plexctl.model.plex import Link, Spread
 from plexctl.model.types import BaseSource, Form
 
@@ -30,7 +34,7 @@ def check_hosts(drafts: Drafts) -> None:
         if not source.sound("hosts", name):
             continue
         for missing, message, hint in _host_faults(host):
-            source.report(("hosts", name, missing), message, hint)
+            source.report(("hosts", name, *missing.split(".")), message, hint)
         if host.kind is HostKind.PROXMOX and not host.url:
             continue
         field = "url" if host.url else "socket"
@@ -42,13 +46,53 @@ def check_hosts(drafts: Drafts) -> None:
                 "remove one of the two; a server has one entry for all plexes",
             )
         servers.setdefault(server, name)
+    _addresses(drafts)
+
+
+def _addresses(drafts: Drafts) -> None:
+    """Report hosts with the address of another: tunnels between the two would lead nowhere.
+
+    Nodes of one Proxmox cluster have a `url` in common, so that counts for hosts of Incus only.
+    """
+    source = drafts.hosts.source
+    taken: dict[IPv4Address, str] = {}
+    hosts = [(n, h) for n, h in _hosts(drafts).items() if source.sound("hosts", n)]
+    for name, host in hosts:
+        if host.address is None and host.kind is HostKind.INCUS and (own := address_of(host)):
+            taken.setdefault(own, name)
+    for name, host in hosts:
+        if host.address is None:
+            continue
+        other = taken.setdefault(host.address, name)
+        if other != name:
+            source.report(
+                ("hosts", name, "address"),
+                f"{host.address} is the address of host {other}",
+                "write the address at which other hosts reach this one",
+            )
 
 
 def _host_faults(host: HostFields) -> Iterator[tuple[str, str, str]]:
     """Field, message and hint of each fault of one host."""
     add = "remove the host, and add it again with `plexctl host add`, which writes this field"
+    for device, place in host.pci.items():
+        if host.kind is HostKind.INCUS and not re.fullmatch(PCI_ADDRESS, place):
+            yield (
+                f"pci.{device}",
+                f"'{place}' is not the address of a PCI device",
+                "write it as `lspci -D` lists it, for example 0000:01:00.0",
+            )
     if host.url and not host.certificate:
         yield "certificate", "is required with `url`: it identifies the server", add
+    for field, value in (("project", host.project), ("this_machine", host.this_machine)):
+        if value and host.kind is HostKind.PROXMOX:
+            yield field, "applies to `kind: incus` only", "remove it"
+        elif value and not host.url:
+            yield (
+                field,
+                "needs `url`: an Incus socket cannot be confined to a project",
+                "let `plexctl host trust` write these fields",
+            )
     if host.kind is HostKind.PROXMOX:
         if not host.url:
             yield "url", "is required for a Proxmox host", "for example https://10.0.0.7:8006"
@@ -61,7 +105,7 @@ def _host_faults(host: HostFields) -> Iterator[tuple[str, str, str]]:
         return
     if host.proxmox:
         yield "proxmox", "applies to `kind: proxmox` only", "remove it"
-    if host.url and not host.facts:
+    if host.url and not host.facts and not host.this_machine:
         yield "facts", "is required with `url`", add
 
 
@@ -77,6 +121,12 @@ def _base_faults(base: BaseFields) -> Iterator[tuple[str, str, str]]:
     """Field, message and hint of each fault of one base."""
     if base.source is BaseSource.IMAGES and base.image is None:
         yield "image", "is required with `source: images`", "for example `image: debian/12`"
+    if base.source is BaseSource.IMAGES and base.server.startswith("http://"):
+        yield (
+            "server",
+            "is not encrypted, and nothing else verifies the root file system",
+            "use https://",
+        )
     if base.source is BaseSource.CLOUD:
         if base.url is None:
             yield (
@@ -121,9 +171,20 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
     _types(drafts, draft, fields, known)
     if fields.engine is ProvisionEngine.TOFU:
         _one_root(draft, members)
+        for name, host in members.items():
+            if host.project:
+                draft.source.report(
+                    ("engine",),
+                    f"cannot be tofu: the lab is confined to a project on host {name}",
+                    "write `engine: direct`",
+                )
     if fields.networks.link is Link.BRIDGE:
         _bridged(draft, fields, members)
         return
+    nodes = fields.networks.nodes
+    if nodes is not None and not is_private(nodes):
+        fault = public_fault(nodes)
+        source.report(("networks", "nodes"), str(fault), fault.hint)
     for field, value in (("router", fields.networks.router), ("vlan", fields.networks.vlan)):
         if value is not None:
             source.report(("networks", field), "applies to `link: bridge` only", "remove it")
@@ -136,7 +197,7 @@ def check_placement(drafts: Drafts, draft: Draft[PlexFields], fields: PlexFields
             )
     if len(members) > 1:
         _joined(draft, members)
-    elif all(host.url for host in members.values()):
+    elif all(host.url and not host.this_machine for host in members.values()):
         _addressed(draft, members)
 
 
@@ -178,13 +239,14 @@ def _addressed(draft: Draft[PlexFields], members: dict[str, HostFields]) -> None
 
 
 def _bridged(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, HostFields]) -> None:
-    if fields.networks.router is None:
+    if fields.networks.router is None and draft.source.sound("networks", "router"):
         draft.source.report(
             ("networks", "router"),
             "is required with `link: bridge`",
             "write the address of the router in the network of the bridge",
         )
-    if fields.networks.nodes is None:
+    _router(draft, fields)
+    if fields.networks.nodes is None and draft.source.sound("networks", "nodes"):
         draft.source.report(
             ("networks", "nodes"),
             "is required with `link: bridge`",
@@ -197,6 +259,27 @@ def _bridged(draft: Draft[PlexFields], fields: PlexFields, members: dict[str, Ho
                 f"cannot be bridge: host {name} has no `bridge`",
                 f"add `bridge` to {name} in clusters/hosts.yaml, for example `bridge: br0`",
             )
+
+
+def _router(draft: Draft[PlexFields], fields: PlexFields) -> None:
+    """Report a router that the nodes of a plex cannot reach, or whose address one of them has."""
+    router, network = fields.networks.router, fields.networks.nodes
+    if router is None or network is None or not draft.source.sound("networks"):
+        return
+    number = int(router) - int(network.network_address)
+    node = number - FIRST_ADDRESS
+    if router not in network:
+        fault = f"{router} is not in the network of the nodes, {network}"
+    elif router in (network.network_address, network.broadcast_address):
+        fault = f"{router} is the address of the network {network} itself, or of all in it"
+    elif node == 0:
+        fault = f"{router} is the address of the plex's API"
+    elif 1 <= node <= fields.masters + fields.workers:
+        fault = f"{router} is the address of node {node} of the plex"
+    else:
+        return
+    hint = f"write the address of the router, for example {network[1]}"
+    draft.source.report(("networks", "router"), fault, hint)
 
 
 def _types(
@@ -283,7 +366,7 @@ def hosts_of(fields: PlexFields, known: Iterable[str]) -> tuple[str, ...]:
 
 def address_of(host: HostFields) -> IPv4Address | None:
     """The address at which other hosts reach a host, if its file has one."""
-    if host.address:
+    if host.address or host.this_machine:
         return host.address
     try:
         return IPv4Address(urlsplit(host.url).hostname or "") if host.url else None

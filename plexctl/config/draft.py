@@ -45,9 +45,11 @@ class Drafts:
     bases: tuple[Draft[dict[str, BaseFields]], ...]  # the built-in ones, then the lab's own
     types: Mapping[str, Draft[TypeFields]]
     plexes: Mapping[str, Draft[PlexFields]]
+    misnamed: tuple[YamlFile, ...] = ()  # files that would be ignored: their ending is .yml
 
     def sources(self) -> Iterator[YamlFile]:
         yield self.hosts.source
+        yield from self.misnamed
         for group in (self.bases, self.types.values(), self.plexes.values()):
             for draft in group:
                 yield draft.source
@@ -77,7 +79,17 @@ def draft_lab(root: Path) -> Drafts:
         bases=tuple(_draft(file, BASES) for file in bases),
         types={name: _draft(overlay(root, "types", f"{name}.yaml"), TYPE) for name in types},
         plexes={file.parent.name: _draft(file, PLEX) for file in plexes},
+        misnamed=tuple(_misnamed(root)),
     )
+
+
+def _misnamed(root: Path) -> Iterator[YamlFile]:
+    """Files with the ending .yml where plexctl reads .yaml, each with a problem."""
+    patterns = ("clusters/hosts.yml", "clusters/*/plex.yml", "types/*.yml", "pins/pins.yml")
+    for file in sorted(file for pattern in patterns for file in root.glob(pattern)):
+        source = YamlFile(file)
+        source.report((), "is not read: its ending must be .yaml", f"rename it to {file.stem}.yaml")
+        yield source
 
 
 def _draft(file: Path, shape: Shape[T]) -> Draft[T]:

@@ -10,7 +10,7 @@ import yaml
 
 from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.check import room_for
-from plexctl.config.values import MOST_NODES
+from plexctl.config.values.nodes import MOST_NODES
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.folder import lab_file
 from plexctl.model.nodes import capacity
@@ -78,12 +78,16 @@ def _change(lab: Path, file: Path, field: str, value: str, edit: Callable[[str],
         before, after = yaml.safe_load(text) or {}, yaml.safe_load(new) or {}
         safe = new == text or after == {**before, field: yaml.safe_load(value)}
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise refusal from error
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or getattr(error, "strerror", None) or str(error)
+        details = (f"line {mark.line + 1}: {reason}" if mark else reason,)
+        raise PlexError(refusal.summary, details=details, hint=refusal.hint) from error
     if not safe:
-        raise refusal
+        reason = "other fields would change, for example through an anchor"
+        raise PlexError(refusal.summary, details=(reason,), hint=refusal.hint)
     if new != text:
         folder, name = lab_file(lab, file)
-        folder.write(name, new.encode(), file.stat().st_mode & 0o777)
+        folder.rewrite(name, new.encode())
     return new != text
 
 

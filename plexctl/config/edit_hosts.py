@@ -26,6 +26,10 @@ def host_fields(host: HostSpec) -> dict[str, Any]:
     }
     if host.bridge:
         fields["bridge"] = host.bridge
+    if host.project:
+        fields["project"] = host.project
+    if host.this_machine:
+        fields["this_machine"] = True
     if host.ssh:
         fields["ssh"] = host.ssh
     if host.pci:
@@ -83,7 +87,7 @@ def _change(lab: Path, file: Path, name: str, change: Callable[[dict[str, Any]],
     if not safe:
         raise refusal
     folder, real = lab_file(lab, file)
-    folder.write(real, new.encode(), file.stat().st_mode & 0o777)
+    folder.rewrite(real, new.encode())
     return True
 
 

@@ -10,9 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from plexctl.config import kubernetes, values
+from plexctl.config import kubernetes
 from plexctl.config.faults import Fault, describe
-from plexctl.config.shape import ListOf, MapOf, Record, Scalar, choice, entry, flag, needed, whole
+from plexctl.config.shape import (
+    FlagOr,
+    ListOf,
+    MapOf,
+    Record,
+    Scalar,
+    choice,
+    entry,
+    flag,
+    needed,
+    whole,
+)
+from plexctl.config.values.names import DOMAIN, IMAGE, NAME, PACKAGE, USER
+from plexctl.config.values.networks import ADDRESS, PEER, network
+from plexctl.config.values.nodes import LABEL_KEY, LABEL_VALUE, MOST_NODES, NUMBERS, TAINT
+from plexctl.config.values.paths import LAB_FILE
+from plexctl.config.values.sizes import DISK, MEMORY
+from plexctl.config.values.sources import APP_SOURCE, BRANCH, SEMVER, VERSION
+from plexctl.config.values.urls import CHECKSUM, URL
 from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.plex import JsonText, Link, Spread, Taint
@@ -21,20 +39,26 @@ from plexctl.model.types import BaseSource, Form, Size
 NO_SETTINGS = JsonText("{}")
 
 
-def _one_master(value: object) -> int:
-    if value != 1 or isinstance(value, bool):
-        raise Fault(f"must be 1, not {describe(value)}: only one master is supported", "remove it")
-    return 1
+MASTERS = (1, 3, 5)
+
+
+def _masters(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in MASTERS:
+        raise Fault(
+            f"must be 1, 3 or 5, not {describe(value)}",
+            "etcd needs more than half of its members: an even number survives no more losses",
+        )
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeFields:
+    """The mapping `size` of a type or of a group."""
+
     cpu: int | None = entry(whole(1, 1024), "Processors. Default: all of the host.", None)
-    memory: int | None = entry(
-        values.SIZE, "Memory, for example 2GiB. Default: all of the host.", None
-    )
+    memory: int | None = entry(MEMORY, "Memory, for example 2GiB. Default: all of the host.", None)
     disk: int | None = entry(
-        values.SIZE,
+        DISK,
         "Size of the root disk, for example 20GiB. Default: the size of the pool.",
         None,
     )
@@ -45,6 +69,8 @@ class SizeFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworksFields:
+    """The mapping `networks` of plex.yaml."""
+
     link: Link = entry(
         choice(Link),
         "The bridge of the nodes: `own` creates one for the plex on each host, connected by VXLAN "
@@ -53,49 +79,69 @@ class NetworksFields:
         Link.OWN,
     )
     router: IPv4Address | None = entry(
-        values.ADDRESS, "With `link: bridge`: the address of the router.", None
+        ADDRESS, "With `link: bridge`: the address of the router.", None
     )
     vlan: int | None = entry(whole(1, 4094), "With `link: bridge`: the VLAN of the nodes.", None)
     nodes: IPv4Network | None = entry(
-        values.network(16, 28),
+        network(16, 28, public=True),
         "Network of the nodes, /16 to /28. The hosts have its first addresses; node N has the "
         "(10+N)th. Default: 10.64.S.0/24, where S (0 to 61) is computed from the plex's name.",
         None,
     )
     pods: IPv4Network | None = entry(
-        values.network(8, 23),
+        network(8, 23),
         "Network of the pods, /8 to /23. Node N has its Nth /24. Default: 10.(128+S).0.0/16.",
         None,
     )
     services: IPv4Network | None = entry(
-        values.network(12, 28),
+        network(12, 28),
         "Network of the services, /12 to /28. Default: a /20 in 10.96.0.0/14.",
         None,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IsolationFields:
+    """The mapping `isolation` of plex.yaml."""
+
+    allow: tuple[str | IPv4Network, ...] = needed(
+        ListOf(PEER, least=1),
+        "The exceptions: names of plexes of the lab whose nodes and pods may connect to this plex, "
+        "and networks, for example 192.168.1.0/24.",
+        (),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DnsFields:
-    replicas: int = entry(whole(1, 16), "Number of CoreDNS pods.", 1)
+    """The mapping `dns` of plex.yaml."""
+
+    replicas: int | None = entry(
+        whole(1, 16),
+        "Number of CoreDNS pods. Default: 1, and 2 with several masters.",
+        None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFields:
+    """An entry of `groups` in plex.yaml."""
+
     nodes: frozenset[int] = needed(
-        values.NUMBERS,
-        'The nodes of the group: a number, or ranges such as "1-3, 7". 1 is the master.',
+        NUMBERS,
+        'The nodes of the group: a number, or ranges such as "1-3, 7". Masters come first.',
         frozenset(),
     )
-    type: str | None = entry(values.NAME, "Type of these nodes. Default: that of the plex.", None)
-    host: str | None = entry(values.NAME, "Host of these nodes. Default: that of the plex.", None)
+    type: str | None = entry(NAME, "Type of these nodes. Default: that of the plex.", None)
+    host: str | None = entry(NAME, "Host of these nodes. Default: that of the plex.", None)
     size: SizeFields = entry(
         Record(SizeFields), "Limits of each node; they override those of the type.", SizeFields()
     )
     labels: Mapping[str, str] = entry(
-        MapOf(values.LABEL_KEY, values.LABEL_VALUE), "Labels of the Node objects.", {}
+        MapOf(LABEL_KEY, LABEL_VALUE), "Labels of the Node objects.", {}
     )
     taints: tuple[Taint, ...] | None = entry(
-        ListOf(values.TAINT),
+        ListOf(TAINT),
         "Taints of the Node objects, for example `key=value:NoSchedule`. They replace those of "
         "earlier groups, and those of a master. An empty list removes all taints.",
         None,
@@ -107,10 +153,13 @@ class GroupFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeadmFields:
+    """The mapping `kubeadm` of plex.yaml."""
+
     cluster: JsonText = entry(
         kubernetes.CLUSTER,
-        "Fields of kubeadm's ClusterConfiguration (v1beta4): `extraArgs` and `extraVolumes` of "
-        "`apiServer`, `controllerManager` and `scheduler`, `etcd.local.extraArgs`, `featureGates`.",
+        "Fields of kubeadm's ClusterConfiguration (v1beta4): `extraArgs`, `extraEnvs` and "
+        "`extraVolumes` of `apiServer`, `controllerManager` and `scheduler`, `extraArgs` and "
+        "`extraEnvs` of `etcd.local`, `featureGates`.",
         NO_SETTINGS,
     )
     proxy: JsonText = entry(kubernetes.PROXY, "Fields of KubeProxyConfiguration.", NO_SETTINGS)
@@ -118,48 +167,50 @@ class KubeadmFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitopsFields:
+    """The mapping `gitops` of plex.yaml."""
+
     engine: GitopsEngine = entry(
         choice(GitopsEngine), "The program that applies the apps.", GitopsEngine.FLUX
     )
     source: tuple[SourceKind, str] = entry(
-        values.APP_SOURCE,
+        APP_SOURCE,
         "The source of the apps: `registry` (the artifact that `plexctl flux push` pushes), "
         "`ssh://…` or `https://…` (a git repository), or `oci://…` (an OCI artifact). Default: "
         "`registry`.",
         (SourceKind.REGISTRY, ""),
     )
-    branch: str | None = entry(values.TEXT, "Branch of the git repository. Default: main.", None)
-    tag: str | None = entry(values.TEXT, "Tag of the git repository or of the OCI artifact.", None)
+    branch: str | None = entry(BRANCH, "Branch of the git repository. Default: main.", None)
+    tag: str | None = entry(BRANCH, "Tag of the git repository or of the OCI artifact.", None)
     semver: str | None = entry(
-        values.TEXT,
+        SEMVER,
         "A range of versions, for example `1.x`: the newest tag of the OCI artifact in it.",
         None,
     )
     known_hosts: str | None = entry(
-        values.LAB_FILE,
+        LAB_FILE,
         "File in the lab with the host keys of an ssh source, in the format of ssh-keyscan.",
         None,
     )
     user: str | None = entry(
-        values.TEXT,
+        USER,
         "User name for an https or oci source; `plexctl flux token` stores the token. Default: "
         "git.",
         None,
     )
     ca: str | None = entry(
-        values.LAB_FILE,
+        LAB_FILE,
         "File in the lab with the certificates (PEM) of the authorities to trust for an https or "
         "oci source. Default: the public authorities.",
         None,
     )
     verify: str | None = entry(
-        values.LAB_FILE,
+        LAB_FILE,
         "File in the lab with public keys. The source must be signed by one of them: OpenPGP for "
         "git, cosign for an OCI artifact.",
         None,
     )
     path: str | None = entry(
-        values.LAB_FILE,
+        LAB_FILE,
         "Folder of the source that Flux applies first. Default: clusters/<plex>.",
         None,
     )
@@ -170,17 +221,17 @@ class GitopsFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlexFields:
+    """The file plex.yaml."""
+
     kubernetes: str | None = entry(
-        values.VERSION,
+        VERSION,
         "Kubernetes version. 1.36 means the newest supported patch release of 1.36. Default: the "
         "newest supported version.",
         None,
     )
-    host: str | None = entry(
-        values.NAME, "Host of the nodes. Default: the first one in hosts.yaml.", None
-    )
+    host: str | None = entry(NAME, "Host of the nodes. Default: the first one in hosts.yaml.", None)
     hosts: tuple[str, ...] = entry(
-        ListOf(values.NAME, least=1),
+        ListOf(NAME, least=1),
         "Hosts to which the nodes are distributed, instead of `host`.",
         (),
     )
@@ -196,17 +247,27 @@ class PlexFields:
         "`plexctl engine` changes it.",
         ProvisionEngine.DIRECT,
     )
-    type: str = entry(values.NAME, "Type of the nodes: the name of a file in types/.", "kube")
+    type: str = entry(NAME, "Type of the nodes: the name of a file in types/.", "kube")
     masters: int = entry(
-        Scalar(_one_master, {"const": 1}), "Number of masters. Only 1 is supported.", 1
+        Scalar(_masters, {"enum": list(MASTERS)}),
+        "Number of masters: nodes 1 to N have the control plane. With 3 the cluster survives the "
+        "loss of one, with 5 of two.",
+        1,
     )
-    workers: int = entry(whole(0, values.MOST_NODES - 1), "Number of workers.", 2)
+    workers: int = entry(whole(0, MOST_NODES - 1), "Number of workers.", 2)
     networks: NetworksFields = entry(
         Record(NetworksFields),
         "Networks of the plex. They must not overlap with other networks of the lab.",
         NetworksFields(),
     )
-    domain: str = entry(values.DOMAIN, "DNS domain of the services.", "cluster.local")
+    isolation: bool | IsolationFields | None = entry(
+        FlagOr(Record(IsolationFields)),
+        "Whether only the plex itself and its hosts may connect to its nodes and pods. `false` "
+        "lets everyone connect that has a route, such as other plexes; a mapping lists exceptions. "
+        "With `link: bridge`, the network of the hosts decides instead. Default: true.",
+        None,
+    )
+    domain: str = entry(DOMAIN, "DNS domain of the services.", "cluster.local")
     dns: DnsFields = entry(Record(DnsFields), "DNS of the cluster.", DnsFields())
     api_port: int | None = entry(
         whole(1024, 65535),
@@ -226,6 +287,12 @@ class PlexFields:
         "master` starts a new one. Crashes of nodes or of etcd are safe.",
         False,
     )
+    genesis: bool = entry(
+        flag(),
+        "Whether a new cluster starts with the objects in etcd that its own start would otherwise "
+        "create, which is faster. If false, `kubeadm init` and the controllers create them.",
+        True,
+    )
     gitops: GitopsFields | None = entry(
         Record(GitopsFields), "The engine and the source of the apps. Default: no engine.", None
     )
@@ -241,11 +308,11 @@ class PlexFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFields:
-    name: str = needed(
-        values.NAME, "Name of the layer. Baking it runs roles/ROLE/tasks/NAME.yml.", ""
-    )
+    """An entry of `layers` in a type."""
+
+    name: str = needed(NAME, "Name of the layer. Baking it runs roles/ROLE/tasks/NAME.yml.", "")
     artifacts: tuple[str, ...] = entry(
-        ListOf(values.NAME), "Components of the depot that it installs, for example containerd.", ()
+        ListOf(NAME), "Components of the depot that it installs, for example containerd.", ()
     )
     engine: GitopsEngine | None = entry(
         choice(GitopsEngine),
@@ -256,10 +323,12 @@ class LayerFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeFields:
+    """A file of a type, types/<type>.yaml."""
+
     role: str = needed(
-        values.NAME, "Ansible role that bakes the type: the name of a folder in roles/.", ""
+        NAME, "Ansible role that bakes the type: the name of a folder in roles/.", ""
     )
-    base: str = entry(values.NAME, "Operating system: a name in types/bases.yaml.", "debian12")
+    base: str = entry(NAME, "Operating system: a name in types/bases.yaml.", "debian12")
     layers: tuple[LayerFields, ...] = needed(
         ListOf(Record(LayerFields), least=1),
         "Layers of its image, each on top of the previous one. A change bakes a layer and all "
@@ -274,7 +343,7 @@ class TypeFields:
     )
     size: SizeFields = entry(Record(SizeFields), "Limits of each node.", SizeFields())
     pci: tuple[str, ...] = entry(
-        ListOf(values.NAME),
+        ListOf(NAME),
         "PCI devices of each node, by their names in `pci` of the host.",
         (),
     )
@@ -282,28 +351,28 @@ class TypeFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFields:
-    release: str = needed(values.NAME, "Release of the operating system, for example bookworm.", "")
+    """An entry of bases.yaml."""
+
+    release: str = needed(NAME, "Release of the operating system, for example bookworm.", "")
     form: Form = entry(choice(Form), "Form of the nodes.", Form.CONTAINER)
     source: BaseSource = entry(
         choice(BaseSource), "Source of the root file system.", BaseSource.DEBOOTSTRAP
     )
     packages: tuple[str, ...] = entry(
-        ListOf(values.PACKAGE), "Packages in addition to the minimal system.", ()
+        ListOf(PACKAGE), "Packages in addition to the minimal system.", ()
     )
     mirror: str | None = entry(
-        values.URL, "Mirror for packages. Default: the one that this machine uses.", None
+        URL, "Mirror for packages. Default: the one that this machine uses.", None
     )
     server: str = entry(
-        values.URL, "For `source: images`: the image server.", "https://images.linuxcontainers.org"
+        URL, "For `source: images`: the image server.", "https://images.linuxcontainers.org"
     )
     image: str | None = entry(
-        values.TEXT, "For `source: images`: the image on that server, for example debian/12.", None
+        IMAGE, "For `source: images`: the image on that server, for example debian/12.", None
     )
-    url: str | None = entry(
-        values.URL, "For `source: cloud`: a qcow2 disk image with cloud-init.", None
-    )
+    url: str | None = entry(URL, "For `source: cloud`: a qcow2 disk image with cloud-init.", None)
     checksum: str | None = entry(
-        values.CHECKSUM,
+        CHECKSUM,
         "For `source: cloud`: the checksum of the image, `sha256:…` or `sha512:…`. Required there.",
         None,
     )
@@ -311,4 +380,4 @@ class BaseFields:
 
 PLEX = Record(PlexFields)
 TYPE = Record(TypeFields)
-BASES = MapOf(values.NAME, Record(BaseFields))
+BASES = MapOf(NAME, Record(BaseFields))

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from plexctl.config import values
 from plexctl.config.faults import Fault, describe
 from plexctl.config.shape import MapOf, Record, Scalar, choice, entry, flag, needed, whole
+from plexctl.config.values.names import DOMAIN, INTERFACE, NAME, NETWORKED, PCI, PROJECT, STORAGE
+from plexctl.config.values.networks import ADDRESS, network
+from plexctl.config.values.paths import SOCKET
+from plexctl.config.values.sizes import MEMORY, SIZE
+from plexctl.config.values.urls import FINGERPRINT, HTTPS, PROXMOX_TOKEN, SSH, UPSTREAM
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.kinds import HostKind
 from plexctl.model.registry import UPSTREAMS
@@ -26,10 +30,12 @@ def _clone(value: object) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactsFields:
+    """The mapping `facts` of a host."""
+
     cgroup: int = needed(whole(1, 2), "Version of the control groups.", 2)
     sys_resource: bool = entry(flag(), "Whether containers may lower OOM scores.", True)
     cpus: int = needed(whole(1, 4096), "Number of processors.", 1)
-    memory: int = needed(values.SIZE, "Memory, for example 16GiB.", 1)
+    memory: int = needed(MEMORY, "Memory, for example 16GiB.", 1)
 
     def facts(self) -> HostFacts:
         return HostFacts(self.cgroup, self.sys_resource, self.cpus, self.memory)
@@ -37,16 +43,18 @@ class FactsFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxmoxFields:
+    """The mapping `proxmox` of a host."""
+
     node: str | None = entry(
-        values.NAME, "Name of the node in the Proxmox cluster. Default: the name of the host.", None
+        NAME, "Name of the node in the Proxmox cluster. Default: the name of the host.", None
     )
     token: str = needed(
-        values.PROXMOX_TOKEN,
+        PROXMOX_TOKEN,
         "Name of the API token, for example plexctl@pve!lab. `plexctl host add` stores its secret.",
         "a@b!c",
     )
     iso: str = entry(
-        values.TEXT,
+        STORAGE,
         "Storage for the configuration disks of nodes, and for templates of containers.",
         "local",
     )
@@ -62,29 +70,31 @@ class ProxmoxFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFields:
+    """An entry of `hosts` in hosts.yaml."""
+
     kind: HostKind = entry(choice(HostKind), "The software that runs the nodes.", HostKind.INCUS)
     socket: str = entry(
-        values.PATH,
+        SOCKET,
         "Unix socket of the Incus server, for a host that is this machine.",
         "/var/lib/incus/unix.socket",
     )
     url: str | None = entry(
-        values.HTTPS,
+        HTTPS,
         "URL of the API, for example https://10.0.0.7:8443, for a host that is another machine. "
         "`plexctl host add` writes it.",
         None,
     )
     certificate: str | None = entry(
-        values.FINGERPRINT, "SHA-256 fingerprint of that server's certificate, in hex.", None
+        FINGERPRINT, "SHA-256 fingerprint of that server's certificate, in hex.", None
     )
     address: IPv4Address | None = entry(
-        values.ADDRESS,
+        ADDRESS,
         "Address at which other hosts reach this one, for plexes on several hosts. Default: that "
         "of `url`.",
         None,
     )
     bridge: str | None = entry(
-        values.INTERFACE, "Existing bridge on the host, for plexes with `link: bridge`.", None
+        INTERFACE, "Existing bridge on the host, for plexes with `link: bridge`.", None
     )
     facts: FactsFields | None = entry(
         Record(FactsFields),
@@ -92,13 +102,13 @@ class HostFields:
         None,
     )
     ssh: str | None = entry(
-        values.SSH,
+        SSH,
         "SSH login, for example root@10.0.0.7, for `plexctl host prepare`, and for `plexctl ssh` "
         "to plexes on other machines only.",
         None,
     )
     pci: Mapping[str, str] = entry(
-        MapOf(values.NAME, values.TEXT),
+        MapOf(NAME, PCI),
         "PCI devices, by the names that types use: an address, for example 0000:01:00.0, or on "
         "Proxmox the name of a resource mapping.",
         {},
@@ -106,7 +116,20 @@ class HostFields:
     proxmox: ProxmoxFields | None = entry(
         Record(ProxmoxFields), "Further settings of a host with `kind: proxmox`.", None
     )
-    pool: str = entry(values.TEXT, "Storage pool for images and instances.", "default")
+    project: str | None = entry(
+        PROJECT,
+        "Incus project that the lab is confined to, with a restricted certificate. Bridges of "
+        "plexes are created by an administrator of the host. `plexctl host trust` writes it. "
+        "Default: the project default, without a restriction.",
+        None,
+    )
+    this_machine: bool = entry(
+        flag(),
+        "Whether a host with a `url` is this machine, so that images are baked on it. `plexctl "
+        "host trust` writes it.",
+        False,
+    )
+    pool: str = entry(STORAGE, "Storage pool for images and instances.", "default")
     parallel: int = entry(
         whole(1, 64), "Number of instances that are created and booted at the same time.", 4
     )
@@ -114,27 +137,37 @@ class HostFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryFields:
+    """The mapping `registry` of hosts.yaml."""
+
     name: str = entry(
-        values.NETWORKED,
+        NETWORKED,
         "Name of its node and network. Labs on the same host need different names.",
         "registry",
     )
     network: IPv4Network = entry(
-        values.network(16, 29),
+        network(16, 29),
         "Network of its node, /16 to /29, the same on all hosts. It must not overlap with another "
         "network of the lab.",
         IPv4Network("10.64.63.0/24"),
     )
     upstreams: Mapping[str, str] = entry(
-        MapOf(values.DOMAIN, values.UPSTREAM),
+        MapOf(DOMAIN, UPSTREAM),
         "Registries to cache: the registry's name in image references, and its URL. Default: "
         f"{', '.join(f'`{name}`' for name, _ in UPSTREAMS)}.",
         dict(UPSTREAMS),
+    )
+    size: int | None = entry(
+        SIZE,
+        "Limit of its volume on each host, for example 50GiB: cached images are never deleted. "
+        "Pools on a plain folder (`dir`) may ignore it. Default: no limit.",
+        None,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretsFields:
+    """The mapping `secrets` of hosts.yaml."""
+
     epoch: int = entry(
         whole(1, 1000),
         "Increase this number to generate a new key; then encrypt Secrets for it with `plexctl "
@@ -145,8 +178,10 @@ class SecretsFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostsFields:
+    """The file hosts.yaml."""
+
     hosts: Mapping[str, HostFields] = needed(
-        MapOf(values.NAME, Record(HostFields), least=1),
+        MapOf(NAME, Record(HostFields), least=1),
         "Machines that run nodes, by name. The first one is the default of plexes.",
         {},
     )

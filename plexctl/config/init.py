@@ -9,7 +9,7 @@ from pathlib import Path
 from plexctl.config.faults import Fault
 from plexctl.config.networks import free_networks
 from plexctl.config.schema import FOLDER, file_name
-from plexctl.config.values import parse_plex_name
+from plexctl.config.values.names import parse_plex_name
 from plexctl.errors import UsageError
 from plexctl.model.folder import lab_file, write_missing
 from plexctl.model.plex import Networks
@@ -30,10 +30,7 @@ def write_first(
     `kubernetes`, and networks that overlap with none of `used`. UsageError if the name is not valid
     for a plex, or if no network is free.
     """
-    try:
-        parse_plex_name(plex)
-    except Fault as fault:
-        raise UsageError(str(fault), hint=fault.hint) from fault
+    check_name(plex)
     hosts_file = root / "clusters" / "hosts.yaml"
     plex_file = root / "clusters" / plex / "plex.yaml"
     find_state(root / STATE)  # before anything is written
@@ -50,6 +47,14 @@ def write_first(
     return tuple(written)
 
 
+def check_name(plex: str) -> None:
+    """UsageError if no plex can have this name."""
+    try:
+        parse_plex_name(plex)
+    except Fault as fault:
+        raise UsageError(str(fault), hint=fault.hint) from fault
+
+
 def write_schemas(root: Path) -> None:
     """Write the schemas of this plexctl to where the lab's files refer to them."""
     folder = state_folder(root / STATE).below(SCHEMA_FOLDER)
@@ -63,9 +68,8 @@ def _ignore(root: Path, file: Path) -> bool:
     if any(line.strip().strip("/") == STATE for line in text.splitlines()):
         return False
     between = "" if not text or text.endswith("\n") else "\n"
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
     folder, name = lab_file(root, file)
-    folder.write(name, f"{text}{between}{STATE}/\n".encode(), mode)
+    folder.rewrite(name, f"{text}{between}{STATE}/\n".encode())
     return True
 
 

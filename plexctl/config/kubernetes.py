@@ -5,25 +5,35 @@ The names are those of kubeadm.k8s.io/v1beta4, kubeproxy.config.k8s.io/v1alpha1 
 kubelet.config.k8s.io/v1beta1. The programs ignore a misspelt name, or fail at boot. Here it is a
 fault of the file.
 """
-# ruff: noqa: N815 - the fields have the names of Kubernetes
+# ruff: noqa: N815, RUF009 - the fields have the names of Kubernetes; `entry` is a dataclasses.field
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 
+from plexctl.config.faults import Fault
+from plexctl.config.kubernetes_types import FieldOf
 from plexctl.config.shape import (
     ListOf,
     MapOf,
     Record,
     Scalar,
+    Schema,
     Settings,
     Shape,
+    Unreadable,
+    choice,
     entry,
     flag,
     needed,
     text,
 )
-from plexctl.config.values import PATH, TEXT
+from plexctl.config.source import Where, YamlFile
+from plexctl.config.values.flags import FLAG, FLAG_VALUE, GATE, VARIABLE
+from plexctl.config.values.names import VOLUME
+from plexctl.config.values.paths import PATH
 
 _OBJECT = {"apiVersion": "plexctl writes it", "kind": "plexctl writes it"}
 _CERTIFICATES = "plexctl generates certificates before the first boot; `epoch` renews them"
@@ -31,49 +41,109 @@ _IMAGES = "the nodes' image contains the images; `kubernetes` sets their version
 _DETECTED = "plexctl detects it on the host"
 
 
-def _argument_value(value: object) -> str:
-    return "" if value == "" else text(value)
+def _one_line(value: object) -> str:
+    given = "" if value == "" else text(value)
+    if not re.fullmatch(FLAG_VALUE, given):
+        raise Fault("contains a control character", "write the value on one line")
+    return given
+
+
+class PathType(StrEnum):
+    """Types of the paths of volumes (core/v1 HostPathType)."""
+
+    DIRECTORY_OR_CREATE = "DirectoryOrCreate"
+    DIRECTORY = "Directory"
+    FILE_OR_CREATE = "FileOrCreate"
+    FILE = "File"
+    SOCKET = "Socket"
+    CHARACTER_DEVICE = "CharDevice"
+    BLOCK_DEVICE = "BlockDevice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeadmArgument:
-    name: str = needed(TEXT, "Name of the flag, without dashes.", "")
-    value: str = needed(Scalar(_argument_value, {"type": "string"}), "Its value.", "")
+    name: str = needed(FLAG, "Name of the flag, without dashes at its start.", "")
+    value: str = needed(Scalar(_one_line, {"type": "string"}), "Its value.", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubeadmVariable:
+    name: str = needed(VARIABLE, "Name of the environment variable.", "")
+    value: str = needed(Scalar(_one_line, {"type": "string"}), "Its value. Not for secrets.", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeadmVolume:
-    name: str = needed(TEXT, "Name of the volume.", "")
+    name: str = needed(VOLUME, "Name of the volume.", "")
     hostPath: str = needed(PATH, "Path on the master.", "")
     mountPath: str = needed(PATH, "Path in the pod.", "")
     readOnly: bool = entry(flag(), "Whether it is read-only in the pod.", False)
-    pathType: str | None = entry(
-        TEXT, "Type of the path, for example File or DirectoryOrCreate.", None
+    pathType: PathType | None = entry(
+        choice(PathType), "Type of the path, for example File or DirectoryOrCreate.", None
     )
 
 
-def _anything(names: str) -> dict[str, Shape[object] | None]:
-    return dict.fromkeys(names.split())
+def _fields(program: str, names: str) -> dict[str, Shape[object] | None]:
+    return {name: FieldOf(program, name) for name in names.split()}
+
+
+OWN_VOLUMES = frozenset(
+    {
+        *("audit-log", "audit-policy", "ca-certs", "config", "etc-ca-certificates", "etc-pki"),
+        *("etcd-certs", "etcd-data", "flexvolume-dir", "k8s-certs", "kubeconfig"),
+        *("usr-local-share-ca-certificates", "usr-share-ca-certificates"),
+    }
+)
+"""Volumes that pods of the control plane have in any case, or that kubeadm adds."""
+
+
+@dataclass(frozen=True)
+class _Volumes:
+    """A list of volumes for one pod: no two have a name or a place in the pod in common."""
+
+    shape: ListOf[KubeadmVolume]
+
+    def read(self, value: object, source: YamlFile, where: Where) -> tuple[KubeadmVolume, ...]:
+        volumes = self.shape.read(value, source, where)
+        sound = True
+        for field in ("name", "mountPath"):
+            taken = set(OWN_VOLUMES) if field == "name" else set[str]()
+            for place, volume in enumerate(volumes):
+                given = getattr(volume, field)
+                if given in taken:
+                    source.report(
+                        (*where, place, field),
+                        f"another volume of the pod has {given} already",
+                        "choose another name" if field == "name" else "choose another path",
+                    )
+                    sound = False
+                taken.add(given)
+        if not sound:
+            raise Unreadable
+        return volumes
+
+    def schema(self) -> Schema:
+        return self.shape.schema()
 
 
 _ARGUMENTS: Shape[object] = ListOf(Record(KubeadmArgument))
+_VARIABLES: Shape[object] = ListOf(Record(KubeadmVariable))
 _COMPONENT: dict[str, Shape[object] | None] = {
     "extraArgs": _ARGUMENTS,
-    "extraVolumes": ListOf(Record(KubeadmVolume)),
+    "extraEnvs": _VARIABLES,
+    "extraVolumes": _Volumes(ListOf(Record(KubeadmVolume))),
 }
-_NO_ENVIRONMENT = {"extraEnvs": "it is not supported; use `extraArgs`"}
 
 CLUSTER = Settings(
     known={
-        "apiServer": Settings(_COMPONENT, {**_NO_ENVIRONMENT, "certSANs": _CERTIFICATES}),
-        "controllerManager": Settings(_COMPONENT, _NO_ENVIRONMENT),
-        "scheduler": Settings(_COMPONENT, _NO_ENVIRONMENT),
+        "apiServer": Settings(_COMPONENT, {"certSANs": _CERTIFICATES}),
+        "controllerManager": Settings(_COMPONENT),
+        "scheduler": Settings(_COMPONENT),
         "etcd": Settings(
             {
                 "local": Settings(
-                    {"extraArgs": _ARGUMENTS},
+                    {"extraArgs": _ARGUMENTS, "extraEnvs": _VARIABLES},
                     {
-                        **_NO_ENVIRONMENT,
                         "dataDir": "kubeadm expects the data there",
                         "imageRepository": _IMAGES,
                         "imageTag": _IMAGES,
@@ -84,7 +154,7 @@ CLUSTER = Settings(
             },
             {"external": "the master runs its own etcd"},
         ),
-        "featureGates": MapOf(TEXT, flag()),
+        "featureGates": MapOf(GATE, flag()),
     },
     owned={
         **_OBJECT,
@@ -103,12 +173,13 @@ CLUSTER = Settings(
 )
 
 PROXY = Settings(
-    known=_anything(
+    known=_fields(
+        "proxy",
         """
         bindAddress bindAddressHardFail configSyncPeriod conntrack detectLocal detectLocalMode
         enableProfiling featureGates healthzBindAddress iptables ipvs logging metricsBindAddress
         nftables nodePortAddresses oomScoreAdj portRange showHiddenMetricsForVersion
-        """
+        """,
     ),
     owned={
         **_OBJECT,
@@ -120,7 +191,8 @@ PROXY = Settings(
 )
 
 KUBELET = Settings(
-    known=_anything(
+    known=_fields(
+        "kubelet",
         """
         address allowedUnsafeSysctls cgroupRoot cgroupsPerQOS
         configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize
@@ -148,7 +220,7 @@ KUBELET = Settings(
         systemReserved systemReservedCgroup tlsCipherSuites tlsCurvePreferences tlsMinVersion
         topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing
         userNamespaces volumePluginDir volumeStatsAggPeriod
-        """
+        """,
     ),
     owned={
         **_OBJECT,

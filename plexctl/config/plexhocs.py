@@ -14,8 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from plexctl.config.bounded import MOST_BYTES, check_json
 from plexctl.config.faults import Fault, describe
-from plexctl.config.values import MOST_NODES, parse_plex_name
+from plexctl.config.values.names import parse_plex_name
+from plexctl.config.values.nodes import MOST_NODES
 from plexctl.errors import UsageError
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex
@@ -25,7 +27,7 @@ VARIABLE = "plexhocs"
 Plexhocs = dict[str, dict[str, dict[str, tuple[int, ...]]]]
 """Key -> base -> type -> numbers of nodes, sorted."""
 
-_RANGE = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
+_RANGE = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,21 @@ def parse(text: str, name: str = VARIABLE) -> Plexhocs:
             hint=f"it must contain `{VARIABLE} = {{…}}`",
         )
     found: Plexhocs = {}
-    for host, bases in _mapping(content[VARIABLE], VARIABLE):
-        for base, types in _mapping(bases, f"{VARIABLE}.{host}"):
-            for kind, value in _mapping(types, f"{VARIABLE}.{host}.{base}"):
-                numbers = _numbers(value, f"{VARIABLE}.{host}.{base}.{kind}")
+    top = VARIABLE if name == VARIABLE else f"{name}: {VARIABLE}"
+    for host, bases in _mapping(content[VARIABLE], top):
+        for base, types in _mapping(bases, f"{top}.{host}"):
+            for kind, value in _mapping(types, f"{top}.{host}.{base}"):
+                numbers = _numbers(value, f"{top}.{host}.{base}.{kind}")
                 found.setdefault(host, {}).setdefault(base, {})[kind] = numbers
     return found
 
 
 def _json(text: str, name: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
+        found = check_json(text, MOST_BYTES)
+        if not isinstance(found, dict):
+            raise UsageError(f"{name} must be a JSON object")
+        return found
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name} is not valid JSON: {error}") from error
 

@@ -39,7 +39,7 @@ name. [The depot and images](../how-to/depot.md) describes `pins/` and `depot.lo
 default.
 
 - **Names** of plexes have 1 to 10 characters of a-z, 0-9 and -, with a letter first and last; their
-  nodes are `<plex>1` (the master), `<plex>2` and so on.
+  nodes are `<plex>1` (a master), `<plex>2` and so on.
 - **Sizes** have a unit: KiB, MiB, GiB, TiB (powers of 1024) or kB, MB, GB, TB (powers of 1000).
 - **Networks** must not overlap with another network of the lab. The default networks of a plex
   follow from its name.

@@ -170,6 +170,27 @@ class Record(Generic[T]):
 
 
 @dataclass(frozen=True)
+class FlagOr(Generic[T]):
+    """true, false, or a mapping with details. A mapping cannot be left empty."""
+
+    item: Record[T]
+
+    def read(self, value: object, source: YamlFile, where: Where) -> bool | T:
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, dict):
+            names = ", ".join(field.name for field in dataclasses.fields(self.item.of))  # type: ignore[arg-type]
+            wanted = f"must be true, false, or a mapping with {names}"
+            source.report(where, f"{wanted}, not {describe(value)}")
+            raise Unreadable
+        return self.item.read(value, source, where)
+
+    def schema(self) -> Schema:
+        # The properties of a mapping do not restrict other values.
+        return self.item.schema() | {"type": ["boolean", "object"]}
+
+
+@dataclass(frozen=True)
 class Settings:
     """Fields of a Kubernetes object, which plexctl passes on unchanged.
 
@@ -178,7 +199,7 @@ class Settings:
     """
 
     known: Mapping[str, Shape[object] | None]
-    owned: Mapping[str, str]
+    owned: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def read(self, value: object, source: YamlFile, where: Where) -> JsonText:
         given = _mapping(value, source, where)
@@ -190,6 +211,8 @@ class Settings:
                     shape.read(given[name], source, (*where, name))
                 except Unreadable:
                     sound = False
+        if not sound:
+            raise Unreadable
         try:
             text = json.dumps(given, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError):
@@ -198,9 +221,7 @@ class Settings:
                 "contains a value that JSON cannot represent, such as a date",
                 "put the value in quotes",
             )
-            sound = False
-        if not sound:
-            raise Unreadable
+            raise Unreadable from None
         return JsonText(text)
 
     def schema(self) -> Schema:
@@ -245,7 +266,7 @@ def whole(least: int, most: int) -> Scalar[int]:
 
 
 def _is_digits(value: object) -> bool:
-    return isinstance(value, str) and value.isdecimal()
+    return isinstance(value, str) and value.isdecimal() and value.isascii()
 
 
 def flag() -> Scalar[bool]:

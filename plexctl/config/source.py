@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,11 @@ Where = tuple[str | int, ...]
 
 _MERGE = "tag:yaml.org,2002:merge"
 _MAP, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+
+_PLAIN_NUMBER = re.compile(
+    r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|[-+]?\.([0-9]+|inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+"""Numbers that everybody reads alike. Others: 017 is 15, 1:2 is 62, 1_0 is 10, 0x10 is 16."""
 
 _MOST_BITS = 64
 """Of whole numbers: no field of Kubernetes has more, and Python refuses to print long ones."""
@@ -163,6 +169,13 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, where: Where) -> object:
         value = self._constructed(node, where)
+        surprise = isinstance(value, int | float) and not isinstance(value, bool)
+        if surprise and not node.style and not _PLAIN_NUMBER.fullmatch(node.value):
+            self._source.report(
+                where,
+                f"YAML 1.1 reads {node.value[:40]} as the number {value}",
+                f'write {value}, or "{node.value[:40]}" in quotes for a text',
+            )
         if isinstance(value, float):
             value = Decimal(value)
             value.text = node.value

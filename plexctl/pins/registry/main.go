@@ -86,6 +86,7 @@ func serve(file string) error {
 	transport := http.DefaultTransport.(*http.Transport)
 	transport.DialContext = (&net.Dialer{Timeout: 3 * time.Second}).DialContext
 	transport.ResponseHeaderTimeout = 20 * time.Second
+	http.DefaultTransport = observer{transport} // all requests of distribution go through it
 
 	handler, err := newRegistry(set)
 	if err != nil {

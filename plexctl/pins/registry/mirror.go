@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -23,6 +24,8 @@ const (
 	silent = 5 * time.Second
 	// longest is how long one blob may take to come.
 	longest = 2 * time.Hour
+	// patience is how long a manifest may take to come: less than a node waits for it.
+	patience = 25 * time.Second
 )
 
 var (
@@ -48,6 +51,7 @@ type mirror struct {
 	making sync.Mutex
 	filler *handlers.App // asks the upstream; made when it answers for the first time
 	failed time.Time
+	reason failure // why it could not be made
 }
 
 func newMirror(folder, url, temporary string) *mirror {
@@ -59,18 +63,33 @@ func newMirror(folder, url, temporary string) *mirror {
 
 func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := content.FindStringSubmatch(r.URL.Path)
-	if parts == nil || parts[1] == "blobs" && r.Method == http.MethodHead {
-		if filler := m.upstream(); filler != nil { // lists of tags, sizes of blobs: not kept
+	switch {
+	case parts == nil: // lists of tags: not kept
+		if filler, _ := m.upstream(); filler != nil {
 			filler.ServeHTTP(w, r)
 			return
 		}
-	} else if tag := !strings.Contains(parts[2], ":"); tag || !m.has(r.URL.Path) {
-		flight := m.fetch(r.URL.Path, tag)
-		if parts[1] == "blobs" && r.Header.Get("Range") == "" {
-			flight.serve(w)
+	case parts[1] == "blobs" && r.Method == http.MethodHead: // sizes of blobs: not kept
+		if !m.has(r.URL.Path) {
+			answer := newFlight(nil)
+			m.ask(answer, r.Context(), r.Method, r.URL.Path)
+			answer.end()
+			answer.serve(w)
 			return
 		}
-		flight.wait()
+	default:
+		if tag := !strings.Contains(parts[2], ":"); tag || !m.has(r.URL.Path) {
+			flight := m.fetch(r.URL.Path, tag)
+			if parts[1] == "blobs" && r.Header.Get("Range") == "" {
+				flight.serve(w)
+				return
+			}
+			flight.wait()
+			if flight.failure.status != 0 && !m.has(r.URL.Path) {
+				flight.failure.serve(w)
+				return
+			}
+		}
 	}
 	m.cache.ServeHTTP(w, r)
 }
@@ -102,6 +121,7 @@ func (m *mirror) fetch(path string, tag bool) *flight {
 	go func() {
 		if err != nil {
 			logrus.Error(err)
+			flight.fail(failure{http.StatusInternalServerError, "UNKNOWN", err.Error(), ""})
 		} else {
 			m.fly(flight, path)
 		}
@@ -119,36 +139,72 @@ func (m *mirror) fetch(path string, tag bool) *flight {
 
 // fly asks the upstream. What it answers is in the folder when this returns.
 func (m *mirror) fly(flight *flight, path string) {
-	defer m.recovered()
-	filler := m.upstream()
-	if filler == nil {
-		refuse(flight, http.StatusServiceUnavailable, "UNAVAILABLE", m.url+" does not answer")
-		return
+	limit := longest
+	if strings.Contains(path, "/manifests/") {
+		limit = patience
 	}
-	end, cancel := context.WithTimeout(context.Background(), longest)
+	end, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	filler.ServeHTTP(flight, request(end, http.MethodGet, path))
+	m.ask(flight, end, http.MethodGet, path)
 }
 
-// upstream is what fills the folder; nil while the upstream does not answer.
-func (m *mirror) upstream() *handlers.App {
+// ask passes one request on to the upstream. An answer that is no success becomes the failure of
+// the flight, as the upstream gave it: distribution has only "unknown" and "error" for them.
+func (m *mirror) ask(flight *flight, end context.Context, method, path string) {
+	defer func() {
+		if cause := recover(); cause != nil { // in the middle of a request: a bug of distribution
+			logrus.Errorf("upstream %s: %v", m.url, cause)
+			flight.fail(failure{http.StatusBadGateway, "UNAVAILABLE", fmt.Sprint(cause), ""})
+		}
+	}()
+	filler, reason := m.upstream()
+	if filler == nil {
+		flight.fail(reason)
+		return
+	}
+	end, seen := observed(end)
+	defer seen.cancel()
+	filler.ServeHTTP(flight, request(end, method, path))
+	if flight.refused == 0 {
+		flight.WriteHeader(http.StatusOK) // where the content is empty, nobody else does
+		if flight.file != nil && seen.err != nil {
+			logrus.Warnf("%s %s: %s ended too early: %v", method, path, m.url, seen.err)
+		}
+		return
+	}
+	failure := seen.failure(m.url, strings.Contains(path, "/manifests/"), flight.refused)
+	if failure.status != http.StatusNotFound {
+		logrus.Warnf("%s %s: %s", method, path, failure.message)
+	}
+	flight.fail(failure)
+}
+
+// upstream is what fills the folder. While the upstream does not answer, it is nil, with the reason.
+func (m *mirror) upstream() (*handlers.App, failure) {
 	m.making.Lock()
 	defer m.making.Unlock()
 	if m.filler == nil && time.Since(m.failed) > silent {
+		m.filler, m.reason = newFiller(m.folder, m.url)
 		m.failed = time.Now()
-		func() {
-			defer m.recovered()
-			m.filler = newApp(m.folder, m.url)
-		}()
+		if m.filler == nil {
+			logrus.Warn(m.reason.message)
+		}
 	}
-	return m.filler
+	return m.filler, m.reason
 }
 
-// recovered ends a panic, which is how distribution fails.
-func (m *mirror) recovered() {
-	if reason := recover(); reason != nil {
-		logrus.Warnf("upstream %s: %v", m.url, reason)
-	}
+// newFiller makes what fills a folder, or tells why it cannot: it asks the upstream for its way to
+// log in.
+func newFiller(folder, url string) (filler *handlers.App, reason failure) {
+	defer func() {
+		if cause := recover(); cause != nil { // which is how distribution fails
+			reason = failure{
+				http.StatusServiceUnavailable, "UNAVAILABLE",
+				fmt.Sprintf("%s does not answer: %v", url, cause), "",
+			}
+		}
+	}()
+	return newApp(folder, url), failure{}
 }
 
 func request(end context.Context, method, path string) *http.Request {
@@ -170,6 +226,8 @@ type flight struct {
 	sent    http.Header // with the status
 	size    int64
 	ended   bool
+	refused int     // the status of distribution, if that is an error
+	failure failure // why nothing comes; set before the end
 }
 
 func newFlight(file *os.File) *flight {
@@ -183,7 +241,12 @@ func (f *flight) Header() http.Header { return f.header }
 func (f *flight) WriteHeader(status int) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	if f.status == 0 {
+	if f.status != 0 {
+		return
+	}
+	if status >= http.StatusBadRequest {
+		f.refused = status
+	} else if f.refused == 0 {
 		f.status, f.sent = status, f.header.Clone()
 		f.changed.Broadcast()
 	}
@@ -191,6 +254,9 @@ func (f *flight) WriteHeader(status int) {
 
 func (f *flight) Write(some []byte) (int, error) {
 	f.WriteHeader(http.StatusOK)
+	if f.refused != 0 {
+		return len(some), nil // the words of distribution: nobody reads them
+	}
 	if f.file == nil {
 		return 0, errors.New("only the status is wanted")
 	}
@@ -200,6 +266,12 @@ func (f *flight) Write(some []byte) (int, error) {
 	f.size += int64(written)
 	f.changed.Broadcast()
 	return written, err
+}
+
+func (f *flight) fail(reason failure) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.failure = reason
 }
 
 func (f *flight) end() {
@@ -223,14 +295,17 @@ func (f *flight) serve(w http.ResponseWriter) {
 	for f.status == 0 && !f.ended {
 		f.changed.Wait()
 	}
-	status, header := f.status, f.sent
+	status, header, failure := f.status, f.sent, f.failure
 	f.mutex.Unlock()
 	if status == 0 {
-		refuse(w, http.StatusBadGateway, "UNAVAILABLE", "nothing has come from the upstream")
+		failure.serve(w)
 		return
 	}
 	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
+	if f.file == nil {
+		return
+	}
 	_ = http.NewResponseController(w).Flush() // a client waits for this longer than for the rest
 	for done := int64(0); ; {
 		f.mutex.Lock()
