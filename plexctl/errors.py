@@ -64,6 +64,11 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def visible_line(text: str) -> str:
+    """`text` on one line of a terminal: newlines and tabs are escapes too."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A fault of a configuration file. `line` is 1-based; `field` is a dotted path."""

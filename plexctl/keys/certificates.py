@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -23,16 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from plexctl.keys.validity import CA_NOT_AFTER, LEAF_NOT_AFTER, NOT_BEFORE
 from plexctl.model.secret import Secret
-
-NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
-"""A fixed date in the past: neither the day of a run nor a slow clock of a node matters."""
-
-CA_NOT_AFTER = NOT_BEFORE.replace(year=2046)
-"""A kubeconfig works as long as its lab exists: a new `epoch` rotates keys, time does not."""
-
-LEAF_NOT_AFTER = NOT_BEFORE.replace(year=2036)
-"""kubeadm's one year needs renewals: renewed certificates differ from those of a new node."""
 
 SERVER = (ExtendedKeyUsageOID.SERVER_AUTH,)
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)

@@ -25,7 +25,7 @@ class LabKeys:
 
     @classmethod
     def derive(cls, seed: RootSeed) -> LabKeys:
-        return cls(seed, Authority.create(f"plexctl {seed.lab_id}", _key(seed, "ca")))
+        return cls(seed, Authority.create(f"plexctl {seed.short_id}", _key(seed, "ca")))
 
     def registry(self, name: str, address: IPv4Address) -> KeyPair:
         """The server certificate of the registry node `name`."""
@@ -35,7 +35,9 @@ class LabKeys:
 
     def client(self) -> KeyPair:
         """The client certificate of plexctl for Incus servers over HTTPS."""
-        return self.ca.issue(_key(self.seed, "host-client"), f"plexctl {self.seed.lab_id}", CLIENT)
+        return self.ca.issue(
+            _key(self.seed, "host-client"), f"plexctl {self.seed.short_id}", CLIENT
+        )
 
     def push_password(self) -> Secret:
         """The password of the user PUSHER: 64 hex digits."""
@@ -44,7 +46,7 @@ class LabKeys:
 
 def deploy_key(seed: RootSeed, plex: str) -> SshKey:
     """The SSH key with which Flux in `plex` reads its git repository."""
-    return derived_key(seed, ("ssh", "deploy", plex), f"flux-{plex}-{seed.lab_id}")
+    return derived_key(seed, ("ssh", "deploy", plex), f"flux-{plex}-{seed.short_id}")
 
 
 def _key(seed: RootSeed, *path: str) -> EllipticCurvePrivateKey:

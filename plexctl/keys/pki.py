@@ -6,7 +6,6 @@ Subjects, names and usages are those of kubeadm 1.36 with `encryptionAlgorithm: 
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -25,8 +24,6 @@ from plexctl.keys.seed import RootSeed
 from plexctl.model.secret import Secret
 
 BOTH = (*SERVER, *CLIENT)  # the server of etcd is also its own client (etcd issue 9785)
-
-TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +179,6 @@ class ClusterKeys:
 
     def _key(self, *path: str) -> ec.EllipticCurvePrivateKey:
         return _derive_key(self.seed, self.plex, self.epoch, *path)
-
-
-def bootstrap_token(seed: RootSeed, plex: str, epoch: int) -> Secret:
-    """The token with which a machine joins by itself: "abcdef.0123456789abcdef"."""
-    number = int.from_bytes(seed.derive("bootstrap-token", plex, str(epoch), length=48))
-    characters = []
-    for _ in range(6 + 16):
-        number, digit = divmod(number, len(TOKEN_ALPHABET))
-        characters.append(TOKEN_ALPHABET[digit])
-    return Secret("".join((*characters[:6], ".", *characters[6:])).encode())
 
 
 def argocd_redis_password(seed: RootSeed, plex: str, epoch: int) -> Secret:

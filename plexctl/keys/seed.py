@@ -10,18 +10,27 @@ import hashlib
 import hmac
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyrage
 
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UsageError
 from plexctl.model.files import write_new
 from plexctl.model.folder import PRIVATE, lab_file, make_folders, write_missing
+from plexctl.model.lab_id import short
 from plexctl.model.secret import Secret
 
 SEED_LENGTH = 32  # bytes
+MOST_SEALED = 1 << 16
+"""Bytes of seed.age, with many recipients."""
+
+ATTEMPTS = 6
+EXCESSIVE = "Excessive work"
+"""How age begins to say that a passphrase would take too long. It measures the machine's speed for
+that, at each call, and finds a busy machine far too slow now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +59,13 @@ class RootSeed:
 
     @property
     def lab_id(self) -> str:
-        """8 hex digits that identify this lab; public."""
-        return self.derive("lab-id", length=4).hex()
+        """32 hex digits (128 bits) that identify this lab; public."""
+        return self.derive("lab-id", length=16).hex()
+
+    @property
+    def short_id(self) -> str:
+        """The first 8 digits of `lab_id`, for names and comments; no proof of who owns anything."""
+        return short(self.lab_id)
 
 
 def seed_file(root: Path) -> Path:
@@ -77,7 +91,7 @@ def load(root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None) 
     """
     path = seed_file(root)
     folder, name = lab_file(root, path)
-    sealed = folder.read(name)
+    sealed = folder.read(name, MOST_SEALED)
     if sealed is None:
         raise PlexError(
             f"this lab has no root seed: {path} does not exist",
@@ -88,7 +102,7 @@ def load(root: Path, config_dir: Path, ask: Callable[[], Secret] | None = None) 
     else:
         opened = _open_with_key(path, sealed, key_file(config_dir))
     if len(opened) != SEED_LENGTH:
-        raise PlexError(
+        raise UsageError(
             f"{path} has {len(opened)} bytes instead of {SEED_LENGTH}",
             hint="restore the file that plexctl wrote",
         )
@@ -139,13 +153,23 @@ def _open_with_passphrase(path: Path, sealed: bytes, ask: Callable[[], Secret] |
             f"the root seed {path} needs a passphrase, and there is no terminal to ask for it",
             hint="run plexctl in a terminal",
         )
-    try:
-        return bytes(pyrage.passphrase.decrypt(sealed, ask().reveal_text()))
-    except pyrage.DecryptError as error:
-        raise PlexError(
-            f"the passphrase does not open the root seed {path}, or the file is damaged",
-            details=(f"age says: {error}",),
-        ) from None
+    passphrase = ask()
+    for attempt in range(ATTEMPTS):
+        try:
+            return bytes(pyrage.passphrase.decrypt(sealed, passphrase.reveal_text()))
+        except pyrage.DecryptError as error:
+            said = str(error)
+        if EXCESSIVE not in said:
+            raise PlexError(
+                f"the passphrase does not open the root seed {path}, or the file is damaged",
+                details=(f"age says: {said}",),
+            )
+        time.sleep(0.1 * attempt)
+    raise PlexError(
+        f"this machine is too slow or too busy to open the root seed {path} with a passphrase",
+        details=(f"age says: {said}",),
+        hint="run the command again when the machine is less busy",
+    )
 
 
 def _open_with_key(path: Path, sealed: bytes, key: Path) -> bytes:
@@ -165,7 +189,7 @@ def _open_with_key(path: Path, sealed: bytes, key: Path) -> bytes:
                 details=("another machine or another user created it, or it is damaged",),
                 hint=f"{copy_key}; that file may have several keys",
             ) from None
-        raise PlexError(
+        raise UsageError(
             f"the root seed {path} is damaged",
             details=(f"age says: {error}",),
             hint="restore it from version control or a backup",

@@ -31,7 +31,7 @@ def host_key(seed: RootSeed, plex: str, epoch: int, node: str) -> SshKey:
 
 def client_key(seed: RootSeed) -> SshKey:
     """The key with which the user logs in to all nodes of the lab."""
-    return derived_key(seed, ("ssh", "client"), f"plexctl-{seed.lab_id}")
+    return derived_key(seed, ("ssh", "client"), f"plexctl-{seed.short_id}")
 
 
 def derived_key(seed: RootSeed, path: tuple[str, ...], comment: str) -> SshKey:

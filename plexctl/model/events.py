@@ -94,6 +94,14 @@ class Marked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Phased(Event):
+    """The state of a phase of a run has changed. `state`: "began", "done", "failed", "undone"."""
+
+    phase: str  # "freeze"
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted(Event):
     """Information for the user that is no failure."""
 

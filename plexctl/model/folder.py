@@ -5,6 +5,7 @@ A lab may come from somebody else. A link in it must not lead plexctl to files e
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -59,8 +60,11 @@ class Folder:
         with self._opened() as folder:
             return folder is not None
 
-    def read(self, name: str) -> bytes | None:
-        """The content of a file; None if there is none."""
+    def read(self, name: str, most: int | None = None) -> bytes | None:
+        """The content of a file; None if there is none.
+
+        UsageError if it has more than `most` bytes.
+        """
         with self._opened() as folder:
             if folder is None or not self._is_file(folder, name):
                 return None
@@ -69,17 +73,37 @@ class Folder:
                 self._explained("read", name),
                 open(os.open(name, flags, dir_fd=folder), "rb") as file,  # noqa: PTH123
             ):
-                return file.read()
+                content = file.read() if most is None else file.read(most + 1)
+        if most is not None and len(content) > most:
+            raise UsageError(f"{self.path / name} is larger than {most >> 10} KiB")
+        return content
 
     def write(self, name: str, data: bytes, mode: int = 0o644) -> None:
         """Replace a file. A reader or a crash finds the old content or the new, never a part."""
         self._write(name, data, mode, os.replace)
+
+    def rewrite(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        """`write` for a file of the user: it keeps its owner, group and mode.
+
+        `mode` is that of a new file. UsageError if the file is read-only.
+        """
+        with self._opened(create=True) as folder:
+            assert folder is not None
+            self._is_file(folder, name)
+            rewrite_at(folder, self.path / name, data, mode)
 
     def write_changed(self, name: str, data: bytes, mode: int = 0o644) -> bool:
         """`write`, but nothing is done where the file has this content; whether it had another."""
         if self.read(name) == data:
             return False
         self.write(name, data, mode)
+        return True
+
+    def rewrite_changed(self, name: str, data: bytes) -> bool:
+        """`rewrite`, but nothing is done where the file has this content; whether it had not."""
+        if self.read(name) == data:
+            return False
+        self.rewrite(name, data)
         return True
 
     def write_new(self, name: str, data: bytes, mode: int = 0o644) -> bool:
@@ -96,6 +120,24 @@ class Folder:
         with self._opened(create=True) as folder, self._explained("write", name):
             assert folder is not None
             return open(os.open(name, flags, 0o600, dir_fd=folder), "w")  # noqa: PTH123
+
+    def append_line(self, name: str, line: str, most: int) -> None:
+        """Add a line to a text file of mode 0600, and keep about the last `most` bytes of it.
+
+        Several processes may do so at the same time.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self._opened(create=True) as folder, self._explained("write", name):
+            assert folder is not None
+            self._is_file(folder, name)
+            with open(os.open(name, flags, 0o600, dir_fd=folder), "r+b", buffering=0) as file:  # noqa: PTH123
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if file.seek(0, os.SEEK_END) > 2 * most:
+                    file.seek(-most, os.SEEK_END)
+                    kept = file.read().partition(b"\n")[2]
+                    file.truncate(0)
+                    file.write(kept)
+                file.write(f"{line}\n".encode())
 
     def checked(self, name: str) -> Path:
         """The path of a file that something else opens. Creates the folder."""
@@ -206,10 +248,41 @@ class Place(Protocol):
     def __call__(self, src: str, dst: str, /, *, src_dir_fd: int, dst_dir_fd: int) -> None: ...
 
 
-def write_at(folder: int, path: Path, data: bytes, mode: int, place: Place) -> None:
+def rewrite_at(folder: int, path: Path, data: bytes, mode: int) -> None:
+    """`write_at` for a file of the user: it keeps its owner, group and mode.
+
+    `mode` is that of a new file. UsageError if the file is read-only.
+    """
+    try:
+        old = os.lstat(path.name, dir_fd=folder)
+    except FileNotFoundError:
+        write_at(folder, path, data, mode, os.replace)
+        return
+    refuse_read_only(path, old)
+    write_at(folder, path, data, stat.S_IMODE(old.st_mode), os.replace, old)
+
+
+def refuse_read_only(path: Path, found: os.stat_result) -> None:
+    """UsageError if nobody may write the file, not even its owner."""
+    if not found.st_mode & 0o222:
+        raise UsageError(
+            f"refusing to write {path}: it is read-only (mode {stat.S_IMODE(found.st_mode):04o})",
+            hint=f"if it may change: `chmod u+w {path}`",
+        )
+
+
+def write_at(
+    folder: int,
+    path: Path,
+    data: bytes,
+    mode: int,
+    place: Place,
+    owner: os.stat_result | None = None,
+) -> None:
     """Write the file `path`, whose folder is open. Its content is on the disk when this returns.
 
-    Nobody but its owner can read it before it has its `mode`. FileExistsError from `place`.
+    Nobody but its owner can read it before it has its `mode`. It gets the user and the group of
+    `owner`, if there is one. FileExistsError from `place`.
     """
     temporary = f".{path.name}.{secrets.token_hex(4)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -218,6 +291,8 @@ def write_at(folder: int, path: Path, data: bytes, mode: int, place: Place) -> N
             descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
+                if owner is not None:
+                    _give(file.fileno(), owner)
                 os.fchmod(file.fileno(), mode)
                 file.flush()
                 os.fsync(file.fileno())
@@ -226,6 +301,13 @@ def write_at(folder: int, path: Path, data: bytes, mode: int, place: Place) -> N
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
+
+
+def _give(file: int, owner: os.stat_result) -> None:
+    """Give an open file the user and the group of `owner`, unless it has them."""
+    now = os.fstat(file)
+    if (now.st_uid, now.st_gid) != (owner.st_uid, owner.st_gid):
+        os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def lab_file(root: Path, file: Path) -> tuple[Folder, str]:

@@ -51,8 +51,15 @@ class HostSpec:
     ssh: str | None = None  # "root@10.0.0.7", for what its API cannot do
     pci: Mapping[str, str] = field(default_factory=dict)  # name used in types -> device
     proxmox: Proxmox | None = None
+    project: str | None = None  # the Incus project that the lab is confined to; None: default
+    this_machine: bool = False  # whether a server with a URL runs on this machine
 
     @property
     def local(self) -> bool:
         """Whether its server runs on this machine's kernel."""
-        return self.url is None
+        return self.url is None or self.this_machine
+
+    @property
+    def confined(self) -> bool:
+        """Whether the lab may only change its own project: networks are the administrator's."""
+        return self.project is not None

@@ -7,12 +7,12 @@ import json
 import re
 from ipaddress import IPv4Interface, IPv4Network
 
-from plexctl.model.plex import Group, JsonText, Networks, Node, Plex, Role, Taint
+from plexctl.model.plex import ENDPOINT, Group, JsonText, Networks, Node, Plex, Role, Taint
 from plexctl.model.types import Size
 
 POD_PREFIX = 24
-FIRST_ADDRESS = 10
-"""Node N has host number 10 + N; below are the gateway and addresses kept for later."""
+FIRST_ADDRESS = ENDPOINT
+"""Node N has host number 10 + N; 10 is the API's, and those below are gateways."""
 
 MASTER_TAINT = Taint("node-role.kubernetes.io/control-plane", "", "NoSchedule")
 
@@ -51,14 +51,23 @@ def node_name(plex: str, index: int) -> str:
     return f"{plex}{index}"
 
 
-def natural(name: str) -> tuple[tuple[str, int], ...]:
-    """A key for sorting: demo2 comes before demo10."""
-    return tuple((text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name))
+def natural(name: str) -> tuple[tuple[str, int, str], ...]:
+    """A key for sorting: demo2 comes before demo10.
+
+    A number is compared by its digits: Python converts no more than some thousands.
+    """
+    parts = re.findall(r"([^0-9]*)0*([0-9]*)", name)
+    return tuple((text, len(digits), digits) for text, digits in parts)
 
 
 def nodes(plex: Plex) -> tuple[Node, ...]:
     """All nodes of `plex` in the order of their numbers."""
     return tuple(node(plex, index) for index in range(1, plex.size + 1))
+
+
+def masters(plex: Plex) -> tuple[Node, ...]:
+    """The nodes with the control plane of `plex`."""
+    return tuple(node(plex, index) for index in range(1, plex.masters + 1))
 
 
 def node(plex: Plex, index: int) -> Node:
@@ -67,7 +76,7 @@ def node(plex: Plex, index: int) -> Node:
     node_type = next((group.type for group in reversed(groups) if group.type), plex.type)
     host, size = plex.host_order[(index - 1) % len(plex.host_order)], node_type.size
     labels: dict[str, str] = {}
-    taints: tuple[Taint, ...] = (MASTER_TAINT,) if index == 1 else ()
+    taints: tuple[Taint, ...] = (MASTER_TAINT,) if index <= plex.masters else ()
     kubelet: dict[str, object] = {}
     for group in groups:
         host = group.host or host
@@ -79,7 +88,7 @@ def node(plex: Plex, index: int) -> Node:
     return Node(
         name=node_name(plex.name, index),
         index=index,
-        role=Role.MASTER if index == 1 else worker,
+        role=Role.MASTER if index <= plex.masters else worker,
         type=node_type,
         host=host,
         address=address(plex.networks, index),

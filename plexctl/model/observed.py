@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 
 from plexctl.errors import PlexError
 from plexctl.model.resources import Key, Kind
 
 RUNNING = "Running"
+
+FROZEN = "Frozen"
+"""Status of an instance whose processes stand still: `incus pause` does that, and a save."""
+
+UNKNOWN = "unknown"
+"""Status of an instance on an unreachable host."""
+
+CORDONED = "cordoned"
+"""Note of a node that takes no new pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,15 @@ class ObservedInstance:
 
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
+    name: str
+    tags: Mapping[str, str]
+    subnets: tuple[IPv4Network, ...] = ()  # of its bridge, and those that are routed over it
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAcl:
+    """A network ACL, whatever its rules."""
+
     name: str
     tags: Mapping[str, str]
 
@@ -60,7 +79,7 @@ class ObservedImage:
     shared: bool = False  # whether its nodes share a volume
 
 
-Tagged = ObservedInstance | ObservedNetwork | ObservedProfile | ObservedVolume
+Tagged = ObservedInstance | ObservedNetwork | ObservedAcl | ObservedProfile | ObservedVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,9 @@ class HostState:
     images: tuple[ObservedImage, ...]
     volumes: Mapping[str, ObservedVolume] = field(default_factory=dict)
     unreachable: PlexError | None = None  # why it was not read
+    confined: bool = False  # to a project: networks are its administrator's
+    acls: Mapping[str, ObservedAcl] = field(default_factory=dict)
+    clock_offset: float = 0.0  # seconds by which its clock is ahead of this machine's
 
     @classmethod
     def of_unreachable(cls, host: str, unreachable: PlexError) -> HostState:
@@ -93,6 +115,8 @@ class HostState:
                 return self.instances
             case Kind.NETWORK:
                 return self.networks
+            case Kind.ACL:
+                return self.acls
             case Kind.PROFILE:
                 return self.profiles
             case Kind.VOLUME:

@@ -15,6 +15,9 @@ from plexctl.model.types import NodeType, Size
 JsonText = NewType("JsonText", str)
 """Canonical JSON (sorted keys) of settings that plexctl passes on unread."""
 
+ENDPOINT = 10
+"""The API of a plex has this number in the network of the nodes; below are gateways of hosts."""
+
 
 class Role(StrEnum):
     MASTER = "master"
@@ -53,6 +56,11 @@ class Networks:
         `place` counts the hosts of the plex.
         """
         return IPv4Interface((self.router or self.nodes[1 + place], self.nodes.prefixlen))
+
+    @property
+    def endpoint(self) -> IPv4Address:
+        """The address of the API, whichever master answers there."""
+        return self.nodes[ENDPOINT]
 
     @property
     def api_service(self) -> IPv4Address:
@@ -129,17 +137,20 @@ class Plex:
     proxy: JsonText  # more fields of KubeProxyConfiguration
     gitops: Gitops | None = None
     durable: bool = False  # whether etcd syncs each write to the disk
+    genesis: bool = True  # whether a new cluster is born with the contents of etcd
     engine: ProvisionEngine = ProvisionEngine.DIRECT
     api_forward: ApiForward | None = None  # None: this machine reaches its nodes
+    allowed: tuple[IPv4Network, ...] | None = ()  # may connect to nodes and pods; None: everyone
+    masters: int = 1  # nodes 1 to `masters`; an odd number
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """All hosts that may run nodes of the plex, the master's first; independent of its size."""
+        """All hosts that may run nodes of the plex, node 1's first; independent of its size."""
         named = (group.host for group in self.groups if group.host)
         first = next((g.host for g in reversed(self.groups) if 1 in g.nodes and g.host), None)
         return tuple(dict.fromkeys((first or self.host_order[0], *self.host_order, *named)))
 
     @property
     def size(self) -> int:
-        """The number of nodes, including the master."""
-        return 1 + self.workers
+        """The number of nodes, including the masters."""
+        return self.masters + self.workers

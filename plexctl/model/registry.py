@@ -29,6 +29,7 @@ class Registry:
     name: str  # of its node and of its network
     network: IPv4Network
     upstreams: tuple[tuple[str, str], ...]  # name in image references -> URL
+    size: int | None = None  # bytes that its volume may take on each host
 
     @property
     def gateway(self) -> IPv4Interface:

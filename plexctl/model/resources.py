@@ -11,6 +11,7 @@ class Kind(StrEnum):
 
     INSTANCE = "instance"
     NETWORK = "network"
+    ACL = "acl"  # of a network: who may connect to its nodes
     PROFILE = "profile"
     VOLUME = "volume"
 

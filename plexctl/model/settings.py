@@ -7,6 +7,9 @@ from collections.abc import Mapping
 TAG = "user.plex."
 """Prefix of the config keys that say which lab, plex and run own an object."""
 
+SEED = "seed"
+"""The device with the files of a VM: a volume with the same lifetime."""
+
 Settings = tuple[tuple[str, str], ...]
 Devices = tuple[tuple[str, Settings], ...]
 

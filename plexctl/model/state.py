@@ -52,6 +52,13 @@ def find_state(path: Path) -> Folder | None:
     return folder
 
 
+def lab_token(state: Folder) -> str:
+    """The token of a state folder that `find_state` has returned. It identifies the lab."""
+    token = state.read(TOKEN)
+    assert token is not None, state.path
+    return token.decode()
+
+
 def claim(path: Path) -> None:
     """Make the existing folder `path` a state folder of this user."""
     token = secrets.token_hex(16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from plexctl.keys.seed import RootSeed
 from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Plex
+from plexctl.model.ssh_words import quoted
 from plexctl.plan.boot.files import BootFile, private, text
 from plexctl.plan.documents import dump
 from plexctl.plan.kubernetes.kubeadm import forwarded_endpoint
 from plexctl.plan.kubernetes.kubeconfig import kubeconfig
+
+TEMPLATE = re.compile("{[{%#]")
+"""The beginning of a template of Ansible, in a text."""
 
 
 def admin_kubeconfig(plex: Plex, seed: RootSeed) -> str:
@@ -50,7 +55,10 @@ def known_hosts(plex: Plex, seed: RootSeed) -> str:
 
 
 def ssh_config(plex: Plex, folder: Path) -> str:
-    """One entry a node. ssh uses nothing of the user's own configuration or keys with it."""
+    """One entry a node. ssh uses nothing of the user's own configuration or keys with it.
+
+    UsageError for a folder whose path no ssh_config can contain.
+    """
     blocks = [
         f"Host {node.name}\n  HostName {node.address.ip}\n  HostKeyAlias {node.name}\n"
         for node in nodes(plex)
@@ -58,9 +66,9 @@ def ssh_config(plex: Plex, folder: Path) -> str:
     common = (
         "Host *\n"
         "  User root\n"
-        f'  IdentityFile "{folder / "id_ed25519"}"\n'
+        f"  IdentityFile {quoted(folder / 'id_ed25519')}\n"
         "  IdentitiesOnly yes\n"
-        f'  UserKnownHostsFile "{folder / "known_hosts"}"\n'
+        f"  UserKnownHostsFile {quoted(folder / 'known_hosts')}\n"
         "  StrictHostKeyChecking yes\n"
     )
     if plex.api_forward and plex.api_forward.ssh:
@@ -85,12 +93,22 @@ def inventory(lab: Path, plexes: tuple[tuple[Plex, Path], ...]) -> dict[str, Any
             variables[node.name] = {
                 "ansible_host": str(node.address.ip),
                 "ansible_user": "root",
-                "ansible_ssh_common_args": shlex.join(("-F", str(folder / "ssh_config"))),
+                "ansible_ssh_common_args": _untemplated(
+                    shlex.join(("-F", str(folder / "ssh_config")))
+                ),
                 "plex": plex.name,
                 "plex_pods": str(node.pods),
             }
     return {
         "_meta": {"hostvars": variables},
-        "all": {"children": sorted(groups), "vars": {"plexctl_lab": str(lab)}},
+        "all": {"children": sorted(groups), "vars": {"plexctl_lab": _untemplated(str(lab))}},
         **{group: {"hosts": members} for group, members in sorted(groups.items())},
     }
+
+
+def _untemplated(path: str) -> str | dict[str, str]:
+    """A text that Ansible takes as it is. A folder's name could be a template that runs programs.
+
+    https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_advanced_syntax.html#unsafe-or-raw-strings
+    """
+    return {"__ansible_unsafe": path} if TEMPLATE.search(path) else path

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plexctl.keys.seed import RootSeed
 from plexctl.model.host_spec import HostFacts, HostSpec
+from plexctl.model.plex import Node
 from plexctl.model.registry import Registry
+from plexctl.plan.genesis.addition import Addition
+from plexctl.plan.genesis.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What the masters of a new cluster must agree on: they write equal databases apart."""
+
+    run: str  # UIDs are made from it
+    time: str  # of creation: RFC 3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +31,8 @@ class Inputs:
     control_plane_images: Mapping[str, str]  # component -> reference
     baked: Mapping[tuple[str, str], str]  # (host, type) -> name of the image
     registry: Registry | None = None  # through which nodes pull images
+    recording: Recording | None = None  # of a new cluster's etcd; None: the cluster is grown
+    additions: tuple[Addition, ...] = ()  # add-ons that a new cluster is born with
+    birth: Birth | None = None  # of a new cluster with several masters
+    joins: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
+    """Masters that join a cluster that runs, by name: the members of etcd, with themselves."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.resources import Key, Kind
 from plexctl.plan.inputs import Inputs
+from plexctl.plan.network.isolation import isolation
 from plexctl.plan.network.links import sites
 from plexctl.plan.resources.incus import kernel
 from plexctl.plan.resources.platform import Placement, platform_of
-from plexctl.plan.resources.types import Instance, Owner, Resource
+from plexctl.plan.resources.types import Instance, Owner, Resource, boot_digest, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Plan:
 
 
 def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None) -> Plan:
-    """The resources of `plex`: networks, profiles, instances, each after what it needs.
+    """The resources of `plex`: ACLs, networks, profiles, instances, each after what it needs.
 
     `known` are the digests of the nodes' files from an earlier plan. With them this plan is only
     good to compare hosts with: it has the digests instead of the files.
@@ -38,6 +39,7 @@ def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None
     owner = Owner(inputs.seed.lab_id, plex.name)
     places = sites(plex, owner, inputs.hosts)
     networks = tuple(site.network for site in places.values() if site.network)
+    acls = tuple(isolation(plex, owner, one.host, one.name) for one in networks)
     platforms = {name: platform_of(site.host.kind) for name, site in places.items()}
     facts = {node.name: kernel(node.type, inputs.facts[node.host]) for node in members}
     profiles = {
@@ -48,10 +50,15 @@ def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None
     }
     if known is None:
         # Key generation takes long to import, and a plan that is only compared has no keys.
-        from plexctl.plan.boot.archives import node_files
+        from plexctl.plan.boot.archives import node_tars
 
-        tars = node_files(plex, members, inputs)
-        boot = {n.name: platforms[n.host].boot(plex, n, tars[n.name]) for n in members}
+        tars = node_tars(plex, members, inputs)
+        boot = {n.name: platforms[n.host].boot(plex, n, tars[n.name].content) for n in members}
+        known = {
+            n.name: digest(platforms[n.host].boot(plex, n, tars[n.name].deciding))
+            for n in members
+            if tars[n.name].deciding != tars[n.name].content
+        }
     else:
         boot = dict.fromkeys((node.name for node in members), b"")
     master = Key(Kind.INSTANCE, members[0].host, members[0].name)
@@ -70,7 +77,27 @@ def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None
         )
         for node in members
     ]
-    if known is not None:
-        instances = [replace(one, known=known[one.name]) for one in instances]
+    masters = {node.name for node in members if node.role is Role.MASTER}
+    instances = [
+        replace(
+            one, known=known.get(one.name, ""), masters=plex.masters if one.name in masters else 0
+        )
+        for one in instances
+    ]
     shared = (profile for profile in profiles.values() if profile)
-    return Plan(plex, members, (*networks, *shared, *instances))
+    return Plan(plex, members, (*acls, *networks, *shared, *instances))
+
+
+def joining(plan: Plan, name: str, inputs: Inputs, members: Sequence[Node]) -> Instance:
+    """The instance `name` of `plan`, a master, with files to join a cluster that runs.
+
+    `members` are those of etcd, with itself. Nothing else of the instance differs, nor its hash.
+    """
+    from plexctl.plan.boot.archives import node_tars
+
+    node = next(one for one in plan.nodes if one.name == name)
+    instance = next(one for one in plan.instances if one.name == name)
+    joins = replace(inputs, joins={name: tuple(members)})
+    tar = node_tars(plan.plex, (node,), joins)[name]
+    boot = platform_of(inputs.hosts[node.host].kind).boot(plan.plex, node, tar.content)
+    return replace(instance, boot=boot, known=boot_digest(instance))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plexctl.keys.certificates import KeyPair
-from plexctl.keys.pki import ClusterKeys, Master, bootstrap_token
+from plexctl.keys.pki import ClusterKeys, Master
 from plexctl.keys.ssh import SshKey
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.plex import Node, Plex, Role
@@ -17,6 +17,7 @@ from plexctl.plan.documents import dump, merge
 from plexctl.plan.kubernetes import coredns, kubeadm
 from plexctl.plan.kubernetes.kubeconfig import kubeconfig, kubelet_kubeconfig
 from plexctl.plan.kubernetes.static_pods import static_pods
+from plexctl.plan.network.endpoint import endpoint_files
 from plexctl.plan.network.files import Neighbour, network_files, pod_network_files
 
 KUBERNETES = "/etc/kubernetes"
@@ -48,19 +49,24 @@ def boot_files(
     facts: HostFacts,
     images: Mapping[str, str],
     mirrors: tuple[BootFile, ...] = (),
+    joins: Sequence[Node] = (),
 ) -> tuple[BootFile, ...]:
-    """The files of `node`.
+    """The files of `node`, without the contents of etcd (`plan.genesis`).
 
     `images` are the references of the control plane's images; `mirrors` are the files that make
-    containerd use the lab's registry.
+    containerd use the lab's registry; `joins` are the members of etcd if `node` is a master that
+    joins a cluster that runs.
     """
-    files = (*network_files(plex, node, others), *ssh_files(keys.hosts[node.name], keys.client))
+    files = (
+        *network_files(plex, node, others, joins=bool(joins)),
+        *ssh_files(keys.hosts[node.name], keys.client),
+    )
     if node.role is Role.PLAIN:
         return files
     files += mirrors
     files += (*pod_network_files(plex, node), *_kubelet_files(plex, node, keys.cluster, facts))
     if node.role is Role.MASTER:
-        files += _master_files(plex, node, keys.cluster, facts, images)
+        files += _master_files(plex, node, keys.cluster, facts, images, joins)
     return files
 
 
@@ -86,10 +92,10 @@ def _kubelet_files(
         text(f"{kubeadm.PKI}/ca.crt", ca.decode()),
         private(
             f"{KUBERNETES}/kubelet.conf",
-            dump(kubelet_kubeconfig(plex, ca, node.name, client)).encode(),
+            dump(kubelet_kubeconfig(plex, ca, node, client)).encode(),
         ),
         folder(MANIFESTS, 0o700),
-        text(f"{KUBELET}/config.yaml", dump(config)),
+        private(f"{KUBELET}/config.yaml", dump(config).encode()),  # CIS 4.1.9
         text(f"{KUBELET}/instance-config.yaml", dump(cri)),
         text(f"{KUBELET}/kubeadm-flags.env", f'KUBELET_KUBEADM_ARGS="{kubelet_flags(node)}"\n'),
         *_current("kubelet-client", keys.kubelet_client(node.name)),
@@ -118,36 +124,45 @@ def _current(name: str, pair: KeyPair) -> tuple[BootFile, ...]:
 
 
 def _master_files(
-    plex: Plex, node: Node, keys: ClusterKeys, facts: HostFacts, images: Mapping[str, str]
+    plex: Plex,
+    node: Node,
+    keys: ClusterKeys,
+    facts: HostFacts,
+    images: Mapping[str, str],
+    joins: Sequence[Node],
 ) -> tuple[BootFile, ...]:
     """The files that `kubeadm init` writes on a master before the API answers."""
     ca = keys.ca.pair.certificate
+    everyone, own = kubeadm.endpoint(plex), kubeadm.own_endpoint(node)
     users = {
-        "admin": ("kubernetes-admin", keys.admin()),
-        "super-admin": ("kubernetes-super-admin", keys.super_admin()),
-        "controller-manager": ("system:kube-controller-manager", keys.controller_manager()),
-        "scheduler": ("system:kube-scheduler", keys.scheduler()),
+        "admin": ("kubernetes-admin", keys.admin(), everyone),
+        "super-admin": ("kubernetes-super-admin", keys.super_admin(), everyone),
+        "controller-manager": ("system:kube-controller-manager", keys.controller_manager(), own),
+        "scheduler": ("system:kube-scheduler", keys.scheduler(), own),
     }
     configuration = dump(
-        *kubeadm.init_configuration(plex, bootstrap_token(keys.seed, plex.name, plex.epoch), facts),
+        *kubeadm.init_configuration(plex, facts, node),
         kubeadm.kubelet_configuration(plex, facts),
         kubeadm.proxy_configuration(plex),
     )
     return (
         *_pki_files(plex, node, keys),
         *(
-            private(f"{KUBERNETES}/{name}.conf", dump(kubeconfig(plex, ca, user, pair)).encode())
-            for name, (user, pair) in users.items()
+            private(
+                f"{KUBERNETES}/{name}.conf",
+                dump(kubeconfig(plex, ca, user, pair, server=server)).encode(),
+            )
+            for name, (user, pair, server) in users.items()
         ),
         *(
             private(f"{_manifests(name)}/{name}.yaml", dump(pod).encode())
-            for name, pod in static_pods(plex, dict(images)).items()
+            for name, pod in static_pods(plex, dict(images), node, joins).items()
         ),
         folder("/var/lib/etcd", 0o700),
         text(kubeadm.AUDIT_POLICY, dump(kubeadm.audit_policy())),
-        text(kubeadm.SCHEDULER_CONFIG, dump(kubeadm.scheduler_configuration())),
         private("/etc/plexctl/kubeadm.yaml", configuration.encode()),
         text(f"{kubeadm.PATCHES}/corednsdeployment.json", json.dumps(coredns.patch(plex))),
+        *endpoint_files(plex, node),
     )
 
 
@@ -162,7 +177,10 @@ def _pki_files(plex: Plex, node: Node, keys: ClusterKeys) -> tuple[BootFile, ...
         address=node.address.ip,
         service=plex.networks.api_service,
         domain=plex.domain,
-        extra_sans=(str(plex.api_forward.address),) if plex.api_forward else (),
+        extra_sans=(
+            str(plex.networks.endpoint),
+            *((str(plex.api_forward.address),) if plex.api_forward else ()),
+        ),
     )
     files = keys.pki_files(master)
     del files["ca.crt"]  # every node has it

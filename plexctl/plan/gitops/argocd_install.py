@@ -11,7 +11,7 @@ from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document
 from plexctl.plan.gitops import overlay
-from plexctl.plan.kubernetes.kubeadm import API_PORT, master
+from plexctl.plan.kubernetes.kubeadm import API_PORT
 
 NAMESPACE = "argocd"
 PART_OF = {"app.kubernetes.io/part-of": "argocd", "app.kubernetes.io/managed-by": "plexctl"}
@@ -41,7 +41,7 @@ def install(
     """
     values = {
         **images,
-        "API_ADDRESS": str(master(plex).address.ip),
+        "API_ADDRESS": str(plex.networks.endpoint),
         "API_PORT": str(API_PORT),
         "INTERVAL": f"{gitops.interval}s",
     }

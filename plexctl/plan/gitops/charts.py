@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UsageError
 from plexctl.model.charts import Chart
 from plexctl.plan.documents import Document
 
@@ -48,18 +48,18 @@ class HelmRelease:
 def release_of(documents: Sequence[Document], where: str) -> HelmRelease:
     """The only HelmRelease of a file.
 
-    PlexError, which names `where`, if there is none or more than one, or if it has a field that can
-    be evaluated in a cluster only.
+    UsageError, which names `where`, if there is none or more than one, or if it has a field that
+    can be evaluated in a cluster only.
     """
     releases = [one for one in documents if one.get("kind") == "HelmRelease"]
     if len(releases) != 1:
-        raise PlexError(
+        raise UsageError(
             f"{where}: {len(releases)} HelmReleases instead of one", hint="an app has one chart"
         )
     metadata, spec = releases[0]["metadata"], releases[0]["spec"]
     for name in UNKNOWN:
         if name in spec:
-            raise PlexError(
+            raise UsageError(
                 f"{where}: `{name}` can be evaluated in a cluster only",
                 hint="write the values into `values`, or let helm-controller apply the app",
             )
@@ -88,16 +88,16 @@ def _chart(spec: Document, documents: Sequence[Document], where: str) -> Chart:
         case "HelmRepository" if found:
             chart = Chart(asked["chart"], str(asked.get("version", "")), source["url"])
         case "OCIRepository" | "HelmRepository":
-            raise PlexError(f"{where}: there is no {kind} {name}", hint="add it to the same file")
+            raise UsageError(f"{where}: there is no {kind} {name}", hint="add it to the same file")
         case _:
-            raise PlexError(
+            raise UsageError(
                 f"{where}: a chart from a {kind} is not supported",
                 hint="use a HelmRepository or an OCIRepository",
             )
     _matching(_CHART, chart.name, "chart name", where)
     _matching(_REPOSITORY, chart.repository, "URL of a chart repository", where)
     if not chart.exact:
-        raise PlexError(
+        raise UsageError(
             f"{where}: {chart.version!r} of the chart {chart.name} is not an exact version",
             hint="write a version like 1.2.3: the same files must give the same cluster",
         )
@@ -107,7 +107,7 @@ def _chart(spec: Document, documents: Sequence[Document], where: str) -> Chart:
 def _matching(pattern: re.Pattern[str], value: object, kind: str, where: str) -> str:
     """`value` if it is a text of `pattern`. It becomes an argument of Helm, or a file name."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise PlexError(f"{where}: {value!r} is not a {kind}")
+        raise UsageError(f"{where}: {value!r} is not a {kind}")
     return value
 
 

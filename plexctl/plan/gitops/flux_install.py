@@ -8,7 +8,7 @@ from plexctl.model.plex import Plex
 from plexctl.plan.documents import Document
 from plexctl.plan.gitops import overlay
 from plexctl.plan.gitops.overlay import Overlay
-from plexctl.plan.kubernetes.kubeadm import API_PORT, master
+from plexctl.plan.kubernetes.kubeadm import API_PORT
 
 NAMESPACE = "flux-system"
 LABELS = {"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/managed-by": "plexctl"}
@@ -26,7 +26,7 @@ def install(
     objects = [one for one in changes.objects if _wanted(one, images)]
     values = {
         **images,
-        "API_ADDRESS": str(master(plex).address.ip),
+        "API_ADDRESS": str(plex.networks.endpoint),
         "API_PORT": str(API_PORT),
     }
     documents = [one for one in upstream if _wanted(one, images)]

@@ -5,8 +5,8 @@ A file of changes lies beside this module. It is YAML with two lists:
 - `objects`: documents that plexctl adds.
 - `patches`: changes of documents, as kustomize's strategic merge has them. A patch without a name
   changes every document of its kind. Mappings merge, `null` deletes a field, `$patch: delete`
-  deletes an entry or a document. Lists whose entries have a name (`LIST_KEYS`) merge by it, and all
-  other lists are replaced.
+  deletes a document, or an entry, and with the last one the list. Lists whose entries have a name
+  (`LIST_KEYS`) merge by it, and all other lists are replaced.
 
 `${NAME}` in either list is a value that is known only for a plex.
 """
@@ -86,10 +86,11 @@ def merged(below: Any, above: Any, field: str = "") -> Any:
     if isinstance(above, dict):
         result = dict(below) if isinstance(below, dict) else {}
         for key, value in above.items():
-            if value is None:
+            found = None if value is None else merged(result.get(key), value, key)
+            if found is None or (found == [] and key in LIST_KEYS):
                 result.pop(key, None)
             else:
-                result[key] = merged(result.get(key), value, key)
+                result[key] = found
         return result
     if isinstance(above, list) and field in LIST_KEYS:
         return _by_key(below or [], above, LIST_KEYS[field])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plexctl.model.nodes import MASTER_TAINT
+from plexctl.model.nodes import MASTER_TAINT, masters
 from plexctl.model.plex import Plex
 from plexctl.plan.documents import Document
 from plexctl.plan.kubernetes import kubeadm
@@ -11,21 +11,21 @@ from plexctl.plan.kubernetes import kubeadm
 def patch(plex: Plex) -> Document:
     """The patch of CoreDNS' Deployment: `dns_replicas`, Ready within a second after they answer.
 
-    The scheduler prefers the master: it is there first, and no deleted worker takes DNS with it.
-    CoreDNS calls the API at the master's address. At the service's address it would wait for
+    The scheduler prefers masters: they are there first, and no deleted worker takes DNS with it.
+    CoreDNS calls the API at the endpoint of the plex. At the service's address it would wait for
     kube-proxy, and then for its own next attempt.
     """
-    api = {"HOST": str(kubeadm.master(plex).address.ip), "PORT": str(kubeadm.API_PORT)}
+    api = {"HOST": str(plex.networks.endpoint), "PORT": str(kubeadm.API_PORT)}
     container = {
         "name": "coredns",
         "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
         "readinessProbe": {"periodSeconds": 1},
     }
-    # Select the master by the name that it registers with: the label of its role may come too late.
+    # Select masters by the name that it registers with: the label of its role may come too late.
     name = {
         "key": "kubernetes.io/hostname",
         "operator": "In",
-        "values": [kubeadm.master(plex).name],
+        "values": [one.name for one in masters(plex)],
     }
     wanted = {"weight": 100, "preference": {"matchExpressions": [name]}}
     # The two of kubeadm, and the taint that every node has at first. Without the last, CoreDNS

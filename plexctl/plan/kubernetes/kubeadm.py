@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.nodes import node
-from plexctl.model.plex import Node, Plex
-from plexctl.model.secret import Secret
+from plexctl.model.plex import Node, Plex, Taint
 from plexctl.plan.documents import Document, merge
 
 API_PORT = 6443
@@ -22,7 +20,12 @@ LEAF_VALIDITY = "87600h0m0s"
 
 AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
 AUDIT_LOG = "/var/log/kubernetes/audit"
-SCHEDULER_CONFIG = "/etc/kubernetes/scheduler/config.yaml"
+INTO_PODS = (
+    *(f"pods/{name}" for name in ("exec", "attach", "portforward", "proxy")),
+    *("services/proxy", "nodes/proxy"),
+)
+"""Subresources through which users reach into pods, or call what listens in the cluster."""
+
 PATCHES = "/etc/plexctl/patches"
 """The folder of patches that kubeadm applies to its own manifests."""
 
@@ -33,23 +36,55 @@ class ControlPlaneComponent:
 
     args: tuple[tuple[str, str], ...]
     volumes: tuple[tuple[str, str, str, bool], ...] = ()  # name, path, hostPath type, read-only
+    variables: tuple[tuple[str, str], ...] = ()  # of its environment
 
 
+CIPHER_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
+)
+"""Suites of TLS 1.2 without CBC, by the names that CIS 1.2.29 and 4.2.12 list; TLS 1.3 has its own.
+Keys of plexctl are ECDSA; a user's certificate may be RSA."""
+
+API_SERVER_PART = 2
+"""The API server of a master with limited memory may take this part of it, half of it, before it
+collects garbage more often. Its heap is the only one that grows with what is in the cluster."""
+
+POD_PIDS = 4096
+"""Processes and threads of a pod: the nodes of a host share its `kernel.pid_max`."""
+
+GARBAGE = (("GOGC", "200"),)
+"""Go programs collect garbage when their heap has grown by that many percent, 100 by default. While
+a program starts, its heap grows from nothing, and each collection takes a processor that others
+wait for. docs/architecture.md has what this gains, and why it is not more."""
+
+# Settings that the CIS benchmark names and that cost nothing are in docs/explanation/cis.md.
 API_SERVER = ControlPlaneComponent(
     (
-        ("audit-log-maxage", "7"),
-        ("audit-log-maxbackup", "2"),
-        ("audit-log-maxsize", "50"),
+        ("audit-log-compress", "true"),
+        ("audit-log-maxage", "30"),
+        ("audit-log-maxbackup", "10"),
+        ("audit-log-maxsize", "100"),
         # In batches: no request waits for the disk.
         ("audit-log-mode", "batch"),
         ("audit-log-path", f"{AUDIT_LOG}/audit.log"),
         ("audit-policy-file", AUDIT_POLICY),
+        # kubeadm's own plugin, and one that keeps users from redirecting addresses of others.
+        ("enable-admission-plugins", "NodeRestriction,DenyServiceExternalIPs"),
         ("kubelet-certificate-authority", f"{PKI}/ca.crt"),
+        ("profiling", "false"),
+        ("service-account-extend-token-expiration", "false"),
+        ("tls-cipher-suites", ",".join(CIPHER_SUITES)),
     ),
-    (
+    volumes=(
         ("audit-log", AUDIT_LOG, "DirectoryOrCreate", False),
         ("audit-policy", AUDIT_POLICY, "File", True),
     ),
+    variables=GARBAGE,
 )
 
 # With the default of 20 requests a second the manager needs 4.8 s from the API's start to its first
@@ -63,19 +98,36 @@ CONTROLLER_MANAGER = ControlPlaneComponent(
         ("kube-api-burst", "400"),
         ("kube-api-qps", "200"),
         ("leader-elect", "false"),
-    )
+        ("profiling", "false"),
+        ("terminated-pod-gc-threshold", "1000"),
+    ),
+    variables=GARBAGE,
 )
-# A scheduler that fills its caches while it waits for its lease sends requests before it has the
-# rights, and repeats them only after seconds. `delayCacheUntilActive`, which is no flag, prevents
-# that. The scheduler tries to get its lease, and renews it, at this interval; the default is 2 s.
 SCHEDULER = ControlPlaneComponent(
-    (("config", SCHEDULER_CONFIG), ("leader-elect-retry-period", "500ms")),
-    (("config", SCHEDULER_CONFIG, "File", True),),
+    (("leader-elect", "false"), ("profiling", "false")), variables=GARBAGE
 )
 
 # In milliseconds. A single member also waits before it elects itself, by default up to a second,
 # and the API waits for it. Longer times are for messages between members; there are no others.
-ETCD = (("election-timeout", "100"), ("heartbeat-interval", "20"))
+ETCD = ControlPlaneComponent(
+    (("election-timeout", "100"), ("heartbeat-interval", "20")), variables=GARBAGE
+)
+
+# With several members, a leader that gets no processor for a while must not lose its office.
+ETCD_MEMBERS = (("election-timeout", "800"), ("heartbeat-interval", "80"))
+
+# With several masters one of each kind works. kubeadm's defaults are 15, 10 and 2 seconds: for so
+# long nothing would be scheduled after the loss of a master.
+ELECTION = (
+    ("leader-elect", "true"),
+    ("leader-elect-lease-duration", "5s"),
+    ("leader-elect-renew-deadline", "4s"),
+    ("leader-elect-retry-period", "1s"),
+)
+
+# With several masters the service `kubernetes` leads to the endpoint of the plex, which moves in a
+# second. API servers that register themselves would leave the address of a lost one for 15 s.
+FIXED_ENDPOINT = (("endpoint-reconciler-type", "none"),)
 
 EXPECTED_ERRORS = (
     *(f"Port-{port}" for port in (API_PORT, 10259, 10257, 10250, 2379, 2380)),
@@ -93,12 +145,18 @@ CGROUP_V1_ERRORS = ("SystemVerification",)
 
 
 def master(plex: Plex) -> Node:
+    """The first master. With several, it has no office that the others lack."""
     return node(plex, 1)
 
 
 def endpoint(plex: Plex) -> str:
-    """`address:port` at which the nodes of the plex reach the API."""
-    return f"{master(plex).address.ip}:{API_PORT}"
+    """`address:port` of the API, whichever master answers there."""
+    return f"{plex.networks.endpoint}:{API_PORT}"
+
+
+def own_endpoint(own: Node) -> str:
+    """`address:port` of the API server of one master."""
+    return f"{own.address.ip}:{API_PORT}"
 
 
 def forwarded_endpoint(plex: Plex) -> str:
@@ -108,27 +166,47 @@ def forwarded_endpoint(plex: Plex) -> str:
     return f"{plex.api_forward.address}:{plex.api_forward.port}"
 
 
-def init_configuration(plex: Plex, token: Secret, facts: HostFacts) -> tuple[Document, ...]:
-    """The documents of `kubeadm init --config`. They contain the bootstrap token."""
-    first = master(plex)
+def init_configuration(
+    plex: Plex, facts: HostFacts, own: Node | None = None
+) -> tuple[Document, ...]:
+    """The documents of `kubeadm init --config` on `own`, a master; by default the first one.
+
+    They contain no secret.
+    """
+    own = own or master(plex)
     init = {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "InitConfiguration",
-        "bootstrapTokens": [{"token": token.reveal_text(), "ttl": "24h0m0s"}],
-        "localAPIEndpoint": {"advertiseAddress": str(first.address.ip), "bindPort": API_PORT},
+        # kubeadm always creates a token: here a random one that nobody knows, for the shortest time
+        # that is not over while the controllers start. No node needs one; `kubeadm token create`
+        # makes one for a foreign machine.
+        "bootstrapTokens": [{"ttl": "1m0s"}],
+        "localAPIEndpoint": {"advertiseAddress": str(own.address.ip), "bindPort": API_PORT},
         "patches": {"directory": PATCHES},
         "nodeRegistration": {
-            "name": first.name,
+            "name": own.name,
             "criSocket": CRI_SOCKET,
             "imagePullPolicy": "IfNotPresent",
             "ignorePreflightErrors": [
                 *EXPECTED_ERRORS,
                 *(CGROUP_V1_ERRORS if facts.cgroup == 1 else ()),
             ],
-            "taints": [_taint(t.key, t.value, t.effect) for t in first.taints],
+            "taints": [taint_document(one) for one in own.taints],
         },
     }
     return (init, cluster_configuration(plex))
+
+
+def control_plane_mark(own: Node) -> Document:
+    """The labels and taints that kubeadm's phase mark-control-plane adds to a master's node."""
+    labels = (
+        "node-role.kubernetes.io/control-plane",
+        "node.kubernetes.io/exclude-from-external-load-balancers",
+    )
+    return {
+        "labels": dict.fromkeys(labels, ""),
+        "taints": [taint_document(one) for one in own.taints],
+    }
 
 
 def cluster_configuration(plex: Plex) -> Document:
@@ -150,26 +228,51 @@ def cluster_configuration(plex: Plex) -> Document:
         "apiServer": _component(API_SERVER),
         "controllerManager": _component(CONTROLLER_MANAGER),
         "scheduler": _component(SCHEDULER),
-        "etcd": {"local": {"extraArgs": _arguments(ETCD)}},
+        "etcd": {"local": _component(ETCD)},
     }
+    if plex.masters > 1:
+        _share_office(own)
     if not plex.durable:
         own["etcd"]["local"]["extraArgs"].append({"name": "unsafe-no-fsync", "value": "true"})
+    if memory := master(plex).size.memory:
+        limit = {"name": "GOMEMLIMIT", "value": str(memory // API_SERVER_PART)}
+        own["apiServer"]["extraEnvs"].append(limit)
     if plex.api_forward:
         own["apiServer"]["certSANs"] = [str(plex.api_forward.address)]
     user = json.loads(plex.cluster)
     merged = merge(own, user)
-    # Lists of arguments and volumes are joined; the user's argument replaces one of the same name.
-    for name in ("apiServer", "controllerManager", "scheduler"):
-        for field in ("extraArgs", "extraVolumes"):
-            both = _by_name(own[name].get(field, []), user.get(name, {}).get(field, []))
-            if both:
-                merged[name][field] = both
-    both = _by_name(
-        *(each.get("etcd", {}).get("local", {}).get("extraArgs", []) for each in (own, user))
-    )
-    if both:
-        merged["etcd"]["local"]["extraArgs"] = both
+    for at in (("apiServer",), ("controllerManager",), ("scheduler",), ("etcd", "local")):
+        ours, theirs, component = (_component_of(each, at) for each in (own, user, merged))
+        component |= _joined(ours, theirs)
     return merged
+
+
+def _share_office(cluster: Document) -> None:
+    """Replace the settings of a control plane of one by those of several."""
+    for name, arguments in (
+        ("apiServer", FIXED_ENDPOINT),
+        ("controllerManager", ELECTION),
+        ("scheduler", ELECTION),
+    ):
+        cluster[name] |= _joined(cluster[name], {"extraArgs": _arguments(arguments)})
+    cluster["etcd"]["local"]["extraArgs"] = _arguments(ETCD_MEMBERS)
+
+
+def _component_of(cluster: Document, at: tuple[str, ...]) -> Document:
+    for step in at:
+        cluster = cluster.get(step) or {}
+    return cluster
+
+
+def _joined(own: Document, user: Document) -> Document:
+    """The lists of both; an entry of the user replaces one of the same name."""
+    lists = {}
+    for field in ("extraArgs", "extraEnvs", "extraVolumes"):
+        taken = {entry["name"] for entry in user.get(field, ())}
+        kept = [entry for entry in own.get(field, ()) if entry["name"] not in taken]
+        if both := [*kept, *user.get(field, ())]:
+            lists[field] = both
+    return lists
 
 
 def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
@@ -192,14 +295,18 @@ def kubelet_configuration(plex: Plex, facts: HostFacts) -> Document:
             "nodefs.available": "0%",
             "nodefs.inodesFree": "0%",
         },
+        "enableProfilingHandler": False,
         "failCgroupV1": False,
         "failSwapOn": False,
         "healthzBindAddress": "127.0.0.1",
         "healthzPort": 10248,
         "imageGCHighThresholdPercent": 100,
+        "podPidsLimit": POD_PIDS,
         "rotateCertificates": True,
+        "seccompDefault": True,
         "serverTLSBootstrap": True,
         "staticPodPath": "/etc/kubernetes/manifests",
+        "tlsCipherSuites": list(CIPHER_SUITES),
     }
 
 
@@ -215,18 +322,11 @@ def proxy_configuration(plex: Plex) -> Document:
     return merge(own, json.loads(plex.proxy))
 
 
-def scheduler_configuration() -> Document:
-    """KubeSchedulerConfiguration. The flags that kubeadm sets override it."""
-    return {
-        "apiVersion": "kubescheduler.config.k8s.io/v1",
-        "kind": "KubeSchedulerConfiguration",
-        "clientConnection": {"kubeconfig": "/etc/kubernetes/scheduler.conf"},
-        "delayCacheUntilActive": True,
-    }
-
-
 def audit_policy() -> Document:
-    """The audit policy: metadata of changes, and of reads of Secrets and ConfigMaps. No bodies."""
+    """The audit policy: metadata of changes, of reads of Secrets and ConfigMaps, of INTO_PODS.
+
+    The log has no bodies.
+    """
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
@@ -237,6 +337,8 @@ def audit_policy() -> Document:
                 "level": "Metadata",
                 "resources": [{"group": "", "resources": ["secrets", "configmaps"]}],
             },
+            # `kubectl exec` and the others are GET requests, since they use WebSockets.
+            {"level": "Metadata", "resources": [{"group": "", "resources": list(INTO_PODS)}]},
             {"level": "None", "verbs": ["get", "list", "watch"]},
             {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
             {"level": "None", "resources": [{"group": "events.k8s.io"}]},
@@ -251,6 +353,8 @@ def _arguments(pairs: Iterable[tuple[str, str]]) -> list[Document]:
 
 def _component(component: ControlPlaneComponent) -> Document:
     document: Document = {"extraArgs": _arguments(component.args)}
+    if component.variables:
+        document["extraEnvs"] = _arguments(component.variables)
     if component.volumes:
         document["extraVolumes"] = [
             {
@@ -258,18 +362,14 @@ def _component(component: ControlPlaneComponent) -> Document:
                 "hostPath": path,
                 "mountPath": path,
                 "pathType": path_type,
-                "readOnly": read_only,
+                **({"readOnly": True} if read_only else {}),
             }
             for name, path, path_type, read_only in component.volumes
         ]
     return document
 
 
-def _by_name(below: list[dict[str, Any]], above: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    taken = {entry["name"] for entry in above}
-    return [entry for entry in below if entry["name"] not in taken] + above
-
-
-def _taint(key: str, value: str, effect: str) -> Document:
-    taint = {"key": key, "effect": effect}
-    return {**taint, "value": value} if value else taint
+def taint_document(taint: Taint) -> Document:
+    """A taint as Kubernetes writes it."""
+    document = {"key": taint.key, "effect": taint.effect}
+    return {**document, "value": taint.value} if taint.value else document

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 
 from plexctl.keys.certificates import KeyPair
-from plexctl.model.plex import Plex
+from plexctl.model.plex import Node, Plex, Role
 from plexctl.plan.documents import Document
-from plexctl.plan.kubernetes.kubeadm import endpoint
+from plexctl.plan.kubernetes.kubeadm import endpoint, own_endpoint
 
 
 def kubeconfig(
@@ -24,10 +24,15 @@ def kubeconfig(
     return _config(plex, ca, user, credentials, server or endpoint(plex))
 
 
-def kubelet_kubeconfig(plex: Plex, ca: bytes, node: str, pem: str) -> Document:
-    """The kubeconfig of a kubelet. Its key is in the file `pem`, which the kubelet renews."""
+def kubelet_kubeconfig(plex: Plex, ca: bytes, node: Node, pem: str) -> Document:
+    """The kubeconfig of a kubelet. Its key is in the file `pem`, which the kubelet renews.
+
+    Masters call the API server of their own node, as kubeadm writes it: it may be newer
+    than another one during an upgrade.
+    """
     credentials = {"client-certificate": pem, "client-key": pem}
-    return _config(plex, ca, f"system:node:{node}", credentials, endpoint(plex))
+    server = own_endpoint(node) if node.role is Role.MASTER else endpoint(plex)
+    return _config(plex, ca, f"system:node:{node.name}", credentials, server)
 
 
 def _config(plex: Plex, ca: bytes, user: str, credentials: dict[str, str], server: str) -> Document:

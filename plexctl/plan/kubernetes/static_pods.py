@@ -5,10 +5,13 @@ A test compares them with the output of the real kubeadm for the same configurat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from plexctl.model.plex import Plex
+from plexctl.model.nodes import masters
+from plexctl.model.plex import Node, Plex
 from plexctl.plan.documents import Document
+from plexctl.plan.kubernetes.differences import flex_volumes
 from plexctl.plan.kubernetes.kubeadm import API_PORT, PKI, cluster_configuration, master
 from plexctl.plan.kubernetes.probes import liveness, readiness, startup
 
@@ -26,12 +29,18 @@ CERTIFICATE_FOLDERS = (
 Volume = tuple[str, str, str, bool]  # name, path, hostPath type, read-only
 
 
-def static_pods(plex: Plex, images: dict[str, str]) -> dict[str, Document]:
-    """Static pods by file name without ".yaml". `images` maps a component to its reference."""
-    cluster = cluster_configuration(plex)
+def static_pods(
+    plex: Plex, images: dict[str, str], own: Node | None = None, joins: Sequence[Node] = ()
+) -> dict[str, Document]:
+    """Static pods of `own` (by default the first master) by file name without ".yaml".
+
+    `images` maps a component to its reference. With `joins`, etcd of this master joins members
+    that run: these are all members, itself included.
+    """
+    cluster, own = cluster_configuration(plex), own or master(plex)
     return {
-        "etcd": _etcd(plex, cluster, images["etcd"]),
-        "kube-apiserver": _api_server(plex, cluster, images["kube-apiserver"]),
+        "etcd": _etcd(own, joins or masters(plex), cluster, images["etcd"], joins=bool(joins)),
+        "kube-apiserver": _api_server(plex, own, cluster, images["kube-apiserver"]),
         "kube-controller-manager": _controller_manager(
             plex, cluster, images["kube-controller-manager"]
         ),
@@ -39,18 +48,20 @@ def static_pods(plex: Plex, images: dict[str, str]) -> dict[str, Document]:
     }
 
 
-def _etcd(plex: Plex, cluster: Document, image: str) -> Document:
-    first = master(plex)
-    client, peer = (f"https://{first.address.ip}:{port}" for port in (2379, 2380))
+def _etcd(
+    own: Node, members: Sequence[Node], cluster: Document, image: str, *, joins: bool
+) -> Document:
+    client, peer = f"https://{own.address.ip}:2379", peer_url(own)
     local = cluster.get("etcd", {}).get("local", {})
     data = local.get("dataDir", "/var/lib/etcd")
     arguments = {
-        "name": first.name,
+        "name": own.name,
         "listen-client-urls": f"https://127.0.0.1:2379,{client}",
         "advertise-client-urls": client,
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
-        "initial-cluster": f"{first.name}={peer}",
+        "initial-cluster": ",".join(f"{one.name}={peer_url(one)}" for one in members),
+        **({"initial-cluster-state": "existing"} if joins else {}),
         "data-dir": data,
         "cert-file": f"{ETCD}/server.crt",
         "key-file": f"{ETCD}/server.key",
@@ -69,6 +80,7 @@ def _etcd(plex: Plex, cluster: Document, image: str) -> Document:
         "etcd",
         image,
         _command("etcd", arguments, local.get("extraArgs", [])),
+        environment=_environment(local),
         port=2381,
         requests={"cpu": "100m", "memory": "100Mi"},
         probes={
@@ -85,8 +97,13 @@ def _etcd(plex: Plex, cluster: Document, image: str) -> Document:
     )
 
 
-def _api_server(plex: Plex, cluster: Document, image: str) -> Document:
-    address = str(master(plex).address.ip)
+def peer_url(member: Node) -> str:
+    """Where etcd of a master listens for the other members."""
+    return f"https://{member.address.ip}:2380"
+
+
+def _api_server(plex: Plex, own: Node, cluster: Document, image: str) -> Document:
+    address = str(own.address.ip)
     arguments = {
         "advertise-address": address,
         "allow-privileged": "true",
@@ -169,7 +186,11 @@ def _controller_manager(plex: Plex, cluster: Document, image: str) -> Document:
             "livenessProbe": liveness("127.0.0.1", "/healthz"),
             "startupProbe": startup("127.0.0.1", "/healthz"),
         },
-        volumes=(*_certificates(), ("kubeconfig", kubeconfig, "FileOrCreate", True)),
+        volumes=(
+            *_certificates(),
+            *flex_volumes(plex.kubernetes, cluster["controllerManager"]),
+            ("kubeconfig", kubeconfig, "FileOrCreate", True),
+        ),
     )
 
 
@@ -218,6 +239,7 @@ def _control_plane_pod(
         name,
         image,
         _command(name, arguments, extra.get("extraArgs", [])),
+        environment=_environment(extra),
         port=port,
         requests={"cpu": cpu},
         probes=probes,
@@ -231,6 +253,7 @@ def _pod(
     image: str,
     command: list[str],
     *,
+    environment: list[Document],
     port: int,
     requests: dict[str, str],
     probes: dict[str, Document],
@@ -250,6 +273,8 @@ def _pod(
         "volumeMounts": [_mount(*mounted[volume]) for volume in order],
         **probes,
     }
+    if environment:
+        container["env"] = environment
     metadata: Document = {
         "name": name,
         "namespace": "kube-system",
@@ -283,6 +308,10 @@ def _certificates() -> tuple[Volume, ...]:
 def _mount(name: str, path: str, _kind: str, read_only: bool) -> Document:
     mount: Document = {"name": name, "mountPath": path}
     return {**mount, "readOnly": True} if read_only else mount
+
+
+def _environment(extra: Document) -> list[Document]:
+    return sorted(extra.get("extraEnvs", []), key=lambda variable: str(variable["name"]))
 
 
 def _command(program: str, own: dict[str, str], extra: list[dict[str, str]]) -> list[str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from plexctl.model.nodes import FIRST_ADDRESS, capacity, gateway, node_name, pod_network
-from plexctl.model.plex import Node, Plex
-from plexctl.plan.boot.files import BootFile, text
+from plexctl.model.plex import Node, Plex, Role
+from plexctl.plan.boot.files import BootFile, private, text
 from plexctl.plan.network.links import mtu
 from plexctl.plan.resources.profile import NIC
 
@@ -40,8 +40,11 @@ def neighbours(plex: Plex) -> tuple[Neighbour, ...]:
     return tuple(found)
 
 
-def network_files(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[BootFile, ...]:
-    batch = ip_batch(plex, node, others)
+def network_files(
+    plex: Plex, node: Node, others: tuple[Neighbour, ...], *, joins: bool = False
+) -> tuple[BootFile, ...]:
+    """The name of a node, and its network. `joins`: other masters still have the endpoint."""
+    batch = ip_batch(plex, node, others, joins=joins)
     return machine_files(node.name, gateway(plex, node).ip, hosts(others), batch)
 
 
@@ -60,7 +63,7 @@ def machine_files(
 def pod_network_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:
     return (
         text("/etc/plexctl/nat.nft", masquerade(plex, node)),
-        text(CNI_CONFIG, cni(node, mtu(plex))),
+        private(CNI_CONFIG, cni(node, mtu(plex)).encode()),  # CIS 1.1.9
     )
 
 
@@ -68,13 +71,24 @@ def hosts(others: tuple[Neighbour, ...]) -> str:
     return "\n".join(("127.0.0.1 localhost", *(other.host for other in others))) + "\n"
 
 
-def ip_batch(plex: Plex, node: Node, others: tuple[Neighbour, ...]) -> tuple[str, ...]:
+def ip_batch(
+    plex: Plex, node: Node, others: tuple[Neighbour, ...], *, joins: bool = False
+) -> tuple[str, ...]:
     """Lines for `ip -batch`: one process sets all routes, and may do so again.
 
     A node has no route to its own pods here: each pod has an interface of its own.
     """
     routes = (other.route for other in others if other.index != node.index)
-    return (*link_lines(node.address, gateway(plex, node).ip), *routes)
+    own = link_lines(node.address, gateway(plex, node).ip)
+    endpoint = () if joins else endpoint_lines(plex, node)
+    return (*own, *endpoint, *routes)
+
+
+def endpoint_lines(plex: Plex, node: Node) -> tuple[str, ...]:
+    """The address of the API, on a master that is the only one: it moves between several."""
+    if node.role is not Role.MASTER or plex.masters > 1:
+        return ()
+    return (f"address replace {plex.networks.endpoint}/32 dev {NIC}",)
 
 
 def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:

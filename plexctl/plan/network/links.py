@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from plexctl.model.host_spec import HostSpec
+from plexctl.model.lab_id import short
 from plexctl.model.plex import Link, Plex
 from plexctl.model.settings import settings
-from plexctl.plan.resources.types import Network, Owner
+from plexctl.plan.resources.types import ACLS, Network, Owner
 
 BRIDGE_PREFIX = "plex-"
 
@@ -60,6 +61,7 @@ def sites(plex: Plex, owner: Owner, hosts: Mapping[str, HostSpec]) -> dict[str, 
             host.name,
             gateway,
             pods=str(plex.networks.pods),
+            acl=network_name(owner.plex),
             tunnels=_tunnels(owner, members, place),
         )
         found[host.name] = Site(host, gateway, network.name, network)
@@ -72,11 +74,13 @@ def bridge(
     gateway: IPv4Interface,
     *,
     pods: str | None = None,
+    acl: str | None = None,
     tunnels: Mapping[str, str] | None = None,
 ) -> Network:
     """The bridge of one owner on one host.
 
     `pods` is a network that is routed over the bridge: nodes answer ARP requests for their pods.
+    `acl` is the name of the ACL that limits what passes between the bridge and the host.
     """
     config = {
         "ipv4.address": str(gateway),
@@ -85,6 +89,7 @@ def bridge(
         "ipv4.dhcp": "false",
         "ipv6.address": "none",
         **({"ipv4.routes": pods} if pods else {}),
+        **({ACLS: acl} if acl else {}),
         **(tunnels or {}),
     }
     return Network(network_name(owner.plex), host, owner, settings(config))
@@ -98,7 +103,7 @@ def _tunnels(owner: Owner, members: tuple[HostSpec, ...], place: int) -> dict[st
     if len(members) == 1:
         return {}
     others = [n for n in range(len(members)) if n != place] if place == 0 else [0]
-    number = hashlib.sha256(f"{owner.lab}/{owner.plex}".encode()).digest()
+    number = hashlib.sha256(f"{short(owner.lab)}/{owner.plex}".encode()).digest()
     config = {"bridge.mtu": str(TUNNEL_MTU)}
     for other in others:
         tunnel = f"tunnel.{other}"

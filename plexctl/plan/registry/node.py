@@ -60,7 +60,8 @@ def registry_resources(
     network = bridge(owner, host.name, registry.gateway)
     site = Site(host, registry.gateway, network.name, network)
     profile = machine_profile(owner, site, node_type, facts)
-    volume = Volume(registry.name, host.name, owner, host.pool)
+    limit = (("size", str(registry.size)),) if registry.size else ()
+    volume = Volume(registry.name, host.name, owner, host.pool, limit)
     disk = {"type": "disk", "pool": host.pool, "source": volume.name, "path": DATA}
     node = machine(
         registry.name,

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 
 from plexctl.model.host_spec import VM_FACTS, HostFacts
 from plexctl.model.resources import Key
-from plexctl.model.settings import devices, settings
+from plexctl.model.settings import SEED, devices, settings
 from plexctl.model.types import Form, NodeType, Size
 from plexctl.plan.network.links import Site, network_name
 from plexctl.plan.resources.profile import NIC, node_config, node_devices
 from plexctl.plan.resources.proxmox import CORES, MEMORY
 from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import Instance, Owner, Profile
-
-SEED = "seed"
-"""The device with the files of a VM: a volume with the same lifetime."""
 
 
 def seed_volume(instance: str) -> str:

@@ -35,7 +35,7 @@ class Placement:
     facts: HostFacts  # of the node's kernel
     image: str
     boot: bytes
-    parent: Key | None  # key of the master; None: this is the master
+    parent: Key | None  # key of the first master; None: this is a master
 
 
 class Platform(Protocol):
@@ -118,11 +118,13 @@ class _Proxmox:
 
 def _api_forward(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
     """The device that forwards a port of the master's host to its API, if the plex has one."""
-    if plex.api_forward is None or node.role is not Role.MASTER:
+    if plex.api_forward is None or node.index > 1:
         return {}
+    # With several masters, from the first one to whichever has the endpoint.
+    to = "127.0.0.1" if plex.masters == 1 else str(plex.networks.endpoint)
     forward = {
         "listen": f"tcp:0.0.0.0:{plex.api_forward.port}",
-        "connect": f"tcp:127.0.0.1:{API_PORT}",
+        "connect": f"tcp:{to}:{API_PORT}",
     }
     return {"api": {"type": "proxy", **forward}}
 

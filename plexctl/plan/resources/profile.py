@@ -53,27 +53,29 @@ def vm_devices(base: Base) -> dict[str, dict[str, str]]:
     return {}
 
 
-def container_config(*, privileged: bool, facts: HostFacts) -> dict[str, str]:
+def container_config(*, privileged: bool, facts: HostFacts, seals: bool = False) -> dict[str, str]:
     """Incus config keys of a container.
 
     A privileged container can run kubelet and containerd: /proc, /sys and its control groups are
-    writable, all devices are allowed, and it keeps every capability that the host has.
+    writable, all devices are allowed, and it keeps the capabilities that the host has.
     `cgroup:rw:force` makes LXC mount the control groups even if it expects systemd to do so, which
-    version 1 needs.
+    version 1 needs. Only a container that `seals` files can set and clear their attribute
+    "immutable": the root of a node must not change the programs that other nodes share.
     """
     if not privileged:
         return {"security.nesting": "true"}
     version = "cgroup" if facts.cgroup == 1 else "cgroup2"
-    raw = {
-        "lxc.apparmor.profile": "unconfined",
-        "lxc.mount.auto": "proc:rw sys:rw cgroup:rw:force",
-        f"lxc.{version}.devices.allow": "a",
-        "lxc.cap.drop": "",
-    }
+    raw = (
+        "lxc.apparmor.profile=unconfined",
+        "lxc.mount.auto=proc:rw sys:rw cgroup:rw:force",
+        f"lxc.{version}.devices.allow=a",
+        "lxc.cap.drop=",  # empties the list that Incus has written
+        *(() if seals else ("lxc.cap.drop=linux_immutable",)),
+    )
     return {
         "security.privileged": "true",
         "security.nesting": "true",
-        "raw.lxc": "\n".join(f"{key}={value}" for key, value in raw.items()),
+        "raw.lxc": "\n".join(raw),
     }
 
 

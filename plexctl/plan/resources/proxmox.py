@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plexctl.model.lab_id import short
 from plexctl.model.plex import Node, Plex
 from plexctl.model.resources import Key
 from plexctl.model.types import Form
@@ -53,7 +54,7 @@ def seed_of(vm: Instance) -> bytes:
 
 def seed_name(vm: Instance) -> str:
     """File name of the seed on a storage, which hosts and labs may share."""
-    return f"plex-seed-{vm.owner.lab}-{vm.name}.iso"
+    return f"plex-seed-{short(vm.owner.lab)}-{vm.name}.iso"
 
 
 def _cloud_init(plex: Plex, node: Node) -> CloudInit:

@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
+from plexctl.model.lab_id import is_lab, short
 from plexctl.model.resources import Key, Kind
 from plexctl.model.settings import Devices, Settings
 from plexctl.model.types import Form
 from plexctl.plan.resources.specs import IncusSpec, ProxmoxSpec
+
+ACLS = "security.acls"
+"""The config key of a network with the name of its ACL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Owner:
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether an object with `tags` belongs to this owner."""
-        return self.tags.items() <= tags.items()
+        return tags.get("plex") == self.plex and is_lab(tags.get("lab"), self.lab)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,32 @@ class Network:
     host: str
     owner: Owner
     config: Settings
+
+    @property
+    def key(self) -> Key:
+        return Key(self.kind, self.host, self.name)
+
+    @property
+    def needs(self) -> tuple[Key, ...]:
+        """The ACL that the configuration names. A server refuses the name of one it lacks."""
+        acl = dict(self.config).get(ACLS)
+        return (Key(Kind.ACL, self.host, acl),) if acl else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """The rules of a network on one host, in the words of Incus' API.
+
+    A packet that no rule allows is rejected.
+    """
+
+    kind: ClassVar = Kind.ACL
+
+    name: str
+    host: str
+    owner: Owner
+    ingress: tuple[Settings, ...]  # of packets from the host to the network
+    egress: tuple[Settings, ...]  # of packets from the network to the host
 
     @property
     def key(self) -> Key:
@@ -105,7 +135,8 @@ class Instance:
     boot: bytes = field(repr=False)  # the files that the node boots with; holds keys
     needs: tuple[Key, ...] = ()
     parent: Key | None = None  # the instance whose recreation recreates this one
-    known: str = ""  # SHA-256 of `boot`, where a plan is only compared and `boot` is left empty
+    known: str = ""  # SHA-256 of what decides `boot`, if that is not `boot` as it is here
+    masters: int = 0  # of a master: how many its plex has; decides nothing of the instance itself
 
     @property
     def key(self) -> Key:
@@ -126,7 +157,7 @@ class Instance:
         return self.spec
 
 
-Resource = Network | Profile | Volume | Instance
+Resource = Network | Acl | Profile | Volume | Instance
 
 
 def resource_hash(resource: Resource) -> str:
@@ -136,21 +167,26 @@ def resource_hash(resource: Resource) -> str:
     """
     content = {f.name: _plain(getattr(resource, f.name)) for f in fields(resource)}
     if isinstance(resource, Instance):
-        del content["spec"], content["known"]
+        del content["spec"], content["known"], content["masters"]
         content |= {**resource.spec.hashed(), "boot": boot_digest(resource)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def boot_digest(instance: Instance) -> str:
-    """SHA-256 of the files that an instance boots with."""
-    return instance.known or hashlib.sha256(instance.boot).hexdigest()
+    """SHA-256 of the files that decide whether an instance is replaced."""
+    return instance.known or digest(instance.boot)
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _plain(value: object) -> object:
     """A field as input of the hash: keys as text. `resource_hash` adds boot files and specs."""
     match value:
         case Owner(lab=lab, plex=plex):
-            return [lab, plex]
+            # Short, as when tags were: the hashes of nodes that run stay what they are.
+            return [short(lab), plex]
         case Key():
             return str(value)
         case (Key(), *_):

@@ -1,0 +1,46 @@
+"""What the service `kubernetes` leads to in a plex with several masters: its endpoint, which moves.
+
+API servers write these objects in other plexes, each with its own address. Those of a master that
+is lost would stay for 15 s, and each third call of a pod would fail.
+"""
+
+from __future__ import annotations
+
+from plexctl.model.plex import Plex
+from plexctl.plan.documents import Document
+from plexctl.plan.kubernetes.kubeadm import API_PORT
+
+ENDPOINTS = "/registry/services/endpoints/default/kubernetes"
+SLICE = "/registry/endpointslices/default/kubernetes"
+
+
+def api_endpoints(plex: Plex) -> dict[str, Document]:
+    """The objects by key in etcd, as an API server writes them."""
+    address = str(plex.networks.endpoint)
+    port = {"name": "https", "port": API_PORT, "protocol": "TCP"}
+    return {
+        ENDPOINTS: {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": _metadata(ENDPOINTS, "endpointslice.kubernetes.io/skip-mirror", "true"),
+            "subsets": [{"addresses": [{"ip": address}], "ports": [port]}],
+        },
+        SLICE: {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": _metadata(SLICE, "kubernetes.io/service-name", "kubernetes"),
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": [port],
+        },
+    }
+
+
+def _metadata(key: str, label: str, value: str) -> Document:
+    return {
+        "name": "kubernetes",
+        "namespace": "default",
+        "uid": f"${{uid:{key}}}",
+        "creationTimestamp": "${now}",
+        "labels": {label: value},
+    }
