@@ -7,6 +7,7 @@ import platform
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -17,15 +18,15 @@ from plexctl.clients.environment import NETWORK, environment
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.events import Step
+from plexctl.model.host_spec import HostSpec
+from plexctl.model.lab_id import short
 from plexctl.model.settings import settings
 from plexctl.model.types import Base, BaseSource, Form
 from plexctl.plan.resources.profile import NIC
 
 DEFAULT_MIRROR = "https://deb.debian.org/debian"
-GATEWAY = IPv4Interface("198.18.0.1/24")
-ADDRESS = IPv4Interface("198.18.0.2/24")
-"""Of the bridge to the package mirrors, and of the instance in which packages are installed. The
-network is reserved for benchmarks (RFC 2544): real networks do not use it."""
+SHARED_BRIDGE = "plexctl-bake"
+"""The bridge of bakes on hosts where labs are confined to projects: they cannot create one."""
 
 DEADLINE = 1800
 """Seconds in which the packages of a base must be installed."""
@@ -76,25 +77,56 @@ def needs_network(base: Base) -> bool:
     return base.source is not BaseSource.DEBOOTSTRAP
 
 
-def create_bridge(incus: IncusHost, name: str, tags: dict[str, str]) -> None:
-    """Create a network that leads to the package mirrors."""
-    config = {
-        "ipv4.address": str(GATEWAY),
-        "ipv4.nat": "true",
-        "ipv4.dhcp": "false",
-        "ipv6.address": "none",
-        **tags,
-    }
-    incus.networks.put(name, settings(config), exists=False)
+@dataclass(frozen=True, slots=True)
+class BakeNetwork:
+    """The network to the package mirrors: its bridge, and the addresses there.
+
+    Its numbers are reserved for benchmarks (RFC 2544): real networks do not use them.
+    """
+
+    bridge: str
+    gateway: IPv4Interface
+    address: IPv4Interface  # of the instance in which packages are installed
+    mac: str  # of the same
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Config keys of the bridge."""
+        return {
+            "ipv4.address": str(self.gateway),
+            "ipv4.nat": "true",
+            "ipv4.dhcp": "false",
+            "ipv6.address": "none",
+        }
 
 
-def install_packages(incus: IncusHost, instance: str, base: Base) -> None:
+def bake_network(host: HostSpec, lab: str) -> BakeNetwork:
+    """The network of a bake of `lab` on `host`. Linux allows 15 characters in its name."""
+    if host.confined:
+        gateway = IPv4Interface("198.19.0.1/16")
+        number = 2 + int(short(lab), 16) % 65_000  # labs bake at the same time on this bridge
+        address = IPv4Interface((gateway.network[number], 16))
+        mac = f"10:66:6a:01:{number >> 8:02x}:{number & 255:02x}"
+        return BakeNetwork(SHARED_BRIDGE, gateway, address, mac)
+    gateway, address = IPv4Interface("198.18.0.1/24"), IPv4Interface("198.18.0.2/24")
+    return BakeNetwork(f"bake-{short(lab)}", gateway, address, "10:66:6a:00:00:01")
+
+
+def create_bridge(incus: IncusHost, network: BakeNetwork, tags: dict[str, str]) -> None:
+    """Create the bridge of a bake, unless it is an administrator's."""
+    if not incus.spec.confined:
+        incus.networks.put(network.bridge, settings(network.config | tags), exists=False)
+
+
+def install_packages(incus: IncusHost, instance: str, base: Base, network: BakeNetwork) -> None:
     """Install the packages that debootstrap would have installed on a base of an image server.
 
     A VM also gets cloud-init, which writes its files.
     """
     more = ("cloud-init",) if base.form is Form.VM else ()
-    script = _INSTALL + " ".join((*base.packages, *more))
+    gateway = network.gateway.ip
+    script = _INSTALL.format(nic=NIC, address=network.address, gateway=gateway)
+    script += " ".join((*base.packages, *more))
     done = incus.execute(instance, ("/bin/sh", "-c", script), timeout=DEADLINE)
     if done.code != 0:
         raise PlexError(
@@ -104,16 +136,16 @@ def install_packages(incus: IncusHost, instance: str, base: Base) -> None:
         )
 
 
-_INSTALL = f"""\
+_INSTALL = """\
 set -eu
 # A VM of an image server has another name for its NIC.
-nic={NIC}
+nic={nic}
 [ -e /sys/class/net/$nic ] || nic=$(ls /sys/class/net | grep --max-count=1 '^en')
 ip link set dev $nic up
-ip address replace {ADDRESS} dev $nic
-ip route replace default via {GATEWAY.ip}
+ip address replace {address} dev $nic
+ip route replace default via {gateway}
 rm -f /etc/resolv.conf
-echo nameserver {GATEWAY.ip} > /etc/resolv.conf
+echo nameserver {gateway} > /etc/resolv.conf
 export DEBIAN_FRONTEND=noninteractive
 apt-get --quiet update
 apt-get --quiet --yes --no-install-recommends install """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from plexctl.bake.roles import FindRole
 from plexctl.depot.index import Stored
 from plexctl.keys.seed import RootSeed
 from plexctl.model.events import Reporter
-from plexctl.model.host_spec import HostFacts
+from plexctl.model.host_spec import HostFacts, HostSpec
 from plexctl.plan.recipes import Recipe
 
 
@@ -33,6 +33,14 @@ class BakeSetup:
     seed: RootSeed
     reporter: Reporter
     work: Path  # a folder of the user's on a disk: locks and logs, in a folder for each host
+    incus_config: Callable[[HostSpec], Path] | None = None  # of the command incus, for a host
+
+    def incus_environment(self, host: HostSpec) -> dict[str, str]:
+        """The variables with which the command incus finds a host."""
+        if host.url is None:
+            return {"INCUS_SOCKET": host.socket}
+        assert self.incus_config is not None, host.name
+        return {"INCUS_CONF": str(self.incus_config(host))}
 
     @property
     def lab(self) -> str:

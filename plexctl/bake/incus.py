@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.bake import shared, vm
-from plexctl.bake.base import create_bridge, install_packages, needs_network, root_image
+from plexctl.bake.base import (
+    BakeNetwork,
+    bake_network,
+    create_bridge,
+    install_packages,
+    needs_network,
+    root_image,
+)
 from plexctl.bake.builder import BakedImage, BakeSetup
+from plexctl.bake.claims import claim, is_claimed
 from plexctl.bake.clean import CLEAN, VM_CLEAN
-from plexctl.bake.cleanup import BAKE, properties, sweep, tags
+from plexctl.bake.cleanup import BAKE, properties, root_properties, sweep, tags
 from plexctl.bake.layer import apply_layer, check_programs
 from plexctl.bake.lock import BakeLock
 from plexctl.bake.stage import stage_layer
@@ -21,7 +29,7 @@ from plexctl.model.events import Step
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.settings import devices, settings
 from plexctl.model.types import BaseSource, Form
-from plexctl.plan.recipes import Recipe
+from plexctl.plan.recipes import Recipe, layers
 from plexctl.plan.resources.incus import seed_volume
 from plexctl.plan.resources.profile import NIC, node_config, vm_devices
 
@@ -30,9 +38,6 @@ STAGE = "/mnt"
 
 POOL_NEED = 4 << 30
 """Bytes of the storage pool that a bake may need."""
-
-BAKE_MAC = "10:66:6a:00:00:01"
-"""Of the only instance on the bridge of a bake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,10 @@ class IncusBuilder:
         found = bake.whole(recipe)
         if found is None:
             with bake.lock.alone():
-                image = bake.image(recipe)
-                bake.unpack(recipe, image)
-            return image
-        bake.lock.clean_up()
+                found = bake.image(recipe)
+                bake.unpack(recipe, found)
+        else:
+            bake.lock.clean_up()
         return found
 
 
@@ -72,8 +77,11 @@ class _IncusBake:
         return BakeLock(work, self.incus.name, lambda: sweep(self.incus, self.lab), reporter)
 
     def find(self, recipe: Recipe) -> BakedImage | None:
-        """The recipe's image if the host has it."""
+        """The recipe's image if the host has it. It has the lab's mark then."""
         found = self.incus.images.find(recipe.name)
+        if found and not is_claimed(found, self.lab):
+            names = (layer.name for layer in layers(recipe))
+            claim(self.incus, self.incus.images.list(), names, self.lab)
         return BakedImage(recipe.name, found.fingerprint, changed=False) if found else None
 
     def whole(self, recipe: Recipe) -> BakedImage | None:
@@ -95,7 +103,7 @@ class _IncusBake:
             self._start(recipe, name, step)
             if self._networked(recipe):
                 step.progress(f"install the packages of {recipe.base.name}")
-                install_packages(self.incus, name, recipe.base)
+                install_packages(self.incus, name, recipe.base, self._network)
             self._apply(recipe, name, step)
             self._clean(recipe, name)
             # The disk of a VM is complete only once its system has shut down.
@@ -122,19 +130,18 @@ class _IncusBake:
     def _root(self, recipe: Recipe, step: Step) -> str:
         step.progress(f"create the root file system of {recipe.base.name}")
         if self._networked(recipe):
-            create_bridge(self.incus, self._bridge, tags(recipe, self.lab))
+            create_bridge(self.incus, self._network, tags(recipe, self.lab))
         work = self.lock.temporary / "root"
         work.mkdir()
-        base, named = recipe.base, properties(recipe, self.lab)
+        base, named = recipe.base, root_properties(recipe, self.lab)
         if base.source is BaseSource.CLOUD:
             disks = self.setup.work / "disks"
             return vm.cloud_image(self.incus, base, named, work, disks, step)
         return root_image(self.incus, base, named, work, step)
 
     @property
-    def _bridge(self) -> str:
-        """A name for the bridge of a bake. Linux allows 15 characters."""
-        return f"bake-{self.lab}"
+    def _network(self) -> BakeNetwork:
+        return bake_network(self.incus.spec, self.lab)
 
     def _networked(self, recipe: Recipe) -> bool:
         return recipe.parent is None and needs_network(recipe.base)
@@ -178,8 +185,8 @@ class _IncusBake:
             source = {"source": str(stage), "path": STAGE, "readonly": "true"}
             disks["stage"] = {"type": "disk", **source}
             if self._networked(recipe):
-                nic = {"type": "nic", "network": self._bridge, "name": NIC}
-                disks[NIC] = {**nic, "hwaddr": BAKE_MAC}
+                nic = {"type": "nic", "network": self._network.bridge, "name": NIC}
+                disks[NIC] = {**nic, "hwaddr": self._network.mac}
                 disks |= self._seed(recipe, name)
         self.incus.instances.create(
             name,
@@ -196,23 +203,24 @@ class _IncusBake:
         pool = self.incus.spec.pool
         device = vm.bake_devices(recipe.base, name, pool)
         if device:
-            content = vm.bake_seed(BAKE_MAC)
+            content = vm.bake_seed(self._network)
             self.incus.volumes.create_disc(
                 seed_volume(name), pool, content, settings(tags(recipe, self.lab))
             )
         return device
 
     def _apply(self, recipe: Recipe, name: str, step: Step) -> None:
+        spec = self.incus.spec
         apply_layer(
             recipe,
             self.setup.find_role(recipe.role),
-            (name, ansible.incus(name)),
+            (name, ansible.incus(name, spec.name if spec.url else None, spec.project)),
             stage=STAGE,
             nodes=self.nodes,
             step=step,
             work=self.lock.temporary,
             logs=self.lock.folder,
-            env={"INCUS_SOCKET": self.incus.spec.socket},
+            env=self.setup.incus_environment(spec),
         )
         check_programs(
             recipe,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from plexctl.bake.baker import BAKER, this_process
 from plexctl.bake.builder import BakedImage
 from plexctl.bake.cleanup import sweep
 from plexctl.bake.copy import copy_image
@@ -31,7 +32,7 @@ def probe_remote(
     assert there is not None, base
     image = BakedImage(base, there.fingerprint, changed=False)
     with BakeLock(work, target.name, lambda: sweep(target, lab), reporter).alone():
-        copied = copy_image(source, target, image, reporter)
+        copied = copy_image(source, target, image, lab, reporter)
         with reporter.step(f"probe what the kernel of {target.name} allows containers"):
             return probe(target, copied.fingerprint, lab)
 
@@ -45,6 +46,7 @@ def probe(incus: IncusHost, image: str, lab: str) -> HostFacts:
         "raw.lxc": "\n".join(raw),
         f"{TAG}lab": lab,
         f"{TAG}bake": "probe",
+        f"{TAG}{BAKER}": str(this_process()),
     }
     root = {"root": {"type": "disk", "path": "/", "pool": incus.spec.pool}}
     incus.instances.create(

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import yaml
 
+from plexctl.bake.baker import BAKER, left_behind, this_process
 from plexctl.bake.builder import BakedImage, BakeSetup
+from plexctl.bake.claims import claim, is_claimed
 from plexctl.bake.clean import VM_CLEAN
 from plexctl.bake.cleanup import properties
 from plexctl.bake.incus import IncusBuilder
@@ -30,6 +32,7 @@ from plexctl.model.condition import wait
 from plexctl.model.events import Step
 from plexctl.model.files import write_private
 from plexctl.model.host_spec import VM_FACTS, HostFacts
+from plexctl.model.lab_id import is_lab, short
 from plexctl.model.types import Base, Form
 from plexctl.plan.boot.seed import seed_iso
 from plexctl.plan.recipes import Recipe, layers
@@ -99,7 +102,7 @@ class ProxmoxBuilder:
                 return bake.template(recipe, address, temporary, lock.folder, step)
 
     def _container_template(self, recipe: Recipe, nodes: HostFacts) -> BakedImage:
-        if found := find_archive(self.server, recipe.name):
+        if found := find_archive(self.server, recipe.name, self.setup.lab):
             return found
         local = self.containers()
         image = local.ensure(recipe, nodes)
@@ -122,15 +125,24 @@ class _TemplateBake:
         return self.setup.lab
 
     def find(self, recipe: Recipe) -> BakedImage | None:
-        found = self.server.read().image(recipe.name)
+        """The recipe's template if the host has it. It has the lab's mark then."""
+        state = self.server.read()
+        found = state.image(recipe.name)
+        if found and not is_claimed(found, self.lab):
+            names = (layer.name for layer in layers(recipe))
+            claim(self.server, state.images, names, self.lab)
         return BakedImage(recipe.name, found.fingerprint, changed=False) if found else None
 
     def sweep(self) -> None:
-        """Delete what bakes of this lab have left. The caller holds the lock."""
+        """Delete what bakes have left; of other labs what a process left that has surely ended.
+
+        The caller holds the lock.
+        """
         for name, seen in self.server.read().instances.items():
-            if seen.tags.get("lab") == self.lab and "bake" in seen.tags:
+            ours = is_lab(seen.tags.get("lab"), self.lab)
+            if "bake" in seen.tags and left_behind(seen.tags, ours=ours):
                 self.server.delete_instance(name)
-        mine = f"plex-bake-{self.lab}-"
+        mine = f"plex-bake-{short(self.lab)}-"
         for volume in self.server.storage.volumes():
             if volume.partition("/")[2].startswith(mine):
                 self.server.storage.delete(volume)
@@ -139,7 +151,7 @@ class _TemplateBake:
         self, recipe: Recipe, place: BakeAddress, work: Path, logs: Path, step: Step
     ) -> BakedImage:
         name = f"plex-bake-{recipe.layer.name}-{recipe.digest[:8]}-{os.getpid()}"
-        tags = {"lab": self.lab, "bake": recipe.name}
+        tags = {"lab": self.lab, "bake": recipe.name, BAKER: str(this_process())}
         vmid, below = self._machine(recipe, name, tags, step)
         self.server.vms.grow_disk(vmid, DISK)
         with (
@@ -176,7 +188,7 @@ class _TemplateBake:
         assert base.url is not None, base.name  # the configuration is checked
         assert base.checksum is not None, base.name
         algorithm, _, checksum = base.checksum.partition(":")
-        file = f"plex-bake-{self.lab}-{base.name}.qcow2"
+        file = f"plex-bake-{short(self.lab)}-{base.name}.qcow2"
         return self.server.storage.download(file, base.url, algorithm, checksum)
 
     @contextmanager
@@ -199,7 +211,7 @@ class _TemplateBake:
         disk = seed_iso(
             b"", _user_data(host_key, client_key), _network(place, mac), _meta_data(name)
         )
-        file = f"plex-bake-{self.lab}-{name}.iso"
+        file = f"plex-bake-{short(self.lab)}-{name}.iso"
         seed = self.server.storage.upload_iso(file, disk)
         vlan = f",tag={place.vlan}" if place.vlan else ""
         network = f"virtio={mac},bridge={place.bridge}{vlan}"

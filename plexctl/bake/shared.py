@@ -18,8 +18,44 @@ MOUNT = "/mnt"
 """Where the volume is mounted while it is filled: a folder that every image has, empty."""
 
 PROGRAM = "/usr/local/lib/plexctl/share"
-FILL = ("/bin/sh", "-c", f"[ ! -x {PROGRAM} ] || exec {PROGRAM} fill {MOUNT}")
-"""A role of the lab's own may lack this program: its nodes share nothing."""
+SEALED = f"{MOUNT}/bin {MOUNT}/cni"
+"""Programs. The unpacked images cannot be sealed: a file that is immutable below an overlay is
+immutable in it too, so pods could not change or delete it."""
+
+_READ_ONLY = """\
+import fcntl, os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+try:
+    fcntl.ioctl(fd, 0x4008941A, struct.pack("Q", int(sys.argv[2])))  # BTRFS_IOC_SUBVOL_SETFLAGS
+except OSError:
+    pass  # another file system
+"""
+READ_ONLY, WRITABLE = 2, 0
+"""Flags of a subvolume of btrfs."""
+
+
+def _flag(value: int) -> str:
+    return f"python3 -c '{_READ_ONLY}' {MOUNT} {value}"
+
+
+FILL = (
+    "/bin/sh",
+    "-c",
+    f"""[ -x {PROGRAM} ] || exit 0
+set -e
+{_flag(WRITABLE)}
+[ ! -e {MOUNT}/bin ] || chattr -R -f -i {MOUNT}/bin || :
+[ ! -e {MOUNT}/cni ] || chattr -R -f -i {MOUNT}/cni || :
+{PROGRAM} fill {MOUNT}
+chattr -R +i {SEALED} || echo "these programs cannot be made immutable" >&2
+{_flag(READ_ONLY)}
+""",
+)
+"""Fills the volume, and seals it against the root of a node, who can remount it writable.
+
+An interrupted bake may have sealed it before. A role of the lab's own may lack the program that
+fills: its nodes share nothing. On a file system without the attribute, the nodes work as well.
+"""
 
 SLEEP = "lxc.init.cmd=/bin/sleep infinity"
 """Process 1 of a container in which no service of its system may run."""
@@ -42,7 +78,7 @@ def fill(incus: IncusHost, recipe: Recipe, fingerprint: str, lab: str) -> None:
     volume, pool = recipe.name, incus.spec.pool
     tagged = tags(recipe, lab)
     incus.volumes.put(volume, pool, settings(tagged), exists=volume in incus.volumes.list())
-    config = container_config(privileged=recipe.privileged, facts=incus.facts())
+    config = container_config(privileged=recipe.privileged, facts=incus.facts(), seals=True)
     config["raw.lxc"] = "\n".join((config["raw.lxc"], SLEEP))
     name = f"{BAKE}share-{recipe.digest[:8]}-{os.getpid()}"
     incus.instances.create(

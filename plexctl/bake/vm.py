@@ -8,16 +8,17 @@ from pathlib import Path
 
 import yaml
 
-from plexctl.bake.base import ADDRESS, CREATED, GATEWAY
+from plexctl.bake.base import CREATED, BakeNetwork
 from plexctl.clients import process
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.web import Web
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
+from plexctl.model.settings import SEED
 from plexctl.model.types import Base, BaseSource
 from plexctl.plan.boot.seed import seed_iso
-from plexctl.plan.resources.incus import SEED, seed_volume
+from plexctl.plan.resources.incus import seed_volume
 from plexctl.plan.resources.profile import NIC
 from plexctl.plan.resources.proxmox import CORES, MEMORY
 
@@ -107,7 +108,7 @@ def bake_devices(base: Base, name: str, pool: str) -> dict[str, dict[str, str]]:
     return {SEED: {"type": "disk", "pool": pool, "source": seed_volume(name)}}
 
 
-def bake_seed(mac: str) -> bytes:
+def bake_seed(network: BakeNetwork) -> bytes:
     """The seed of a cloud image that is baked: its way to the package mirrors, and the agent."""
     user_data = {
         "runcmd": [["/bin/sh", "-c", _INSTALL_AGENT]],
@@ -115,12 +116,13 @@ def bake_seed(mac: str) -> bytes:
         "ssh_genkeytypes": [],
         "users": [],
     }
+    gateway = str(network.gateway.ip)
     link = {
-        "match": {"macaddress": mac},
+        "match": {"macaddress": network.mac},
         "set-name": NIC,
-        "addresses": [str(ADDRESS)],
-        "routes": [{"to": "0.0.0.0/0", "via": str(GATEWAY.ip)}],
-        "nameservers": {"addresses": [str(GATEWAY.ip)]},
+        "addresses": [str(network.address)],
+        "routes": [{"to": "0.0.0.0/0", "via": gateway}],
+        "nameservers": {"addresses": [gateway]},
     }
     return seed_iso(
         b"",

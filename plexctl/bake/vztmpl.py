@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plexctl.bake.builder import BakedImage
+from plexctl.bake.claims import claim
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.clients.proxmox.observed import archive_name
@@ -35,7 +36,7 @@ def copy_as_archive(
 
     It is repacked in the folder `work`, piece by piece. Its name contains the image's.
     """
-    if found := find_archive(target, image.name):
+    if found := find_archive(target, image.name, lab):
         return found
     name = archive_name(lab, image.name)
     work.mkdir(parents=True, exist_ok=True)
@@ -52,10 +53,14 @@ def copy_as_archive(
     return BakedImage(image.name, volume, changed=True)
 
 
-def find_archive(host: ProxmoxHost, image: str) -> BakedImage | None:
-    """The template of containers that was made of the image called `image`, if it is there."""
+def find_archive(host: ProxmoxHost, image: str, lab: str) -> BakedImage | None:
+    """The template of containers that was made of the image called `image`, if it is there.
+
+    It has the mark of `lab` then.
+    """
     for found in host.storage.archives():
         if image in found.names:
+            claim(host, (found,), (image,), lab)
             return BakedImage(image, found.fingerprint, changed=False)
     return None
 

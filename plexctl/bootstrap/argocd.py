@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from plexctl.bootstrap import gitops
 from plexctl.bootstrap.gitops import AppsWait
 from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube.client import Kube
@@ -40,6 +41,12 @@ def apps(kube: Kube) -> Apps:
     done = all(app.sync in (Sync.READY, Sync.SUSPENDED, Sync.FAILED) for app in states)
     running = workloads(kube, _inventory(ours)) if states and done else ()
     return Apps(_source(found, len(states)) if found else None, states, running)
+
+
+def is_born(kube: Kube) -> bool:
+    """Whether a new cluster has started with Argo CD; waits until the API serves its apps."""
+    path = f"{HERE}/applicationsets/{APPS}"
+    return gitops.is_born(kube, NAMESPACE, f"ApplicationSet {APPS}", path)
 
 
 def wait_for_apps(kube: Kube, plex: str, reporter: Reporter) -> Apps:

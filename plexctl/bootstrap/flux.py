@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from plexctl.bootstrap import gitops
 from plexctl.bootstrap.gitops import AppsWait
 from plexctl.bootstrap.workloads import workloads
 from plexctl.clients.kube.client import Kube
@@ -87,6 +88,11 @@ class ArtifactNotifier:
         for app in observed.apps:
             if app.sync is Sync.PROGRESSING:
                 self.kube.annotate(_kustomization(app.name), now)
+
+
+def is_born(kube: Kube, kind: str) -> bool:
+    """Whether a new cluster has started with Flux; waits until the API serves the source."""
+    return gitops.is_born(kube, NAMESPACE, f"{kind} {NAME}", _source_path(kind))
 
 
 def _kustomization(name: str) -> str:
@@ -191,23 +197,57 @@ def _ready(found: Mapping[str, Any]) -> tuple[Sync, str]:
 
 def _inventory(kustomizations: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
     """(kind, namespace, name) of each object that was applied."""
-    entries = (
-        entry["id"].split("_")
+    return {
+        (entry.kind, entry.namespace, entry.name)
         for one in kustomizations
-        for entry in one.get("status", {}).get("inventory", {}).get("entries", ())
-    )
-    return {(entry[-1], entry[0], entry[1]) for entry in entries}
+        for entry in inventory(one)
+    }
 
 
-def applied_objects(kube: Kube, kind: str) -> tuple[tuple[str, str, str, str], ...]:
-    """(Kustomization, kind, namespace, name) of each object that Flux has applied."""
+@dataclass(frozen=True, slots=True)
+class InventoryEntry:
+    """An object that a Kustomization has applied. `id` is unique in a cluster."""
+
+    id: str  # "shop_web_apps_Deployment"
+    version: str  # of its API: "v1"
+
+    # https://github.com/fluxcd/cli-utils, pkg/object/objmetadata.go: ParseObjMetadata
+
+    @property
+    def namespace(self) -> str:
+        return self.id.partition("_")[0]
+
+    @property
+    def name(self) -> str:
+        """The name; a colon, which RBAC allows, is a double underscore in `id`."""
+        return self.id.partition("_")[2].rsplit("_", 2)[0].replace("__", ":")
+
+    @property
+    def group(self) -> str:
+        return self.id.rsplit("_", 2)[1]
+
+    @property
+    def kind(self) -> str:
+        return self.id.rpartition("_")[2]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What identifies the object: apiVersion, kind and metadata."""
+        metadata = {"name": self.name} | ({"namespace": self.namespace} if self.namespace else {})
+        version = f"{self.group}/{self.version}" if self.group else self.version
+        return {"apiVersion": version, "kind": self.kind, "metadata": metadata}
+
+
+def inventory(kustomization: Mapping[str, Any]) -> tuple[InventoryEntry, ...]:
+    """The objects that a Kustomization has applied."""
+    entries = kustomization.get("status", {}).get("inventory", {}).get("entries", ())
+    return tuple(InventoryEntry(entry["id"], entry["v"]) for entry in entries)
+
+
+def kustomizations(kube: Kube, kind: str) -> tuple[dict[str, Any], ...]:
+    """The Kustomizations whose source is that of the plex, which is of `kind`."""
     listed = kube.read(f"{KUSTOMIZATIONS}/kustomizations") or {"items": []}
-    return tuple(
-        (one["metadata"]["name"], *entry)
-        for one in listed["items"]
-        if _ours(one, kind)
-        for entry in sorted(_inventory([one]))
-    )
+    return tuple(one for one in listed["items"] if _ours(one, kind))
 
 
 def _order(app: App) -> tuple[bool, str]:

@@ -21,6 +21,26 @@ PATIENCE = 8.0
 new node can be late."""
 
 
+def is_born(kube: Kube, namespace: str, name: str, path: str) -> bool:
+    """Whether a new cluster has started with an engine, whose objects are in `namespace`.
+
+    The namespace is there at once. The object at `path`, which the engine acts on, is waited for:
+    it is served once the API has read the definition of its kind.
+    """
+    born = False
+
+    def probe() -> Observation:
+        nonlocal born
+        try:
+            born = kube.read(f"/api/v1/namespaces/{namespace}") is not None
+            return Observation(not born or kube.read(path) is not None)
+        except UnreachableError as error:
+            return Observation(False, error.summary)
+
+    wait(Condition(f"the {name} is there", probe, INSTALL))
+    return born
+
+
 def install(
     kube: Kube, documents: Sequence[Document], crds: Sequence[Document], sync: Sequence[Document]
 ) -> bool:
@@ -48,13 +68,22 @@ def _apply(kube: Kube, document: Document) -> bool:
             after = kube.apply(document)
         except UnreachableError as error:
             return Observation(False, error.summary)
-        versions = [one["metadata"]["resourceVersion"] if one else "" for one in (before, after)]
-        changed = versions[0] != versions[1]
+        changed = before is None or _content(before) != _content(after)
         return Observation(True)
 
     name = f"{document['kind']} {document['metadata']['name']}"
     wait(Condition(f"{name} is applied", probe, INSTALL))
     return changed
+
+
+def _content(found: Document) -> Document:
+    """An object without its version.
+
+    The API server also writes an object when only the stored form is another one, as it is of
+    objects that a cluster was born with.
+    """
+    metadata = {k: v for k, v in found["metadata"].items() if k != "resourceVersion"}
+    return {**found, "metadata": metadata}
 
 
 @dataclass(slots=True)

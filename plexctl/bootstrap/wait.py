@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from plexctl.bootstrap.dns import DnsQueries
+from plexctl.bootstrap.restarts import ERRORS, UNITS, Restarts
 from plexctl.clients.kube.client import Kube, NodeStatus, UnreachableError
-from plexctl.clients.kube.state import COREDNS
+from plexctl.clients.kube.state import DNS_SERVICE
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation
 from plexctl.model.events import Reporter
@@ -29,7 +32,15 @@ KUBEADM_LAST = (
 )
 """The object that the last phase of `kubeadm init` creates last."""
 
-UNITS = ("plex-boot", "containerd", "kubelet", "plex-node")
+REPORT = f"""{ERRORS}
+for unit in {" ".join(UNITS)}; do
+  state=$(systemctl is-active $unit)
+  echo "$unit is $state"
+  [ "$state" = active ] && [ $unit != kubelet ] && continue
+  last_errors $unit
+done
+"""
+"""Prints the state of each unit and, unless all is as it should be, its last errors."""
 NODES_EXPLAINED = 3
 
 
@@ -43,13 +54,21 @@ class ClusterConditions:
     hosts: Mapping[str, Host]
     reporter: Reporter
     _marked: set[str] = field(default_factory=set)
+    since: Mapping[str, datetime] = field(default_factory=dict)  # when nodes were started
 
     def api_answers(self) -> Condition:
         """The API of the master lists nodes."""
-        master = self.nodes[0]
+        master, restarts = self.nodes[0], self._restarts()
+
+        def probe() -> Observation:
+            observed = unless_unreachable(self._api)()
+            if not observed.holds:
+                restarts.look([master], None)
+            return observed
+
         return Condition(
             f"the API of {self.plex.name} answers",
-            probe=_unless_unreachable(self._api),
+            probe=probe,
             deadline=API,
             explain=lambda: self._explain([master]),
             hint=_hint(self.plex, master),
@@ -58,20 +77,28 @@ class ClusterConditions:
     def nodes_ready(self) -> Condition:
         """All nodes of the plex that have joined the cluster are Ready."""
         members = [node for node in self.nodes if node.role is not Role.PLAIN]
+        restarts = self._restarts()
         return Condition(
             f"all {len(members)} nodes of {self.plex.name} are Ready",
-            probe=_unless_unreachable(lambda: self._nodes(members)),
+            probe=unless_unreachable(lambda: self._nodes(members, restarts)),
             deadline=NODES + PER_NODE * len(members),
             every=max(0.1, len(members) * NODES_INTERVAL),
             explain=lambda: self._explain(self._not_ready(members)),
             hint=lambda: _hint(self.plex, (self._not_ready(members) or members)[0]),
         )
 
-    def dns_available(self) -> Condition:
-        """CoreDNS is available: an application's first call is a DNS query."""
+    def dns_answers(self, asking: Sequence[Node]) -> Condition:
+        """DNS answers each of `asking` through its service: an application's first call is a query.
+
+        EndpointSlices and readiness do not say that kube-proxy has the service on a node. With no
+        node to query, the condition is only that CoreDNS is available.
+        """
+        queries = DnsQueries(self.plex, asking, self.hosts, DNS)
         return Condition(
-            f"DNS of {self.plex.name} answers",
-            probe=_unless_unreachable(self._dns),
+            f"DNS of {self.plex.name} answers"
+            if asking
+            else f"CoreDNS of {self.plex.name} is available",
+            probe=unless_unreachable(lambda: self._dns(queries)),
             deadline=DNS,
             explain=self._explain_dns,
             hint=f"kubectl --kubeconfig <(plexctl kubeconfig {self.plex.name})"
@@ -84,26 +111,47 @@ class ClusterConditions:
         self._mark(self.nodes[0].name, "api")
         return Observation(True)
 
-    def _nodes(self, members: Sequence[Node]) -> Observation:
+    def _restarts(self) -> Restarts:
+        return Restarts(self.hosts, lambda node: _hint(self.plex, node))
+
+    def _nodes(self, members: Sequence[Node], restarts: Restarts) -> Observation:
+        # Of a cluster that was away, the API has the old states until kubelets report new ones.
         found = {node.name: node for node in self.kube.nodes()}
         for name, status in found.items():
             self._mark(name, "registered")
-            if status.ready:
+            if status.ready and self._is_current(status):
                 self._mark(name, "ready")
-        states = [_state(node.name, found.get(node.name)) for node in members]
-        not_ready = [state for state in states if state]
-        return Observation(not not_ready, "; ".join(not_ready[:4]))
+        states = {node: self._state(node.name, found.get(node.name)) for node in members}
+        late = [node for node, state in states.items() if state]
+        if late:
+            restarts.look(late, (frozenset(found), len(late)))
+        return Observation(not late, "; ".join(states[node] for node in late[:4]))
 
-    def _dns(self) -> Observation:
-        available, desired = self.kube.replicas(*COREDNS)
-        if not 0 < desired <= available:
-            desired = desired or self.plex.dns_replicas
-            return Observation(False, f"{available} of {desired} CoreDNS pods are available")
+    def _dns(self, queries: DnsQueries) -> Observation:
+        answered = queries.observe()
+        if not answered.holds:
+            return answered
+        ready, wanted = self.kube.ready_endpoints(*DNS_SERVICE), self.plex.dns_replicas
+        if ready < wanted:
+            return Observation(False, f"{ready} of {wanted} CoreDNS pods are Ready")
         self._mark(self.nodes[0].name, "dns")
         # A node that joins later, and an upgrade, need what kubeadm creates after its addons.
         return Observation(
             self.kube.read(KUBEADM_LAST) is not None, "kubeadm still runs on the master"
         )
+
+    def _state(self, name: str, status: NodeStatus | None) -> str:
+        """The reason why a node is not Ready; empty if it is Ready."""
+        if status and not self._is_current(status):
+            return f"{name} has not reported since it was started"
+        return _state(name, status)
+
+    def _is_current(self, node: NodeStatus) -> bool:
+        """Whether the kubelet has reported since the node was started. Times are whole seconds."""
+        began = self.since.get(node.name)
+        if began is None:
+            return True
+        return node.reported is not None and node.reported >= began.replace(microsecond=0)
 
     def _mark(self, node: str, milestone: str) -> None:
         if f"{node}/{milestone}" not in self._marked:
@@ -133,20 +181,14 @@ class ClusterConditions:
 
 
 def node_report(host: Host, node: Node) -> tuple[str, ...]:
-    """The states of a node's units, with the last log lines of the kubelet and of failed units."""
-    report = (
-        f"for unit in {' '.join(UNITS)}; do "
-        'state=$(systemctl is-active $unit); echo "$unit is $state"; '
-        '[ "$state" = active ] && [ $unit != kubelet ] || '
-        "journalctl -u $unit -n 4 -o cat --no-pager; done"
-    )
+    """The states of a node's units, with the last errors of the kubelet and of failed units."""
     try:
-        return tuple(host.execute(node.name, ("sh", "-c", report)).stdout.splitlines())
+        return tuple(host.execute(node.name, ("sh", "-c", REPORT)).stdout.splitlines())
     except PlexError as error:
         return (error.summary,)
 
 
-def _unless_unreachable(probe: Callable[[], Observation]) -> Callable[[], Observation]:
+def unless_unreachable(probe: Callable[[], Observation]) -> Callable[[], Observation]:
     """`probe`, whose condition does not hold yet while the API cannot answer."""
 
     def tolerant() -> Observation:

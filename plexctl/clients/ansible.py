@@ -14,7 +14,9 @@ from plexctl.clients.environment import NETWORK, SSH, environment, search_path
 from plexctl.clients.plays import play_runner, signals_recorded
 from plexctl.clients.private_folder import private_folder
 from plexctl.clients.process import LAST_LINES, nothing_left_of
-from plexctl.errors import Interrupted, PlexError
+from plexctl.errors import Interrupted, PlexError, UsageError
+from plexctl.model.ssh_words import quoted
+from plexctl.plan.access import TEMPLATE
 
 Variables = Mapping[str, object]
 
@@ -55,12 +57,18 @@ class Applied:
     answers: Mapping[str, Any]
 
 
-def incus(instance: str) -> Variables:
-    """Variables that connect Ansible to an instance of this machine's Incus server."""
+def incus(instance: str, remote: str | None = None, project: str | None = None) -> Variables:
+    """Variables that connect Ansible to an instance of an Incus server.
+
+    `remote` is its name in the configuration of the command incus; by default it is the server of
+    this machine, and the project default.
+    """
     return {
         "ansible_connection": "community.general.incus",
         "ansible_host": instance,
         "ansible_python_interpreter": PYTHON,
+        **({"ansible_incus_remote": remote} if remote else {}),
+        **({"ansible_incus_project": project} if project else {}),
     }
 
 
@@ -96,7 +104,7 @@ def ssh(
     if key:
         options.append("IdentitiesOnly=yes")
     if known_hosts:
-        options += [f'UserKnownHostsFile="{known_hosts}"', "GlobalKnownHostsFile=/dev/null"]
+        options += [f"UserKnownHostsFile={quoted(known_hosts)}", "GlobalKnownHostsFile=/dev/null"]
     variables: dict[str, object] = {
         "ansible_connection": "ssh",
         "ansible_host": address,
@@ -127,8 +135,10 @@ def apply(
     """Apply `play`; `on_task` is called with each task's name when it begins.
 
     The output of Ansible goes to `log`. `work` is a folder for temporary files. PlexError with the
-    failed task and its output, or if the machine is unreachable.
+    failed task and its output, or if the machine is unreachable; UsageError for values that Ansible
+    would evaluate.
     """
+    _refuse_templates((str(play.role), play.machines, play.variables))
     watch = _Watch(on_task)
     # A new folder for each run: the library stores its input, and the next run would read it.
     with (
@@ -143,6 +153,20 @@ def apply(
     if status != "successful":
         raise watch.failure(play, log, status)
     return Applied(tuple(watch.tasks), watch.answers)
+
+
+def _refuse_templates(value: object) -> None:
+    """UsageError for a template in a value: it could run programs on this machine."""
+    if isinstance(value, str) and TEMPLATE.search(value):
+        raise UsageError(
+            f"refusing to use {value!r}: Ansible would evaluate it as a template",
+            hint="use a name without `{{`, `{%` and `{#`",
+        )
+    if isinstance(value, Mapping):
+        value = (*value.keys(), *value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            _refuse_templates(one)
 
 
 class _Watch:

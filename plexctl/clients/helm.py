@@ -12,6 +12,7 @@ import yaml
 from plexctl.clients import process
 from plexctl.clients.environment import NETWORK, chosen
 from plexctl.clients.private_folder import private_folder
+from plexctl.config.bounded import TREE_NODES, check_yaml
 from plexctl.errors import PlexError
 from plexctl.model.charts import Chart
 from plexctl.model.command import CommandResult
@@ -65,8 +66,10 @@ def template(
             f"cannot render the chart {chart.name}", details=done.stderr.splitlines()[-12:]
         )
     try:
+        check_yaml(done.stdout, most_nodes=TREE_NODES)
         loaded = list(yaml.load_all(done.stdout, yaml.CSafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError, AttributeError, TypeError) as error:
+        # PyYAML's constructors trust the text behind a tag, and dates.
         raise PlexError(
             f"the chart {chart.name} does not render to valid YAML", details=[str(error)]
         ) from error

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from plexctl.clients.incus.connection import Credentials
 from plexctl.clients.incus.host import IncusHost
-from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.model.host import Host
 from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind
 from plexctl.model.secret import Secret
+
+if TYPE_CHECKING:
+    from plexctl.clients.proxmox.host import ProxmoxHost
 
 
 def host_client(
@@ -25,6 +28,9 @@ def host_client(
         case HostKind.INCUS:
             return IncusHost(spec, credentials)
         case HostKind.PROXMOX:
+            # Eight modules that most labs do not need.
+            from plexctl.clients.proxmox.host import ProxmoxHost
+
             return ProxmoxHost(spec, token)
 
 
@@ -35,4 +41,6 @@ def incus_hosts(hosts: Mapping[str, Host]) -> dict[str, IncusHost]:
 
 def proxmox_hosts(hosts: Mapping[str, Host]) -> dict[str, ProxmoxHost]:
     """The Proxmox nodes among `hosts`, by name."""
+    from plexctl.clients.proxmox.host import ProxmoxHost  # as in `host_client`
+
     return {name: host for name, host in hosts.items() if isinstance(host, ProxmoxHost)}

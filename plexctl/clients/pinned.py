@@ -5,22 +5,22 @@ from __future__ import annotations
 import socket
 import ssl
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
 
 from plexctl.errors import PlexError
 
 CONNECT = 10
 """Seconds in which a server must show its certificate."""
 
+OTHER_CERTIFICATE = "Fingerprints did not match"
+"""In the error of a server that shows another certificate than the pinned one; as in urllib3."""
+
 REASONS = {
-    "Fingerprints did not match": "it shows another certificate",
+    OTHER_CERTIFICATE: "it shows another certificate",
     "Read timed out": "read timed out",
+    "handshake operation timed out": "read timed out",
+    "read operation timed out": "read timed out",
     "Connection refused": "connection refused",
     "No route to host": "no route to host",
     "Network is unreachable": "network is unreachable",
@@ -32,55 +32,44 @@ REASONS = {
     "WRONG_VERSION_NUMBER": "it is not an HTTPS server",
     "RECORD_LAYER_FAILURE": "it is not an HTTPS server",
     "timed out": "timed out",
+    "Response ended prematurely": "the answer broke off",
+    "Connection aborted": "the server ended the connection",
+    "Remote end closed": "the server ended the connection",
 }
 """Texts in errors of libraries, and what plexctl prints instead. The first match counts."""
 
 
-class _Connection(HTTPSConnection):
-    """A connection with an SSL context of its own.
+def pinned_socket(url: str, fingerprint: str, certificate: Path, key: Path) -> ssl.SSLSocket:
+    """A TLS connection to `url`, with a certificate and a private key of the client.
 
-    The context of urllib3 would read all CAs of the machine, which are not used here. One context
-    for all connections does not work: urllib3 loads certificate and key into it for each
-    connection, which corrupts memory of OpenSSL if another thread connects meanwhile.
+    PlexError if the server does not answer, or shows another certificate than that with the SHA-256
+    `fingerprint` (hex).
     """
-
-    def connect(self) -> None:
-        self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self.ssl_context.check_hostname = False
-        self.ssl_context.verify_mode = ssl.CERT_NONE
-        super().connect()
+    try:
+        return connect_pinned(url, fingerprint, certificate, key, CONNECT)
+    except OSError as error:
+        raise PlexError(f"{url} does not answer: {reason(error)}") from error
 
 
-class _Connections(HTTPSConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _Pinned(HTTPAdapter):
-    """Connections that accept only the certificate with this fingerprint."""
-
-    def __init__(self, fingerprint: str) -> None:
-        self._fingerprint = fingerprint
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": _Connections}
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # urllib3 checks the fingerprint, instead of a chain, on every connection.
-        super().cert_verify(conn, url, False, cert)  # type: ignore[no-untyped-call]
-
-
-def pinned_session(url: str, fingerprint: str) -> requests.Session:
-    """A session for `url` alone: SHA-256 of the server's certificate must be `fingerprint` (hex).
-
-    It ignores proxies and certificates of the environment.
-    """
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = False
-    session.mount(url, _Pinned(fingerprint))
-    return session
+def connect_pinned(
+    url: str, fingerprint: str, certificate: Path, key: Path, seconds: float
+) -> ssl.SSLSocket:
+    """The same within some seconds. OSError, which `reason` can explain."""
+    parts = urlsplit(url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(certificate, key)
+    plain = socket.create_connection((parts.hostname or "", parts.port or 443), seconds)
+    try:
+        found = context.wrap_socket(plain)
+    except OSError:
+        plain.close()
+        raise
+    if sha256(found.getpeercert(binary_form=True) or b"").hexdigest() != fingerprint.lower():
+        found.close()
+        raise ssl.SSLError(OTHER_CERTIFICATE)
+    return found
 
 
 def server_certificate(url: str) -> bytes:

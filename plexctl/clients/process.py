@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import termios
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -184,24 +185,51 @@ def nothing_left_of(folder: Path) -> Iterator[None]:
 def deleted_at_exit(folder: Path) -> Iterator[int]:
     """Delete `folder` as soon as this process ends within the block, also by SIGKILL.
 
+    The descriptor that it yields may be passed to programs: the folder stays until they have ended
+    too.
+    """
+    # The folder is no argument: `nothing_left_of` would kill the shell.
+    variables = {"FOLDER": str(folder.absolute())}
+    with _at_exit('exec rm -rf -- "$FOLDER"', variables, subprocess.DEVNULL) as pipe:
+        yield pipe  # afterwards the caller deletes the folder, and reports what it cannot delete
+
+
+@contextmanager
+def modes_restored_at_exit(terminal: int) -> Iterator[None]:
+    """Restore the modes of a terminal as soon as this process ends within the block, also by
+    SIGKILL.
+
+    `terminal` is a descriptor. A shell restores the modes after a program
+    that was killed only if it is interactive, and not every one does.
+    """
+    *flags, _, _, characters = termios.tcgetattr(terminal)
+    codes = (ord(one) if isinstance(one, bytes) else one for one in characters)
+    modes = ":".join(f"{number:x}" for number in (*flags, *codes))  # as `stty -g` prints them
+    with _at_exit('exec stty "$MODES" <&1', {"MODES": modes}, terminal):
+        yield
+
+
+@contextmanager
+def _at_exit(command: str, variables: Mapping[str, str], stdout: int) -> Iterator[int]:
+    """Run a command of the shell as soon as this process ends within the block, also by SIGKILL.
+
     A shell waits for the end of a pipe, the other end of which only this process has, and the
-    programs that the descriptor is passed to: the folder stays until they have ended too.
+    programs that the descriptor is passed to.
     """
     watch = subprocess.Popen(
-        ("/bin/sh", "-c", 'read -r word; exec rm -rf -- "$FOLDER"'),
+        ("/bin/sh", "-c", f"read -r word; {command}"),
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        # The folder is no argument: `nothing_left_of` would kill the shell.
-        env={"FOLDER": str(folder.absolute()), "PATH": os.defpath},
+        env={**variables, "PATH": os.defpath},
         start_new_session=True,  # neither Ctrl-C nor the end of a terminal ends it first
     )
     assert watch.stdin is not None
     try:
         yield watch.stdin.fileno()
     finally:
-        watch.kill()  # the caller deletes the folder, and reports what it cannot delete
+        watch.kill()
         watch.wait()
         watch.stdin.close()
 

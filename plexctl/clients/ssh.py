@@ -10,6 +10,7 @@ from plexctl.clients.environment import SSH, environment
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import Condition, Observation
+from plexctl.model.ssh_words import quoted
 
 CONNECT = 5
 """Seconds in which a machine must take a connection."""
@@ -64,12 +65,12 @@ class SshClient:
         options = ["BatchMode=yes", f"ConnectTimeout={CONNECT}", "ServerAliveInterval=15"]
         own: tuple[str, ...] = ()
         if self.key is not None:
-            own = ("-F", "/dev/null", "-i", str(self.key))
-            options.append("IdentitiesOnly=yes")
+            own = ("-F", "/dev/null")
+            options += [f"IdentityFile={quoted(self.key)}", "IdentitiesOnly=yes"]
         if self.known_hosts is not None:
             options += [
                 "StrictHostKeyChecking=yes",
-                f'UserKnownHostsFile="{self.known_hosts}"',
+                f"UserKnownHostsFile={quoted(self.known_hosts)}",
                 "GlobalKnownHostsFile=/dev/null",
             ]
         words = (word for option in options for word in ("-o", option))

@@ -18,6 +18,9 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 60.0
 DOCUMENT_LIMIT = 4 << 20
 _CHUNK = 1 << 20
+_REPEAT = Retry(
+    total=3, connect=0, other=0, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504)
+)
 
 Progress = Callable[[float], None]
 """Called with the finished share, 0 to 1."""
@@ -38,14 +41,8 @@ class Web:
         self._rewrites = rewrites
         # Passed with each request: REQUESTS_CA_BUNDLE overrides that of a session.
         self._verify = str(ca) if ca else None
-        self._session = requests.Session()
-        retry = Retry(
-            total=3, connect=0, other=0, backoff_factor=0.2, status_forcelist=(429, 502, 503, 504)
-        )
-        self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=16))
-        if not any(new.startswith("http://") for _, new in rewrites):
-            # No redirect leads to plain HTTP, whose bytes anybody on the way may change.
-            del self._session.adapters["http://"]
+        plain = any(new.startswith("http://") for _, new in rewrites)
+        self._session, self._probe = _session(_REPEAT, plain), _session(Retry(0), plain)
 
     def unreachable(self, url: str) -> str | None:
         """Why the server of `url` is unreachable, or None; after about 3 seconds at most.
@@ -57,7 +54,7 @@ class Web:
 
         def look() -> None:
             try:
-                self.get(url, method="HEAD", accept_errors=True).close()
+                self.get(url, method="HEAD", accept_errors=True, repeat=False).close()
                 found.append(None)
             except WebError as error:
                 found.append(error.summary)
@@ -74,11 +71,13 @@ class Web:
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
         accept_errors: bool = False,
+        repeat: bool = True,
     ) -> requests.Response:
         """The response, its body not yet read. WebError unless it is successful."""
         host = urlsplit(url).hostname
+        session = self._session if repeat else self._probe
         try:
-            response = self._session.request(
+            response = session.request(
                 method,
                 self._rewritten(url),
                 headers=headers,
@@ -134,6 +133,16 @@ class Web:
             if url.startswith(old):
                 return new + url.removeprefix(old)
         return url
+
+
+def _session(repeat: Retry, plain: bool) -> requests.Session:
+    """A session that uses HTTP without TLS only if `plain`."""
+    session = requests.Session()
+    session.mount("https://", HTTPAdapter(max_retries=repeat, pool_maxsize=16))
+    if not plain:
+        # No redirect leads to plain HTTP, whose bytes anybody on the way may change.
+        del session.adapters["http://"]
+    return session
 
 
 def _chunks(response: requests.Response, url: str) -> Iterator[bytes]:

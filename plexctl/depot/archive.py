@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
+from plexctl.config.bounded import check_json
 from plexctl.depot.blobs import sha256_of
+from plexctl.errors import PlexError
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -19,6 +24,9 @@ CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 DOCUMENT_LIMIT = 4 << 20
 """Bytes of the largest manifest that is read."""
+
+BROKEN_ARCHIVE = (gzip.BadGzipFile, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
+"""What `tarfile` raises while it reads an archive that is damaged, or cut short."""
 
 EPOCH = "1970-01-01T00:00:00Z"
 
@@ -145,31 +153,46 @@ def _digest(content: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def manifest_digest(archive: Path) -> str:
-    """The digest of the only image in an OCI archive, in hex.
+def image_digest(archive: Path, name: str) -> str:
+    """The digest of the only image in an OCI archive, in hex. `name` is that of errors.
 
-    It covers every byte of the image: ValueError unless all blobs have the digests that they are
+    It covers every byte of the image: PlexError unless all blobs have the digests that they are
     named by, and are what the manifest lists.
     """
-    with tarfile.open(archive) as tar:
-        found: dict[str, bytes] = {}
-        digests = set()
-        for member in tar:
-            content = tar.extractfile(member) if member.isfile() else None
-            if content is None:
-                continue
-            folder, _, name = member.name.removeprefix("./").rpartition("/")
-            if folder == "blobs/sha256":
-                if _digest(content) != name:
-                    raise ValueError(f"{member.name} has another digest than its name")
-                digests.add(name)
-                content.seek(0)
-            if member.size <= DOCUMENT_LIMIT:
-                found[member.name.removeprefix("./")] = content.read()
-    (image,) = json.loads(found["index.json"])["manifests"]
+    try:
+        with tarfile.open(archive) as tar:
+            return _image_digest(tar)
+    except (*BROKEN_ARCHIVE, OSError, ValueError, KeyError, TypeError) as error:
+        raise PlexError(f"{name} is not an OCI archive of one image: {error}") from error
+
+
+def _image_digest(tar: tarfile.TarFile) -> str:
+    documents: dict[str, tarfile.TarInfo] = {}
+    digests = set()
+    for member in tar:
+        content = tar.extractfile(member) if member.isfile() else None
+        if content is None:
+            continue
+        folder, _, name = member.name.removeprefix("./").rpartition("/")
+        if folder == "blobs/sha256":
+            if _digest(content) != name:
+                raise ValueError(f"{member.name} has another digest than its name")
+            digests.add(name)
+        documents[member.name.removeprefix("./")] = member
+    (image,) = _document(tar, documents["index.json"])["manifests"]
     digest = str(image["digest"]).removeprefix("sha256:")
-    manifest = json.loads(found[f"blobs/sha256/{digest}"])
+    manifest = _document(tar, documents[f"blobs/sha256/{digest}"])
     parts = (manifest["config"], *manifest["layers"])
     if missing := {str(one["digest"]).removeprefix("sha256:") for one in parts} - digests:
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     return digest
+
+
+def _document(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
+    content = tar.extractfile(member)
+    if content is None or member.size > DOCUMENT_LIMIT:
+        raise ValueError(f"{member.name} is too large")
+    found = check_json(content.read(), DOCUMENT_LIMIT)
+    if not isinstance(found, dict):
+        raise TypeError(f"{member.name} is not a JSON object")
+    return found

@@ -7,7 +7,7 @@ out of its folder, or more than one word.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import yaml
 
 from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.source import Where, dotted
+from plexctl.depot.fit_pins import Fault
 from plexctl.errors import ConfigError, Problem
 
 Report = Callable[[yaml.Node, Where, str], None]
@@ -23,11 +24,33 @@ Shape = Callable[[yaml.Node, Where, Report], None]
 """Checks a node of the file and everything in it."""
 
 
-def read_pins(file: Path) -> dict[str, dict[str, Any]]:
-    """The sections of a lab's pins.yaml; all scalars are texts.
+@dataclass(frozen=True, slots=True)
+class PinsFile:
+    """A lab's pins.yaml."""
 
-    ConfigError with file, line and field of everything that is wrong.
-    """
+    file: Path
+    sections: dict[str, dict[str, Any]]  # all scalars are texts
+    lines: Mapping[Where, int]
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
+        """ConfigError with file, line and field of all `faults`, if there are any."""
+        problems = [
+            Problem(self.file, self._line(where), dotted(where), message, hint)
+            for where, message, hint in faults
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    def _line(self, where: Where) -> int:
+        """The line of a value, or of what lacks it."""
+        near = where
+        while near and near not in self.lines:
+            near = near[:-1]
+        return self.lines.get(near, 1)
+
+
+def read_pins(file: Path) -> PinsFile:
+    """A lab's pins.yaml. ConfigError with file, line and field of everything that is wrong."""
     problems: list[Problem] = []
 
     def report(node: yaml.Node, where: Where, message: str) -> None:
@@ -46,11 +69,23 @@ def read_pins(file: Path) -> dict[str, dict[str, Any]]:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError([Problem(file, 1, "", f"the file cannot be read: {reason}")]) from error
     if root is None:
-        return {}
+        return PinsFile(file, {}, {})
     _PINS(root, (), report)
     if problems:
         raise ConfigError(problems)
-    return dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it creates nothing but text
+    sections = dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it creates nothing but text
+    return PinsFile(file, sections, dict(_lines(root, ())))
+
+
+def _lines(node: yaml.Node, where: Where) -> Iterator[tuple[Where, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*where, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*where, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            yield (*where, place), item.start_mark.line + 1
+            yield from _lines(item, (*where, place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +213,17 @@ _OF_IMAGES = _Fields(
         )
     },
 )
-_OF_PROGRAMS = _Fields(_PROGRAMS, {})
+_OF_PROGRAMS = _Fields({"gobuild": _PROGRAMS["gobuild"]}, {"release": _PROGRAMS["release"]})
+_OPTIONAL = _Fields(
+    {"optional": _text("true|false", "true or false"), "gobuild": _PROGRAMS["gobuild"]}, {}
+)
 
 
 def _component(node: yaml.Node, where: Where, report: Report) -> None:
     """A component of images, or of programs."""
     names = {key.value for key, _ in node.value} if isinstance(node, yaml.MappingNode) else set()
-    (_OF_IMAGES if "images" in names else _OF_PROGRAMS)(node, where, report)
+    shape = _OF_IMAGES if "images" in names else _OF_PROGRAMS
+    (_OPTIONAL if "optional" in names else shape)(node, where, report)
 
 
 _MODULE = _Fields(
@@ -203,7 +242,13 @@ _PINS = _Fields(
     {},
     {
         "components": _Map(_NAME, _component),
-        "kubernetes": _Map(_VERSION, _Fields({**_PROGRAMS, "images": _IMAGES}, {})),
+        "kubernetes": _Map(
+            _VERSION,
+            _Fields(
+                {"gobuild": _PROGRAMS["gobuild"], "images": _IMAGES},
+                {"release": _PROGRAMS["release"]},
+            ),
+        ),
         "modules": _Map(_NAME, _MODULE),
     },
 )

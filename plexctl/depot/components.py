@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
 
 from plexctl.errors import PlexError
+
+RECIPE = 1
+"""Part of every key. A change of how programs or images are built needs a new number, so that
+older results are not taken for the same."""
+
+
+class SourceName(StrEnum):
+    """The sources of components, in the order in which the depot tries them."""
+
+    DIR = "dir"
+    RELEASE = "release"
+    GOBUILD = "gobuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +106,37 @@ class GoModule:
     sources: Mapping[str, str] = field(default_factory=dict)  # our own: file name -> content
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Component:
     """A set of artifacts that are fetched, stored and installed together.
 
     `key` is a hash of all inputs that decide its bytes; it is the key in the depot's index. A
-    component has either `images` and `files`, or programs from `release` or `gobuild`.
+    component has either `images` and `files`, or programs from `release` or `gobuild`. plexctl's
+    own programs have no release. Nodes work without an `optional` component: if no source can
+    serve it, the depot stores it without artifacts.
     """
 
     name: str
     artifacts: tuple[str, ...]
     versions: tuple[str, ...]  # acceptable versions, the release's first
-    release: ReleasePin | None
+    release: ReleasePin | None  # None also for programs that are only built
     gobuild: GoPin | None
     images: Mapping[str, ImagePin]
     modules: Mapping[str, GoModule]  # the modules that `gobuild` builds it from
     architecture: str
     files: Mapping[str, FilePin] = field(default_factory=dict)  # by artifact
-    key: str = ""
+    optional: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """Computed when it is needed: no run needs the keys of all components."""
+        # The duration of a build does not decide its result, nor does whether nodes need it.
+        modules = {name: replace(one, core_seconds=0) for name, one in self.modules.items()}
+        fields = asdict(replace(self, modules=modules))
+        del fields["optional"]
+        inputs = json.dumps([RECIPE, fields | {"key": ""}], sort_keys=True)
+        digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
+        return f"{self.name}-{self.versions[0]}-{digest}"
 
     @property
     def unbuildable(self) -> tuple[str, ...]:
@@ -136,20 +165,38 @@ class KubernetesRelease:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Every release of Kubernetes that this plexctl supports."""
+    """Every release of Kubernetes that this plexctl supports.
 
-    releases: tuple[KubernetesRelease, ...]
+    A release is computed when it is needed: few runs need more than one, and each takes a
+    millisecond or two.
+    """
+
+    supported: tuple[str, ...]  # versions, the newest first
+    names: frozenset[str]  # of the components that every release has
+    compute: Callable[[str], KubernetesRelease]  # the release of a supported version
+
+    @property
+    def releases(self) -> tuple[KubernetesRelease, ...]:
+        """All releases, the newest first."""
+        return tuple(map(self.compute, self.supported))
 
     def versions(self) -> tuple[str, ...]:
         """Supported versions of Kubernetes, the newest first."""
-        return tuple(release.version for release in self.releases)
+        return self.supported
+
+    def keys(self) -> frozenset[str]:
+        """The keys of all components, of every version."""
+        return frozenset(one.key for r in self.releases for one in r.components.values())
+
+    def components(self) -> frozenset[str]:
+        """The names of all components, of any version."""
+        return self.names
 
     def release(self, kubernetes: str) -> KubernetesRelease:
         """PlexError if that version is not pinned."""
-        for release in self.releases:
-            if release.version == kubernetes:
-                return release
-        raise PlexError(
-            f"Kubernetes {kubernetes} is not supported",
-            hint=f"supported: {', '.join(self.versions())}",
-        )
+        if kubernetes not in self.supported:
+            raise PlexError(
+                f"Kubernetes {kubernetes} is not supported",
+                hint=f"supported: {', '.join(self.supported)}",
+            )
+        return self.compute(kubernetes)

@@ -8,16 +8,15 @@ SHA256SUMS                          as sha256sum writes it, with paths below the
 from __future__ import annotations
 
 import shutil
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plexctl.clients.mismatch import mismatch
-from plexctl.depot.archive import manifest_digest
+from plexctl.depot.archive import image_digest
 from plexctl.depot.blobs import sha256_of
-from plexctl.depot.components import Component
+from plexctl.depot.components import Component, SourceName
 from plexctl.depot.lock import Lock
-from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal
 from plexctl.errors import PlexError
 from plexctl.model.events import Reporter
 
@@ -44,7 +43,7 @@ class FolderSource:
             return Refusal(component, "no folder of artifacts is configured")
         if not (self.folder / component.name).is_dir():
             return Refusal(component, f"{self.folder} has no {component.name}")
-        sums = _sums(self.folder / SUMS)
+        digests = sums(self.folder / SUMS)
         absent = [
             name
             for name in (VERSION, *component.artifacts)
@@ -53,7 +52,7 @@ class FolderSource:
         if missing := [name for name in absent if name not in component.unbuildable]:
             return Refusal(component, f"{self.folder / component.name} lacks {', '.join(missing)}")
         work.mkdir()
-        version = self._copy(component.name, VERSION, sums, work).read_text().strip()
+        version = self._copy(component.name, VERSION, digests, work).read_text().strip()
         if version not in component.versions:
             return Refusal(
                 component,
@@ -64,7 +63,7 @@ class FolderSource:
             NewArtifact(
                 name,
                 version,
-                self._copy(component.name, name, sums, work),
+                self._copy(component.name, name, digests, work),
                 0o644 if component.images else 0o755,
             )
             for name in component.artifacts
@@ -82,10 +81,7 @@ class FolderSource:
         """
         where = f"{self.folder}/{component.name}/{one.name}"
         if (image := component.images.get(one.name.removesuffix(".tar"))) is not None:
-            try:
-                found = {image.of(component.architecture): manifest_digest(one.file)}
-            except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
-                raise PlexError(f"{where} is not an OCI archive of one image: {error}") from error
+            found = {image.of(component.architecture): image_digest(one.file, where)}
         elif one.name in component.files:
             found = {component.files[one.name].url: sha256_of(one.file)}
         else:
@@ -126,7 +122,8 @@ def _download(component: Component, version: str, artifact: str) -> tuple[str, s
     return f"{component.name} {version} {artifact}", None
 
 
-def _sums(file: Path) -> dict[str, str]:
+def sums(file: Path) -> dict[str, str]:
+    """Digest by path in a file of sha256sum. PlexError if it cannot be read."""
     try:
         lines = [line.split(maxsplit=1) for line in file.read_text().splitlines() if line.strip()]
         return {path.lstrip("*").removeprefix("./"): digest for digest, path in lines}

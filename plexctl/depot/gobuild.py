@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from plexctl.depot import golang
-from plexctl.depot.components import Component, ImagePin
+from plexctl.depot.components import Component, ImagePin, SourceName
 from plexctl.depot.images import RECIPES, make_image
-from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 

@@ -36,10 +36,12 @@ class ContainerSpec:
 
     programs: Mapping[str, str]  # program -> path in the image
     entrypoint: tuple[str, ...]
+    command: tuple[str, ...] = ()  # arguments where a pod names none
     user: str = ""
     packages: tuple[str, ...] = ()  # of Debian: the programs themselves, or what they call
     base: tuple[Entry, ...] = _BASE
     xattrs: tuple[tuple[str, str], ...] = ()
+    mode: int = 0o755  # of the programs
 
 
 def _server(name: str, *packages: str) -> ContainerSpec:
@@ -113,20 +115,33 @@ def make_image(
     work: Path,
 ) -> None:
     """Write the OCI archive `target` of image `name`. `work` is a folder for temporary files."""
-    recipe = RECIPES[name]
-    entries = list(recipe.base)
-    if recipe.packages:
-        entries += debian.unpack(recipe.packages, work / f"{name}.packages")
+    write_container(RECIPES[name], reference, architecture, programs, target, work / name)
+
+
+def write_container(
+    spec: ContainerSpec,
+    reference: str,
+    architecture: str,
+    programs: Mapping[str, Path],
+    target: Path,
+    work: Path,
+) -> None:
+    """Write the OCI archive `target`. `work` is the beginning of the names of temporary files."""
+    entries = list(spec.base)
+    if spec.packages:
+        entries += debian.unpack(spec.packages, work.with_name(f"{work.name}.packages"))
     entries += [
-        Entry(path, programs[program], xattrs=recipe.xattrs)
-        for program, path in recipe.programs.items()
+        Entry(path, programs[program], mode=spec.mode, xattrs=spec.xattrs)
+        for program, path in spec.programs.items()
     ]
-    layer = work / f"{name}.layer.tar"
+    layer = work.with_name(f"{work.name}.layer.tar")
     write_tar(layer, entries)
     settings: dict[str, object] = {"Env": [_PATH], "WorkingDir": "/"}
-    if recipe.user:
-        settings["User"] = recipe.user
-    if recipe.entrypoint:
-        settings["Entrypoint"] = list(recipe.entrypoint)
+    if spec.user:
+        settings["User"] = spec.user
+    if spec.entrypoint:
+        settings["Entrypoint"] = list(spec.entrypoint)
+    if spec.command:
+        settings["Cmd"] = list(spec.command)
     write_image(target, reference, architecture, layer, settings)
     layer.unlink()

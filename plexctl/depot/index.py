@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plexctl.depot.blobs import Blobs
-from plexctl.depot.components import KubernetesRelease
-from plexctl.depot.sources import SourceName
+from plexctl.depot.components import KubernetesRelease, SourceName
 from plexctl.model.files import write_atomic
 
 
@@ -87,7 +86,7 @@ class Index:
     def read(self, key: str) -> Stored | None:
         """An entry, whether or not its files exist."""
         try:
-            raw = json.loads(self._path(key).read_text())
+            raw = json.loads(self.path(key).read_text())
             component = raw["component"]
             artifacts = (
                 Artifact(**one, component=component, path=self.blobs.path(one["digest"]))
@@ -116,10 +115,11 @@ class Index:
             "artifacts": [{name: getattr(a, name) for name in kept} for a in stored.artifacts],
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._path(key), json.dumps(raw, indent=1).encode())
+        write_atomic(self.path(key), json.dumps(raw, indent=1).encode())
 
     def drop(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        self.path(key).unlink(missing_ok=True)
 
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """The file of an entry."""
         return self.folder / f"{key}.json"

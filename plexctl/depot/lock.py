@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plexctl.clients.mismatch import mismatch
-from plexctl.config.bounded import MOST_BYTES, check_json
+from plexctl.config.bounded import MOST_BYTES, json_object
+from plexctl.depot.components import SourceName
 from plexctl.depot.index import Stored
-from plexctl.depot.sources import SourceName
-from plexctl.errors import PlexError
 from plexctl.model.folder import lab_file
 
 
@@ -22,19 +21,12 @@ class Lock:
     path: Path | None
 
     def read(self) -> dict[str, str]:
+        """Name -> digest. ConfigError with file, line and field if the file is damaged."""
         if self.path is None:
             return {}
         folder, name = lab_file(self.path.parent, self.path)
-        content = folder.read(name)
-        if content is None:
-            return {}
-        try:
-            value = check_json(content, MOST_BYTES)
-        except ValueError as error:
-            raise PlexError(f"{self.path} is damaged: {error}") from error
-        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-            raise PlexError(f"{self.path} is damaged: it is not a JSON object of strings")
-        return value
+        content = folder.read(name, MOST_BYTES)
+        return {} if content is None else json_object(content, self.path)
 
     def check_all(self, found: Mapping[str, str]) -> bool:
         """Whether all of `found` are locked. PlexError if one is locked to another digest."""
@@ -65,4 +57,4 @@ class Lock:
         if self.path is not None and not locked.items() <= known.items():
             text = json.dumps(known | dict(locked), indent=2, sort_keys=True)
             folder, name = lab_file(self.path.parent, self.path)
-            folder.write(name, f"{text}\n".encode())
+            folder.rewrite(name, f"{text}\n".encode())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -29,12 +25,13 @@ from plexctl.depot.components import (
 )
 from plexctl.errors import PlexError, UsageError
 
+if TYPE_CHECKING:
+    from plexctl.depot.fit_pins import Fault
+
 KUBERNETES = "kubernetes"
 IMAGES = "images"
 PINS = "pins.yaml"
-RECIPE = 1
-"""Part of every key. A change of how programs or images are built needs a new number, so that
-older results are not taken for the same."""
+BUILTIN = Path(__file__).parents[1] / "pins"
 
 
 def machine_architecture() -> str:
@@ -46,49 +43,74 @@ def machine_architecture() -> str:
     return known[machine]
 
 
-def load_pins(over: Path | None = None, architecture: str | None = None) -> Pins:
+def load_pins(
+    over: Path | None = None, architecture: str | None = None, *, whole: bool = False
+) -> Pins:
     """The built-in pins, with those of a lab's folder `over` merged into them by name.
 
     `over` has the same layout. It may be missing, and so may every part that it does not change.
+    With `whole`, entries of `over` must have all programs and images that nodes need. ConfigError
+    with file, line and field of everything that is wrong in `over`.
     """
-    builtin: Traversable = files("plexctl") / "pins"
     arch = architecture or machine_architecture()
-    root: Traversable = builtin
+    root = BUILTIN
     try:
-        raw = _read(builtin)
+        raw = _read(BUILTIN)
         if over is not None and os.path.lexists(over / PINS):
-            from plexctl.depot.check_pins import read_pins  # few labs have pins of their own
+            # Few labs have pins of their own.
+            from plexctl.depot.check_pins import read_pins
+            from plexctl.depot.fit_pins import fit_faults, lack_faults
 
-            root = over
-            own = read_pins(over / PINS)
-            raw = {section: entries | own.get(section, {}) for section, entries in raw.items()}
-        modules = {
-            name: _module(fields, builtin, over, name) for name, fields in raw["modules"].items()
-        }
+            root, own = over, read_pins(over / PINS)
+            both = {name: raw[name] | own.sections.get(name, {}) for name in raw}
+            lacking = lack_faults(own.sections, raw) if whole else ()
+            files_missing = _file_faults(own.sections.get("modules", {}), over)
+            own.refuse((*fit_faults(own.sections, both, arch), *lacking, *files_missing))
+            raw = both
+        modules = {name: _module(fields, over, name) for name, fields in raw["modules"].items()}
         shared = [
             _component(name, fields, modules, arch) for name, fields in raw["components"].items()
         ]
-        releases = [
-            _release(version, fields, shared, modules, arch)
-            for version, fields in raw["kubernetes"].items()
-        ]
+        versions = tuple(sorted(raw["kubernetes"], key=_numbers, reverse=True))
+        # Each release is computed once: that takes its entry apart.
+        compute = cache(
+            lambda version: _release(version, raw["kubernetes"][version], shared, modules, arch)
+        )
+        if root == over:
+            for version in versions:
+                compute(version)
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"the pins in {root} cannot be read", details=[repr(error)]) from error
-    return Pins(tuple(sorted(releases, key=_version_of, reverse=True)))
+        raise UsageError(f"the pins in {root} cannot be read", details=[str(error)]) from error
+    names = frozenset({KUBERNETES, IMAGES, *(component.name for component in shared)})
+    return Pins(versions, names, compute)
 
 
-def _read(folder: Traversable) -> dict[str, dict[str, Any]]:
+def _read(folder: Path) -> dict[str, dict[str, Any]]:
     """Scalars stay text, so that no version becomes a number."""
     text = (folder / PINS).read_text()
     return dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it creates nothing but text
+
+
+def _file_faults(modules: Mapping[str, _Fields], over: Path) -> Iterator[Fault]:
+    for name, fields in modules.items():
+        folder = _folder_of(name, over)
+        for file in ("go.mod", "go.sum", *fields.get("sources", ())):
+            if not (folder / file).is_file():
+                message = f"the file {over / name / file} does not exist"
+                yield ("modules", name), message, "a module's folder has the files of its build"
+
+
+def _folder_of(name: str, over: Path | None) -> Path:
+    """The folder of a module: the lab's, if it has one of this name."""
+    return over / name if over is not None and (over / name).is_dir() else BUILTIN / name
 
 
 _Fields = dict[str, Any]
 """A mapping of the file. A dataclass is created from it at once and refuses unknown names."""
 
 
-def _module(fields: _Fields, builtin: Traversable, over: Path | None, name: str) -> GoModule:
-    folder = over / name if over is not None and (over / name).is_dir() else builtin / name
+def _module(fields: _Fields, over: Path | None, name: str) -> GoModule:
+    folder = _folder_of(name, over)
     c_programs = {name: CProgram(**one) for name, one in fields.pop("c_programs", {}).items()}
     return GoModule(
         core_seconds=int(fields.pop("core_seconds")),
@@ -110,7 +132,7 @@ def _release(
     arch: str,
 ) -> KubernetesRelease:
     images = {name: ImagePin(**one) for name, one in fields["images"].items()}
-    programs = _programs(KUBERNETES, fields["release"], fields["gobuild"], modules, arch)
+    programs = _programs(KUBERNETES, fields.get("release"), fields["gobuild"], modules, arch)
     components = (programs, *shared, _images(IMAGES, version, images, {}, modules, arch))
     return KubernetesRelease(
         version=version,
@@ -121,29 +143,39 @@ def _release(
 
 def _component(name: str, fields: _Fields, modules: Mapping[str, GoModule], arch: str) -> Component:
     if "images" not in fields:
-        return _programs(name, fields["release"], fields["gobuild"], modules, arch)
+        optional = fields.get("optional") == "true"
+        return _programs(
+            name, fields.get("release"), fields["gobuild"], modules, arch, optional=optional
+        )
     images = {name: ImagePin(**one) for name, one in fields["images"].items()}
     files = {name: FilePin(**one) for name, one in fields.get("files", {}).items()}
     return _images(name, fields["version"], images, files, modules, arch)
 
 
 def _programs(
-    name: str, release: _Fields, gobuild: _Fields, modules: Mapping[str, GoModule], arch: str
+    name: str,
+    release: _Fields | None,
+    gobuild: _Fields,
+    modules: Mapping[str, GoModule],
+    arch: str,
+    *,
+    optional: bool = False,
 ) -> Component:
-    downloads = tuple(Download(**one) for one in release.pop("downloads"))
     pin = GoPin(programs=tuple(gobuild.pop("programs")), **gobuild)
-    official = ReleasePin(downloads=downloads, **release)
-    return _keyed(
-        Component(
-            name=name,
-            artifacts=pin.programs,
-            versions=tuple(dict.fromkeys((official.version, pin.version))),
-            release=official,
-            gobuild=pin,
-            images={},
-            modules={pin.module: modules[pin.module]},
-            architecture=arch,
-        )
+    official = None
+    if release is not None:
+        downloads = tuple(Download(**one) for one in release.pop("downloads"))
+        official = ReleasePin(downloads=downloads, **release)
+    return Component(
+        name=name,
+        artifacts=pin.programs,
+        versions=tuple(dict.fromkeys(one.version for one in (official, pin) if one)),
+        release=official,
+        gobuild=pin,
+        images={},
+        modules={pin.module: modules[pin.module]},
+        architecture=arch,
+        optional=optional,
     )
 
 
@@ -156,28 +188,18 @@ def _images(
     arch: str,
 ) -> Component:
     used = {image.module for image in images.values()} | {file.module for file in files.values()}
-    return _keyed(
-        Component(
-            name=name,
-            artifacts=(*(f"{image}.tar" for image in images), *files),
-            versions=(version,),
-            release=None,
-            gobuild=None,
-            images=images,
-            modules={module: modules[module] for module in sorted(used - {""})},
-            architecture=arch,
-            files=files,
-        )
+    return Component(
+        name=name,
+        artifacts=(*(f"{image}.tar" for image in images), *files),
+        versions=(version,),
+        release=None,
+        gobuild=None,
+        images=images,
+        modules={module: modules[module] for module in sorted(used - {""})},
+        architecture=arch,
+        files=files,
     )
 
 
-def _keyed(component: Component) -> Component:
-    # The duration of a build does not decide its result.
-    modules = {name: replace(one, core_seconds=0) for name, one in component.modules.items()}
-    inputs = json.dumps([RECIPE, asdict(replace(component, modules=modules))], sort_keys=True)
-    digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
-    return replace(component, key=f"{component.name}-{component.versions[0]}-{digest}")
-
-
-def _version_of(release: KubernetesRelease) -> tuple[int, ...]:
-    return tuple(int(part) for part in release.version.split("."))
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

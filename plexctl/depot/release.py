@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from plexctl.clients.mismatch import mismatch
 from plexctl.clients.registry.oci import OciRegistry, Reference
 from plexctl.clients.web import Progress, Web, WebError
-from plexctl.depot.archive import Blob, blob, write_oci
-from plexctl.depot.components import Component, Download, FilePin, ImagePin
+from plexctl.depot.archive import BROKEN_ARCHIVE, Blob, blob, write_oci
+from plexctl.depot.components import Component, Download, FilePin, ImagePin, SourceName
 from plexctl.depot.lock import Lock
-from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal, SourceName
+from plexctl.depot.sources import Answers, NewArtifact, Offer, Refusal
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter, Step
 
@@ -43,6 +43,9 @@ class ReleaseSource:
 
     def serve(self, wanted: Sequence[Component], work: Path, reporter: Reporter) -> Answers:
         for component in wanted:
+            if component.release is None and not component.images:
+                yield Refusal(component, "its pin has no release: it can only be built")
+                continue
             if reason := self._unreachable(_first_url(component)):
                 yield Refusal(component, reason)
                 continue
@@ -74,19 +77,14 @@ class ReleaseSource:
             url = download.url.format(version=version, arch=arch)
             file = work / f"download-{url.rpartition('/')[2]}"
             found = self._web.download(url, file, progress)
-            if download.sha256 and arch not in download.sha256:
-                raise PlexError(
-                    f"{component.name} has checksums for {', '.join(download.sha256)}, but not for "
-                    f"{arch}",
-                    hint="add it to `sha256` of the download in pins.yaml",
-                )
-            expected = download.sha256.get(arch)
+            # Pins with checksums of other architectures alone are refused when they are read.
+            expected = download.sha256[arch] if download.sha256 else None
             if expected is None:
                 self._lock.check(url, found)
                 locked[url] = found
             elif expected != found:
                 raise mismatch(f"{url.rpartition('/')[2]} {version}", expected, found, url)
-            return _unpacked(download, file, work, arch)
+            return unpacked(download, file, work, arch)
 
         with reporter.step(f"download {component.name} {version}") as step:
             files: dict[str, Path] = {}
@@ -184,13 +182,13 @@ def _first_url(component: Component) -> str:
     return f"https://{next(iter(component.images.values())).reference.partition('/')[0]}/v2/"
 
 
-def _unpacked(download: Download, file: Path, work: Path, arch: str) -> dict[str, Path]:
+def unpacked(download: Download, file: Path, work: Path, arch: str) -> dict[str, Path]:
     """The artifacts of a verified download, by name."""
     if download.artifact:
         return {download.artifact: file.rename(work / download.artifact)}
     try:
         return _members(download, file, work, arch)
-    except tarfile.TarError as error:
+    except BROKEN_ARCHIVE as error:
         raise PlexError(f"{download.url} is not a tar archive", details=[str(error)]) from error
 
 

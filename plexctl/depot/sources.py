@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from plexctl.depot.components import Component
+from plexctl.depot.components import Component, SourceName
 from plexctl.model.events import Reporter
-
-
-class SourceName(StrEnum):
-    """In the order in which the depot tries them."""
-
-    DIR = "dir"
-    RELEASE = "release"
-    GOBUILD = "gobuild"
 
 
 @dataclass(frozen=True, slots=True)

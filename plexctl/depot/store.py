@@ -14,14 +14,15 @@ from filelock import FileLock, Timeout
 from plexctl.clients.mismatch import mismatch
 from plexctl.clients.web import Web
 from plexctl.depot.blobs import sha256_of
-from plexctl.depot.components import Component, KubernetesRelease, Pins
+from plexctl.depot.components import Component, KubernetesRelease, Pins, SourceName
 from plexctl.depot.folder import FolderSource
 from plexctl.depot.gobuild import GoBuildSource
 from plexctl.depot.golang import cores
 from plexctl.depot.index import Artifact, Index, Stored
 from plexctl.depot.lock import Lock
 from plexctl.depot.release import ReleaseSource
-from plexctl.depot.sources import ArtifactSource, Offer, Refusal, SourceName, Sources
+from plexctl.depot.sources import ArtifactSource, Offer, Refusal, Sources
+from plexctl.depot.users import DepotUsers
 from plexctl.errors import PlexError
 from plexctl.model.events import Outcome, Reporter
 
@@ -47,6 +48,7 @@ class Pruned:
     components: tuple[str, ...]  # "kubernetes 1.35.4"
     blobs: int
     freed: int  # bytes
+    kept: tuple[str, ...] = ()  # what only other labs use
 
 
 class Depot:
@@ -73,9 +75,11 @@ class Depot:
     ) -> tuple[Stored, ...]:
         """Fetch or build missing `components`, and verify present ones byte by byte.
 
-        A missing component comes from the first source that can serve it. PlexError if none can.
-        PlexError at once if bytes are wrong; components that were complete by then are kept.
+        A missing component comes from the first source that can serve it. PlexError if none can;
+        an optional one is stored without artifacts, and the next fill tries again. PlexError at
+        once if bytes are wrong; components that were complete by then are kept.
         """
+        self._lock.read()  # a damaged file is refused before anything is built
         wanted = [release.component(name) for name in dict.fromkeys(components)]
         with self._alone(reporter):
             has = {one.name: stored for one in wanted if (stored := self._verified(one, reporter))}
@@ -88,24 +92,31 @@ class Depot:
         with self._alone():
             return tuple(one for key in self._index.names() for one in self._examined(key))
 
-    def prune(self, pins: Pins) -> Pruned:
-        """Delete components and blobs that no pin uses."""
-        pinned = {one.key for release in pins.releases for one in release.components.values()}
+    def prune(self, pins: Pins, lab: str) -> Pruned:
+        """Delete components and blobs that neither `pins`, of `lab`, nor other labs use."""
+        users = DepotUsers.of(self.root)
         with self._alone():
+            pinned, others = pins.keys(), users.keys(without=lab)
             entries = {key: self._index.read(key) for key in self._index.names()}
-            gone = [key for key in entries if key not in pinned]
+            unpinned = [key for key in entries if key not in pinned]
+            gone = [
+                key
+                for key in unpinned
+                if key not in others and not users.may_be_older(self._index.path(key))
+            ]
             for key in gone:
                 self._index.drop(key)
-            kept = (stored for key, stored in entries.items() if key in pinned and stored)
-            used = {artifact.digest for stored in kept for artifact in stored.artifacts}
+            kept = {key: stored for key, stored in entries.items() if key not in gone and stored}
+            used = {artifact.digest for one in kept.values() for artifact in one.artifacts}
             unused = [digest for digest in self._blobs.digests() if digest not in used]
             freed = sum(self._blobs.drop(digest) for digest in unused)
         names = (f"{one.component} {one.version}" for key in gone if (one := entries[key]))
-        return Pruned(tuple(names), len(unused), freed)
+        stay = (f"{kept[k].component} {kept[k].version}" for k in unpinned if k in kept)
+        return Pruned(tuple(names), len(unused), freed, tuple(stay))
 
     def _verified(self, component: Component, reporter: Reporter) -> Stored | None:
         stored = self._index.get(component.key)
-        if stored is None or not self._lock.accepts(stored):
+        if stored is None or not stored.artifacts or not self._lock.accepts(stored):
             return None
         with reporter.step(f"depot: {component.name}") as step:
             for damaged in self._examined(component.key):
@@ -157,8 +168,12 @@ class Depot:
                     yield self._stored(answer, source.name, why, reporter)
                     served.add(name)
             missing = [one for one in missing if one.name not in served]
-        if missing:
-            raise _unserved({one.name: refusals[one.name] for one in missing})
+        needed = {one.name: refusals[one.name] for one in missing if not one.optional}
+        if needed:
+            raise _unserved(needed)
+        for one in missing:
+            why = [f"not from {n}: {refusal.reason}" for n, refusal in refusals[one.name]]
+            yield self._without(one, why, reporter)
 
     def _sources(self) -> Iterator[ArtifactSource]:
         for name in self.sources.allowed:
@@ -191,6 +206,14 @@ class Depot:
             self._lock.keep(offer.locked)
             self._index.put(offer.component.key, stored)
             step.end(Outcome.CHANGED, "; ".join((f"{offer.version} from {source}", *notes)))
+        return stored
+
+    def _without(self, component: Component, why: Sequence[str], reporter: Reporter) -> Stored:
+        name, version = component.name, component.versions[0]
+        with reporter.step(f"depot: {name}") as step:
+            stored = Stored(name, version, self.sources.allowed[-1], (), tuple(why))
+            self._index.put(component.key, stored)
+            step.end(Outcome.UNCHANGED, "; ".join(("nodes do without it", *why)))
         return stored
 
     @contextmanager

@@ -133,6 +133,6 @@ def label(nodes: Sequence[NodeLine]) -> str:
 
 def ticks(end: float, most: int) -> tuple[float, ...]:
     """Round numbers of seconds from 0 to at most `end`; at most `most` of them."""
-    steps = (m * 10**e for e in range(-1, 5) for m in (1, 2, 5))
+    steps = (m * 10**e for e in range(-1, 8) for m in (1, 2, 5))
     step = next(s for s in steps if end / s <= most - 1)
     return tuple(round(n * step, 1) for n in range(int(end / step) + 1))

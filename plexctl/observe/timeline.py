@@ -42,6 +42,10 @@ LATEST = ("dns", "apps")
 """Instants of CLUSTER for which every run waits, whatever it has changed."""
 
 
+MOST_SECONDS = 1e7
+"""Of a run: a time beyond is damaged, or not a number."""
+
+
 class Ending(StrEnum):
     DONE = "done"
     FAILED = "failed"
@@ -161,9 +165,12 @@ def timeline(run: str, lines: Iterable[str]) -> Timeline:
     for line in lines:
         try:
             record = json.loads(line)
-            _take(draft, record)
-            draft.last = max(draft.last, float(record["at"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            at = float(record["at"])
+            if not 0 <= at <= MOST_SECONDS:
+                raise ValueError("no run lasts so long")
+            _take(draft, record, at)
+            draft.last = max(draft.last, at)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             unreadable += 1
     return Timeline(
         run,
@@ -188,38 +195,46 @@ def parts(run: str) -> tuple[datetime, str, str]:
     return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), verb, plex
 
 
-def _take(draft: _Draft, record: Mapping[str, Any]) -> None:
+def _text(record: Mapping[str, Any], name: str) -> str:
+    """A text of a record. TypeError for anything else."""
+    value = record[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is not a text")
+    return value
+
+
+def _take(draft: _Draft, record: Mapping[str, Any], at: float) -> None:
     match record["event"]:
         case "Began":
             draft.began = datetime.fromisoformat(record["time"]).isoformat()
-            draft.load_seconds = record["lived"]
+            draft.load_seconds = None if record["lived"] is None else float(record["lived"])
         case "Intended":
-            for key, text in dict(record["changes"]).items():
-                found = Key.parse(key)
+            changes = dict(record["changes"])
+            for key in changes:
+                found, text = Key.parse(key), _text(changes, key)
                 if found.kind is Kind.INSTANCE:
                     draft.intended[found.name] = (found.host, text.partition(":")[0])
         case "StepBegan":
-            draft.steps.append(StepLine(record["title"], float(record["at"]), None, "", ""))
+            draft.steps.append(StepLine(_text(record, "title"), at, None, "", ""))
         case "StepEnded":
-            _end_step(draft.steps, record)
+            _end_step(draft.steps, record, at)
         case "Marked":
             # Keep the first: two waits for the same condition record it twice.
-            marks = draft.marks.setdefault(record["node"], {})
-            marks.setdefault(record["what"], float(record["at"]))
+            node, what = _text(record, "node"), _text(record, "what")
+            draft.marks.setdefault(node, {}).setdefault(what, at)
         case "Noted":
-            draft.notes.append(record["text"])
+            draft.notes.append(_text(record, "text"))
         case "Done":
             draft.ending = Ending.DONE
         case "Failed":
-            draft.ending, draft.error = Ending.FAILED, record["text"]
+            draft.ending, draft.error = Ending.FAILED, _text(record, "text")
 
 
-def _end_step(steps: list[StepLine], record: Mapping[str, Any]) -> None:
+def _end_step(steps: list[StepLine], record: Mapping[str, Any], at: float) -> None:
+    outcome, text = _text(record, "outcome"), _text(record, "text")
     for n, step in reversed(list(enumerate(steps))):
         if step.title == record["title"] and step.ended is None:
-            steps[n] = StepLine(
-                step.title, step.began, float(record["at"]), record["outcome"], record["text"]
-            )
+            steps[n] = StepLine(step.title, step.began, at, outcome, text)
             return
 
 

@@ -11,7 +11,7 @@ from plexctl.plan.resources.types import Instance, Owner, Resource
 
 class Action(StrEnum):
     CREATE = "create"
-    UPDATE = "update"  # in place: networks, profiles and volumes
+    UPDATE = "update"  # in place: networks, ACLs, profiles and volumes
     REPLACE = "replace"  # instances are cattle
     START = "start"
     DELETE = "delete"
@@ -34,7 +34,8 @@ class Change:
     key: Key
     reason: str
     resource: Resource | None  # None: the plan does not have the object (any more)
-    parent_run: str | None = None  # of an instance: the run that created its master, if it stays
+    parent_run: str | None = None  # of an instance: the run in which its cluster began, if it stays
+    joins: bool = False  # a master that joins others that stay
 
     @property
     def kind(self) -> Kind:

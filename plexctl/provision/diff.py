@@ -10,7 +10,11 @@ from plexctl.model.observed import RUNNING, HostState, ObservedInstance
 from plexctl.model.resources import Key, Kind
 from plexctl.plan.resources.types import Instance, Resource, resource_hash
 from plexctl.provision.change import Action, Change, DiffOptions
+from plexctl.provision.masters import ControlPlane, control_plane
 from plexctl.provision.seeds import foreign_seeds, permanent, unwanted_seeds
+
+ADMINISTRATORS = frozenset({Kind.NETWORK, Kind.ACL})
+"""Kinds of objects that a lab cannot change on a host where it is confined to a project."""
 
 
 def diff(
@@ -19,13 +23,17 @@ def diff(
     """Changes in the order of the resources, then deletions of what the plan does not have.
 
     Hosts that do not answer have no changes. PlexError lists all objects of other owners that
-    have a name of the plan.
+    have a name of the plan, and all that an administrator of a host has to create.
     """
     on_reachable_hosts = [r for r in resources if states[r.host].unreachable is None]
     _refuse_foreign(on_reachable_hosts, states, options)
+    _require_administrators(on_reachable_hosts, states)
+    masters = control_plane(resources, states, options.owner, options.replace)
     changes: dict[Key, Change] = {}
     for resource in on_reachable_hosts:
-        change = _change(resource, states, options, changes)
+        if states[resource.host].confined and resource.kind in ADMINISTRATORS:
+            continue
+        change = _change(resource, states, options, changes, masters)
         if change:
             changes[resource.key] = change
     unwanted = _unwanted(resources, states, options)
@@ -37,9 +45,10 @@ def _change(
     states: Mapping[str, HostState],
     options: DiffOptions,
     before: Mapping[Key, Change],
+    masters: ControlPlane,
 ) -> Change | None:
     if isinstance(resource, Instance):
-        return _instance(resource, states, options, before)
+        return _instance(resource, states, options, before, masters)
     observed = states[resource.host].find(resource.key)
     if observed is None:
         return Change(Action.CREATE, resource.key, "missing", resource)
@@ -53,11 +62,20 @@ def _instance(
     states: Mapping[str, HostState],
     options: DiffOptions,
     before: Mapping[Key, Change],
+    masters: ControlPlane,
 ) -> Change | None:
     observed = states[instance.host].instances.get(instance.name)
+    if instance.masters and masters.several:
+        requested = instance.key in options.replace
+        found = masters.change(instance, observed, requested=requested)
+        if found is None:
+            return None
+        action, why = found
+        joins = action is not Action.START
+        return Change(action, instance.key, why, instance, masters.born, joins)
     parent = before.get(instance.parent) if instance.parent else None
-    parent_is_new = parent is not None and parent.action is not Action.START
-    parent_run = _parent_run(instance, states) if not parent_is_new else None
+    parent_is_new = parent is not None and parent.action is not Action.START and not parent.joins
+    parent_run = _parent_run(instance, states, masters) if not parent_is_new else None
 
     def change(action: Action, reason: str) -> Change:
         return Change(action, instance.key, reason, instance, parent_run)
@@ -92,10 +110,14 @@ def _why_replace(
     return None
 
 
-def _parent_run(instance: Instance, states: Mapping[str, HostState]) -> str | None:
-    """The run that created the master that exists now."""
+def _parent_run(
+    instance: Instance, states: Mapping[str, HostState], masters: ControlPlane
+) -> str | None:
+    """The run in which the cluster began that exists now."""
     if instance.parent is None:
         return None
+    if masters.born:
+        return masters.born
     parent = states[instance.parent.host].find(instance.parent)
     return parent.tags.get("run") if parent else None
 
@@ -110,7 +132,9 @@ def _unwanted(
     """
     wanted = {resource.key for resource in resources}
     for host, state in states.items():
-        for kind in (Kind.INSTANCE, Kind.PROFILE, Kind.NETWORK, Kind.VOLUME):
+        for kind in (Kind.INSTANCE, Kind.PROFILE, Kind.NETWORK, Kind.ACL, Kind.VOLUME):
+            if state.confined and kind in ADMINISTRATORS:
+                continue
             found = state.objects(kind)
             if kind is Kind.VOLUME:
                 found = permanent(state.volumes) if options.volumes else {}
@@ -118,6 +142,29 @@ def _unwanted(
                 key = Key(kind, host, name)
                 if key not in wanted and options.owner.owns(observed.tags):
                     yield Change(Action.DELETE, key, "not in the plan", None)
+
+
+def _require_administrators(resources: Sequence[Resource], states: Mapping[str, HostState]) -> None:
+    """PlexError for objects that are missing or differ, and that the lab cannot change there."""
+    lacking, hosts = [], dict[str, None]()
+    for resource in resources:
+        state = states[resource.host]
+        if not state.confined or resource.kind not in ADMINISTRATORS:
+            continue
+        observed = state.find(resource.key)
+        if observed is None or observed.tags.get("hash") != resource_hash(resource):
+            how = "is missing" if observed is None else "differs from the files"
+            lacking.append(f"{resource.kind} {resource.name} on host {resource.host} {how}")
+            hosts[resource.host] = None
+    if lacking:
+        raise PlexError(
+            "only an administrator of the host can create or change its networks",
+            details=lacking,
+            hint="; ".join(
+                f"let an administrator run the output of `plexctl host trust {host} --print`"
+                for host in hosts
+            ),
+        )
 
 
 def _refuse_foreign(

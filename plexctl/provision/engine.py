@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from plexctl.errors import PlexError
@@ -24,6 +24,7 @@ class ApplyJob:
     run: str  # identifier of the run, for the tags of objects
     reporter: Reporter
     gate: StartGate | None = None  # None: every instance starts at once
+    tags: Mapping[str, str] = field(default_factory=dict)  # more tags of what is created
 
     def wait_to_start(self, instance: Instance) -> None:
         """Return when `instance` may start. PlexError if its condition is not met in time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from plexctl.errors import UnreachableHostError
@@ -15,9 +15,18 @@ def read_hosts(clients: Mapping[str, Host], hosts: Iterable[str]) -> dict[str, H
 
     UnreachableHostError if no host answers.
     """
+    return _states(hosts, lambda name: clients[name].read())
+
+
+def read_instances(clients: Mapping[str, Host], hosts: Iterable[str]) -> dict[str, HostState]:
+    """The same with only the instances of the hosts."""
+    return _states(hosts, lambda name: clients[name].read_instances())
+
+
+def _states(hosts: Iterable[str], read: Callable[[str], HostState]) -> dict[str, HostState]:
     names = tuple(dict.fromkeys(hosts))
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        found = pool.map(lambda name: _read(clients, name), names)
+        found = pool.map(lambda name: _state(name, read), names)
         states = dict(zip(names, found, strict=True))
     unreachable = [state.unreachable for state in states.values() if state.unreachable]
     if unreachable and len(unreachable) == len(states):
@@ -25,8 +34,8 @@ def read_hosts(clients: Mapping[str, Host], hosts: Iterable[str]) -> dict[str, H
     return states
 
 
-def _read(clients: Mapping[str, Host], name: str) -> HostState:
+def _state(name: str, read: Callable[[str], HostState]) -> HostState:
     try:
-        return clients[name].read()
+        return read(name)
     except UnreachableHostError as error:
         return HostState.of_unreachable(name, error)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from plexctl.model.observed import HostState, ObservedVolume
 from plexctl.model.resources import Key, Kind
+from plexctl.model.settings import SEED
 from plexctl.model.types import Form
-from plexctl.plan.resources.incus import SEED, seed_volume
+from plexctl.plan.resources.incus import seed_volume
 from plexctl.plan.resources.specs import IncusSpec
 from plexctl.plan.resources.types import Instance, Owner, Resource
 from plexctl.provision.change import Action, Change

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import functools
+import grp
 import json
 import math
-from collections.abc import Callable, Iterator
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from operator import getitem
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
-from plexctl.errors import PlexError, UnreachableHostError
+from plexctl.clients.incus import restart
+from plexctl.clients.incus.restart import refused, repeat_calls
+from plexctl.clients.incus.server import require_incus
+from plexctl.clients.incus.stopped import may_restart, record_refusal, start_hint
+from plexctl.clients.server_clock import ServerClock
+from plexctl.errors import PlexError, UnreachableHostError, UsageError
+from plexctl.keys.validity import SET_HOST_CLOCK, host_clock_fault
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.host_spec import HostSpec
+from plexctl.model.settings import TAG
+
+if TYPE_CHECKING:
+    from plexctl.clients.incus.plain_reads import PlainReads
 
 CONNECT = 10
 """Seconds in which a server must take a connection and show its certificate."""
@@ -23,8 +37,8 @@ CONNECT = 10
 ANSWER = 30
 """Seconds in which a server must answer a call that does not wait for an operation."""
 
-START_IT = "start Incus (bin/quickstart does), or correct `socket` in clusters/hosts.yaml"
-CHECK_MACHINE = "check that the machine is up; `plexctl host list` shows all hosts"
+FORBIDDEN = 403
+"""Status of an answer to a client that lacks a permission."""
 
 RUNNING = 103
 """Status of an operation that has not ended."""
@@ -36,11 +50,17 @@ PASSING = (
     "Instance is busy",
     "Instance is running",
     "Failed to retrieve PID of executing child process",  # of a program that was not begun
+    "ETag doesn't match",  # another client has changed the object since it was read
+    "unavailable on this server",  # of a network, some seconds after the server's own start
     "bridge children interfaces",  # of a network: an instance with one of any ended just then
 )
 """Reasons for which a busy server refuses a call that it accepts soon after."""
 
 _Answer = TypeVar("_Answer")
+
+
+class RestartedHostError(PlexError):
+    """The server was restarted while it worked on a call, whose result is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +80,12 @@ class IncusConnection:
 
     def __init__(self, spec: HostSpec, credentials: Credentials | None = None) -> None:
         self.spec = spec
-        self._credentials = credentials
+        self.credentials = credentials
         self._failure: UnreachableHostError | None = None
+        self._restart: RestartedHostError | None = None
+        self.clock = ServerClock()
+        self.version = ""  # of the server; empty before the first call
+        self._plain: PlainReads | None = None
 
     @property
     def unreachable(self) -> UnreachableHostError | None:
@@ -72,6 +96,39 @@ class IncusConnection:
         """Find the server, once; UnreachableHostError if it does not answer."""
         _ = self.api
 
+    def connect_to_read(self) -> None:
+        """Find the server, like `connect`. Reads that follow need no pylxd if it answers."""
+        if self._plain is not None or "api" in self.__dict__:
+            return
+        plain = self._plain_reads()
+        info = plain and self._read(plain, "/1.0")
+        if not plain or not info or info.get("auth") != "trusted":
+            self.connect()
+            return
+        self._require_incus(info)
+        self._plain = plain
+
+    def _plain_reads(self) -> PlainReads | None:
+        from plexctl.clients.incus.plain_reads import PlainReads  # not in the copy's parent
+
+        if self.spec.url and self.credentials is None:
+            return None
+        clock = self.clock if self.spec.url else None
+        return PlainReads(self.spec, self.credentials, clock, CONNECT)
+
+    def _read(self, plain: PlainReads, path: str, **params: str) -> Any:
+        """What the server has at `path`; None if pylxd has to call again."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return plain.read(path, ANSWER, **params)
+        except TimeoutError as error:
+            raise self._unreachable(error) from error
+
+    def _require_incus(self, info: Mapping[str, Any]) -> None:
+        require_incus(self.spec.name, self.spec.url or self.spec.socket, info)
+        self.version = str(info["environment"].get("server_version", ""))
+
     @cached_property
     def api(self) -> Any:
         import pylxd  # slow to import: only once a host is called
@@ -81,50 +138,77 @@ class IncusConnection:
         if self._failure is not None:  # another thread waited for it just now
             raise self._failure
         endpoint = self.spec.url or self.spec.socket
-        if self.spec.local and not Path(endpoint).exists():
+        end = time.monotonic() + CONNECT
+        while not self.spec.url and not Path(endpoint).exists():
+            if time.monotonic() >= end or not may_restart(self.spec):
+                self._failure = UnreachableHostError(
+                    f"host {self.spec.name}: no Incus at {endpoint}", hint=start_hint(self.spec)
+                )
+                raise self._failure
+            time.sleep(restart.EVERY)
+        if not self.spec.url and not os.access(endpoint, os.R_OK | os.W_OK):
             self._failure = UnreachableHostError(
-                f"host {self.spec.name}: no Incus at {endpoint}", hint=START_IT
+                f"host {self.spec.name}: this user may not use the Incus at {endpoint}",
+                hint=_join(Path(endpoint)),
             )
             raise self._failure
-        session = None if self.spec.local else self._https()
-        try:
-            client = pylxd.Client(endpoint=endpoint, timeout=(CONNECT, ANSWER), session=session)
-        except (
-            ClientConnectionFailed,
-            LXDAPIException,
-            requests.RequestException,
-            OSError,
-        ) as error:
-            raise self._unreachable(error) from error
+        session = self._https() if self.spec.url else None
+        while True:
+            try:
+                client = pylxd.Client(
+                    endpoint=endpoint,
+                    timeout=(CONNECT, ANSWER),
+                    session=session,
+                    project=self.spec.project,
+                )
+                break
+            except (
+                ClientConnectionFailed,
+                LXDAPIException,
+                requests.RequestException,
+                OSError,
+            ) as error:
+                # A service that restarts just now takes no connection for some seconds.
+                if not refused(error):
+                    raise self._unreachable(error) from error
+                if time.monotonic() >= end or not may_restart(self.spec):
+                    record_refusal(self.spec)
+                    raise self._unreachable(error) from error
+            time.sleep(restart.EVERY)
         if not client.trusted:
+            if fault := host_clock_fault(self.spec.name, self.clock.offset):
+                raise UnreachableHostError(fault, hint=SET_HOST_CLOCK)
             raise UnreachableHostError(
                 f"host {self.spec.name} does not trust this lab",
                 hint=f"add the lab to it: `plexctl host add {self.spec.name} {endpoint} --token`",
             )
         # A bundle named in the environment would replace the server's pinned certificate.
         client.api.session.trust_env = False
+        self._require_incus(client.host_info)
+        repeat_calls(client.api.session)
         return client.api
 
     def _https(self) -> Any:
         """A session that accepts the pinned certificate and no other."""
-        from plexctl.clients.pinned import pinned_session
+        from plexctl.clients.pinned_session import pinned_session
 
         assert self.spec.url is not None
         assert self.spec.certificate is not None
         session = pinned_session(self.spec.url, self.spec.certificate)
-        if self._credentials is None:
+        if self.credentials is None:
             raise PlexError(
                 f"no client certificate for host {self.spec.name}, which is reached over HTTPS"
             )
-        session.cert = (str(self._credentials.certificate), str(self._credentials.key))
+        session.cert = (str(self.credentials.certificate), str(self.credentials.key))
+        self.clock.watch(session)
         return session
 
     def _unreachable(self, error: Exception) -> UnreachableHostError:
         """The error of this call and of all further ones."""
-        from plexctl.clients.pinned import reason
+        from plexctl.clients.pinned import OTHER_CERTIFICATE, reason
 
         name, where = self.spec.name, self.spec.url or self.spec.socket
-        if "Fingerprints did not match" in str(error):
+        if OTHER_CERTIFICATE in str(error):
             unreachable = UnreachableHostError(
                 f"host {name}: {where} shows another certificate than the pinned one",
                 hint=f"if the server was reinstalled: `plexctl host add {name} {where} --token`",
@@ -133,22 +217,79 @@ class IncusConnection:
             unreachable = UnreachableHostError(
                 f"host {name}: Incus at {where} does not answer",
                 details=(reason(error),),
-                hint=CHECK_MACHINE if self.spec.url else START_IT,
+                hint=start_hint(self.spec),
             )
         self._failure = self._failure or unreachable
         return self._failure
 
-    def objects(self, *path: str) -> list[dict[str, Any]]:
+    def _broken_off(self, error: Exception) -> PlexError:
+        """The error of a call that was broken off: of a restart, or that of `_unreachable`."""
+        import requests
+        from pylxd.exceptions import LXDAPIException
+
+        if isinstance(error, requests.Timeout) or "api" not in self.__dict__:
+            return self._unreachable(error)
+        try:
+            self.api.get()  # repeated while the server restarts
+        except (requests.RequestException, LXDAPIException) as again:
+            return self._unreachable(again)
+        return self._restarted()
+
+    def _restarted(self) -> RestartedHostError:
+        """One error for all calls that a restart has broken off."""
+        self._restart = self._restart or RestartedHostError(
+            f"host {self.spec.name}: Incus was restarted while this command used it",
+            hint="run the command again: it completes what is missing",
+        )
+        return self._restart
+
+    def objects(self, *path: str, all_projects: bool = False) -> list[dict[str, Any]]:
+        """All objects of a kind.
+
+        With `all_projects`, of every project that this client may see: one that is confined to a
+        project is refused that, and gets those of its own.
+        """
+        if self._plain is not None and not all_projects:
+            where = "/".join(("/1.0", *(quote(part, safe="") for part in path)))
+            plainly = self._read(self._plain, where, recursion="1")
+            if plainly is not None:
+                return list(plainly)
+        from pylxd.exceptions import LXDAPIException
+
         with self.failing_as(f"the {path[-1]} cannot be read"):
             node = functools.reduce(getitem, path, self.api)
+            if all_projects and not self.spec.confined:
+                try:
+                    everywhere = {"recursion": 1, "all-projects": "true"}
+                    return list(node.get(params=everywhere).json()["metadata"])
+                except LXDAPIException as error:
+                    if error.response.status_code != FORBIDDEN:
+                        raise
             found: list[dict[str, Any]] = node.get(params={"recursion": 1}).json()["metadata"]
         return found
+
+    def may_use(self, project: str) -> bool:
+        """Whether a server, over HTTPS, lets this client use a project."""
+        with self.failing_as(f"the project {project} cannot be read"):
+            # A list of its objects is refused with 500 by some versions, a single object with 403.
+            url = f"{self.spec.url}/1.0/projects/{project}"
+            answer = self.api.session.get(url, timeout=(CONNECT, ANSWER))
+            if answer.status_code not in (200, FORBIDDEN):
+                raise PlexError(f"the answer is {answer.status_code} {answer.reason}")
+        return bool(answer.status_code == 200)
 
     def under_way(self) -> list[dict[str, Any]]:
         """The operations that the server is running, of this and of other clients."""
         with self.failing_as("the operations cannot be read"):
             found = self.api.operations.get(params={"recursion": 1}).json()["metadata"]
         return list(found.get("running", ()))
+
+    def set_tags(self, tags: Mapping[str, str], name: str, *path: str) -> None:
+        """Add `user.plex.*` keys to the config of the object `name` below `path`."""
+        with self.failing_as(f"{path[-1][:-1]} {name} cannot be tagged", gone_is_fine=True):
+            node = functools.reduce(getitem, path, self.api)[name]
+            config = {f"{TAG}{key}": value for key, value in tags.items()}
+            self.finish(node.patch(json={"config": config}), 60)
 
     def delete(self, kind: str, name: str) -> None:
         with self.failing_as(f"{kind[:-1]} {name} cannot be deleted", gone_is_fine=True):
@@ -160,12 +301,12 @@ class IncusConnection:
         if operation.get("type") != "async":
             return dict(operation)
         path = operation["operation"].rsplit("/", 1)[1]
-        done = self._ended(path, timeout)
+        done = self.ended(path, timeout)
         if done["status_code"] != 200:
             raise PlexError(done.get("err") or f"the operation is {done['status']}")
         return done
 
-    def _ended(self, path: str, timeout: float) -> dict[str, Any]:
+    def ended(self, path: str, timeout: float) -> dict[str, Any]:
         """The operation `path` once it has ended, or after `timeout` seconds."""
         from pylxd.exceptions import LXDAPIException
 
@@ -178,7 +319,9 @@ class IncusConnection:
                     params={"timeout": math.ceil(look)}, timeout=(CONNECT, look + ANSWER)
                 )
             except LXDAPIException as error:
-                if "deadline exceeded" not in _reason(error) or left <= 0:
+                if error.response.status_code == 404:  # a server forgets them when it ends
+                    raise self._restarted() from error
+                if "deadline exceeded" not in reason_of(error) or left <= 0:
                     raise
                 continue
             done: dict[str, Any] = waited.json()["metadata"]
@@ -215,7 +358,7 @@ class IncusConnection:
         try:
             yield
         except LXDAPIException as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             gone = error.response.status_code == 404 or "already stopped" in reason
             if gone_is_fine and gone:
                 return
@@ -223,22 +366,41 @@ class IncusConnection:
         except json.JSONDecodeError as error:
             raise self._failed(summary, str(error)) from error
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise self._unreachable(error) from error
+            raise self._broken_off(error) from error
         except requests.RequestException as error:
-            raise self._failed(summary, str(error)) from error
-        except UnreachableHostError:
+            from plexctl.clients.pinned import reason as words
+
+            raise self._failed(summary, words(error)) from error
+        except (UnreachableHostError, RestartedHostError, UsageError):
             raise
         except PlexError as error:
             raise self._failed(summary, error.summary) from error
 
     def _failed(self, summary: str, reason: str) -> PlexError:
+        if self.spec.confined and ("not have permission" in reason or "restricted" in reason):
+            return PlexError(
+                f"host {self.spec.name}: {summary}: {reason}",
+                details=(f"the lab is confined to the project {self.spec.project} there",),
+                hint=f"an administrator of the host runs `plexctl host trust {self.spec.name}`",
+            )
         # A wait that runs out is an HTTP 500 with this text.
         if "context deadline exceeded" in reason:
             reason = "not finished in time"
         return PlexError(f"host {self.spec.name}: {summary}: {reason}")
 
 
-def _reason(error: Any) -> str:
+def _join(socket: Path) -> str:
+    """A hint: the group that may use a socket."""
+    number = socket.stat().st_gid
+    try:
+        name = grp.getgrgid(number).gr_name
+    except KeyError:
+        name = str(number)
+    return f"join its group, and log in again: `sudo usermod -aG {name} $USER`"
+
+
+def reason_of(error: Any) -> str:
+    """The reason in an error of the library."""
     try:
         return str(error.response.json()["error"])
     except (ValueError, KeyError):

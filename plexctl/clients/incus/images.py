@@ -136,6 +136,27 @@ class IncusImages:
             )
         self.set_name(fingerprint, name)
 
+    def set_properties(self, fingerprint: str, properties: Mapping[str, str | None]) -> None:
+        """Set properties of an image, or drop those that are None; all others stay.
+
+        Another client may do the same: what was changed since it was read is read again. An image
+        that does not exist is no error.
+        """
+        summary = f"the properties of image {fingerprint[:12]} cannot be changed"
+
+        def change() -> None:
+            with self._connection.failing_as(summary, gone_is_fine=True):
+                image = self._connection.api.images[fingerprint]
+                answer = image.get()
+                found = answer.json()["metadata"]
+                merged = {**(found["properties"] or {}), **properties}
+                keys = ("public", "auto_update", "profiles", "expires_at")
+                body = {key: found[key] for key in keys if key in found}
+                body["properties"] = {k: v for k, v in merged.items() if v is not None}
+                image.put(json=body, headers={"If-Match": answer.headers["ETag"]})
+
+        self._connection.retry(f"image {fingerprint[:12]} can be changed", change, deadline=30)
+
     def set_name(self, fingerprint: str, name: str) -> None:
         """Give an image a name."""
         with self._connection.failing_as(f"image {fingerprint[:12]} cannot be named {name}"):

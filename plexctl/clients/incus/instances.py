@@ -10,12 +10,16 @@ from plexctl.clients.incus.connection import IncusConnection
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import Condition, Observation
-from plexctl.model.observed import ObservedInstance
+from plexctl.model.observed import FROZEN, ObservedInstance
 from plexctl.model.settings import Devices, Settings, plain_devices
 from plexctl.model.types import Form
 
 LOST = "forkfile.sock: connect: no such file"
 """In the error of a server whose socket to an instance's files is gone."""
+
+STARTS = 90.0
+"""Seconds in which a server must accept a start: one that has itself just started is starting the
+instances that ran before, and tries again after a minute to start a network that it could not."""
 
 SETTLE = 120.0
 """Seconds that a server has to finish the operations of an interrupted run."""
@@ -34,6 +38,11 @@ class IncusInstances:
 
     def list(self) -> Mapping[str, ObservedInstance]:
         return {i.name: i for i in map(observed.instance, self._connection.objects("instances"))}
+
+    def of_all_projects(self) -> tuple[ObservedInstance, ...]:
+        """Instances of every project; of the only one whose instances this client may see."""
+        found = self._connection.objects("instances", all_projects=True)
+        return tuple(map(observed.instance, found))
 
     def create(
         self,
@@ -58,18 +67,45 @@ class IncusInstances:
             self._connection.finish(self._connection.api.instances.post(json=body), 300)
 
     def start(self, name: str) -> None:
-        with self._connection.failing_as(f"instance {name} does not start"):
-            self._change_state(name, "start")
+        """Start an instance, or resume one that is paused. One that runs already is no error.
+
+        A server that has itself just started also starts the instances that ran before.
+        """
+
+        def start() -> None:
+            with self._connection.failing_as(f"instance {name} does not start"):
+                self.change_state(name, "start")
+
+        try:
+            self._connection.retry(f"instance {name} can be started", start, deadline=STARTS)
+        except PlexError as error:
+            if "already running" not in str(error):
+                raise
+            with self._connection.failing_as(f"instance {name} cannot be resumed"):
+                if self.status(name) == FROZEN:
+                    self.change_state(name, "unfreeze")
+
+    def status(self, name: str) -> str:
+        found = self._connection.api.instances[name].state.get().json()["metadata"]
+        return str(found["status"])
 
     def stop(self, name: str, *, force: bool = True) -> None:
         """Stop at once, or (`force` false) as systemd does: only once it is up, else it hangs."""
         with self._connection.failing_as(f"instance {name} does not stop"):
-            self._change_state(name, "stop", force=force)
+            self.change_state(name, "stop", force=force)
 
-    def _change_state(self, name: str, action: str, *, force: bool = False) -> None:
+    def change_state(self, name: str, action: str, *, force: bool = False) -> None:
+        """Let the server "start", "stop", "freeze" or "unfreeze" an instance."""
         body = {"action": action, "timeout": 60, "force": force}
         changed = self._connection.api.instances[name].state.put(json=body)
         self._connection.finish(changed, 65)
+
+    def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
+        """Add tags to an instance, also while it runs."""
+        self._connection.retry(
+            f"instance {name} can be tagged",
+            lambda: self._connection.set_tags(tags, name, "instances"),
+        )
 
     def delete(self, name: str, *, running: bool = True) -> None:
         """Delete an instance, whatever its state. One that does not exist is no error.
@@ -84,7 +120,7 @@ class IncusInstances:
                 with self._connection.failing_as(
                     f"instance {name} does not stop", gone_is_fine=True
                 ):
-                    self._change_state(name, "stop", force=True)
+                    self.change_state(name, "stop", force=True)
             stop = True  # it may have been started since it was read
             with self._connection.failing_as(
                 f"instance {name} cannot be deleted", gone_is_fine=True

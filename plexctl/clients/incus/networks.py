@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 
 from plexctl.clients.incus import observed
 from plexctl.clients.incus.connection import IncusConnection
+from plexctl.errors import PlexError
 from plexctl.model.observed import ObservedNetwork, ObservedProfile
 from plexctl.model.settings import Devices, Settings, plain_devices
+
+DELETION = 2.0
+"""Seconds within which a deletion that has begun changes the list of networks."""
 
 
 class IncusNetworks:
@@ -18,6 +23,22 @@ class IncusNetworks:
 
     def list(self) -> Mapping[str, ObservedNetwork]:
         return {n.name: n for n in map(observed.network, self._connection.objects("networks"))}
+
+    def settle(self, plex: str) -> bool:
+        """Wait until no network of `plex` is being deleted; whether any was.
+
+        Incus completes a deletion though its client is gone, and shows no operation meanwhile.
+        """
+        gone = False
+        while before := self._of_plex(plex):
+            time.sleep(DELETION)
+            if self._of_plex(plex) == before:
+                break
+            gone = True
+        return gone
+
+    def _of_plex(self, plex: str) -> set[str]:
+        return {name for name, one in self.list().items() if one.tags.get("plex") == plex}
 
     def put(self, name: str, config: Settings, *, exists: bool) -> None:
         """Create a bridge, or (`exists`) give it this configuration."""
@@ -32,11 +53,35 @@ class IncusNetworks:
 
         self._connection.retry(f"network {name} can be {_past(exists)}", put)
 
+    def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a network."""
+        self._connection.set_tags(tags, name, "networks")
+
     def delete(self, name: str) -> None:
-        """Delete a network. One that does not exist is no error."""
-        self._connection.retry(
-            f"network {name} can be deleted", lambda: self._connection.delete("networks", name)
-        )
+        """Delete a network. One that does not exist is no error.
+
+        The error of a network in use names what uses it.
+        """
+        try:
+            self._connection.retry(
+                f"network {name} can be deleted", lambda: self._connection.delete("networks", name)
+            )
+        except PlexError as error:
+            if "in use" not in str(error):
+                raise
+            raise PlexError(
+                error.summary,
+                details=(f"used by {one}" for one in self._users(name)),
+                hint="remove it from the network, for example `incus config device remove`",
+            ) from error
+
+    def _users(self, name: str) -> Iterator[str]:
+        """What uses a network: "instance x", "profile y"."""
+        with self._connection.failing_as(f"network {name} cannot be read"):
+            found = self._connection.api.networks[name].get().json()["metadata"]
+        for path in found.get("used_by") or ():
+            kind, _, user = path.partition("?")[0].removeprefix("/1.0/").partition("/")
+            yield f"{kind.removesuffix('s')} {user}"
 
 
 class IncusProfiles:
@@ -57,6 +102,10 @@ class IncusProfiles:
                 profiles[name].put(json=body)
             else:
                 profiles.post(json={"name": name, **body})
+
+    def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a profile."""
+        self._connection.set_tags(tags, name, "profiles")
 
     def delete(self, name: str) -> None:
         """Delete a profile. One that does not exist is no error."""

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 import requests
 
 from plexctl.clients.incus.connection import Credentials
-from plexctl.clients.pinned import (
-    CONNECT,
-    fingerprint,
-    pinned_session,
-    reason,
-    server_certificate,
-)
+from plexctl.clients.pinned import CONNECT, fingerprint, reason, server_certificate
+from plexctl.clients.pinned_session import pinned_session
+from plexctl.clients.server_clock import ServerClock
 from plexctl.errors import PlexError, UsageError
+from plexctl.keys.validity import SET_HOST_CLOCK, host_clock_fault
 from plexctl.model.secret import Secret
 
 ANSWER = 30
@@ -86,13 +83,20 @@ def _refusal(answer: requests.Response) -> str:
 
 
 def known(url: str, certificate: str, credentials: Credentials) -> bool:
-    """Whether the server trusts the lab. PlexError if it does not answer."""
+    """Whether the server trusts the lab.
+
+    PlexError if it does not answer, or if its clock says that no certificate of the lab is valid.
+    """
+    clock = ServerClock()
     with pinned_session(url, certificate) as session:
         session.cert = (str(credentials.certificate), str(credentials.key))
+        clock.watch(session)
         try:
             answer = session.get(f"{url}/1.0", timeout=(CONNECT, ANSWER))
         except requests.RequestException as error:
             raise PlexError(f"{url} does not answer", details=(reason(error),)) from error
+    if fault := host_clock_fault(url, clock.offset):
+        raise PlexError(fault, hint=SET_HOST_CLOCK)
     try:
         return bool(answer.json()["metadata"]["auth"] == "trusted")
     except (ValueError, KeyError, TypeError) as error:

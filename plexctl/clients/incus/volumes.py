@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from plexctl.clients.incus import observed
 from plexctl.clients.incus.connection import IncusConnection
 from plexctl.model.observed import ObservedVolume
-from plexctl.model.settings import Settings
+from plexctl.model.settings import TAG, Settings
 
 TRANSFER = 300
 """Seconds in which a seed must be on the server."""
@@ -26,7 +26,7 @@ class IncusVolumes:
         return {volume.name: volume for volume in map(observed.volume, found)}
 
     def put(self, name: str, pool: str, config: Settings, *, exists: bool) -> None:
-        """Create a volume, or (`exists`) set these keys of it."""
+        """Create a volume, or (`exists`) set these keys of it; without `size` it has no limit."""
         with self._connection.failing_as(
             f"volume {name} cannot be {'changed' if exists else 'created'}"
         ):
@@ -34,7 +34,7 @@ class IncusVolumes:
             if exists:
                 # The config also has the owner of the files, which the server sets: no key of it
                 # may be dropped.
-                changed = volumes[name].patch(json={"config": dict(config)})
+                changed = volumes[name].patch(json={"config": {"size": "", **dict(config)}})
                 self._connection.finish(changed, 60)
             else:
                 created = volumes.post(json={"name": name, "config": dict(config)})
@@ -57,6 +57,17 @@ class IncusVolumes:
             self._connection.finish(created, TRANSFER)
             described = {"description": " ".join(f"{key}={value}" for key, value in tags)}
             self._connection.finish(volumes[name].patch(json=described), 60)
+
+    def set_tags(self, name: str, tags: Mapping[str, str], *, disc: bool = False) -> None:
+        """Add tags to a volume. A disc has only those that are in `tags` then."""
+        pool = self._connection.spec.pool
+        if not disc:
+            self._connection.set_tags(tags, name, "storage-pools", pool, "volumes", "custom")
+            return
+        with self._connection.failing_as(f"volume {name} cannot be tagged", gone_is_fine=True):
+            volume = self._connection.api["storage-pools"][pool].volumes.custom[name]
+            words = " ".join(f"{TAG}{key}={value}" for key, value in sorted(tags.items()))
+            self._connection.finish(volume.patch(json={"description": words}), 60)
 
     def delete(self, name: str) -> None:
         """Delete a volume of the host's pool. One that does not exist is no error."""

@@ -34,7 +34,7 @@ class TlsFiles:
 def tls_files(access: ApiAccess) -> Iterator[TlsFiles]:
     """The certificates and the key as files: Python's TLS reads a key from files only.
 
-    Each new connection reads them again, so they exist as long as the client does.
+    The official client reads them again for each connection: they exist until the block ends.
     """
     delete_old_keys()
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
 """The Kubernetes API calls of `up`, `plan`, `status` and the other verbs that must be fast.
 
-Plain HTTPS with `requests`, which is loaded for Incus anyway. Importing the official client takes
-0.5 s of processor time, more than all API calls of an `up` together; see `official.py`.
+Plain HTTPS with Python's own library. Importing the official client takes 0.5 s of processor time,
+more than all API calls of an `up` together; see `official.py`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,28 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from plexctl.clients.kube.access import ApiAccess, tls_files
 from plexctl.errors import PlexError
 
-if TYPE_CHECKING:
-    import requests
+if TYPE_CHECKING:  # `status` makes its calls in another process, which alone has to load these
+    import ssl
+
+    from plexctl.clients.http_session import Answer, HttpSession
+
+OUTSIDE_VALIDITY = (9, 10)
+"""OpenSSL's codes of a certificate that is not valid yet, and of one that has expired."""
 
 CONNECT, READ = 1.0, 5.0
 """Seconds. While a master boots, its API does not answer at all, or answers late."""
 
 MANAGER = "plexctl"
 """The field manager of what plexctl applies."""
+
+DRAINING = "plexctl/draining"
+"""Annotation of a node that plexctl has cordoned, so that a later run can undo it."""
 
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -37,6 +46,8 @@ class NodeStatus:
     version: str  # of its kubelet
     roles: tuple[str, ...]
     unschedulable: bool
+    draining: bool = False  # plexctl has cordoned it to drain it
+    reported: datetime | None = None  # when its kubelet has last reported whether it is Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,10 @@ class UnreachableError(PlexError):
     """The API does not answer, or cannot answer this request yet."""
 
 
+class CertificateError(UnreachableError):
+    """The API does not accept the client's certificate, or the client does not accept the API's."""
+
+
 class InvalidObjectError(PlexError):
     """The API rejects an object: it is not valid, or must not be applied."""
 
@@ -65,7 +80,7 @@ class Kube:
     Every call may raise UnreachableError.
     """
 
-    def __init__(self, server: str, session: requests.Session) -> None:
+    def __init__(self, server: str, session: HttpSession) -> None:
         self._server = server
         self._session = session
         self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}  # plural name, namespaced
@@ -75,15 +90,23 @@ class Kube:
 
     def delete_node(self, name: str) -> None:
         """Delete a Node object, unless it is gone already."""
-        self._call("DELETE", f"/api/v1/nodes/{name}", accept=(404,))
+        self.delete(f"/api/v1/nodes/{name}")
 
     def cordon(self, name: str) -> bool:
-        """Mark a node as unschedulable. False if there is no such node."""
-        return self.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
+        """Mark a node as unschedulable, to drain it. False if there is no such node."""
+        return self._set_draining(name, True)
 
     def uncordon(self, name: str) -> bool:
         """Mark a node as schedulable. False if there is no such node."""
-        return self.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": None}})
+        return self._set_draining(name, None)
+
+    def _set_draining(self, name: str, draining: Literal[True] | None) -> bool:
+        # A merge patch deletes what is null.
+        change = {
+            "metadata": {"annotations": {DRAINING: draining and "true"}},
+            "spec": {"unschedulable": draining},
+        }
+        return self.patch(f"/api/v1/nodes/{name}", change)
 
     def pods(self, *, node: str = "", selector: str = "") -> tuple[Pod, ...]:
         """Pods of all namespaces, on one node or with the labels of `selector`."""
@@ -104,25 +127,30 @@ class Kube:
             "metadata": {"name": pod.name, "namespace": pod.namespace},
         }
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
-        answer = self._call("POST", path, json=body, accept=(403, 404, 429))
-        if answer.status_code == 403 and not _is_terminating(answer):
+        answer = self._call("POST", path, body=body, accept=(403, 404, 429))
+        if answer.status == 403 and not _is_terminating(answer):
             raise self._failure("POST", path, answer)
-        return answer.status_code not in (403, 429)
+        return answer.status not in (403, 429)
 
-    def replicas(self, namespace: str, deployment: str) -> tuple[int, int]:
-        """Available and desired replicas of a Deployment; (0, 0) if there is none."""
-        found = self.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}")
-        if found is None:
-            return (0, 0)
-        return (
-            int(found["status"].get("availableReplicas", 0)),
-            int(found["spec"].get("replicas", 1)),
+    def ready_endpoints(self, namespace: str, service: str) -> int:
+        """The number of Ready pods of a Service, as its EndpointSlices say."""
+        slices = self.read(
+            f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+            params={"labelSelector": f"kubernetes.io/service-name={service}"},
         )
+        endpoints = (
+            one for found in (slices or {}).get("items", ()) for one in found.get("endpoints") or ()
+        )
+        return sum(1 for one in endpoints if one.get("conditions", {}).get("ready"))
 
     def read(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
         """The object or list at `path`; None if there is none."""
         answer = self._call("GET", path, params=params or {}, accept=(404,))
-        return None if answer.status_code == 404 else answer.json()
+        return None if answer.status == 404 else answer.json()
+
+    def delete(self, path: str) -> None:
+        """Delete the object at `path`, unless it is gone already."""
+        self._call("DELETE", path, accept=(404,))
 
     def apply(self, document: dict[str, Any]) -> dict[str, Any]:
         """Apply an object on the server's side; returns the object that results.
@@ -134,7 +162,7 @@ class Kube:
             "PATCH",
             self.path(document),
             params={"fieldManager": MANAGER, "force": "true"},
-            data=json.dumps(document).encode(),
+            body=document,
             headers={"Content-Type": "application/apply-patch+yaml"},
             accept=(400, 403, 404, 409, 422, 500),
         )
@@ -144,8 +172,8 @@ class Kube:
         name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
         summary = f"{document['kind']} {name}: {_message(answer)}"
         # A field of a wrong type is a 500, as an API that is still starting is.
-        invalid = answer.status_code != 500 or "typed patch" in summary
-        if answer.status_code == 404 or not invalid:
+        invalid = answer.status != 500 or "typed patch" in summary
+        if answer.status == 404 or not invalid:
             raise UnreachableError(summary)
         raise InvalidObjectError(summary)
 
@@ -155,8 +183,8 @@ class Kube:
 
     def patch(self, path: str, change: dict[str, Any]) -> bool:
         """Merge `change` into the object at `path`. False if there is no such object."""
-        answer = self._call("PATCH", path, json=change, headers=MERGE_PATCH, accept=(404,))
-        return answer.status_code != 404
+        answer = self._call("PATCH", path, body=change, headers=MERGE_PATCH, accept=(404,))
+        return answer.status != 404
 
     def path(self, document: dict[str, Any]) -> str:
         """The path of an object. UnreachableError if the API does not serve its kind (yet)."""
@@ -175,25 +203,38 @@ class Kube:
         return f"{base}{place}/{plural}/{metadata['name']}"
 
     def _call(
-        self, method: str, path: str, *, accept: tuple[int, ...] = (), **arguments: Any
-    ) -> requests.Response:
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: tuple[int, ...] = (),
+        params: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
         """A request's answer: a success, or a failure with a status in `accept`."""
-        import requests
+        from plexctl.clients.http_session import ERRORS
 
+        sent = {} if body is None else {"Content-Type": "application/json"}
         try:
-            answer = self._session.request(
-                method, f"{self._server}{path}", timeout=(CONNECT, READ), **arguments
+            answer = self._session.call(
+                method,
+                path,
+                timeout=(CONNECT, READ),
+                params=params,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=sent | (headers or {}),
             )
-        except requests.RequestException as error:
+        except ERRORS as error:
             raise unreachable(self._server, error) from error
-        if not answer.ok and answer.status_code not in accept:
+        if not answer.ok and answer.status not in accept:
             raise self._failure(method, path, answer)
         return answer
 
-    def _failure(self, method: str, path: str, answer: requests.Response) -> UnreachableError:
-        return UnreachableError(
-            f"the API at {self._server} refuses {method} {path}: "
-            f"{answer.status_code} {answer.reason}",
+    def _failure(self, method: str, path: str, answer: Answer) -> UnreachableError:
+        kind = CertificateError if answer.status == 401 else UnreachableError
+        return kind(
+            f"the API at {self._server} refuses {method} {path}: {answer.status} {answer.reason}",
             details=(_message(answer),),
         )
 
@@ -201,24 +242,48 @@ class Kube:
 @contextmanager
 def connect(access: ApiAccess) -> Iterator[Kube]:
     """A client that trusts only the certificate authority of `access`."""
-    import requests
+    from plexctl.clients.http_session import url_session
 
-    with tls_files(access) as files, requests.Session() as session:
-        session.trust_env = False  # no proxies, no .netrc, no CA bundle of the environment
-        session.verify = files.ca
-        session.cert = (files.certificate, files.key)
+    session = url_session(access.server, _tls(access))
+    try:
         yield Kube(access.server, session)
+    finally:
+        session.close()
+
+
+def _tls(access: ApiAccess) -> ssl.SSLContext:
+    """The certificates of `access`, for all connections of a client."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=access.ca.decode())
+    with tls_files(access) as files:
+        context.load_cert_chain(files.certificate, files.key)
+    return context
 
 
 def unreachable(server: str, error: BaseException) -> UnreachableError:
     """An error for an API that does not answer, with the innermost reason of `error`.
 
-    That is "Connection refused" rather than the exceptions that libraries have wrapped it in.
+    That is "Connection refused" rather than the exceptions that libraries have wrapped it in. A
+    CertificateError if a certificate is the reason.
     """
+    import ssl
+
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     # `strerror` of a time-out exists, and is None.
     reason = str(getattr(error, "strerror", None) or error)
+    if isinstance(error, TimeoutError) and not error.errno:
+        reason = "timed out"  # without which operation of TLS it was
+    if isinstance(error, ssl.SSLError) and "certificate" in reason.lower():
+        # Without the place in Python's source: "certificate has expired (_ssl.c:992)".
+        reason = reason.partition(" (_ssl")[0].partition("] ")[2] or reason
+        if getattr(error, "verify_code", None) in OUTSIDE_VALIDITY:
+            reason += f"; this machine's clock says {datetime.now(UTC):%Y-%m-%d}"
+        return CertificateError(
+            f"the connection to the API at {server} is not trusted", details=(reason,)
+        )
     return UnreachableError(f"the API at {server} does not answer", details=(reason,))
 
 
@@ -234,7 +299,17 @@ def _node(found: dict[str, Any]) -> NodeStatus:
         version=found["status"]["nodeInfo"]["kubeletVersion"],
         roles=tuple(sorted(k.removeprefix(prefix) for k in labels if k.startswith(prefix))),
         unschedulable=bool(found["spec"].get("unschedulable")),
+        draining=DRAINING in found["metadata"].get("annotations", {}),
+        reported=time_of(ready.get("lastHeartbeatTime")),
     )
+
+
+def time_of(text: str | None) -> datetime | None:
+    """A time in an object of the API, "2026-11-30T09:00:00Z"; None if it has none."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _pod(found: dict[str, Any]) -> Pod:
@@ -250,7 +325,7 @@ def _pod(found: dict[str, Any]) -> Pod:
     )
 
 
-def _status(answer: requests.Response) -> dict[str, Any]:
+def _status(answer: Answer) -> dict[str, Any]:
     """The Status object that describes a failure; empty if the answer has none."""
     try:
         return dict(answer.json())
@@ -258,12 +333,12 @@ def _status(answer: requests.Response) -> dict[str, Any]:
         return {}
 
 
-def _message(answer: requests.Response) -> str:
+def _message(answer: Answer) -> str:
     """The API's own description of a failure."""
-    return str(_status(answer).get("message") or f"{answer.status_code} {answer.reason}")
+    return str(_status(answer).get("message") or f"{answer.status} {answer.reason}")
 
 
-def _is_terminating(answer: requests.Response) -> bool:
+def _is_terminating(answer: Answer) -> bool:
     """Whether a request was refused because the namespace is being deleted.
 
     https://github.com/kubernetes/api/blob/v0.36.0/core/v1/types.go, NamespaceTerminatingCause

@@ -101,6 +101,10 @@ class ObjectApi:
         except NotFoundError:
             return None
 
+    def is_namespaced(self, document: dict[str, Any]) -> bool:
+        """Whether objects of this kind are in a namespace. NotServedError for an unknown kind."""
+        return bool(self._resource(document["apiVersion"], document["kind"]).namespaced)
+
     def dry_run_apply(self, document: dict[str, Any], manager: str) -> dict[str, Any]:
         """The object that a server-side apply in the name of `manager` would result in.
 

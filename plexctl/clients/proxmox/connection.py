@@ -19,6 +19,7 @@ from plexctl.clients.proxmox.refusals import (
     lost,
     refusal,
 )
+from plexctl.clients.server_clock import ServerClock
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.condition import Condition, Observation, TimedOutError, wait
 from plexctl.model.host_spec import HostSpec, Proxmox
@@ -61,6 +62,7 @@ class ProxmoxConnection:
         self._reach = reach
         self._failure: UnreachableHostError | None = None
         self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self.clock = ServerClock()
 
     @property
     def unreachable(self) -> UnreachableHostError | None:
@@ -217,7 +219,7 @@ class ProxmoxConnection:
     def _connect(self) -> Any:
         from proxmoxer import ProxmoxAPI
 
-        from plexctl.clients.pinned import pinned_session
+        from plexctl.clients.pinned_session import pinned_session
 
         url, pin = self.spec.url, self.spec.certificate
         assert url is not None, self.spec.name
@@ -235,14 +237,15 @@ class ProxmoxConnection:
         session = api._store["session"]
         # Neither a proxy nor a CA bundle of the environment may replace the pinned certificate.
         session.trust_env = False
+        self.clock.watch(session)
         session.mount(f"https://{parts.netloc}", pinned_session(url, pin).adapters[url])
         return api
 
     def _unreachable(self, error: Exception) -> UnreachableHostError:
-        from plexctl.clients.pinned import reason
+        from plexctl.clients.pinned import OTHER_CERTIFICATE, reason
 
         name, where = self.spec.name, self.spec.url
-        if "Fingerprints did not match" in str(error):
+        if OTHER_CERTIFICATE in str(error):
             return self._not_answering(
                 f"{where} shows another certificate than the pinned one",
                 hint=f"if the server was reinstalled: `plexctl host add {name} {where} --token`",

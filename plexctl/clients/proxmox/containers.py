@@ -14,7 +14,7 @@ from plexctl.clients.ssh import SshClient
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 
-LOGIN = re.compile(r"(?P<user>[^@]+)@(?P<address>[^:]+)(:(?P<port>\d+))?")
+LOGIN = re.compile(r"(?P<user>[^@]+)@(?P<address>[^:]+)(:(?P<port>[0-9]+))?")
 
 SCRIPT = 60.0
 """Seconds that a script over SSH may take."""

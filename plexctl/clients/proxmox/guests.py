@@ -14,6 +14,7 @@ from plexctl.clients.proxmox.observed import Guest
 from plexctl.clients.proxmox.refusals import GoneError
 from plexctl.clients.proxmox.storage import QUICK, ProxmoxStorage
 from plexctl.errors import PlexError
+from plexctl.model.lab_id import is_lab
 
 TRIES = 100
 """Identifiers that are tried where others take them at the same time."""
@@ -68,7 +69,11 @@ class ProxmoxGuests:
     def start(self, name: str) -> None:
         guest = self.find(name)
         place = (*self._connection.node, guest.kind, guest.vmid, "status", "start")
-        self._connection.task(f"start {name}", "post", *place, deadline=QUICK)
+        try:
+            self._connection.task(f"start {name}", "post", *place, deadline=QUICK)
+        except PlexError as error:  # the node starts its guests after its own start
+            if "already running" not in " ".join((error.summary, *error.details)):
+                raise
 
     def stop(self, name: str, *, force: bool = True) -> None:
         """Stop at once, or (`force` false) as the system does if it follows within a minute."""
@@ -96,6 +101,22 @@ class ProxmoxGuests:
             description=observed.notes(tags),
             **options,
         )
+
+    def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
+        """Write the tags of a lab's guests of that name, in place of those that they have."""
+        for guest in self._named(name):
+            same = guest.tags.get("plex") == tags["plex"]
+            if same and is_lab(guest.tags.get("lab"), tags["lab"]) and not guest.template:
+                with suppress(GoneError):
+                    self.configure(guest.vmid, tags, {}, guest.kind)
+
+    def set_template_tags(self, vmid: int, tags: Mapping[str, str | None]) -> None:
+        """Set tags of one of plexctl's templates, or drop those that are None; all others stay."""
+        for guest in self.list():
+            if guest.vmid == vmid and guest.template and guest.ours:
+                merged = {**guest.tags, **tags}
+                kept = {key: value for key, value in merged.items() if value is not None}
+                self.configure(vmid, kept, {}, guest.kind)
 
     def delete(self, name: str) -> None:
         """Delete plexctl's guests of that name with their disks and their seeds.

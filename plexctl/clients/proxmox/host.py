@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from plexctl.clients.proxmox import observed
@@ -11,15 +11,18 @@ from plexctl.clients.proxmox.containers import ProxmoxContainers
 from plexctl.clients.proxmox.guests import ProxmoxGuests
 from plexctl.clients.proxmox.storage import ProxmoxStorage
 from plexctl.clients.proxmox.vms import ProxmoxVms
-from plexctl.errors import UnreachableHostError
+from plexctl.errors import UnreachableHostError, UsageError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import wait
 from plexctl.model.host_spec import HostFacts, HostSpec, Proxmox
 from plexctl.model.observed import HostState
+from plexctl.model.resources import Kind
 from plexctl.model.secret import Secret
 
 if TYPE_CHECKING:
     from plexctl.model.host import Host
+    from plexctl.model.snapshots import Snapshots
+    from plexctl.model.streams import Streams
 
 
 class ProxmoxHost:
@@ -50,8 +53,22 @@ class ProxmoxHost:
         return self.connection.settings
 
     @property
+    def terminals(self) -> bool:
+        return False
+
+    @property
     def unreachable(self) -> UnreachableHostError | None:
         return self.connection.unreachable
+
+    @property
+    def snapshots(self) -> Snapshots:
+        raise UsageError(
+            f"plexctl takes no snapshots on {self.name}: Proxmox hosts are not supported yet",
+            hint="nothing was changed; snapshots work on Incus hosts",
+        )
+
+    def version(self) -> str:
+        return str(self.connection.call("read its version", "get", "version")["version"])
 
     def facts(self) -> HostFacts:
         """The facts in hosts.yaml, else those that the node reports; zeros while it is unreachable.
@@ -79,7 +96,11 @@ class ProxmoxHost:
             for g in sorted(guests, key=lambda g: (not g.ours, not g.whole))
             if not (g.template and g.ours)
         }
-        return HostState(self.name, instances, {}, {}, images)
+        offset = self.connection.clock.offset
+        return HostState(self.name, instances, {}, {}, images, clock_offset=offset)
+
+    def read_instances(self) -> HostState:
+        return self.read()
 
     def pool_free(self) -> int:
         return self.storage.free()
@@ -104,13 +125,51 @@ class ProxmoxHost:
             return self.containers.execute(guest.vmid, argv, timeout=timeout)
         return self.vms.execute(name, guest.vmid, argv, timeout=timeout)
 
+    def run(
+        self, name: str, argv: tuple[str, ...], streams: Streams, *, timeout: float | None = None
+    ) -> int:
+        """Neither the guest agent nor `pct exec` through a script has streams: the program's input
+        is empty, and its output is text that is written after the end.
+        """
+        from plexctl.clients.waiting import has_input
+
+        if streams.terminal or has_input(streams.stdin):
+            what = "terminal" if streams.terminal else "standard input"
+            raise UsageError(
+                f"refusing to run {argv[0]} on {name}: the API of Proxmox VE has no {what} for it",
+                hint=f"use `plexctl ssh {name}`, or `plexctl exec {name} --no-tty … </dev/null`",
+            )
+        done = self.execute(name, argv, timeout=600 if timeout is None else timeout)
+        for stream, text in ((streams.stdout, done.stdout), (streams.stderr, done.stderr)):
+            stream.write(text.encode())
+            stream.flush()
+        return done.code
+
+    def set_tags(self, kind: Kind, name: str, tags: Mapping[str, str]) -> None:
+        """Only guests have tags."""
+        self.guests.set_tags(name, tags)
+
     def delete_instance(self, name: str, *, running: bool = True) -> None:
         self.guests.delete(name)
+
+    def images_in_use(self) -> frozenset[str]:
+        return frozenset(one.image for one in self.read().instances.values())
+
+    def set_image_properties(self, fingerprint: str, properties: Mapping[str, str | None]) -> None:
+        """Of a template of containers only those with the labs that use it can be set."""
+        if ":" not in fingerprint:
+            self.guests.set_template_tags(int(fingerprint), properties)
+        elif users := {
+            key.removeprefix(observed.USER): value is not None
+            for key, value in properties.items()
+            if key.startswith(observed.USER)
+        }:
+            self.storage.set_archive_users(fingerprint, users)
 
     def delete_image(self, fingerprint: str) -> None:
         """`fingerprint` is the identifier of a VM's template, or the volume of an archive."""
         if ":" in fingerprint:
-            self.storage.delete(fingerprint)
+            self.storage.delete_archive(fingerprint)
         else:
             self.vms.delete_template(fingerprint)
 

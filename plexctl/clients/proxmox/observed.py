@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,13 @@ IMAGE = "image"
 STATES = {"running": RUNNING, "stopped": "Stopped"}
 
 ARCHIVE = re.compile(r"plexctl-(?P<lab>[0-9a-z]+)-(?P<name>.+)\.tar\.gz")
+USE = re.compile(r"plexctl-(?P<lab>[0-9a-z]+)-(?P<name>.+)\.used\.tar\.gz")
+
+LAB = "plexctl.lab"
+"""The property of an image with the lab that baked it."""
+
+USER = f"{LAB}."
+"""Prefix of the properties of an image with the labs that use it."""
 
 Answer = Mapping[str, Any]
 
@@ -108,15 +115,45 @@ def image(seen: Guest) -> ObservedImage:
     return ObservedImage(str(seen.vmid), (seen.name,), dict(seen.tags), seen.size)
 
 
-def archive(volume: str, size: int) -> ObservedImage | None:
-    """A template of containers, which has no properties but its name; None if it is not ours."""
-    found = ARCHIVE.fullmatch(volume.partition("/")[2])
-    if found is None:
-        return None
-    properties = {"plexctl.recipe": found["name"], "plexctl.lab": found["lab"]}
-    return ObservedImage(volume, (found["name"],), properties, size)
+def archives(volumes: Mapping[str, int]) -> tuple[ObservedImage, ...]:
+    """plexctl's templates of containers, among volumes and their sizes in bytes.
+
+    A template of containers can have no properties: what it is, and the lab that baked it, are in
+    its name. Each lab that uses it has a small file beside it. Without such files only the lab in
+    its name uses it.
+    """
+    users: dict[str, list[str]] = {}
+    for volume in volumes:
+        if use := USE.fullmatch(_file(volume)):
+            users.setdefault(use["name"], []).append(use["lab"])
+    return tuple(
+        _archive(volume, found, users.get(found["name"], []), size)
+        for volume, size in volumes.items()
+        if (found := ARCHIVE.fullmatch(_file(volume))) and not USE.fullmatch(_file(volume))
+    )
+
+
+def _archive(volume: str, found: re.Match[str], users: Sequence[str], size: int) -> ObservedImage:
+    labs = {f"{USER}{lab}": "yes" for lab in users} or {LAB: found["lab"]}
+    return ObservedImage(volume, (found["name"],), {"plexctl.recipe": found["name"], **labs}, size)
+
+
+def _file(volume: str) -> str:
+    return volume.partition("/")[2]
+
+
+def archive_parts(volume: str) -> tuple[str, str]:
+    """(lab that baked it, name of the image) of a template of containers."""
+    found = ARCHIVE.fullmatch(_file(volume))
+    assert found is not None, volume
+    return found["lab"], found["name"]
 
 
 def archive_name(lab: str, image: str) -> str:
     """File name of a template of containers. Labs may share a storage."""
     return f"plexctl-{lab}-{image}.tar.gz"
+
+
+def use_name(lab: str, image: str) -> str:
+    """Name of the file that says that a lab uses a template of containers."""
+    return f"plexctl-{lab}-{image}.used.tar.gz"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from plexctl.model.observed import ObservedImage
 
 QUICK, COPY, MOVE = 120.0, 600.0, 1800.0
 """Seconds that tasks may take: one that moves no data, an upload, and a download or an import."""
+
+EMPTY = gzip.compress(bytes(1024), mtime=0)
+"""An archive without files."""
 
 
 class ProxmoxStorage:
@@ -44,8 +49,36 @@ class ProxmoxStorage:
         place = (*self._connection.node, "storage", self._files, "content")
         what = f"read storage {self._files}"
         found = self._connection.call(what, "get", *place, content="vztmpl")
-        images = (observed.archive(str(one["volid"]), int(one["size"])) for one in found)
-        return tuple(image for image in images if image is not None)
+        return observed.archives({str(one["volid"]): int(one["size"]) for one in found})
+
+    def set_archive_users(self, volume: str, users: Mapping[str, bool]) -> None:
+        """Mark a template of containers as used by labs or not, by their identifiers.
+
+        Of a template that is gone it is no error.
+        """
+        there = next((one for one in self.archives() if one.fingerprint == volume), None)
+        if there is None:
+            return
+        baker, image = observed.archive_parts(volume)
+        if observed.LAB in there.properties:  # the first of these files ends what its name says
+            users = {baker: True, **users}
+        for lab, uses in users.items():
+            name = observed.use_name(lab, image)
+            if uses:
+                checksum = hashlib.sha256(EMPTY).hexdigest()
+                self._upload((name, EMPTY), name, "vztmpl", checksum, deadline=QUICK)
+            else:
+                self.delete(f"{self._files}:vztmpl/{name}")
+
+    def delete_archive(self, volume: str) -> None:
+        """Delete a template of containers, and before it the marks of the labs that used it."""
+        there = next((one for one in self.archives() if one.fingerprint == volume), None)
+        _, image = observed.archive_parts(volume)
+        for key in there.properties if there else ():
+            if key.startswith(observed.USER):
+                name = observed.use_name(key.removeprefix(observed.USER), image)
+                self.delete(f"{self._files}:vztmpl/{name}")
+        self.delete(volume)
 
     def upload_iso(self, file: str, content: bytes) -> str:
         """Upload a disk image; returns its volume. Replaces one of that name."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.proxmox.host import ProxmoxHost
 from plexctl.model.host import Host
-from plexctl.plan.resources.types import Resource
+from plexctl.plan.resources.types import Instance, Resource
 from plexctl.provision.change import Change
 from plexctl.provision.direct.incus import IncusApplier
 from plexctl.provision.direct.proxmox import ProxmoxApplier
@@ -19,6 +19,12 @@ class Applier(Protocol):
 
     def put(self, change: Change, resource: Resource) -> None:
         """Create, update or start `resource`. Of a replacement, the old object is gone already."""
+
+    def create(self, change: Change, instance: Instance) -> None:
+        """Create `instance` with its files. It has not been started then."""
+
+    def start(self, instance: Instance) -> None:
+        """Start `instance` once its gate is open."""
 
     def delete(self, change: Change) -> None:
         """Delete the object of `change`."""

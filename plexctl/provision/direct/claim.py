@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from plexctl.model.lab_id import is_lab
 from plexctl.model.observed import HostState
 from plexctl.plan.resources.types import Owner
 
@@ -23,7 +24,7 @@ def _claimed(state: HostState, owner: Owner) -> HostState:
     bare = {
         name: replace(instance, tags=owner.tags, started=False)
         for name, instance in state.instances.items()
-        if instance.tags.get("plexctl.lab") == owner.lab
+        if is_lab(instance.tags.get("plexctl.lab"), owner.lab)
         and re.fullmatch(rf"{re.escape(owner.plex)}[1-9]\d*", name)
     }
     return replace(state, instances={**state.instances, **bare}) if bare else state

@@ -8,10 +8,10 @@ from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.observed import HostState
 from plexctl.model.resources import Kind
-from plexctl.model.settings import TAG, Settings, settings
+from plexctl.model.settings import SEED, TAG, Settings, settings
 from plexctl.plan.boot.files import BOOT_TAR
-from plexctl.plan.resources.incus import SEED, seed_volume
-from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume
+from plexctl.plan.resources.incus import seed_volume
+from plexctl.plan.resources.types import Acl, Instance, Network, Profile, Resource, Volume
 from plexctl.provision.change import Action, Change
 from plexctl.provision.engine import ApplyJob, require_image
 from plexctl.provision.seeds import has_seed, seed_pool
@@ -33,6 +33,9 @@ class IncusApplier:
         match resource:
             case Network(config=config):
                 self.incus.networks.put(name, self._tagged(change, resource, config), exists=exists)
+            case Acl(ingress=ingress, egress=egress):
+                config = self._tagged(change, resource, ())
+                self.incus.acls.put(name, config, ingress=ingress, egress=egress, exists=exists)
             case Profile(config=config, devices=devices):
                 config = self._tagged(change, resource, config)
                 self.incus.profiles.put(name, config, devices, exists=exists)
@@ -41,11 +44,14 @@ class IncusApplier:
                 self.incus.volumes.put(name, pool, config, exists=exists)
             case Instance():
                 if change.action is not Action.START:
-                    self._create(change, resource)
-                self.job.wait_to_start(resource)
-                self.job.reporter.mark(name, "starting")
-                self.incus.start(name)
-                self.job.reporter.mark(name, "started")
+                    self.create(change, resource)
+                self.start(resource)
+
+    def start(self, instance: Instance) -> None:
+        self.job.wait_to_start(instance)
+        self.job.reporter.mark(instance.name, "starting")
+        self.incus.start(instance.name)
+        self.job.reporter.mark(instance.name, "started")
 
     def delete(self, change: Change) -> None:
         match change.kind:
@@ -59,10 +65,12 @@ class IncusApplier:
                 self.incus.profiles.delete(change.name)
             case Kind.NETWORK:
                 self.incus.networks.delete(change.name)
+            case Kind.ACL:
+                self.incus.acls.delete(change.name)
             case Kind.VOLUME:
                 self.incus.delete_volume(change.name)
 
-    def _create(self, change: Change, instance: Instance) -> None:
+    def create(self, change: Change, instance: Instance) -> None:
         """Create an instance with its files. Only its start marks it as complete."""
         state, mark = self.job.states[instance.host], self.job.reporter.mark
         image, spec = require_image(state, instance.image), instance.incus
@@ -91,7 +99,7 @@ class IncusApplier:
         )
 
     def _tagged(self, change: Change, resource: Resource, config: Settings) -> Settings:
-        return tagged(config, tags(resource, self.job.run, change))
+        return tagged(config, {**tags(resource, self.job.run, change), **self.job.tags})
 
 
 def write_seed(incus: IncusHost, state: HostState, vm: Instance, run: str) -> None:

@@ -31,13 +31,16 @@ class ProxmoxApplier:
 
     def put(self, change: Change, resource: Resource) -> None:
         assert isinstance(resource, Instance), resource.key
-        name = resource.name
         if change.action is not Action.START:
-            self._create(change, resource)
-        self.job.wait_to_start(resource)
+            self.create(change, resource)
+        self.start(resource)
+
+    def start(self, instance: Instance) -> None:
+        name = instance.name
+        self.job.wait_to_start(instance)
         self.server.start(name)
         self.job.reporter.mark(name, "started")
-        if resource.form is Form.VM:  # the start of a container returns once it runs
+        if instance.form is Form.VM:  # the start of a container returns once it runs
             wait(self.server.vms.agent_answers(name))
             self.job.reporter.mark(name, "agent")
 
@@ -45,7 +48,7 @@ class ProxmoxApplier:
         assert change.is_instance, change.key
         self.server.delete_instance(change.name)
 
-    def _create(self, change: Change, instance: Instance) -> None:
+    def create(self, change: Change, instance: Instance) -> None:
         """Create a guest. The tag that marks it as complete is written last."""
         image = require_image(self.job.states[instance.host], instance.image, "template")
         own = {**tags(instance, self.job.run, change), IMAGE: instance.image}

@@ -13,10 +13,14 @@ from plexctl.model.resources import Key
 
 @dataclass(frozen=True, slots=True)
 class TaskId:
-    """The identifier of a task: the deletion of an object, or its creation, update or start."""
+    """The identifier of a task: the deletion of an object, or its creation, update or start.
+
+    `creates`: only the creation, of a master whose start waits for those of others.
+    """
 
     key: Key
     deletes: bool = False
+    creates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

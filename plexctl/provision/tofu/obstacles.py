@@ -103,6 +103,7 @@ def _without(states: Mapping[str, HostState], deleted: Sequence[Change]) -> dict
             state,
             instances=_but(state.instances, change, Kind.INSTANCE),
             networks=_but(state.networks, change, Kind.NETWORK),
+            acls=_but(state.acls, change, Kind.ACL),
             profiles=_but(state.profiles, change, Kind.PROFILE),
             volumes=_but(state.volumes, change, Kind.VOLUME),
         )

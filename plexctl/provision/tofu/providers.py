@@ -60,7 +60,7 @@ def provider_of(
     if root_of(plex, hosts) == ROOTS[HostKind.PROXMOX]:
         return _proxmox(plex, hosts, folder, credentials, direct)
     servers = {name: host for name, host in hosts.items() if host.kind is HostKind.INCUS}
-    remote = any(not host.local for host in servers.values())
+    remote = any(host.url for host in servers.values())
     certificates = credentials.certificates(servers.values()) if remote else None
     return IncusProvider(plex.name, servers, certificates, direct)
 

@@ -15,6 +15,7 @@ MODULE = "module.incus"
 
 TYPES = {
     Kind.NETWORK: f"{MODULE}.incus_network.network",
+    Kind.ACL: f"{MODULE}.incus_network_acl.acl",
     Kind.PROFILE: f"{MODULE}.incus_profile.profile",
     Kind.VOLUME: f"{MODULE}.incus_storage_volume.volume",
 }

@@ -12,7 +12,7 @@ from plexctl.model.resources import Key, Kind
 from plexctl.model.settings import Devices, Settings
 from plexctl.model.types import Form
 from plexctl.plan.resources.incus import seed_volume
-from plexctl.plan.resources.types import Instance, Network, Profile, Resource, Volume
+from plexctl.plan.resources.types import Acl, Instance, Network, Profile, Resource, Volume
 from plexctl.provision.seeds import has_seed, seed_pool
 from plexctl.provision.tags import tagged
 from plexctl.provision.tofu.incus.addresses import map_key, seed_map_key
@@ -40,6 +40,17 @@ def incus_tfvars(
         "plex": plex,
         "config_dir": str(config_dir) if config_dir else None,
         "hosts": {name: {"address": _address(host)} for name, host in sorted(hosts.items())},
+        "acls": {
+            map_key(r.key): {
+                "host": r.host,
+                "name": r.name,
+                "ingress": [dict(rule) for rule in r.ingress],
+                "egress": [dict(rule) for rule in r.egress],
+                "config": _config(r.key, (), tags),
+            }
+            for r in resources
+            if isinstance(r, Acl)
+        },
         "networks": {
             map_key(r.key): {
                 "host": r.host,
