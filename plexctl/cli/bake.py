@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.complete import type_names
-from plexctl.cli.options import Json, Quiet, Verbose
+from plexctl.cli.options import Json, Quiet, Verbose, Yes
 from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer
 from plexctl.provision import read
@@ -27,17 +27,19 @@ def bake(
         ),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Delete unused images.")] = False,
+    yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Bake the images of nodes.
 
-    Skips images that exist, and fills the depot with what is missing.
+    Skips images that exist, and fills the depot with what is missing. Of a version of Kubernetes
+    whose recording plexctl lacks, it records once what a new cluster starts with.
     """
     with (
         prefetch.prefetcher() as prefetcher,
-        lab(context, quiet=quiet, verbose=verbose) as ctx,
+        lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx,
     ):
         hosts = prefetcher.ask(read.read_hosts, dict(ctx.hosts), tuple(ctx.hosts))
         result = baking.bake(ctx, tuple(types or ()), hosts, prune=prune)

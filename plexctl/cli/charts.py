@@ -7,18 +7,18 @@ from typing import Annotated
 import typer
 
 from plexctl.cli.complete import fitting, lab_folder
-from plexctl.cli.options import Json, Quiet
+from plexctl.cli.options import Json, Quiet, Yes
 from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer
 from plexctl.errors import PlexError
 from plexctl.render import apps_text
-from plexctl.workflow.gitops import charts
+from plexctl.workflow.gitops import charts, release_files
 
 
 def chart_names(context: typer.Context, incomplete: str) -> list[str]:
     """Apps of the lab with a HelmRelease, for completion."""
     try:
-        return fitting(charts.app_files(lab_folder(context)), incomplete)
+        return fitting(release_files.release_files(lab_folder(context)), incomplete)
     except (PlexError, OSError):
         return []
 
@@ -33,6 +33,7 @@ def render(
             autocompletion=chart_names,
         ),
     ] = None,
+    yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,6 +42,6 @@ def render(
     Writes the manifests to apps/APP/rendered; the plex then needs no helm-controller. Fetches
     each chart once, and stores its checksum in depot.lock.
     """
-    with lab(context, quiet=quiet) as ctx:
+    with lab(context, quiet=quiet, yes=yes) as ctx:
         result = charts.render(ctx, tuple(apps or ()))
     answer(result, apps_text.rendered, json)

@@ -47,6 +47,21 @@ def run_names(context: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
+def snapshot_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Snapshots of the plex of `--plex`, or of all plexes, as plexctl has last listed them."""
+    chosen = context.params.get("plex")
+    try:
+        state = find_state(lab_folder(context) / ".plexctl")
+        names = set[str]()
+        for plex in state.below("plexes").names() if state else ():
+            if state and chosen in (None, plex):
+                content = state.below("plexes", plex).read("snapshots") or b""
+                names |= set(content.decode(errors="replace").split())
+        return fitting(names, incomplete)
+    except (PlexError, OSError):
+        return []
+
+
 def type_names(context: typer.Context, incomplete: str) -> list[str]:
     """Types of nodes: those of the lab and the built-in ones."""
     try:

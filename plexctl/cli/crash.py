@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from plexctl import __version__
+from plexctl.cli.start import FULL
 from plexctl.errors import PlexError
 from plexctl.model.folder import PRIVATE, Folder, make_folders
 
@@ -21,6 +22,11 @@ def as_bug(error: Exception) -> PlexError:
         denied = isinstance(error, PermissionError)
         hint = f"check its owner and mode: `ls -ld {error.filename}`" if denied else None
         return PlexError(f"{error.filename}: {error.strerror}", hint=hint)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return PlexError(
+            f"cannot write: {error.strerror}",
+            hint="free space on the disk of standard output, of the lab, and of ~/.cache/plexctl",
+        )
     summary = f"this is a bug in plexctl: {type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
     command = " ".join(sys.argv[1:])

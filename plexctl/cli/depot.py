@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.options import Json, Quiet
+from plexctl.cli.options import Json, Quiet, Yes
 from plexctl.cli.session import lab
 from plexctl.cli.terminal import answer, end
-from plexctl.depot import sources
+from plexctl.depot import components, sources
 from plexctl.errors import ExitCode, UsageError
 from plexctl.render import images_text
 from plexctl.workflow.images import depot
@@ -42,16 +42,17 @@ def fill(
         Path | None,
         typer.Option("--ca", metavar="FILE", help="CA certificates; default: the system's."),
     ] = None,
+    yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Fetch and verify everything that the lab needs."""
-    with lab(context, quiet=quiet) as ctx:
+    with lab(context, quiet=quiet, yes=yes) as ctx:
         try:
-            names = tuple(map(sources.SourceName, allowed or sources.SourceName))
+            names = tuple(map(components.SourceName, allowed or components.SourceName))
         except ValueError as error:
             raise UsageError(
-                str(error), hint=f"sources: {', '.join(sources.SourceName)}"
+                str(error), hint=f"sources: {', '.join(components.SourceName)}"
             ) from error
         rewrites = tuple(map(_rewrite, mirrors or ()))
         lock = ctx.lab.root / "depot.lock"

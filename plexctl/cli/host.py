@@ -82,7 +82,7 @@ def add(
             hint="for example: --kind proxmox --token-id plexctl@pve!lab --token",
         )
     secret = hidden("Token: ") if token else None
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
         declaration.check_values(name, bridge, token_id)
         certificate = None
         if secret is None or kind is HostKind.PROXMOX:

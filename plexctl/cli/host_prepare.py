@@ -148,7 +148,7 @@ def prepare(
     prints what it will change, and asks. A second run changes nothing. plexctl never reboots the
     machine.
     """
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
         there = ctx.lab.hosts.get(name)
         kind = kind or (there.kind if there else HostKind.INCUS)
         if (uplink or bridge_address) and bridge is None:
@@ -180,7 +180,7 @@ def prepare(
             virtual_machines=vms,
             client=None
             if no_token or ours
-            else onboarding.onboarding(kind).client_name(ctx.seed.lab_id),
+            else onboarding.onboarding(kind).client_name(ctx.seed.short_id),
             new_token=new_token,
             proxmox=requests.ProxmoxRequest(
                 storage=storage or (there.proxmox.iso if there and there.proxmox else "local"),

@@ -10,6 +10,7 @@ from plexctl.cli.complete import app_names
 from plexctl.cli.options import Json
 from plexctl.cli.session import directory
 from plexctl.cli.terminal import answer, new_passphrase
+from plexctl.config import load
 from plexctl.errors import UsageError
 from plexctl.render import lab_text
 from plexctl.workflow.lab import init as first
@@ -53,5 +54,5 @@ def init(
     if app and not gitops:
         raise UsageError("--app needs --gitops")
     lock = new_passphrase() if passphrase else None
-    root = directory(context).resolve()
+    root = load.whole_path(directory(context))
     answer(first.init(root, plex, lock, gitops=gitops, apps=app or ()), lab_text.init, json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from plexctl import __version__
-from plexctl.cli.start import start, stopped
+from plexctl.cli.start import FULL, start, stopped
 from plexctl.cli.verbs import Root
 from plexctl.errors import ExitCode, Interrupted, PlexError
 
@@ -38,6 +39,13 @@ def _main() -> None:
     except PlexError as error:
         _print_error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        from plexctl.cli.crash import as_bug
+
+        if error.errno in FULL and not error.filename:
+            _drop_output()
+        _print_error(as_bug(error))
+        sys.exit(ExitCode.FAILED)
     except Exception as error:  # noqa: BLE001 - whatever else happens is a bug
         from plexctl.cli.crash import as_bug  # few runs need it
 
@@ -52,7 +60,17 @@ def _print_error(error: PlexError) -> None:
     print(error_text(error, color=colors(sys.stderr.isatty())), file=sys.stderr)
     options = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     if "--json" in options:
-        print(error_json(error), flush=True)
+        try:
+            print(error_json(error), flush=True)
+        except OSError as failure:  # the text is on standard error
+            if failure.errno not in FULL:
+                raise
+            _drop_output()
+
+
+def _drop_output() -> None:
+    """Write no further to a full disk: Python would try again when it ends, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import signal
 from typing import Annotated
 
 import typer
@@ -39,25 +39,43 @@ def execute(
         list[str], typer.Argument(metavar="-- COMMAND...", help="The program and its arguments.")
     ],
     plex: PlexOption = None,
+    tty: Annotated[
+        bool | None,
+        typer.Option(
+            "--tty/--no-tty",
+            "-t",
+            help="Give the program a terminal; default: if stdin and stdout are terminals.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[
-        int, typer.Option(metavar="SECONDS", help="Time limit of the program.", min=1)
-    ] = 600,
+        int | None,
+        typer.Option(metavar="SECONDS", help="Time limit of the program; default: none.", min=1),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a program on a node through its host, without SSH.
 
-    Prints the program's output after the program has ended, and ends with its exit code.
+    Its input and output are streams of bytes. Ends with its exit code: 127 if there is no such
+    program, 126 if it cannot be executed, 128 + N if signal N ended it.
     """
+    from plexctl.cli import terminal_streams as local
+
+    if tty and json:
+        raise UsageError("--tty and --json exclude each other: JSON is one document")
     with lab(context, quiet=True) as ctx:
         _, found = lookup.find_node(ctx, node, plex)
-        done = access.execute(ctx, found, command, timeout=timeout)
-    if json:
-        say(json_render.json_text(done))
-    else:
-        sys.stderr.write(done.stderr)
-        sys.stdout.write(done.stdout)
-        sys.stdout.flush()
-    end(done.code)
+        if json:
+            with local.captured() as (streams, result):
+                code = access.run(ctx, found, command, streams, timeout=timeout)
+            say(json_render.json_text(result(tuple(command), code)))
+        else:
+            with local.own(tty, access.has_terminals(ctx, found)) as streams:
+                try:
+                    code = access.run(ctx, found, command, streams, timeout=timeout)
+                except BrokenPipeError:  # as if the program had run in this pipe
+                    code = 128 + signal.SIGPIPE
+    end(code)
 
 
 def logs(

@@ -47,7 +47,12 @@ NoDrain = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this file (mode 0600)."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to this file (a new one has mode 0600). FILE.bak keeps other content.",
+    ),
 ]
 HostArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="Its name in hosts.yaml and in plex files.")

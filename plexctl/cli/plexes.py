@@ -23,7 +23,7 @@ from plexctl.errors import ExitCode
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.nodes import node_name
 from plexctl.render import plex_text
-from plexctl.results.plex import UpResult
+from plexctl.results.up import UpResult
 from plexctl.workflow.plex import engines, lookup, verbs
 
 
@@ -32,6 +32,7 @@ def up(
     plex: PlexArgument = None,
     no_wait: NoWait = False,
     no_drain: NoDrain = False,
+    yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -40,8 +41,10 @@ def up(
 
     Bakes missing images first. A second run changes nothing.
     """
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
-        result = verbs.up(ctx, find_plex(ctx, plex), drain=not no_drain, wait=not no_wait)
+    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
+        result = verbs.up(
+            ctx, find_plex(ctx, plex), drain=not no_drain, lose_pods=yes, wait=not no_wait
+        )
     _answer(result, json)
 
 
@@ -62,7 +65,7 @@ def scale(
 
     Writes the number into the plex file, then changes the plex.
     """
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
         chosen = find_plex(ctx, plex)
         if workers < chosen.workers:
             last = node_name(chosen.name, chosen.size)
@@ -90,8 +93,9 @@ def replace(
     """Recreate nodes.
 
     "master" recreates all nodes of the plex: the cluster loses all its objects and data.
+    Workers are drained first. Pods without a controller would be lost: -y agrees to that.
     """
-    with lab(context, quiet=quiet, verbose=verbose) as ctx:
+    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
         chosen = lookup.plex_of(ctx, nodes, plex)
         if lookup.has_master(chosen, nodes):
             confirm(
@@ -99,7 +103,9 @@ def replace(
                 " and data",
                 yes,
             )
-        result = verbs.replace(ctx, chosen, nodes, drain=not no_drain, wait=not no_wait)
+        result = verbs.replace(
+            ctx, chosen, nodes, drain=not no_drain, lose_pods=yes, wait=not no_wait
+        )
     _answer(result, json)
 
 

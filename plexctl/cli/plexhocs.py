@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from plexctl.cli.options import Json
 from plexctl.cli.session import directory
 from plexctl.cli.terminal import answer, say
-from plexctl.config import load
+from plexctl.config import bounded, load
 from plexctl.config import plexhocs as tfvars
 from plexctl.errors import UsageError
 from plexctl.render import lab_text
@@ -43,10 +42,7 @@ def import_plexhocs(
     changed.
     """
     names = dict(map(_renaming, base or ()))
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
+    text = bounded.read_given(Path("/dev/stdin") if str(file) == "-" else file, bounded.MOST_BYTES)
     root = load.find_lab(directory(context))
     result = plexhocs.import_(root, tfvars.parse(text, str(file)), names, renumber=renumber)
     answer(result, lab_text.imported, json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from platformdirs import user_cache_path
 
-from plexctl.cli.terminal import passphrase
+from plexctl.cli.terminal import approval, passphrase
 from plexctl.config import load
 from plexctl.model.plex import Plex
 from plexctl.render import progress
@@ -26,18 +26,29 @@ def directory(context: typer.Context) -> Path:
 
 
 def lab(
-    context: typer.Context, *, quiet: bool = False, verbose: bool = False
+    context: typer.Context, *, quiet: bool = False, verbose: bool = False, yes: bool = False
 ) -> AbstractContextManager[Context]:
-    """Open the lab that the command is for; progress is shown until the block ends."""
-    return opened(directory(context), quiet=quiet, verbose=verbose)
+    """Open the lab that the command is for; progress is shown until the block ends.
+
+    With `yes`, parts of the lab that run programs on this machine are trusted without a question.
+    """
+    return opened(directory(context), quiet=quiet, verbose=verbose, yes=yes)
 
 
 @contextmanager
-def opened(folder: Path, *, quiet: bool = False, verbose: bool = False) -> Iterator[Context]:
+def opened(
+    folder: Path, *, quiet: bool = False, verbose: bool = False, yes: bool = False
+) -> Iterator[Context]:
     """Open the lab around `folder`, its seed and hosts; progress is shown until the block ends."""
     root = load.find_lab(folder)
-    with progress.progress(quiet=quiet, verbose=verbose) as listener:
-        yield contexts.open_lab(root, cache=cache(), listener=listener, ask=passphrase())
+    with progress.progress(quiet=quiet, verbose=verbose) as display:
+        yield contexts.open_lab(
+            root,
+            cache=cache(),
+            listener=display,
+            ask=passphrase(),
+            approve=approval(yes, display.paused),
+        )
 
 
 def cache() -> Path:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,6 +23,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN = 1.0
 """Seconds in which a second signal is a repetition of the first: a terminal and a program such as
 `timeout` may both send it. A later one ends what the first one has not ended."""
+
+CLOCK = "System time is way off"
+"""The beginning of a warning of urllib3."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk without space, or of a quota."""
 
 NO_READER = (errno.EPIPE, errno.EIO)
 """Errors of a pipe whose reader has ended, and of a terminal that is gone."""
@@ -44,6 +51,8 @@ def start() -> None:
             setattr(sys, name, _without_reader(stream))
     if "HOME" not in os.environ:  # as in a unit of systemd; programs that plexctl starts need it
         os.environ["HOME"] = os.path.expanduser("~")  # noqa: PTH111 - few imports
+    # plexctl compares the clock with its certificates itself; urllib3 warns at each connection.
+    warnings.filterwarnings("ignore", message=CLOCK)
     handler = _Handler()
     for number in SIGNALS:
         # Under `nohup` SIGHUP is ignored: keep that.

@@ -18,7 +18,7 @@ def status(context: typer.Context, plex: PlexArgument = None, json: Json = False
     """Show the state of a plex and its nodes. Ends with code 1 if it is not healthy."""
     with prefetch.prefetcher() as prefetcher, lab(context, quiet=True) as ctx:
         chosen = find_plex(ctx, plex)
-        hosts = prefetcher.ask(read.read_hosts, dict(ctx.hosts), chosen.hosts)
+        hosts = prefetcher.ask(read.read_instances, dict(ctx.hosts), chosen.hosts)
         result = plex_status.status(ctx, chosen, hosts, prefetcher)
     answer(result, plex_text.status, json)
     end(ExitCode.DONE if result.healthy else ExitCode.FAILED)

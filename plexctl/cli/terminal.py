@@ -5,12 +5,13 @@ from __future__ import annotations
 import getpass
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.errors import ExitCode, PlexError, UsageError, visible
 from plexctl.model.secret import Secret
 from plexctl.render import json
 
@@ -23,9 +24,10 @@ _Result = TypeVar("_Result", bound="DataclassInstance")
 def answer(result: _Result, text: Callable[[_Result], str], as_json: bool) -> None:
     """Print the result of a command, as JSON or as `text` renders it.
 
-    Nothing else is printed to standard output.
+    Nothing else is printed to standard output. Control characters of the text are shown as escapes;
+    json.py has escapes of its own.
     """
-    say(json.json_text(result) if as_json else text(result))
+    say(json.json_text(result) if as_json else visible(text(result)))
 
 
 def say(text: str) -> None:
@@ -52,8 +54,29 @@ def confirm(loss: str, yes: bool) -> None:
             details=(loss,),
             hint=f"to continue: `{shlex.join(['plexctl', *sys.argv[1:], '-y'])}`",
         )
-    if not typer.confirm(f"{loss}. Continue?", err=True):
+    if not typer.confirm(f"{visible(loss)}. Continue?", err=True):
         raise PlexError("nothing was changed")
+
+
+def approval(
+    yes: bool, paused: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Callable[[Sequence[str]], bool] | None:
+    """A function that asks whether the parts of a lab that it lists may run on this machine.
+
+    `yes` is the answer to it. None without `yes` and without a terminal. The question is asked
+    while progress is `paused`.
+    """
+    if not yes and not _terminal():
+        return None
+
+    def ask(lines: Sequence[str]) -> bool:
+        with paused():
+            print("These parts of the lab run programs on this machine:", file=sys.stderr)
+            for line in lines:
+                print(f"  {visible(line)}", file=sys.stderr)
+            return yes or typer.confirm("They can do whatever you can do. Trust them?", err=True)
+
+    return ask
 
 
 def hidden(prompt: str) -> Secret:

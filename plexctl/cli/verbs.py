@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from plexctl.cli.lazy import lazy_imports
+from plexctl.errors import visible_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
                 ),
             },
         ),
+        "snapshot": CommandGroup(
+            "Save a whole plex, and bring it back.",
+            {
+                "save": Verb(
+                    "plexctl.cli.snapshot:save", "Take a snapshot of all nodes of a plex."
+                ),
+                "list": Verb("plexctl.cli.snapshot:list_", "List the snapshots of a plex."),
+                "restore": Verb(
+                    "plexctl.cli.snapshot:restore", "Bring all nodes of a plex back to a snapshot."
+                ),
+                "delete": Verb("plexctl.cli.snapshot:delete", "Delete a snapshot of a plex."),
+            },
+        ),
         "engine": Verb(
             "plexctl.cli.plexes:engine", "Choose what creates a plex: plexctl itself or OpenTofu."
         ),
@@ -77,6 +91,9 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
     },
     "Images": {
         "bake": Verb("plexctl.cli.bake:bake", "Bake the images of nodes."),
+        "versions": Verb(
+            "plexctl.cli.versions:versions", "List the versions of Kubernetes that plexes may have."
+        ),
         "depot": CommandGroup(
             "Manage the depot: verified programs and images for nodes.",
             {
@@ -98,6 +115,10 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
         "init": Verb("plexctl.cli.init:init", "Write the first files of a lab or of a plex."),
         "list": Verb("plexctl.cli.lab:list_", "List the plexes of the lab."),
         "use": Verb("plexctl.cli.lab:use", "Choose the current plex."),
+        "trust": Verb(
+            "plexctl.cli.trust:trust",
+            "Trust the parts of a lab that run programs on this machine.",
+        ),
         "inventory": Verb("plexctl.cli.access:inventory", "Print the lab's inventory for Ansible."),
         "import": CommandGroup(
             "Import plexes from another tool's file.",
@@ -122,6 +143,10 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
             {
                 "list": Verb("plexctl.cli.host:list_", "Show the state of all hosts."),
                 "add": Verb("plexctl.cli.host:add", "Add a machine to the lab's hosts."),
+                "trust": Verb(
+                    "plexctl.cli.host_trust:trust",
+                    "Confine the lab to a project of its own on an Incus host.",
+                ),
                 "prepare": Verb(
                     "plexctl.cli.host_prepare:prepare",
                     "Install what a machine needs to be a host, and add it.",
@@ -156,6 +181,25 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
 }
 
 
+# Typer exports only this class of usage errors, and that is derived from all others.
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+
+
+class _Visible:
+    """Mixed into commands: words of the command line are visible in messages about them."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        try:
+            return super().make_context(*args, **settings)  # type: ignore[misc]
+        except _USAGE_ERROR as error:
+            error.message = visible_line(error.message)
+            raise
+
+
+class PlexctlCommand(_Visible, TyperCommand):
+    """A command with its options."""
+
+
 class LazyCommand(TyperCommand):
     """A command as lists of commands need it: its name and one line of help."""
 
@@ -169,13 +213,13 @@ class LazyCommand(TyperCommand):
         with lazy_imports():
             called = getattr(import_module(module), function)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(self.name)(called)
+        alone.command(self.name, cls=PlexctlCommand)(called)
         command = typer.main.get_command(alone)
         assert isinstance(command, TyperCommand)
         return command
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(_Visible, TyperGroup):
     """A group that imports the command that is called, and no other."""
 
     # The library's context has a private type.

@@ -11,6 +11,7 @@ def hosts(result: HostsResult) -> str:
         (
             row.name,
             row.kind,
+            row.version or "?",
             row.endpoint,
             str(row.cpus),
             size(row.memory),
@@ -18,7 +19,8 @@ def hosts(result: HostsResult) -> str:
         )
         for row in result.hosts
     ]
-    lines = [table(("HOST", "KIND", "ENDPOINT", "CPUS", "MEMORY", "INSTANCES"), rows), ""]
+    head = ("HOST", "KIND", "VERSION", "ENDPOINT", "CPUS", "MEMORY", "INSTANCES")
+    lines = [table(head, rows), "", *(f"note: {row.note}" for row in result.hosts if row.note)]
     unreachable = [row.unreachable for row in result.hosts if row.unreachable]
     return "\n".join((*lines, *(unreachable or [f"{count(len(rows), 'host')}: all reachable"])))
 

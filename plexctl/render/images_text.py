@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from plexctl.render.errors import shown_path
 from plexctl.render.tables import count, size, table
-from plexctl.results.images import BakeResult, DepotResult, PruneResult, VerifyResult
+from plexctl.results.images import (
+    BakeResult,
+    DepotResult,
+    PruneResult,
+    VerifyResult,
+    VersionsResult,
+)
 
 
 def prune(result: PruneResult) -> str:
-    deleted = ", ".join(dict.fromkeys(result.components)) or "nothing"
-    return f"deleted {deleted}; freed {size(result.freed)}"
+    gone = dict.fromkeys((*result.components, *result.recordings))
+    deleted = ", ".join(gone) or "nothing"
+    kept = ", ".join(dict.fromkeys(result.kept))
+    stay = f"\nkept {kept}: other labs use it" if kept else ""
+    return f"deleted {deleted}; freed {size(result.freed)}{stay}"
 
 
 def bake(result: BakeResult) -> str:
@@ -35,6 +44,20 @@ def depot(result: DepotResult) -> str:
     whole = size(sum(row.size for row in result.components))
     head = ("COMPONENT", "VERSION", "SOURCE", "FILES", "SIZE")
     return "\n".join([table(head, rows), *notes, f"{where}: {whole}"])
+
+
+def versions(result: VersionsResult) -> str:
+    rows = [
+        (
+            row.version,
+            "release, build" if row.released else "build",
+            row.source if row.stored else "-",
+            ", ".join(row.plexes) or "-",
+        )
+        for row in result.versions
+    ]
+    first = f"a plex without `kubernetes` has {result.default}"
+    return "\n".join([table(("VERSION", "SOURCES", "IN DEPOT", "PLEXES"), rows), first])
 
 
 def verify(result: VerifyResult) -> str:

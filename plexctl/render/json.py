@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,9 @@ import yaml
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+_UNSAFE = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that JSON allows in a text as they are; json.dumps escapes those below a space."""
 
 VERSION = 1
 """Of the keys of all answers and errors. It changes when a key is renamed or deleted."""
@@ -24,17 +28,23 @@ def json_text(result: DataclassInstance) -> str:
 
 def versioned(content: Mapping[str, Any]) -> str:
     """`content` as one object with "version" as its first key."""
-    return json.dumps({"version": VERSION, **content}, indent=2, ensure_ascii=False, default=_plain)
+    return _json({"version": VERSION, **content})
 
 
 def document_text(document: Mapping[str, Any]) -> str:
     """A document whose format another tool defines: Ansible's inventory."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return _json(document)
 
 
 def yaml_as_json(text: str) -> str:
     """A YAML document whose format another tool defines: a kubeconfig."""
     return document_text(yaml.safe_load(text))
+
+
+def _json(value: object) -> str:
+    """JSON with letters as they are, and what a terminal would obey or hide as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: object) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from plexctl.errors import visible
 from plexctl.render.errors import shown_path
 from plexctl.results.lab import (
     ImportResult,
     InitResult,
     KubeconfigResult,
     SecretsResult,
+    TrustResult,
     UseResult,
 )
 
@@ -48,8 +50,25 @@ def encrypted_secrets(result: SecretsResult) -> str:
 
 def kubeconfig(result: KubeconfigResult) -> str:
     did = "wrote" if result.changed else "unchanged:"
-    return f"{did} {shown_path(result.file)} (context {result.context})"
+    kept = f"; the old file is {shown_path(result.backup)}" if result.backup else ""
+    return f"{did} {shown_path(result.file)} (context {result.context}){kept}"
 
 
 def use(result: UseResult) -> str:
     return f"{result.plex} is the current plex"
+
+
+def trust(result: TrustResult) -> str:
+    if not result.files:
+        text = "no part of this lab runs programs on this machine"
+        return f"{text}; later ones are trusted too" if result.always else text
+    lines = []
+    part = ""
+    for row in result.files:
+        if row.part != part:
+            part = row.part
+            lines.append(f"{part}: {row.runs}")
+        lines.append(f"  {row.state:8} {row.file}")
+    return visible(
+        "\n".join([*lines, *(["later changes are trusted too"] if result.always else [])])
+    )

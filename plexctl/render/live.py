@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -67,7 +69,10 @@ class Live:
         self._drawing = threading.Lock()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
-        self._live = RichLive(
+        self._live = self._lines()
+
+    def _lines(self) -> RichLive:
+        return RichLive(
             console=self._console,
             auto_refresh=False,
             transient=True,
@@ -104,6 +109,20 @@ class Live:
             if line is not None:
                 self._live.refresh()  # without it, the ended step stays below
                 self._console.print(line)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Erase the lines of running steps, and draw nothing until the block ends."""
+        with self._drawing:
+            shown = self._live.is_started
+            self._live.stop()
+            try:
+                yield
+            finally:
+                # The old one would erase as many lines as it had drawn: those of the question.
+                self._live = self._lines()
+                if shown:
+                    self._live.start()
 
     def close(self) -> None:
         """Erase the lines of running steps."""

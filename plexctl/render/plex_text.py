@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from plexctl.model.observed import CORDONED, UNKNOWN
 from plexctl.provision.change import Action
-from plexctl.render import apps_text
 from plexctl.render.tables import count, table
-from plexctl.results.plex import (
-    UNKNOWN,
-    ChangeRow,
-    DestroyResult,
-    EngineResult,
-    ListResult,
-    LogResult,
-    NodeRow,
-    PlanResult,
-    StatusResult,
-    UpResult,
-)
+
+if TYPE_CHECKING:  # a verb has one of them
+    from plexctl.results.changes import ChangeRow, PlanResult
+    from plexctl.results.plex import DestroyResult, EngineResult, LogResult
+    from plexctl.results.status import ListResult, NodeRow, StatusResult
+    from plexctl.results.up import UpResult
 
 SIGNS = {
     Action.CREATE: "+",
@@ -41,7 +36,15 @@ def engine(result: EngineResult) -> str:
 
 
 def plan(result: PlanResult) -> str:
+    return "\n".join([*(f"note: {note}" for note in result.notes), _plan(result)])
+
+
+def _plan(result: PlanResult) -> str:
     unreachable = [f"{why}; this plan leaves out the host" for why in result.unreachable]
+    if result.unknown:
+        unreachable.append(f"{result.plex}: not known: {', '.join(result.unknown)}")
+    if result.empty and result.unknown:
+        return "\n".join(unreachable)
     if result.empty:
         also = "; OpenTofu has no changes" if result.tofu else ""
         return "\n".join([f"{result.plex}: nothing to do{also}", *unreachable])
@@ -76,6 +79,8 @@ def up(result: UpResult) -> str:
         times.append(f"apps after {result.seconds['apps']:.1f} s")
     lines = [nodes_table(result.nodes), "", f"{result.plex}: {did}; {', '.join(times)}"]
     if result.apps:
+        from plexctl.render import apps_text  # `plan` and `status` show no apps
+
         lines[1:1] = ["", apps_text.apps(result.apps)]
     ours = [node for node in result.nodes if node.instance]
     if result.changes:
@@ -89,18 +94,29 @@ def up(result: UpResult) -> str:
 
 
 def status(result: StatusResult) -> str:
+    return "\n".join([_status(result), *(f"note: {note}" for note in result.notes)])
+
+
+def _status(result: StatusResult) -> str:
     lines = [nodes_table(result.nodes), ""]
     if result.healthy:
-        return "\n".join([*lines, f"{result.plex}: healthy; the API and DNS answer"])
+        several = f"; etcd: {result.etcd}" if result.etcd else ""
+        several += f"; the API's address is on {result.endpoint}" if result.endpoint else ""
+        said = f"{result.plex}: healthy; the API answers, CoreDNS is available{several}"
+        return "\n".join([*lines, said])
     if all(row.instance == "missing" for row in result.nodes):
         up = f"{result.plex}: not created; `plexctl up {result.plex}` creates it"
         return "\n".join([*lines, up])
     facts = [f"API: {result.api}", f"DNS: {result.dns}", *result.unreachable]
+    facts += [f"etcd: {result.etcd}"] if result.etcd else []
+    facts += [f"the API's address is on {result.endpoint}"] if result.endpoint else []
     fine = ("Running", UNKNOWN, "")
     late = [row.name for row in result.nodes if row.instance not in fine]
     unready = [row.name for row in result.nodes if row.ready is False and row.name not in late]
     facts += [f"not running: {', '.join(late)}"] if late else []
     facts += [f"not Ready: {', '.join(unready)}"] if unready else []
+    cordoned = [row.name for row in result.nodes if row.note == CORDONED]
+    facts += [f"cordoned: {', '.join(cordoned)}"] if cordoned else []
     return "\n".join([*lines, f"{result.plex}: unhealthy", *(f"  {fact}" for fact in facts)])
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from plexctl.errors import visible_line
+
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their cells; columns whose cells are all empty are left out."""
+    rows = [[visible_line(cell) for cell in row] for row in rows]
     filled = [n for n in range(len(head)) if any(row[n] for row in rows)]
     lines = [[row[n] for n in filled] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

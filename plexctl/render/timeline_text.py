@@ -34,7 +34,7 @@ COLUMNS = {
 MILESTONES = {
     "api": "the API answers",
     "rbac": "the API has its first roles",
-    "kubeadm": "kubeadm has ended on the master",
+    "kubeadm": "the master is complete",
     "ready": "all nodes are Ready",
     "dns": "DNS answers",
     "apps": "the apps are ready",

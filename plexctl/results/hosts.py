@@ -16,6 +16,8 @@ class HostRow:
     instances: int | None  # of this lab; None: unknown
     cpus: int
     memory: int  # bytes
+    version: str | None = None  # of Incus or Proxmox VE; None: unknown
+    note: str = ""  # how its clock differs from this machine's, if by more than five minutes
 
 
 @dataclass(frozen=True, slots=True)

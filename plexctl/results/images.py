@@ -40,6 +40,24 @@ class DepotResult:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version of Kubernetes that plexes may have."""
+
+    version: str  # "1.36.3"
+    released: bool  # whether its programs can be downloaded and verified on this machine
+    stored: bool  # whether the depot has its programs and images
+    source: str  # of the stored programs: "release", "gobuild", "dir" or ""
+    recorded: bool  # whether plexctl knows what its clusters start with, without a recording
+    plexes: tuple[str, ...]  # plexes of the lab that have it
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsResult:
+    default: str  # of a plex whose file names no version
+    versions: tuple[VersionRow, ...]  # the newest first
+
+
+@dataclass(frozen=True, slots=True)
 class DamagedRow:
     """A file of the depot that has changed or is missing."""
 
@@ -60,3 +78,5 @@ class VerifyResult:
 class PruneResult:
     components: tuple[str, ...]  # "kubernetes 1.35.4"
     freed: int  # bytes
+    kept: tuple[str, ...] = ()  # those that only other labs of the user need
+    recordings: tuple[str, ...] = ()  # deleted: no lab has used them for 30 days

@@ -31,6 +31,7 @@ class KubeconfigResult:
     file: Path
     context: str
     changed: bool
+    backup: Path | None = None  # a copy of the old file; None: nothing of it is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,21 @@ class SecretsResult:
     action: str  # what was done with the changed files: "encrypted" or "rotated"
     files: tuple[SecretRow, ...]
     recipient: str  # the public age key that the files are encrypted for
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRow:
+    """A file of a part of the lab that runs programs on this machine."""
+
+    part: str  # "roles/box"
+    runs: str  # what plexctl does with the part
+    file: str  # path below the lab
+    state: str  # "trusted", "new", "changed" or "deleted", since you trusted the part
+
+
+@dataclass(frozen=True, slots=True)
+class TrustResult:
+    root: Path
+    always: bool  # whether later changes are trusted too
+    changed: bool  # whether the verb has changed what you trust
+    files: tuple[TrustRow, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from plexctl.results.plex import ChangeRow
+from plexctl.results.changes import ChangeRow
 
 ANSWERS = "answers"
 

@@ -1,4 +1,7 @@
-"""The messages of `plan -json` and `apply -json`, as one line each. Pure."""
+"""The messages of `plan -json` and `apply -json`, as one line each. Pure.
+
+Names are those of the configuration, or come from a provider: their control characters are escapes.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from plexctl.errors import UsageError
+from plexctl.errors import UsageError, visible_line
 
 GENERATIONS = (r"module\.master\.terraform_data\.generation", r"terraform_data\.generation")
 """In plexctl's modules the first has an object for each node. To replace it replaces the node and
@@ -18,13 +21,16 @@ Message = Mapping[str, Any]
 def planned(message: Message) -> str | None:
     """The line for a message of `plan -json`: "replace: ADDRESS"; None for other messages."""
     match message:
-        case {"type": "planned_change", "change": {"action": str(action), "resource": resource}}:
-            return None if action == "noop" else f"{action}: {resource['addr']}"
+        case {
+            "type": "planned_change",
+            "change": {"action": str(action), "resource": {"addr": str(address)}},
+        }:
+            return None if action == "noop" else visible_line(f"{action}: {address}")
         case {"type": "outputs", "outputs": Mapping() as outputs}:
             lines = (
-                f"{one['action']}: output.{name}"
+                visible_line(f"{one['action']}: output.{name}")
                 for name, one in outputs.items()
-                if one.get("action", "noop") != "noop"
+                if isinstance(one, Mapping) and one.get("action", "noop") != "noop"
             )
             return "\n".join(lines) or None
     return summary(message, "proposed")
@@ -33,8 +39,11 @@ def planned(message: Message) -> str | None:
 def applied(message: Message) -> str | None:
     """The line for a message of `apply -json` that says that a change begins."""
     match message:
-        case {"type": "apply_start", "hook": {"action": str(action), "resource": resource}}:
-            return f"{action}: {resource['addr']}"
+        case {
+            "type": "apply_start",
+            "hook": {"action": str(action), "resource": {"addr": str(address)}},
+        }:
+            return visible_line(f"{action}: {address}")
     return summary(message, "implemented")
 
 
@@ -43,7 +52,7 @@ def summary(message: Message, title: str) -> str | None:
     match message:
         case {"type": "change_summary", "changes": Mapping() as changes}:
             counts = [
-                f"{name}: {number}"
+                visible_line(f"{name}: {number}")
                 for name, number in changes.items()
                 if isinstance(number, int) and number > 0
             ]

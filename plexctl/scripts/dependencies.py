@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plexctl.config.bounded import check_json
-from plexctl.errors import PlexError, UsageError
+from plexctl.errors import UsageError
 
 Graph = dict[str, tuple[str, ...]]
 """Address of an object -> addresses of its dependencies, each once and sorted."""
@@ -17,33 +17,40 @@ Graph = dict[str, tuple[str, ...]]
 Json = Mapping[str, Any]
 
 _NODE = r'"((?:[^"\\]|\\.)*)"'
-_EDGE = re.compile(rf"^\s*{_NODE}\s*->\s*{_NODE}", re.MULTILINE)
-_ALONE = re.compile(rf"^\s*{_NODE}\s*(?:\[.*\])?\s*;?\s*$", re.MULTILINE)
+# Possessive (++): a space is tried at one place only, so that many take no longer than few.
+_EDGE = re.compile(rf"^[ \t]*+{_NODE}[ \t]*+->[ \t]*+{_NODE}", re.MULTILINE)
+_ALONE = re.compile(rf"^[ \t]*+{_NODE}[ \t]*+(?:\[.*\][ \t]*+)?(?:;[ \t]*+)?$", re.MULTILINE)
 _ADDRESS = re.compile(r"(module\.[^.]+\.)*(data\.)?[a-z][\w-]*\.[\w-]+(\[.*\])?")
+_LONGEST = 4096
+"""Characters of a reference, which has names and keys in it."""
+
 _NOT_RESOURCES = ("var", "local", "output", "provider", "module", "meta", "path", "terraform")
 
 
-def read(text: str) -> Graph:
+def read(text: str, name: str = "this input") -> Graph:
     """The graph in `text`: a state (`state pull`, terraform.tfstate), `show -json` of a state or a
-    plan, or the output of `graph`. PlexError if it is none of them.
+    plan, or the output of `graph`. UsageError, with the name of the input, if it is none of them.
     """
     if re.match(r"\s*(strict\s+)?digraph\b", text):
         return _of_dot(text)
     try:
         found = check_json(text) if text.strip() else {}
     except ValueError as error:
-        raise _refusal(f"it is not JSON: {error}") from error
+        raise _refusal(name, f"it is not JSON: {error}") from error
     try:
-        return _of_json(found)
+        graph = _of_json(found)
     except (AttributeError, KeyError, TypeError, AssertionError, RecursionError) as error:
         # The parsers trust the shape of OpenTofu's output.
-        raise _refusal("its objects do not have the shape of OpenTofu's output") from error
+        raise _refusal(name, "its objects do not have the shape of OpenTofu's output") from error
+    if graph is None:
+        raise _refusal(name, "it contains neither a state nor a configuration")
+    return graph
 
 
-def _of_json(found: object) -> Graph:
+def _of_json(found: object) -> Graph | None:
     match found:
         case {"encrypted_data": _}:
-            raise PlexError("the state is encrypted", hint="`tofu state pull | tfdeps -`")
+            raise UsageError("the state is encrypted", hint="`tofu state pull | tfdeps -`")
         case {"configuration": {"root_module": dict() as root}}:
             return _of_configuration(root)
         case {"values": {"root_module": dict() as root}}:
@@ -52,12 +59,12 @@ def _of_json(found: object) -> Graph:
             return _sorted(_of_state(resources))
         case {"format_version": str()} | {"version": int()}:
             return {}  # an empty state
-    raise _refusal("it contains neither a state nor a configuration")
+    return None
 
 
-def _refusal(why: str) -> UsageError:
+def _refusal(name: str, why: str) -> UsageError:
     hint = "use the output of `tofu state pull`, `tofu show -json` or `tofu graph`"
-    return UsageError("no dependencies can be read from this input", details=(why,), hint=hint)
+    return UsageError(f"no dependencies can be read from {name}", details=(why,), hint=hint)
 
 
 def _sorted(pairs: Iterable[tuple[str, Iterable[str]]]) -> Graph:
@@ -108,7 +115,8 @@ def _of_module(module: _Module) -> Iterator[tuple[str, Iterable[str]]]:
         if resource.get("mode") == "managed":
             own = module.prefix + resource["address"]
             named = [*_references(resource), *resource.get("depends_on", ())]
-            needs = {need for name in named for need in _resolved(name, module)}
+            known: set[tuple[str, str]] = set()
+            needs = {need for name in named for need in _resolved(name, module, known)}
             yield own, needs - {own}
     for name in module.content.get("module_calls", {}):
         child = module.child(name)
@@ -129,8 +137,16 @@ def _references(content: object) -> Iterator[str]:
             yield from _references(item)
 
 
-def _resolved(reference: str, module: _Module) -> Iterator[str]:
-    """The resources behind a reference, through variables and outputs of modules."""
+def _resolved(reference: str, module: _Module, known: set[tuple[str, str]]) -> Iterator[str]:
+    """The resources behind a reference, through variables and outputs of modules.
+
+    `known` are the references that were followed already, each with its module.
+    """
+    if len(reference) > _LONGEST:
+        raise TypeError("a reference is too long")
+    if (module.prefix, reference) in known:
+        return
+    known.add((module.prefix, reference))
     kind, *rest = re.split(r"\.(?![^\[]*\])", reference)
     if not rest:
         return
@@ -138,13 +154,13 @@ def _resolved(reference: str, module: _Module) -> Iterator[str]:
     if kind == "var" and module.parent:
         given = module.call.get("expressions", {}).get(name, {})
         for inner in _references(given):
-            yield from _resolved(inner, module.parent)
+            yield from _resolved(inner, module.parent, known)
     elif kind == "module" and len(rest) > 1:
         child = module.child(name)
         output = child.content.get("outputs", {}).get(rest[1], {}) if child else {}
         for inner in (*_references(output), *output.get("depends_on", ())):
             assert child is not None
-            yield from _resolved(inner, child)
+            yield from _resolved(inner, child, known)
     elif kind == "data" and len(rest) > 1:
         yield f"{module.prefix}data.{rest[0]}.{rest[1].partition('[')[0]}"
     elif kind not in (*_NOT_RESOURCES, "each", "count", "self"):

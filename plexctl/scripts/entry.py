@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -51,6 +50,19 @@ def outcome(main: Main, argv: Sequence[str]) -> int:
     return code
 
 
+def text_of(stream: TextIO) -> str:
+    """The text of standard input. UsageError if it is not UTF-8, or too large."""
+    from plexctl.config.bounded import MOST_JSON_BYTES
+
+    try:
+        text = stream.read(MOST_JSON_BYTES + 1)
+    except UnicodeDecodeError as error:
+        raise UsageError("standard input is not UTF-8 text") from error
+    if len(text) > MOST_JSON_BYTES:
+        raise UsageError(f"standard input is larger than {MOST_JSON_BYTES >> 20} MiB")
+    return text
+
+
 def query(stream: TextIO) -> dict[str, str]:
     """The query that OpenTofu sends to an external data source: a JSON object of strings.
 
@@ -59,9 +71,11 @@ def query(stream: TextIO) -> dict[str, str]:
     hint = 'as in: echo \'{"host": "demo1"}\''
     if stream.isatty():
         raise UsageError("the query is read from standard input", hint=hint)
-    text = stream.read()
+    text = text_of(stream)
+    from plexctl.config.bounded import check_json
+
     try:
-        asked = json.loads(text) if text.strip() else {}
+        asked = check_json(text) if text.strip() else {}
     except ValueError as error:
         raise UsageError(f"the query is not JSON: {error}", hint=hint) from error
     if not isinstance(asked, dict) or not all(isinstance(v, str) for v in asked.values()):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.errors import ExitCode, PlexError, UsageError
+from plexctl.errors import ExitCode, UsageError
 from plexctl.scripts.entry import arguments
 from plexctl.scripts.genders_file import inventory, parse, variables
 
@@ -40,8 +40,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read(file: Path) -> str:
-    """The text of a file that a user names. PlexError if it cannot be read."""
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlexError(f"{file} cannot be read: {error}") from error
+    """The text of a file that a user names. UsageError if it cannot be read."""
+    from plexctl.config.bounded import read_given
+
+    return read_given(file)

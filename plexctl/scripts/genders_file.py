@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from plexctl.errors import PlexError
+from plexctl.errors import UsageError
 
 Attributes = dict[str, str | None]
 """By name; None for an attribute without a value."""
@@ -19,33 +19,49 @@ Attributes = dict[str, str | None]
 Nodes = dict[str, Attributes]
 """All nodes, in the order of the file, with their attributes."""
 
-MOST = 100_000
-"""The most nodes that one line may name: a typing error must not fill the memory."""
+MOST = 1 << 16
+"""The most nodes that all lines together may name: a typing error must not fill the memory."""
+
+MOST_CHARACTERS = 1 << 22
+"""Of attributes, each counted for every node that has it."""
+
+LONGEST = 255
+"""Characters of a name of a node."""
 
 _OWN_GROUPS = ("all", "ungrouped")
-_WORD = r"[^\s,#\[\]=%]+"
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)
+_WORD = r"[^\s,#\[\]=%\x00-\x1f\x7f-\x9f]+"
+_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+_NUMBERED = re.compile(r"(.*?)([0-9]{1,9})", re.DOTALL)
 
 
 def parse(text: str, name: str = "genders") -> Nodes:
-    """The nodes of a genders file. PlexError with `name`, the line and the error."""
+    """The nodes of a genders file. UsageError with `name`, the line and the error."""
     nodes: Nodes = {}
+    named = written = 0
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.partition("#")[0].split()
         try:
-            _read(fields, nodes)
+            count = _read(fields, nodes, MOST - named, MOST_CHARACTERS - written)
+            named += count
+            written += count * len(fields[1]) if len(fields) > 1 else 0
         except ValueError as error:
-            raise PlexError(f"{name}:{number}: {error}") from error
+            raise UsageError(f"{name}:{number}: {error}") from error
     return nodes
 
 
-def _read(fields: list[str], nodes: Nodes) -> None:
+def _read(fields: list[str], nodes: Nodes, most: int, most_characters: int) -> int:
+    """Add the nodes of a line, within these limits. How many it names."""
+    count = 0
     if not fields:
-        return
+        return count
     if len(fields) > 2:
         raise ValueError(f"{fields[2]!r} follows the attributes; they are separated by commas")
-    for node in expand(fields[0]):
+    for node in expand(fields[0], most):
+        count += 1
+        if len(fields) == 2 and count * len(fields[1]) > most_characters:
+            raise ValueError(
+                f"{count} nodes and more have {len(fields[1])} characters of attributes"
+            )
         own = nodes.setdefault(node, {})
         for item in fields[1].split(",") if len(fields) == 2 else ():
             attribute, equals, value = item.partition("=")
@@ -54,21 +70,36 @@ def _read(fields: list[str], nodes: Nodes) -> None:
             if attribute in own:
                 raise ValueError(f"{node} has the attribute {attribute} already")
             own[attribute] = _substituted(value, node) if equals else None
+    return count
 
 
 def _substituted(value: str, node: str) -> str:
     return re.sub("%([n%])", lambda found: node if found[1] == "n" else "%", value)
 
 
-def expand(names: str) -> Iterator[str]:
+def expand(names: str, most: int = MOST) -> Iterator[str]:
     """The nodes that `demo[2-3,07],gate` names. ValueError if it is not well formed."""
     count = 0
-    for part in re.split(r",(?![^\[]*\])", names):
+    for part in _parts(names):
         for node in _expand(part):
             count += 1
-            if count > MOST:
-                raise ValueError(f"{names} names more than {MOST} nodes")
+            if count > most:
+                raise ValueError(f"more than {MOST} nodes are named, with those of {names[:60]}")
+            if len(node) > LONGEST:
+                raise ValueError(f"the name {node[:60]}… has more than {LONGEST} characters")
             yield node
+
+
+def _parts(names: str) -> Iterator[str]:
+    """What the commas outside of brackets separate."""
+    start, inside = 0, False
+    for place, character in enumerate(names):
+        if character in "[]":
+            inside = character == "["
+        elif character == "," and not inside:
+            yield names[start:place]
+            start = place + 1
+    yield names[start:]
 
 
 def _expand(part: str) -> Iterator[str]:
@@ -114,7 +145,7 @@ def nodes_of(inventory: Mapping[str, Any]) -> Nodes:
     """The nodes of an inventory in the format of `ansible-inventory --list`.
 
     A group becomes an attribute. A variable with the name of a group of its node becomes the value.
-    Other variables are left out. PlexError if it is not an inventory.
+    Other variables are left out. UsageError if it is not an inventory.
     """
     try:
         known = inventory.get("_meta", {}).get("hostvars", {})
@@ -123,13 +154,15 @@ def nodes_of(inventory: Mapping[str, Any]) -> Nodes:
             if group == "_meta":
                 continue
             for node in dict.fromkeys(_members(inventory, group, ())):
+                if not isinstance(node, str):
+                    raise TypeError("a name of a node must be a text")
                 own = nodes.setdefault(node, {})
                 if group not in _OWN_GROUPS:
                     value = known.get(node, {}).get(group)
                     own[group] = None if value is None else str(value)
     except (AttributeError, TypeError) as error:
         hint = "an inventory is the JSON output of `ansible-inventory --list`"
-        raise PlexError("this is not an inventory of Ansible", hint=hint) from error
+        raise UsageError("this is not an inventory of Ansible", hint=hint) from error
     return nodes
 
 
@@ -146,8 +179,9 @@ def _members(inventory: Mapping[str, Any], group: str, outer: tuple[str, ...]) -
 def text(nodes: Nodes) -> str:
     """A genders file: one line for all nodes with the same attributes.
 
-    PlexError for a name or a value that the format cannot express.
+    Names of nodes are short. UsageError for what the format cannot express.
     """
+    nodes = _short(nodes)
     alike: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
     for node, attributes in nodes.items():
         alike.setdefault(tuple(attributes.items()), []).append(node)
@@ -155,17 +189,33 @@ def text(nodes: Nodes) -> str:
     for pairs, members in alike.items():
         for name in (*members, *(name for name, _ in pairs)):
             if not re.fullmatch(_WORD, name):
-                raise PlexError(f"a genders file cannot contain the name {name!r}")
+                raise UsageError(f"a genders file cannot contain the name {name!r}")
         words = ",".join(_attribute(name, value) for name, value in pairs)
         lines.append(f"{compress(members)} {words}".rstrip())
     return "".join(f"{line}\n" for line in lines)
+
+
+def _short(nodes: Nodes) -> Nodes:
+    """The nodes by short names: genders(5) and nodeattr(1) refuse names with a dot.
+
+    UsageError for two nodes with one short name, and for addresses.
+    """
+    found: Nodes = {}
+    for node, attributes in nodes.items():
+        short = node.partition(".")[0] if node.count(".") else node
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)+", node) or not short:
+            raise UsageError(f"a genders file cannot contain the name {node!r}")
+        if short in found:
+            raise UsageError(f"{node} and another node have the short name {short}")
+        found[short] = attributes
+    return found
 
 
 def _attribute(name: str, value: str | None) -> str:
     if value is None:
         return name
     if re.search(r"[\s,#]", value):
-        raise PlexError(f"a genders file cannot contain the value {value!r} of {name}")
+        raise UsageError(f"a genders file cannot contain the value {value!r} of {name}")
     return f"{name}={value.replace('%', '%%')}"
 
 

@@ -15,7 +15,8 @@ def files(directory: Path) -> Lab:
     from plexctl.depot.pins import load_pins
 
     root = find_lab(directory)
-    return load_lab(root, load_pins(root / "pins").versions())
+    pins = load_pins(root / "pins")
+    return load_lab(root, pins.versions(), pins.components())
 
 
 def inventory(directory: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.errors import ExitCode, UsageError
+from plexctl.errors import ExitCode, UsageError, visible
 from plexctl.scripts.entry import arguments
 
 ABOUT = """\
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         result = bake_on(
             ctx, host, asked.type, asked.base, kubernetes=asked.kubernetes, engine=engine
         )
-    print(images_text.bake(result))
+    print(visible(images_text.bake(result)))
     print(f"{node}: {result.images[0].name} on {host}")
     return ExitCode.DONE
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from plexctl.errors import ExitCode, PlexError
-from plexctl.scripts.entry import arguments
+from plexctl.config.bounded import check_json
+from plexctl.errors import ExitCode, UsageError
+from plexctl.scripts.entry import arguments, text_of
 from plexctl.scripts.genders_file import nodes_of, text
 
 ABOUT = """\
@@ -35,8 +35,17 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("-C", "--directory", type=Path, default=Path(), help="folder of the lab")
     asked = parser.parse_args(argv)
-    sys.stdout.write(text(nodes_of(_inventory(asked.inventory, asked.directory))))
+    where = asked.inventory or "of the lab"
+    sys.stdout.write(converted(_inventory(asked.inventory, asked.directory), where))
     return ExitCode.DONE
+
+
+def converted(found: dict[str, Any], where: str) -> str:
+    """The genders file of an inventory. UsageError, with its name, if the format has none."""
+    try:
+        return text(nodes_of(found))
+    except UsageError as error:
+        raise UsageError(f"the inventory {where}: {error.summary}", hint=error.hint) from error
 
 
 def _inventory(where: str | None, directory: Path) -> dict[str, Any]:
@@ -44,7 +53,7 @@ def _inventory(where: str | None, directory: Path) -> dict[str, Any]:
         from plexctl.scripts.lab import inventory
 
         return inventory(directory)
-    return _parsed(sys.stdin.read() if where == "-" else _listed(where), where)
+    return parsed(text_of(sys.stdin) if where == "-" else _listed(where), where)
 
 
 def _listed(where: str) -> str:
@@ -59,11 +68,12 @@ def _listed(where: str) -> str:
     ).stdout
 
 
-def _parsed(output: str, where: str) -> dict[str, Any]:
+def parsed(output: str | bytes, where: str) -> dict[str, Any]:
+    """The inventory in a JSON text. UsageError, with its name, for anything else."""
     try:
-        found = json.loads(output)
+        found = check_json(output)
     except ValueError as error:
-        raise PlexError(f"the inventory {where} is not JSON: {error}") from error
+        raise UsageError(f"the inventory {where} is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise PlexError(f"the inventory {where} is not a JSON object")
+        raise UsageError(f"the inventory {where} is not a JSON object")
     return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,12 @@ from plexctl.clients.environment import users_ansible
 from plexctl.clients.plays import command_runner, signals_recorded
 from plexctl.clients.private_folder import private_folder
 from plexctl.clients.process import nothing_left_of
+from plexctl.errors import visible
 from plexctl.model.files import write_atomic, write_private
 from plexctl.model.secret import Secret
+
+_COLOR = re.compile("(\x1b\\[(?:0|(?:[01];)?3[0-7]|(?:[01];)?38;5;[0-9]{1,3})m)")
+"""What Ansible writes around a text in colour, and nothing that hides or blinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class Playbook:
 def run(playbook: Playbook, show: Callable[[str], None], *, interactive: bool = False) -> int:
     """Run a playbook in the current folder, with the user's settings of Ansible. Its exit code.
 
-    `show` gets Ansible's output, piece by piece; with `interactive` Ansible uses the terminal.
+    `show` gets Ansible's output, piece by piece, with its colours, and with other control
+    characters as escapes. With `interactive` Ansible uses the terminal itself.
     No secret is in an argument or the environment.
     """
     with private_folder("plexctl-play") as folder:
@@ -44,6 +50,12 @@ def run(playbook: Playbook, show: Callable[[str], None], *, interactive: bool = 
         if playbook.inventory is not None:
             words += ["-i", _inventory(folder, playbook.inventory)]
         return _run(folder, [*words, *playbook.arguments], playbook, show, interactive)
+
+
+def shown(text: str) -> str:
+    """A piece of Ansible's output: nodes wrote parts of it, which may not change the terminal."""
+    parts = _COLOR.split(text.replace("\r\n", "\n"))
+    return "".join(part if place % 2 else visible(part) for place, part in enumerate(parts))
 
 
 def _inventory(folder: Path, document: str) -> str:
@@ -63,7 +75,7 @@ def _run(
 ) -> int:
     def event(found: Mapping[str, Any]) -> bool:
         if text := str(found.get("stdout", "")):
-            show(text)
+            show(shown(text))
         return False  # the library does not write the event to a file
 
     terminal = (

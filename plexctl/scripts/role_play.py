@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
 
+from plexctl.config.bounded import check_json
 from plexctl.errors import UsageError
 
 HINT = "as in demo2:gate:motd, or 'all:!master:motd'"
@@ -51,7 +51,7 @@ def variables(words: Sequence[str], role: str, *, prefixed: bool = False) -> dic
 
 def _object(word: str) -> dict[str, object]:
     try:
-        found = json.loads(word)
+        found = check_json(word)
     except ValueError as error:
         raise UsageError(f"{word!r} is not JSON: {error}") from error
     if not isinstance(found, dict):

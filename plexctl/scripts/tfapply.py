@@ -133,10 +133,10 @@ def _run(
     def on_message(message: Message) -> None:
         if line := shown(message):
             print(line, flush=True)
-        if message.get("type") == "diagnostic":
-            problems.append(message["diagnostic"])
-            if message["diagnostic"].get("severity") == "warning":
-                print(*tofu.diagnosis(message["diagnostic"]), sep="\n", file=sys.stderr)
+        if problem := tofu.problem(message):
+            problems.append(problem)
+            if problem.get("severity") == "warning":
+                print(*tofu.diagnosis(problem), sep="\n", file=sys.stderr)
         elif message.get("type") == "other":
             other.append(str(message["@message"]))
 

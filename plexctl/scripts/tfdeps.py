@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from plexctl.errors import ExitCode
+from plexctl.errors import ExitCode, visible
 from plexctl.scripts import dependencies, tofu
-from plexctl.scripts.entry import arguments
+from plexctl.scripts.entry import arguments, text_of
 from plexctl.scripts.genders import read
 
 ABOUT = """\
@@ -30,15 +30,15 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--dot", action="store_true", help="a graph for Graphviz")
     asked = parser.parse_args(argv)
-    graph = dependencies.read(_text(asked.file))
+    graph = dependencies.read(_text(asked.file), asked.file or "the current state")
     if asked.dot:
         print(dependencies.as_dot(graph))
     elif shown := dependencies.as_text(graph, everything=asked.all):
-        print(shown)
+        print(visible(shown))
     return ExitCode.DONE
 
 
 def _text(file: str | None) -> str:
     if file is None:
         return tofu.find().ask("state", "pull").stdout
-    return sys.stdin.read() if file == "-" else read(Path(file))
+    return text_of(sys.stdin) if file == "-" else read(Path(file))

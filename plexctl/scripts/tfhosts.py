@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
 from plexctl.errors import ExitCode
+from plexctl.render.json import document_text
 from plexctl.scripts.entry import arguments, query
 
 ABOUT = """\
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     from plexctl.clients import process
 
     listed = process.run(["getent", "hosts"], timeout=DEADLINE).stdout
-    print(json.dumps(two_way(listed), indent=2, ensure_ascii=False))
+    print(document_text(two_way(listed)))
     return ExitCode.DONE
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import Any
 
 from plexctl.clients import process
 from plexctl.clients.environment import users_environment
-from plexctl.errors import PlexError
+from plexctl.config.bounded import check_json
+from plexctl.errors import PlexError, visible_line
 from plexctl.model.command import CommandResult
 
 PROGRAMS = ("tofu", "terraform")
@@ -55,15 +55,10 @@ class TofuCommand:
         The program gets Ctrl-C from the terminal, writes its state and ends.
         """
 
-        def line(text: str) -> None:
-            try:
-                message = json.loads(text)
-            except ValueError:
-                message = {"type": "other", "@message": text}
-            on_message(message if isinstance(message, dict) else {})
-
         with _left_to_the_program():
-            return process.stream(self.argv(*words), line, env=users_environment())
+            return process.stream(
+                self.argv(*words), lambda line: on_message(message(line)), env=users_environment()
+            )
 
 
 def find(folder: str | None = None) -> TofuCommand:
@@ -88,12 +83,31 @@ def _left_to_the_program() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def message(line: str) -> Message:
+    """A line of the output with `-json`; a line that is no message has the type "other"."""
+    try:
+        found = check_json(line)
+    except ValueError:
+        return {"type": "other", "@message": line}
+    return found if isinstance(found, dict) else {}
+
+
 def diagnosis(found: Message) -> Iterator[str]:
-    """One diagnostic as lines: summary, details, and place."""
-    yield f"{found.get('severity', 'error')}: {found.get('summary', '')}"
-    yield from (f"  {line}" for line in str(found.get("detail") or "").splitlines() if line)
-    if where := found.get("range"):
-        yield f"  {where['filename']}:{where['start']['line']}:{where['start']['column']}"
+    """One diagnostic as lines: summary, details, and place. Control characters are escapes."""
+    yield visible_line(f"{found.get('severity', 'error')}: {found.get('summary', '')}")
+    details = str(found.get("detail") or "").splitlines()
+    yield from (f"  {visible_line(line)}" for line in details if line)
+    match found.get("range"):
+        case {"filename": file, "start": {"line": line, "column": column}}:
+            yield visible_line(f"  {file}:{line}:{column}")
+
+
+def problem(found: Message) -> Message | None:
+    """The diagnostic in a message, if it is one."""
+    match found:
+        case {"type": "diagnostic", "diagnostic": dict(diagnostic)}:
+            return diagnostic
+    return None
 
 
 def errors(diagnostics: Iterable[Message]) -> Sequence[str]:

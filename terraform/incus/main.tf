@@ -13,6 +13,7 @@ variable "hosts" {
 
 # The module has the types of these variables and checks them.
 variable "plex" {}
+variable "acls" {}
 variable "networks" {}
 variable "profiles" {}
 variable "volumes" {}
@@ -36,6 +37,7 @@ module "incus" {
   source = "../modules/incus-plex"
 
   plex      = var.plex
+  acls      = var.acls
   networks  = var.networks
   profiles  = var.profiles
   volumes   = var.volumes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -22,9 +21,13 @@ FOLDER = "hosts"
 """In the lab's state: the client certificate for servers, in the layout of the command `incus`."""
 
 
+COMMAND = "incus"
+"""In the lab's state: the configuration of the command `incus`, for a bake over HTTPS."""
+
+
 def host_clients(lab: Lab, seed: RootSeed) -> dict[str, Host]:
     """The clients by name of host. They connect when they are first used."""
-    remote = any(not spec.local for spec in lab.hosts.values())
+    remote = any(spec.url for spec in lab.hosts.values())
     shown = credentials(lab, seed) if remote else None
     return {
         name: host_client(spec, shown, partial(_token, lab, seed, spec))
@@ -47,8 +50,29 @@ def servers_folder(lab: Lab, seed: RootSeed, servers: Iterable[HostSpec]) -> Pat
     credentials(lab, seed)
     folder = state_folder(lab.state).below(FOLDER)
     for host in servers:
-        if not host.local:
+        if host.url:
             pinned_certificate(host, folder.below("servercerts"), f"{host.name}.crt")
+    return folder.path
+
+
+def command_folder(lab: Lab, seed: RootSeed, host: HostSpec) -> Path:
+    """A configuration of the command `incus` with one remote: `host`, which has a URL."""
+    import yaml  # only bakes need it
+
+    folder = state_folder(lab.state).below(COMMAND)
+    shown = credentials(lab, seed)
+    folder.write_changed("client.key", shown.key.read_bytes(), 0o600)
+    folder.write_changed("client.crt", shown.certificate.read_bytes())
+    pinned_certificate(host, folder.below("servercerts"), f"{host.name}.crt")
+    remote = {
+        "addr": host.url,
+        "auth_type": "tls",
+        "project": host.project or "default",
+        "protocol": "incus",
+        "public": False,
+    }
+    config = yaml.safe_dump({"default-remote": host.name, "remotes": {host.name: remote}})
+    folder.write_changed("config.yml", config.encode(), 0o600)
     return folder.path
 
 
@@ -57,6 +81,8 @@ def pinned_certificate(host: HostSpec, folder: Folder, name: str) -> None:
 
     PlexError if the server is unreachable, or shows another certificate than the pinned one.
     """
+    import ssl  # a lab of this machine alone pins nothing
+
     from plexctl.clients.pinned import fingerprint, server_certificate
 
     stored = folder.read(name)

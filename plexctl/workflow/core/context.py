@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plexctl.config.load import load_lab
 from plexctl.depot.components import Pins
 from plexctl.depot.pins import load_pins
 from plexctl.errors import UsageError
 from plexctl.keys.seed import RootSeed, load_or_create, user_config_dir
-from plexctl.model.events import Listener
 from plexctl.model.folder import Folder
 from plexctl.model.host import Host
 from plexctl.model.lab import CURRENT, Lab
@@ -19,8 +19,14 @@ from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.model.state import find_state, state_folder
 from plexctl.provision.direct.engine import DirectEngine
-from plexctl.provision.engine import Engine
 from plexctl.workflow.core.clients import host_clients
+
+if TYPE_CHECKING:
+    from plexctl.model.events import Listener
+    from plexctl.provision.engine import Engine
+
+Approve = Callable[[Sequence[str]], bool]
+"""Shows lines about what would run on this machine to the user, and asks whether to go on."""
 
 PLEXES = "plexes"
 """In the lab's state: a folder for each plex."""
@@ -37,6 +43,7 @@ class Context:
     engine: Engine
     cache: Path  # the user's folder for the depot and bakes
     listener: Listener
+    approve: Approve | None = None  # None: there is nobody to ask
 
     def access(self, plex: str) -> Path:
         """The folder of a plex' kubeconfig and SSH files."""
@@ -53,21 +60,25 @@ def open_lab(
     cache: Path,
     listener: Listener,
     ask: Callable[[], Secret] | None = None,
+    approve: Approve | None = None,
 ) -> Context:
     """Read a lab. ConfigError with all its problems. Creates its seed if it has none.
 
-    `ask` is called for the passphrase of the seed, if it has one.
+    `ask` is called for the passphrase of the seed, if it has one; `approve` before a part of the
+    lab runs programs on this machine, if the user has not trusted it.
     """
-    pins = load_pins(root / "pins")
-    lab = load_lab(root, pins.versions())
+    pins = load_pins(root / "pins", whole=True)
+    lab = load_lab(root, pins.versions(), pins.components())
     seed = load_or_create(root, user_config_dir(), ask)
     hosts = host_clients(lab, seed)
-    return Context(lab, seed, pins, hosts, DirectEngine(hosts), cache, listener)
+    return Context(lab, seed, pins, hosts, DirectEngine(hosts), cache, listener, approve)
 
 
 def find_plex(ctx: Context, name: str | None) -> Plex:
     """The plex called `name`; without a name the current one, or the only one."""
     plexes = ctx.lab.plexes
+    if name == "":
+        raise UsageError("the name of a plex must not be empty", hint="leave it out, or name one")
     chosen = name or current_plex(ctx) or (next(iter(plexes)) if len(plexes) == 1 else None)
     if chosen is None:
         raise UsageError(

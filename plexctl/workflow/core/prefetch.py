@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
+# Here, so that the copy has what this module loads: both processes need it.
+from plexctl.clients.incus.host import load
 from plexctl.errors import PlexError
 
 _Answer = TypeVar("_Answer")
@@ -114,10 +116,8 @@ class _Child:
 
 
 def _serve(question: int, answer: int) -> None:
-    """Import the clients, make the calls that arrive, write their results; never returns."""
+    """Load pylxd, make the calls that arrive, write their results; never returns."""
     try:
-        from plexctl.clients.incus.host import load
-
         load()
         telling = threading.Lock()
         with os.fdopen(question, "rb") as questions, os.fdopen(answer, "wb") as answers:

@@ -31,8 +31,8 @@ from plexctl.model.events import (
 from plexctl.model.folder import Folder
 from plexctl.model.resources import Key
 from plexctl.model.state import state_folder
+from plexctl.workflow.core.journals import JOURNAL, RUNS, add_run, runs_in_order
 
-RUNS, JOURNAL = "runs", ".jsonl"
 KEPT = 50
 """Number of journals that a lab keeps."""
 
@@ -137,7 +137,8 @@ def start(
     name = f"{moment:%Y%m%dT%H%M%S.%f}-{verb}-{plex}"
     try:
         unfinished = last_unfinished(runs, plex)
-        with runs.open_new(f"{name}.jsonl") as journal:
+        with runs.open_new(f"{name}{JOURNAL}") as journal:
+            add_run(runs, name)
             run = Run(name, listener, journal, resumes=unfinished is not None)
             clock = now or datetime.now(UTC)
             run._write({"event": "Began", "at": 0.0, "time": clock.isoformat(), "lived": _lived()})
@@ -157,22 +158,23 @@ def start(
 def last_unfinished(runs: Folder, plex: str) -> str | None:
     """The last run on `plex` if it was killed: it has neither ended nor failed."""
     # "20261121T082340.506123-replace-demo": a plex' own name may have dashes too.
-    names = [name.removesuffix(JOURNAL) for name in runs.files() if name.endswith(JOURNAL)]
-    names = [name for name in names if name.split("-", 2)[2:] == [plex]]
+    names = [name for name in runs_in_order(runs) if name.split("-", 2)[2:] == [plex]]
     if not names:
         return None
     content = runs.read(f"{names[-1]}{JOURNAL}") or b""
     text = content.decode(errors="replace").rstrip().rsplit("\n", 1)[-1]
     try:
-        last = json.loads(text) if text else {}
-    except json.JSONDecodeError:
-        last = {}
-    return None if last.get("event") in ("Done", "Failed") else names[-1]
+        match json.loads(text):
+            case {"event": "Done" | "Failed"}:
+                return None
+    except (ValueError, RecursionError):
+        pass  # the run was killed while it wrote the line
+    return names[-1]
 
 
 def _delete_old(runs: Folder) -> None:
-    for name in [name for name in runs.files() if name.endswith(JOURNAL)][:-KEPT]:
-        for file in (name, inside_file(Path(name)).name):
+    for name in runs_in_order(runs)[:-KEPT]:
+        for file in (f"{name}{JOURNAL}", inside_file(Path(f"{name}{JOURNAL}")).name):
             runs.delete(file)
 
 

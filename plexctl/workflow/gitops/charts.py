@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +19,11 @@ from plexctl.plan.gitops.charts import HelmRelease, manifests, release_of
 from plexctl.results.apps import RenderResult, RenderRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, Run, start
+from plexctl.workflow.gitops.release_files import release_files, shown
 from plexctl.workflow.images.tools import tool
+from plexctl.workflow.trust.gate import require_trust
+from plexctl.workflow.trust.parts import PartKind
 
-_KIND = re.compile(rb"^kind: *HelmRelease\b", re.MULTILINE)
 FOLDER, ALL, KUSTOMIZATION = "rendered", "all.yaml", "kustomization.yaml"
 HEAD = """\
 # {chart}, rendered by `plexctl render`, which overwrites changes to this file.
@@ -41,7 +42,7 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
     Without `apps`, those of all apps; an app that cannot be rendered is noted and left out. Fetches
     Helm and charts that are missing, and records the charts' digests in the lab's depot.lock.
     """
-    files = app_files(ctx.lab.root)
+    files = release_files(ctx.lab.root)
     if not files:
         raise UsageError(
             "no app of this lab has a HelmRelease",
@@ -60,13 +61,14 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
         releases: dict[Path, HelmRelease] = {}
         for app in apps or files:
             try:
-                releases[files[app]] = _release(files[app])
+                releases[files[app]] = release_in(files[app])
             except PlexError as error:
                 if apps:
                     raise
                 run.note(error.summary)
         if not releases:
             return RenderResult(())
+        require_trust(ctx, PartKind.CHART, PartKind.PINS)
         program = tool(ctx, run, "helm", "helm", kubernetes)
         charts = Charts(ctx.cache / "charts", program, Lock(ctx.lab.root / "depot.lock"))
         root = ctx.lab.root
@@ -74,22 +76,9 @@ def render(ctx: Context, apps: Sequence[str]) -> RenderResult:
     return RenderResult(tuple(rows))
 
 
-def app_files(root: Path) -> dict[str, Path]:
-    """The file with a HelmRelease of each app that has one, by app."""
-    found = sorted((root / "apps").glob("*/*.y*ml"))
-    return {file.parent.name: file for file in found if _has_release(file)}
-
-
-def _has_release(file: Path) -> bool:
-    try:
-        return bool(_KIND.search(read_regular(file, TREE_BYTES)))
-    except OSError as error:
-        raise PlexError(f"{_shown(file)}: cannot read the file: {error.strerror}") from error
-
-
-def _release(file: Path) -> HelmRelease:
-    """The HelmRelease in a file. PlexError if it cannot be read, or if we cannot render it."""
-    where = _shown(file)
+def release_in(file: Path) -> HelmRelease:
+    """The HelmRelease in a file. UsageError if it cannot be read, or if we cannot render it."""
+    where = shown(file)
     try:
         content = read_regular(file, TREE_BYTES)
         check_yaml(content, most_nodes=TREE_NODES)
@@ -97,19 +86,15 @@ def _release(file: Path) -> HelmRelease:
         return release_of([one for one in loaded if one], where)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PlexError(f"{where}:{line}: not valid YAML: {error.problem}") from error
+        raise UsageError(f"{where}:{line}: not valid YAML: {error.problem}") from error
     except OSError as error:
-        raise PlexError(f"{where}: cannot read the file: {error.strerror}") from error
+        raise UsageError(f"{where}: cannot read the file: {error.strerror}") from error
     except (yaml.YAMLError, ValueError) as error:
-        line = file.read_bytes().count(b"\n", 0, getattr(error, "position", 0)) + 1
+        line = content.count(b"\n", 0, getattr(error, "position", 0)) + 1
         reason = getattr(error, "reason", error)
-        raise PlexError(f"{where}:{line}: not valid YAML: {reason}") from error
+        raise UsageError(f"{where}:{line}: not valid YAML: {reason}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise PlexError(f"{where}: an object lacks the field {error}") from error
-
-
-def _shown(file: Path) -> str:
-    return f"apps/{file.parent.name}/{file.name}"
+        raise UsageError(f"{where}: an object lacks the field {error}") from error
 
 
 def _render(
@@ -127,10 +112,10 @@ def _render(
             release.values,
             kubernetes=kubernetes,
         )
-        documents = manifests(release, rendered, _shown(file))
+        documents = manifests(release, rendered, shown(file))
         text = HEAD.format(chart=release.chart) + dump(*documents)
         folder, name = lab_file(root, target)
-        changed = folder.write_changed(name, text.encode())
-        folder.write_changed(KUSTOMIZATION, KUSTOMIZATION_TEXT.encode())
+        changed = folder.rewrite_changed(name, text.encode())
+        folder.rewrite_changed(KUSTOMIZATION, KUSTOMIZATION_TEXT.encode())
         step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED, f"{len(documents)} objects")
     return RenderRow(app, release.chart.name, release.chart.version, target, changed)

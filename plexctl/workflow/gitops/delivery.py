@@ -17,7 +17,7 @@ from plexctl.depot.index import Stored
 from plexctl.errors import PlexError
 from plexctl.keys.age import identity_file, opened, sealed
 from plexctl.keys.lab import LabKeys, deploy_key
-from plexctl.keys.pki import argocd_redis_password
+from plexctl.keys.pki import ClusterKeys, argocd_redis_password
 from plexctl.model.apps import Apps
 from plexctl.model.events import Outcome
 from plexctl.model.folder import lab_file
@@ -25,6 +25,9 @@ from plexctl.model.gitops import AppSource, Gitops, GitopsEngine, SourceKind
 from plexctl.model.plex import Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document
+from plexctl.plan.genesis.addition import Addition
+from plexctl.plan.genesis.applied import addition, is_known
+from plexctl.plan.genesis.compose import takes_additions
 from plexctl.plan.gitops import argocd_install, argocd_sync, flux_install, flux_sync
 from plexctl.plan.gitops.flux_sync import SourceKeys
 from plexctl.workflow.core.context import Context
@@ -38,27 +41,43 @@ TOKEN = "source-token.age"  # noqa: S105 - the name of a file
 class Delivery(Protocol):
     """The documents that start the apps, computed before the plex has an API."""
 
-    def install(self, kube: Kube, run: Run) -> None:
-        """Apply the engine and its objects to a plex whose API answers."""
+    def install(self, kube: Kube, run: Run, *, new: bool) -> None:
+        """Apply the engine and its objects to a plex whose API answers.
+
+        `new`: the run has created the cluster.
+        """
 
     def wait(self, kube: Kube, run: Run) -> Apps:
         """Wait until the apps are applied and run; returns their state, possibly with failures."""
 
 
 @dataclass(frozen=True, slots=True)
-class FluxDelivery:
-    plex: str
+class Documents:
+    """What an engine consists of, and what it acts on."""
+
+    gitops: Gitops
     engine: tuple[Document, ...]  # its namespace first
     crds: tuple[Document, ...]
     sync: tuple[Document, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FluxDelivery:
+    plex: str
+    documents: Documents
     kind: str  # of the source
     digest: str | None  # of the pushed tree; None for a source outside of the lab
+    born: bool  # a new cluster starts with the documents, unless its image cannot do that
 
-    def install(self, kube: Kube, run: Run) -> None:
+    def install(self, kube: Kube, run: Run, *, new: bool) -> None:
         with run.step("install Flux") as step:
-            changed = engines.install(kube, self.engine, self.crds, self.sync)
-            # The longer a source fails, the less often Flux retries it.
-            flux.request_reconciliation(kube, self.kind)
+            if new and self.born and flux.is_born(kube, self.kind):
+                step.end(Outcome.UNCHANGED)
+                return
+            documents = self.documents
+            changed = engines.install(kube, documents.engine, documents.crds, documents.sync)
+            if not new:  # the longer a source fails, the less often Flux retries it
+                flux.request_reconciliation(kube, self.kind)
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
     def wait(self, kube: Kube, run: Run) -> Apps:
@@ -68,56 +87,74 @@ class FluxDelivery:
 @dataclass(frozen=True, slots=True)
 class ArgocdDelivery:
     plex: str
-    engine: tuple[Document, ...]  # its namespace first
-    crds: tuple[Document, ...]
-    sync: tuple[Document, ...]
+    documents: Documents
+    born: bool  # a new cluster starts with the documents, unless its image cannot do that
 
-    def install(self, kube: Kube, run: Run) -> None:
+    def install(self, kube: Kube, run: Run, *, new: bool) -> None:
         with run.step("install Argo CD") as step:
-            changed = engines.install(kube, self.engine, self.crds, self.sync)
+            if new and self.born and argocd.is_born(kube):
+                step.end(Outcome.UNCHANGED)
+                return
+            documents = self.documents
+            changed = engines.install(kube, documents.engine, documents.crds, documents.sync)
             step.end(Outcome.CHANGED if changed else Outcome.UNCHANGED)
 
     def wait(self, kube: Kube, run: Run) -> Apps:
         return argocd.wait_for_apps(kube, self.plex, run)
 
 
-def prepare(ctx: Context, plex: Plex, gitops: Gitops, run: Run) -> Delivery:
-    """Push the lab's tree if it is the source, and compute the objects to apply.
+def engine_documents(ctx: Context, plex: Plex, gitops: Gitops) -> Documents:
+    """The objects of the engine of `plex`. They contain keys.
 
     The depot has the engine already, because the nodes' image contains it.
     """
     match gitops.engine:
         case GitopsEngine.FLUX:
-            return _flux(ctx, plex, gitops, run)
+            return _flux(ctx, plex, gitops)
         case GitopsEngine.ARGOCD:
             return _argocd(ctx, plex, gitops)
 
 
-def _flux(ctx: Context, plex: Plex, gitops: Gitops, run: Run) -> FluxDelivery:
+def additions(ctx: Context, plex: Plex, documents: Documents) -> tuple[Addition, ...]:
+    """What a new cluster is born with, so that nothing has to be applied."""
+    every = (*documents.engine, *documents.crds, *documents.sync)
+    if not (takes_additions(plex) and is_known(every)):
+        return ()
+    ca = ClusterKeys.derive(ctx.seed, plex.name, plex.epoch).ca.pair.certificate
+    return (addition(every, plex.networks.services, ca),)
+
+
+def prepare(ctx: Context, plex: Plex, documents: Documents, run: Run, *, born: bool) -> Delivery:
+    """Push the lab's tree if it is the source. `born`: a new cluster has `additions`."""
+    gitops = documents.gitops
+    if gitops.engine is GitopsEngine.ARGOCD:
+        return ArgocdDelivery(plex.name, documents, born)
     digest = None
     if gitops.source.kind is SourceKind.REGISTRY:
         digest, _ = push_tree(ctx, plex, run)
+    return FluxDelivery(plex.name, documents, flux_sync.KINDS[gitops.source.kind], digest, born)
+
+
+def _flux(ctx: Context, plex: Plex, gitops: Gitops) -> Documents:
     stored = _stored(ctx, plex, "flux")
     crds, upstream = _documents(stored)
-    return FluxDelivery(
-        plex.name,
+    return Documents(
+        gitops,
         flux_install.install(plex, _images(ctx, plex, stored), upstream),
         crds,
         flux_sync.sync(plex, gitops, ctx.lab.registry, source_keys(ctx, plex, gitops)),
-        flux_sync.KINDS[gitops.source.kind],
-        digest,
     )
 
 
-def _argocd(ctx: Context, plex: Plex, gitops: Gitops) -> ArgocdDelivery:
+def _argocd(ctx: Context, plex: Plex, gitops: Gitops) -> Documents:
     stored = _stored(ctx, plex, "argocd")
     keys = source_keys(ctx, plex, gitops)
     password = argocd_redis_password(ctx.seed, plex.name, plex.epoch)
     servers = argocd_sync.servers(gitops, keys)
     crds, upstream = _documents(stored)
     images = _images(ctx, plex, stored)
-    return ArgocdDelivery(
-        plex.name,
+    return Documents(
+        gitops,
         argocd_install.install(plex, gitops, images, password, servers, upstream),
         crds,
         argocd_sync.sync(plex, gitops, ctx.lab.registry, keys),

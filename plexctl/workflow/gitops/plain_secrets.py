@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
+from plexctl.config.bounded import pattern_matches
 from plexctl.workflow.gitops.manifests import (
     ENCRYPTED,
     VALUES,
@@ -261,8 +262,8 @@ def _texts(node: yaml.Node | None) -> Iterator[str]:
 def _matches_secret(kind: str) -> bool:
     """Whether a selector's kind, a regular expression, selects Secrets. Without one it does."""
     try:
-        return not kind or re.fullmatch(kind, "Secret") is not None
-    except re.error:
+        return not kind or pattern_matches(kind, "Secret", whole=True)
+    except ValueError:
         return True
 
 

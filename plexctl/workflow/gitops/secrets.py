@@ -170,12 +170,8 @@ def _content(file: Path) -> bytes:
 
 def _write(root: Path, file: Path, content: bytes) -> None:
     """Write `file`, or the file that it links to."""
-    try:
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-    except OSError as error:
-        raise PlexError(f"cannot write {file}: {error.strerror}") from error
     folder, name = _place(root, file)
-    folder.write(name, content, mode)
+    folder.rewrite(name, content)
 
 
 def _place(root: Path, file: Path) -> tuple[Folder, str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from plexctl.clients.sops import OTHER_KINDS
-from plexctl.config.bounded import check_yaml, read_regular
-from plexctl.errors import PlexError
+from plexctl.config.bounded import check_yaml, pattern_matches, read_regular
+from plexctl.errors import PlexError, UsageError
 
 NAME = ".sops.yaml"
 _RECIPIENT = re.compile(r"age1[0-9a-z]+|ssh-(ed25519|rsa) [0-9A-Za-z+/=]+")
@@ -38,12 +38,12 @@ def _keys(rules: Path, path: str) -> Iterator[str]:
         content = next(yaml.load_all(text, yaml.CBaseLoader), None)
         listed = content.get("creation_rules") if isinstance(content, dict) else None
         for rule in listed if isinstance(listed, list) else ():
-            if isinstance(rule, dict) and re.search(str(rule.get("path_regex", "")), path):
+            if isinstance(rule, dict) and pattern_matches(str(rule.get("path_regex", "")), path):
                 break
         else:
             return
-    except (OSError, yaml.YAMLError, re.error) as error:
-        raise PlexError(f"cannot read {rules}", details=str(error).splitlines()) from None
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"cannot read {rules}", details=str(error).splitlines()) from None
     if kinds := [kind for kind in (*OTHER_KINDS, "hc_vault_transit_uri") if rule.get(kind)]:
         raise PlexError(
             f"nothing was changed: {rules} wants {path} encrypted for {', '.join(kinds)}",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from plexctl.config import values
 from plexctl.config.faults import Fault
+from plexctl.config.values.names import INTERFACE, NAME
+from plexctl.config.values.urls import PROXMOX_TOKEN
 from plexctl.errors import UsageError
 from plexctl.model.host_spec import HostSpec
 from plexctl.workflow.core.context import Context
@@ -42,9 +43,9 @@ def pinned(ctx: Context, name: str, url: str, certificate: str) -> bool:
 def check_values(name: str, bridge: str | None = None, token_id: str | None = None) -> None:
     """UsageError for values that hosts.yaml does not allow."""
     for kind, value in (
-        (values.NAME, name),
-        (values.INTERFACE, bridge),
-        (values.PROXMOX_TOKEN, token_id),
+        (NAME, name),
+        (INTERFACE, bridge),
+        (PROXMOX_TOKEN, token_id),
     ):
         try:
             if value is not None:

@@ -18,6 +18,7 @@ from plexctl.model.secret import Secret
 from plexctl.plan.recipes import layers
 from plexctl.results.hosts import HostResult
 from plexctl.workflow.core.clients import credentials
+from plexctl.workflow.core.clock import clock_note
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import WHOLE_LAB, Run, start
 from plexctl.workflow.host.declaration import check_unique, check_values, full_url, hosts_file
@@ -33,8 +34,8 @@ class IncusOnboarding:
 
     port = PORT
 
-    def client_name(self, lab_id: str) -> str:
-        return f"plexctl-{lab_id}"
+    def client_name(self, short_id: str) -> str:
+        return f"plexctl-{short_id}"
 
     def check(self, request: HostRequest) -> None:
         """Incus supports every valid request."""
@@ -131,6 +132,8 @@ def add_incus(
                 )
         client = IncusHost(host, shown)
         _require_pool(client)
+        if note := clock_note(name, client.clock_offset):
+            run.note(note)
         host = replace(host, facts=_facts(ctx, client, run))
         changed = set_host(ctx.lab.root, hosts_file(ctx), name, host_fields(host))
     return HostResult(name, changed, f"host {name} is at {whole}")

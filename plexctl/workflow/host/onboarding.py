@@ -21,7 +21,7 @@ class Onboarding(Protocol):
     def port(self) -> int:
         """The port of the API if a URL has none."""
 
-    def client_name(self, lab_id: str) -> str:
+    def client_name(self, short_id: str) -> str:
         """The lab's name on a host: of its certificate, or of its API token."""
 
     def check(self, request: HostRequest) -> None:

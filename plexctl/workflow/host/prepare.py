@@ -29,6 +29,8 @@ from plexctl.workflow.host.request import (
     SshTarget,
     check,
 )
+from plexctl.workflow.trust.gate import require_trust
+from plexctl.workflow.trust.parts import PartKind
 
 ROLE = "host"
 
@@ -43,7 +45,7 @@ _ITEMS = {
 """Task files that are part of another item."""
 
 LOGIN = re.compile(
-    r"(?P<user>[a-z_][-a-z0-9_]*)@(?P<address>[A-Za-z0-9][-A-Za-z0-9.]*)(:(?P<port>\d{1,5}))?"
+    r"(?P<user>[a-z_][-a-z0-9_]*)@(?P<address>[A-Za-z0-9][-A-Za-z0-9.]*)(:(?P<port>[0-9]{1,5}))?"
 )
 
 
@@ -66,6 +68,7 @@ def prepare_host(
     asked = request
     if request.client and not request.new_token and kind.trusts(ctx, request):
         asked = replace(request, client=None)  # a token would stay there, unused
+    require_trust(ctx, PartKind.ROLE)
     with start(ctx.lab.state, "prepare", WHOLE_LAB, ctx.listener) as run:
         done = apply_role(ctx.lab.root, ctx.cache, asked, run)
     if kind.joins(request):

@@ -32,8 +32,8 @@ class ProxmoxOnboarding:
 
     port = PORT
 
-    def client_name(self, lab_id: str) -> str:
-        return f"lab-{lab_id}"
+    def client_name(self, short_id: str) -> str:
+        return f"lab-{short_id}"
 
     def check(self, request: HostRequest) -> None:
         if request.bridge:

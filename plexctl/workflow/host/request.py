@@ -14,7 +14,7 @@ from plexctl.results.hosts import PreparedRow
 
 POOL_SIZE = "60GiB"
 
-_INTERFACE = re.compile(r"[a-zA-Z][\w.-]{0,14}")
+_INTERFACE = re.compile(r"[a-zA-Z][A-Za-z0-9_.-]{0,14}")
 _PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?")
 _VENDOR = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 

@@ -7,7 +7,10 @@ from contextlib import suppress
 
 from plexctl.config.edit_hosts import remove_host
 from plexctl.errors import PlexError, UsageError
+from plexctl.model.lab_id import is_lab
+from plexctl.model.observed import HostState
 from plexctl.results.hosts import HostResult, HostRow, HostsResult
+from plexctl.workflow.core.clock import clock_notes
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.host.declaration import hosts_file
 from plexctl.workflow.host.tokens import delete_host_token
@@ -22,22 +25,26 @@ def list_hosts(ctx: Context) -> HostsResult:
 def _row(ctx: Context, name: str) -> HostRow:
     host = ctx.hosts[name]
     spec = host.spec
-    unreachable = instances = None
+    unreachable = instances = version = None
+    notes: tuple[str, ...] = ()
     cpus = memory = 0
     try:
         facts = host.facts()
         cpus, memory = facts.cpus, facts.memory
-        instances = _instances(ctx, name)
+        state = host.read()
+        instances = _instances(ctx, state)
+        version, notes = host.version() or None, clock_notes([state])
     except PlexError as error:
         unreachable = ": ".join((error.summary, *error.details))
     endpoint = spec.url or spec.socket
-    return HostRow(name, str(spec.kind), endpoint, unreachable, instances, cpus, memory)
+    kind, note = str(spec.kind), "".join(notes)
+    return HostRow(name, kind, endpoint, unreachable, instances, cpus, memory, version, note)
 
 
-def _instances(ctx: Context, name: str) -> int:
+def _instances(ctx: Context, state: HostState) -> int:
     """Number of the lab's instances on a host."""
-    seen = ctx.hosts[name].read().instances.values()
-    return sum(1 for one in seen if one.tags.get("lab") == ctx.seed.lab_id)
+    seen = state.instances.values()
+    return sum(1 for one in seen if is_lab(one.tags.get("lab"), ctx.seed.lab_id))
 
 
 def remove(ctx: Context, name: str) -> HostResult:
@@ -54,7 +61,7 @@ def remove(ctx: Context, name: str) -> HostResult:
         raise UsageError("cannot remove the last host of the lab")
     kept = 0
     with suppress(PlexError):  # a host that is gone for good must be removable too
-        kept = _instances(ctx, name)
+        kept = _instances(ctx, ctx.hosts[name].read())
     changed = remove_host(ctx.lab.root, hosts_file(ctx), name)
     delete_host_token(ctx.lab, name)
     text = f"host {name} is removed from the lab"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from plexctl.bake.claims import is_claimed
+from plexctl.bake.cleanup import needs_cleanup
 from plexctl.errors import UnreachableHostError, UsageError
 from plexctl.model.gitops import GitopsEngine
 from plexctl.model.observed import HostState
@@ -12,6 +14,8 @@ from plexctl.results.images import BakeResult, ImageRow
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.prefetch import Pending
 from plexctl.workflow.images.recipes import known_recipe, under_way, wanted_types
+from plexctl.workflow.images.recordings import prune as prune_recordings
+from plexctl.workflow.images.recordings import unrecorded
 from plexctl.workflow.registry.plan import registry_release, registry_types
 
 Wanted = dict[tuple[str, str], NodeType]
@@ -23,18 +27,19 @@ def bake(
 ) -> BakeResult:
     """Bake the images of `types`, or of all types that the lab's plexes have.
 
-    `hosts` are the states of all hosts. With `prune`, images that no instance and no plex uses are
-    deleted after the bake.
+    `hosts` are the states of all hosts. With `prune`, images that no instance and no plex uses, and
+    recordings that no lab has used for long, are deleted after the bake.
     """
     wanted = images_to_bake(ctx, types)
     if not prune and (there := _baked(ctx, wanted, hosts)):
         return BakeResult(there, ())
     # Not needed if all images are there: Ansible, and the sources of the depot.
     from plexctl.workflow.core.run import WHOLE_LAB, start
-    from plexctl.workflow.images.ensure import bake_types, prune_images
+    from plexctl.workflow.images.ensure import bake_types, clean_up_hosts, prune_images
 
     rows = []
     with start(ctx.lab.state, "bake", WHOLE_LAB, ctx.listener) as run:
+        clean_up_hosts(ctx, hosts.result(), run)
         for (version, _), those in wanted.items():
             for (host, name), image in bake_types(ctx, those, version, run).items():
                 rows.append(ImageRow(name, host, version, image.name, image.changed))
@@ -47,7 +52,7 @@ def bake(
                     details=("all other images are baked",),
                     hint=unreachable.hint,
                 )
-        pruned = prune_images(ctx, run) if prune else ()
+        pruned = (*prune_images(ctx, run), *prune_recordings(ctx).names) if prune else ()
     return BakeResult(tuple(rows), pruned)
 
 
@@ -56,9 +61,14 @@ def _baked(
     wanted: Mapping[tuple[str, GitopsEngine | None], Wanted],
     hosts: Pending[dict[str, HostState]],
 ) -> tuple[ImageRow, ...]:
-    """The wanted images, if all are there and no bake was interrupted; else none."""
+    """The wanted images, if there is nothing to do, and no bake was interrupted.
+
+    They are marked as the lab's then, and every recording is there that can be made.
+    """
     rows = []
     for (version, _), those in wanted.items():
+        if any(unrecorded(ctx, those, version).values()):
+            return ()
         for (host, name), node_type in those.items():
             found = known_recipe(ctx, node_type, version, host)
             if found is None or under_way(ctx, host):
@@ -66,7 +76,10 @@ def _baked(
             rows.append(ImageRow(name, host, version, found.name, False))
     states = hosts.result()
     there = all(states[row.host].image(row.name) for row in rows)
-    return tuple(rows) if there else ()
+    if not there or any(map(needs_cleanup, states.values())):
+        return ()
+    claimed = (states[row.host].image(row.name) for row in rows)
+    return tuple(rows) if all(i and is_claimed(i, ctx.seed.lab_id) for i in claimed) else ()
 
 
 def images_to_bake(

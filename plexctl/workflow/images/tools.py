@@ -34,6 +34,11 @@ def found_tool(
     ctx: Context, component: str, artifact: str, kubernetes: str | None = None
 ) -> Path | None:
     """The same, without filling the depot: None if it lacks the component."""
+    # Few runs of `up` and `plan` use a program of the depot.
+    from plexctl.workflow.trust.gate import require_trust
+    from plexctl.workflow.trust.parts import PartKind
+
+    require_trust(ctx, PartKind.PINS)  # the lab's pins may have chosen the program
     stored = depot(ctx).find(component, _release(ctx, kubernetes))
     usable = stored is not None and depot_lock(ctx).accepts(stored)
     return _executable(ctx, stored.artifact(artifact)) if stored and usable else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from plexctl.config.init import write_first
+from plexctl.config.init import check_name, write_first
 from plexctl.config.init_gitops import check_names, write_gitops
 from plexctl.config.load import load_lab
 from plexctl.config.networks import each
@@ -14,6 +14,7 @@ from plexctl.depot.pins import load_pins
 from plexctl.keys.seed import create, key_file, seed_file, user_config_dir
 from plexctl.model.secret import Secret
 from plexctl.results.lab import InitResult
+from plexctl.workflow.trust.verbs import trust_new_lab
 
 FIRST = "demo"
 
@@ -30,10 +31,12 @@ def init(
 
     `plex` defaults to the lab's first plex, or to "demo". A new seed is encrypted with the user's
     key, or with `passphrase`. With `gitops`, the plex has hello-world and `apps`, which Flux
-    deploys. UsageError for an invalid name.
+    deploys. The user trusts a new lab. UsageError for an invalid name.
     """
+    is_new = not any((root / "clusters").glob("*"))
     versions = load_pins(root / "pins").versions()
-    name = plex or _first_plex(root) or FIRST
+    name = plex if plex is not None else _first_plex(root) or FIRST
+    check_name(name)
     if gitops:
         check_names(name, apps)
     used = _networks(root, versions)
@@ -46,6 +49,8 @@ def init(
     if not seed.exists():
         create(root, config, passphrase)
         written = (*written, seed)
+    if is_new:
+        trust_new_lab(root)
     return InitResult(root, name, written, None if passphrase else key_file(config))
 
 

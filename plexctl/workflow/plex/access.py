@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.command import CommandResult
@@ -12,6 +13,9 @@ from plexctl.plan.access import access_files, admin_kubeconfig, inventory
 from plexctl.plan.documents import Document
 from plexctl.results.plex import LogResult
 from plexctl.workflow.core.context import Context
+
+if TYPE_CHECKING:
+    from plexctl.model.streams import Streams
 
 CONNECT = 10
 """Seconds that `ssh` waits for a node to answer."""
@@ -55,6 +59,18 @@ def ssh(ctx: Context, plex: Plex, node: Node, command: Sequence[str] = ()) -> tu
 def execute(ctx: Context, node: Node, argv: Sequence[str], *, timeout: float) -> CommandResult:
     """Run a program on a node through its host, to its end; `timeout` in seconds."""
     return ctx.hosts[node.host].execute(node.name, tuple(argv), timeout=timeout)
+
+
+def run(
+    ctx: Context, node: Node, argv: Sequence[str], streams: Streams, *, timeout: float | None
+) -> int:
+    """Run a program on a node through its host, with streams; returns its exit code."""
+    return ctx.hosts[node.host].run(node.name, tuple(argv), streams, timeout=timeout)
+
+
+def has_terminals(ctx: Context, node: Node) -> bool:
+    """Whether a program on a node can have a terminal."""
+    return ctx.hosts[node.host].terminals
 
 
 def journalctl(unit: str | None, lines: int, *, follow: bool = False) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from plexctl.provision.engine import ApplyJob
 from plexctl.provision.start_gate import StartGate
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
+from plexctl.workflow.plex.drain import name_list
 from plexctl.workflow.plex.engines import engine_of
-from plexctl.workflow.plex.leave import name_list
 
 STARTED = 10.0
 """Seconds that workers wait at most until their master is started."""
@@ -60,7 +60,7 @@ def start_gate(
     ctx: Context, plan: Plan, changes: Sequence[Change], api_answers: Condition, run: Run
 ) -> StartGate:
     """As many workers as the hosts have processors may start before the API answers."""
-    master, *workers = plan.nodes
+    master, workers = plan.nodes[0], plan.nodes[plan.plex.masters :]
     processors = sum(ctx.hosts[name].facts().cpus for name in plan.plex.hosts)
     starts = any(c.is_instance and c.name == master.name and c.resource for c in changes)
 

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from plexctl.bootstrap.cluster import cluster
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
+from plexctl.plan.inputs import Birth
 from plexctl.plan.plan import Plan, plan_plex
-from plexctl.provision.change import Change
+from plexctl.plan.resources.types import Owner
+from plexctl.provision.change import Action, Change
 from plexctl.results.apps import apps_result
-from plexctl.results.plex import UpResult
+from plexctl.results.up import UpResult
+from plexctl.workflow.core.clock import clock_notes, require_clock, require_host_clocks
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.core.unreachable import raise_if_unreachable
-from plexctl.workflow.gitops.delivery import prepare
-from plexctl.workflow.images.ensure import bake_types
+from plexctl.workflow.gitops.delivery import additions, engine_documents, prepare
+from plexctl.workflow.images.ensure import bake_types, claim_images, clean_up_hosts
 from plexctl.workflow.images.recipes import missing_images, names_of_images, wanted_types
+from plexctl.workflow.images.store import record_use
 from plexctl.workflow.plex.access import write_access_files
 from plexctl.workflow.plex.apply import apply_changes
 from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.leave import remove_from_cluster
 from plexctl.workflow.plex.limits import limit_notes
+from plexctl.workflow.plex.masters import Masters
+from plexctl.workflow.plex.networks import require_free_networks
 from plexctl.workflow.plex.plan import change_rows, difference, inputs
 from plexctl.workflow.plex.ready import ClusterWaits
+from plexctl.workflow.plex.relabel import relabel
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.registry.verbs import ensure_registry
 
@@ -38,6 +47,7 @@ class ConvergeOptions:
 
     replace: frozenset[str] = frozenset()  # nodes to replace in any case
     drain: bool = True  # whether workers are drained before they are deleted or replaced
+    lose_pods: bool = False  # whether draining may delete pods without a controller
     wait: bool = True  # whether the run ends when nodes are Ready, DNS answers and apps are there
 
 
@@ -47,26 +57,45 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     Nodes on hosts that do not answer are left for the next run: UnreachableHostError when
     everything else is done, or at once if it is the master's host.
     """
+    require_clock(plex.name)
     states = _registry_states(ctx, plex, run)
     if settle_plex(ctx, plex.name, run):
         states = None  # out of date now
     states, images = _states_with_images(ctx, plex, run, states)
-    plan = plan_plex(plex, inputs(ctx, plex, images))
+    documents = engine_documents(ctx, plex, plex.gitops) if plex.gitops else None
+    found = inputs(ctx, plex, images)
+    born_with = additions(ctx, plex, documents) if documents and found.recording else ()
+    found = replace(found, additions=born_with, birth=_birth(plex))
+    plan = plan_plex(plex, found)
     _require_master_host(plan, states)
+    states = _marked(ctx, plex, images, states, run)
     changes = difference(ctx, plan, states, options.replace)
     write_access_files(ctx, plex)
-    delivery = prepare(ctx, plex, plex.gitops, run) if plex.gitops else None
+    delivery = prepare(ctx, plex, documents, run, born=bool(born_with)) if documents else None
     for note in limit_notes(ctx.lab.hosts, changes, states):
         run.note(note)
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
-    with cluster(plex, ctx.seed, super_admin=_is_master_new(plan, changes)) as kube:
+    new = _is_master_new(plan, changes)
+    with cluster(plex, ctx.seed, super_admin=new) as kube:
         waits = ClusterWaits(ctx, plan, kube, run)
-        remove_from_cluster(plan, states, changes, kube, run, drain_first=options.drain)
-        apply_changes(ctx, plan, changes, states, waits.api_answers(), run)
+        rest = changes
+        if not _begins(plan, changes):
+            masters = Masters(ctx, plan, found, states, kube, run, options.drain, options.lose_pods)
+            rest = masters.roll(changes)
+        remove_from_cluster(
+            plan,
+            states,
+            rest,
+            kube,
+            run,
+            drain_first=options.drain,
+            lose_pods=options.lose_pods,
+        )
+        apply_changes(ctx, plan, rest, states, waits.api_answers(), run)
         apps = None
         if delivery:
             waits.until_api_answers()
-            delivery.install(kube, run)
+            delivery.install(kube, run, new=new)
         if options.wait:
             waits.until_ready(changes)
             apps = waits.until_delivered(delivery) if delivery else None
@@ -97,10 +126,26 @@ def _states_with_images(
     The hosts are read first: a host that does not answer is found before anything is baked.
     """
     states, names = states or ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
+    require_host_clocks(plex.name, states.values())
+    for note in clock_notes(states.values()):
+        run.note(note)
+    require_free_networks(ctx, plex, states)
     if not missing_images(names, states):
         return states, names
     bake_types(ctx, wanted_types(plex), plex.kubernetes, run)
     return ctx.engine.read(ctx.hosts), names_of_images(ctx, plex)
+
+
+def _marked(
+    ctx: Context, plex: Plex, images: Images, states: dict[str, HostState], run: Run
+) -> dict[str, HostState]:
+    """The states after objects and images are marked as the lab's; normally they are already."""
+    clean_up_hosts(ctx, states, run)
+    claim_images(ctx, plex, images, states)
+    record_use(ctx)
+    registry = (ctx.lab.registry.name,) if ctx.lab.registry else ()
+    owners = (Owner(ctx.seed.lab_id, name) for name in (plex.name, *registry))
+    return relabel(ctx.hosts, states, owners, run)
 
 
 def _require_master_host(plan: Plan, states: dict[str, HostState]) -> None:
@@ -111,4 +156,18 @@ def _require_master_host(plan: Plan, states: dict[str, HostState]) -> None:
 
 def _is_master_new(plan: Plan, changes: Sequence[Change]) -> bool:
     """Whether the cluster is created in this run. Then only its admin has rights."""
-    return any(change.key == plan.instances[0].key for change in changes)
+    return any(change.key == plan.instances[0].key and not change.joins for change in changes)
+
+
+def _begins(plan: Plan, changes: Sequence[Change]) -> bool:
+    """Whether a master is created that joins no other: a new cluster begins."""
+    masters = {one.key for one in plan.instances if one.masters}
+    creating = (Action.CREATE, Action.REPLACE)
+    return any(c.key in masters and c.action in creating and not c.joins for c in changes)
+
+
+def _birth(plex: Plex) -> Birth | None:
+    """What the masters of a new cluster agree on. One alone finds it by itself."""
+    if plex.masters == 1:
+        return None
+    return Birth(str(uuid.uuid4()), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))

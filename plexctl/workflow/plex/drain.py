@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from plexctl.clients.kube.client import Kube, Pod, UnreachableError
+from plexctl.clients.kube.client import Kube, NodeStatus, Pod, UnreachableError
+from plexctl.errors import UsageError
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
 
@@ -18,35 +19,61 @@ DEADLINE = 120.0
 STAY = ("DaemonSet", "Node")
 """Controllers whose pods stay: a DaemonSet ignores cordons, and static pods end with the node."""
 
+SHOWN = 6
+"""Names in one line."""
 
-def drain(kube: Kube, nodes: Sequence[str], step: Step) -> None:
+
+def name_list(names: Sequence[str]) -> str:
+    """ "demo2, demo3 and 7 more"."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def refuse_to_lose_pods(kube: Kube, nodes: Sequence[NodeStatus]) -> None:
+    """UsageError if a pod of `nodes` has no controller, which would recreate it elsewhere."""
+    found = [pod for node in nodes for pod in kube.pods(node=node.name) if _must_leave(pod)]
+    lost = [f"{pod.namespace}/{pod.name}" for pod in found if not pod.controller]
+    if lost:
+        raise UsageError(
+            f"refusing to drain {name_list([node.name for node in nodes])} without -y: "
+            "nothing recreates pods without a controller",
+            details=(f"they would be deleted: {name_list(lost)}",),
+            hint="`-y` deletes them; `kubectl get pod NAME -o yaml` shows what they are",
+        )
+
+
+def drain(kube: Kube, nodes: Sequence[NodeStatus], step: Step) -> None:
     """Drain all of `nodes`, one after another.
 
-    If one cannot be drained, or the run is interrupted, all of them are uncordoned again.
+    If one cannot be drained, or the run is interrupted, those that plexctl has cordoned, now or in
+    an earlier run, are uncordoned again: a node that somebody else has cordoned stays as it was.
     TimedOutError, with the pods that are left, if a PodDisruptionBudget holds one too long.
     """
-    for number, node in enumerate(nodes, 1):
-        step.progress(f"drain {node}")
+    cordoned: list[str] = []
+    for node in nodes:
+        step.progress(f"drain {node.name}")
         try:
-            _drain(kube, node)
+            if node.draining or not node.unschedulable:
+                cordoned.append(node.name)  # first: an interrupt may meet the call
+                if not kube.cordon(node.name):
+                    continue  # it is gone
+            _evict_pods(kube, node.name)
         except BaseException:
             with suppress(UnreachableError):
-                for cordoned in nodes[:number]:
-                    kube.uncordon(cordoned)
+                for name in cordoned:
+                    kube.uncordon(name)
             raise
 
 
-def _drain(kube: Kube, node: str) -> None:
-    """Cordon a node and evict its pods. Nothing if there is no such node."""
-    if not kube.cordon(node):
-        return
+def _evict_pods(kube: Kube, node: str) -> None:
+    """Evict the pods of a cordoned node, and wait until they are gone."""
 
     def probe() -> Observation:
         left = [pod for pod in kube.pods(node=node) if _must_leave(pod)]
         for pod in left:
             kube.evict(pod)
-        names = [f"{pod.namespace}/{pod.name}" for pod in left[:5]]
-        return Observation(not left, f"pods are left: {', '.join(names)}")
+        names = [f"{pod.namespace}/{pod.name}" for pod in left]
+        return Observation(not left, f"pods are left: {name_list(names)}")
 
     wait(
         Condition(

@@ -27,6 +27,7 @@ from plexctl.provision.tofu.providers import (
 )
 from plexctl.workflow.core.clients import pinned_certificate, servers_folder
 from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.phases import unfinished_work
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.host.tokens import read_host_token
 from plexctl.workflow.images.tools import tool
@@ -51,19 +52,25 @@ def engine_of(ctx: Context, plex: str, run: Run) -> Engine:
     return ctx.engine
 
 
-def settle_plex(ctx: Context, plex: str, run: Run) -> bool:
+def settle_plex(ctx: Context, plex: str, run: Run, *, ends: bool = False) -> bool:
     """Wait until everything that an interrupted run started has finished.
 
-    That is OpenTofu itself, and what hosts do after the program that asked for it is gone. Returns
-    whether hosts must be read (again) after it.
+    That is OpenTofu itself, and what hosts do after the program that asked for it is gone. What a
+    run of phases has left is completed or undone then; with `ends`, the plex is about to be
+    deleted. Returns whether hosts must be read (again) after it.
     """
+    work = unfinished_work(ctx.plex_folder(plex))
     folder = tofu_folder(ctx, plex)
     waited = any(TofuFolder(folder, root).wait_until_free(run) for root in ROOTS.values())
-    if run.resumes or any(folder.below(root).exists() for root in CLONING_ROOTS):
+    if run.resumes or work or any(folder.below(root).exists() for root in CLONING_ROOTS):
         for host in ctx.hosts.values():
             with suppress(UnreachableHostError):
                 waited |= host.settle(plex)
-    return waited or run.resumes
+    if work:
+        from plexctl.workflow.snapshots.unfinished import complete  # most runs have none
+
+        complete(ctx, ctx.plex_folder(plex), work, plex, run, ends=ends)
+    return waited or run.resumes or work is not None
 
 
 def state_key(ctx: Context, plex: str) -> str:

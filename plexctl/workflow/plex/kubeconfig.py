@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from plexctl.config.bounded import check_yaml, read_regular
-from plexctl.errors import PlexError
-from plexctl.model.files import write_private
+from plexctl.errors import PlexError, UsageError
+from plexctl.model.condition import Condition, Observation, wait
+from plexctl.model.files import rewrite, write_copy
+from plexctl.model.folder import refuse_read_only
 from plexctl.model.plex import Plex
 from plexctl.results.lab import KubeconfigResult
 from plexctl.workflow.core.context import Context
@@ -17,13 +21,22 @@ from plexctl.workflow.plex.access import kubeconfig
 
 SECTIONS = ("clusters", "contexts", "users")
 CURRENT = "current-context"
+LOCKED = 10.0
+"""Seconds in which another program must have changed a kubeconfig."""
+
 ENDLESS = 1 << 20
 """A line width at which YAML folds no line."""
 
 
 def write(ctx: Context, plex: Plex, file: Path) -> KubeconfigResult:
-    """Write the kubeconfig of `plex` to a file of its own."""
-    return _written(plex, file, kubeconfig(ctx, plex))
+    """Write the kubeconfig of `plex` to a file of its own.
+
+    A copy of a file with other entries is kept beside it (.bak).
+    """
+    with locked(file):
+        new, old = kubeconfig(ctx, plex), kubeconfig_text(file)
+        backup = _keep(file, old) if old and old != new and _has_others(old, new) else None
+        return _written(plex, file, new, old, backup)
 
 
 def merge(ctx: Context, plex: Plex) -> KubeconfigResult:
@@ -31,15 +44,56 @@ def merge(ctx: Context, plex: Plex) -> KubeconfigResult:
 
     A copy of the old file is kept beside it (.bak).
     """
-    file = users_file().resolve()
-    new = kubeconfig(ctx, plex)
-    old = _read(file)
-    if old is None or not old.strip():
-        return _written(plex, file, new)
-    text = merged(old, new, file)
-    if text != old:
-        write_private(file.with_name(f"{file.name}.bak"), old.encode())
-    return _written(plex, file, text)
+    named = users_file()
+    with locked(named):
+        file = named.resolve()
+        new, old = kubeconfig(ctx, plex), kubeconfig_text(file)
+        if old is None or not old.strip():
+            return _written(plex, file, new, old)
+        text = merged(old, new, file)
+        backup = _keep(file, old) if text != old else None
+        return _written(plex, file, text, old, backup)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock of a kubeconfig, which `kubectl config` and others take: FILE.lock.
+
+    PlexError if another program has it for too long.
+    https://github.com/kubernetes/client-go/blob/v0.36.0/tools/clientcmd/config.go
+    """
+    lock = file.with_name(f"{file.name}.lock")
+    held = False
+
+    def probe() -> Observation:
+        nonlocal held
+        try:
+            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+        except FileExistsError:
+            return Observation(False, f"{lock} exists")
+        except OSError as error:
+            raise PlexError(f"cannot create {lock}: {error.strerror}") from error
+        held = True
+        return Observation(True)
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise PlexError(f"cannot create {file.parent}: {error.strerror}") from error
+    try:
+        wait(
+            Condition(
+                f"no other program changes {file}",
+                probe,
+                LOCKED,
+                every=0.02,
+                hint=f"if no other program runs, one was killed: `rm {lock}`",
+            )
+        )
+        yield
+    finally:
+        if held:
+            lock.unlink(missing_ok=True)
 
 
 def users_file() -> Path:
@@ -51,7 +105,7 @@ def users_file() -> Path:
 def merged(old: str, new: str, file: Path) -> str:
     """`old` with the entries and the current context of `new`, which replace those of that name.
 
-    The merge works on nodes of YAML, so that other values keep their exact text. PlexError if
+    The merge works on nodes of YAML, so that other values keep their exact text. UsageError if
     `old`, which is the content of `file`, is not a kubeconfig.
     """
     try:
@@ -61,35 +115,57 @@ def merged(old: str, new: str, file: Path) -> str:
         _set(target, CURRENT, _get(source, CURRENT))
         return yaml.serialize(target, Dumper=yaml.SafeDumper, width=ENDLESS, allow_unicode=True)
     except (yaml.YAMLError, TypeError) as error:
-        raise PlexError(
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error)
+        place = f"{file}:{mark.line + 1}: " if mark else ""
+        raise UsageError(
             f"cannot merge into {file}: it is not a kubeconfig",
-            details=str(error).splitlines(),
+            details=f"{place}{reason}".splitlines(),
             hint="repair it, or write another file: `plexctl kubeconfig --output FILE`",
         ) from error
 
 
-def _read(file: Path) -> str | None:
+def kubeconfig_text(file: Path) -> str | None:
+    """The text of a kubeconfig; None if there is none. UsageError if it cannot be read."""
     try:
         return read_regular(file).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise PlexError(f"cannot read {file}: {reason}") from error
+        raise UsageError(f"cannot read {file}: {reason}") from error
 
 
-def _written(plex: Plex, file: Path, text: str) -> KubeconfigResult:
-    changed = _read(file) != text
-    if changed:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise PlexError(f"cannot create {file.parent}: {error.strerror}") from error
-        write_private(file, text.encode())
-    else:
-        file.chmod(0o600)
+def _keep(file: Path, old: str) -> Path:
+    """Write the old content of `file` to a copy beside it, which only those may read who could."""
+    found = file.stat()
+    refuse_read_only(file, found)
+    copy = file.with_name(f"{file.name}.bak")
+    write_copy(copy, old.encode(), found)
+    return copy
+
+
+def _has_others(old: str, new: str) -> bool:
+    """Whether `old` has entries that `new` has not, or is no kubeconfig."""
+    try:
+        before, after = _compose(old), _compose(new)
+        return any(
+            not {_name(item) for item in _items(before, section).value}
+            <= {_name(item) for item in _items(after, section).value}
+            for section in SECTIONS
+        )
+    except (yaml.YAMLError, TypeError):
+        return True
+
+
+def _written(
+    plex: Plex, file: Path, text: str, old: str | None, backup: Path | None = None
+) -> KubeconfigResult:
+    if old != text:
+        rewrite(file, text.encode(), 0o600)
     current = _get(_compose(text), CURRENT)
-    return KubeconfigResult(plex.name, file, str(current.value) if current else "", changed)
+    context = str(current.value) if current else ""
+    return KubeconfigResult(plex.name, file, context, old != text, backup)
 
 
 def _compose(text: str) -> yaml.MappingNode:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plexctl.config.faults import Fault
-from plexctl.config.values import parse_plex_name
+from plexctl.config.values.names import parse_plex_name
 from plexctl.errors import UsageError
-from plexctl.model.nodes import nodes
-from plexctl.model.plex import Node, Plex, Role
+from plexctl.model.nodes import masters, nodes
+from plexctl.model.plex import Node, Plex
 from plexctl.workflow.core.context import Context, find_plex
 
 MASTER = "master"
 
 
 def node_names(plex: Plex, names: Sequence[str]) -> tuple[str, ...]:
-    """The full names of nodes; "master" is the first one. UsageError for an unknown name."""
+    """The full names of nodes; "master" are all masters. UsageError for an unknown name."""
     known = {node.name for node in nodes(plex)}
-    first = next(node.name for node in nodes(plex) if node.role is Role.MASTER)
-    chosen = tuple(dict.fromkeys(first if name == MASTER else name for name in names))
+    first, *others = (node.name for node in masters(plex))
+    meant = [(first, *others) if name == MASTER else (name,) for name in names]
+    chosen = tuple(dict.fromkeys(name for one in meant for name in one))
     unknown = [name for name in chosen if name not in known]
     if unknown:
+        all_masters = " ".join((first, *others))
         raise UsageError(
             f"plex {plex.name} has no node {', '.join(unknown)}",
-            hint=f"its nodes are {first} … {plex.name}{plex.size}; `{MASTER}` is {first}",
+            hint=f"its nodes are {first} … {plex.name}{plex.size}; `{MASTER}` is {all_masters}",
         )
     return chosen
 
@@ -52,12 +54,12 @@ def plex_of(ctx: Context, names: Sequence[str], plex: str | None) -> Plex:
 
 
 def find_node(ctx: Context, name: str, plex: str | None) -> tuple[Plex, Node]:
-    """A node by its name, or "master". UsageError for an unknown name."""
+    """A node by its name, or "master", the first one. UsageError for an unknown name."""
     chosen = plex_of(ctx, (name,), plex)
-    (full,) = node_names(chosen, (name,))
+    full = node_names(chosen, (name,))[0]
     return chosen, next(node for node in nodes(chosen) if node.name == full)
 
 
 def has_master(plex: Plex, names: Sequence[str]) -> bool:
-    """Whether the master is among `names`: its replacement replaces the whole cluster."""
+    """Whether all masters are among `names`: their replacement replaces the whole cluster."""
     return set(node_names(plex, (MASTER,))) <= set(node_names(plex, names))

@@ -12,12 +12,15 @@ from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Owner
 from plexctl.provision.change import Change, DiffOptions
-from plexctl.provision.engine import ApplyJob
-from plexctl.results.plex import ChangeRow, PlanResult, TofuPlan
+from plexctl.results.changes import ChangeRow, PlanResult, TofuPlan
+from plexctl.workflow.core.clock import clock_notes, require_clock, require_host_clocks
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.digest_cache import known_digests, store_digests
 from plexctl.workflow.core.prefetch import Pending
 from plexctl.workflow.images.recipes import missing_images, names_of_images
+from plexctl.workflow.images.recordings import recording_of
+from plexctl.workflow.plex.networks import require_free_networks
+from plexctl.workflow.registry.networks import require_free_registry_network
 from plexctl.workflow.registry.plan import registry_changes, registry_images
 
 
@@ -28,19 +31,31 @@ def plan(
 
     With `shown`, the result also has the plan as OpenTofu prints it.
     """
+    require_clock(plex.name)
     names = names_of_images(ctx, plex)
     own = registry_images(ctx)
     wanted = _plan_to_compare(ctx, plex, names)
     states = hosts.result()
+    require_host_clocks(plex.name, states.values())
+    require_free_networks(ctx, plex, states)
     changes = difference(ctx, wanted, states)
     if ctx.lab.registry:
         before = registry_changes(ctx, ctx.lab.registry, own, states)
         names |= own if before else {}
+        if before:
+            require_free_registry_network(ctx, ctx.lab.registry, states)
         changes = (*before, *changes)
     tofu = _tofu_plan(ctx, plex, wanted, changes, states, shown) if _uses_tofu(plex) else None
     unreachable = unreachable_reasons(states[name] for name in plex.hosts)
+    unknown = tuple(node.name for node in wanted.nodes if states[node.host].unreachable)
     return PlanResult(
-        plex.name, missing_images(names, states), change_rows(changes), tofu, unreachable
+        plex.name,
+        missing_images(names, states),
+        change_rows(changes),
+        tofu,
+        unreachable,
+        unknown,
+        clock_notes(states.values()),
     )
 
 
@@ -73,6 +88,7 @@ def _tofu_plan(
     shown: bool,
 ) -> TofuPlan:
     """The plan of OpenTofu. It needs the plex's folder: no other run may be in progress."""
+    from plexctl.provision.engine import ApplyJob
     from plexctl.workflow.core.run import start
     from plexctl.workflow.plex.engines import settle_plex, tofu_engine
 
@@ -94,6 +110,7 @@ def inputs(ctx: Context, plex: Plex, baked: dict[tuple[str, str], str]) -> Input
         ctx.pins.release(plex.kubernetes).images,
         baked,
         ctx.lab.registry,
+        recording_of(ctx, plex),
     )
 
 

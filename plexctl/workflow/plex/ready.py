@@ -10,13 +10,14 @@ from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import Apps
 from plexctl.model.condition import Condition, wait
 from plexctl.model.events import Outcome
-from plexctl.model.plex import Role
+from plexctl.model.plex import Node, Role
 from plexctl.plan.plan import Plan
 from plexctl.provision.change import Change
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.core.unreachable import on_reachable_hosts
 from plexctl.workflow.gitops.delivery import Delivery
+from plexctl.workflow.plex.repair import repair_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class ClusterWaits:
         if all(node.role is Role.PLAIN for node in self.plan.nodes):
             return
         self.until_api_answers()
-        self._register_again(changes)
+        repair_members(self._members(), self.kube, self.ctx.hosts, self.run, changes)
         self._wait(self._conditions().nodes_ready(), "nodes")
-        self._wait(self._conditions().dns_available(), "dns")
+        self._wait(self._conditions().dns_answers(self._asking(changes)), "dns")
 
     def until_delivered(self, delivery: Delivery) -> Apps:
         """Wait until the apps of the plex are delivered."""
@@ -64,17 +65,15 @@ class ClusterWaits:
             self.seconds[name] = self.run.seconds()
             step.end(Outcome.UNCHANGED)
 
-    def _register_again(self, changes: Sequence[Change]) -> None:
-        """Restart kubelet on nodes that run and have no node object in the cluster.
+    def _asking(self, changes: Sequence[Change]) -> tuple[Node, ...]:
+        """The nodes that query DNS: those that the run has changed.
 
-        A kubelet only registers when it starts. Somebody has deleted the node object: `kubectl`,
-        or a plexctl that was killed before it replaced the machine.
+        The others have queried it when they were created. A query is a call of a host.
         """
-        changed = {change.name for change in changes}
-        registered = {node.name for node in self.kube.nodes()}
-        for node in on_reachable_hosts(self.ctx, self.plan.nodes):
-            if node.role is Role.PLAIN or node.name in changed | registered:
-                continue
-            self.run.note(f"{node.name} is not registered in the cluster: restart its kubelet")
-            host = self.ctx.hosts[node.host]
-            host.execute(node.name, ("systemctl", "restart", "kubelet"))
+        changed = {change.name for change in changes if change.is_instance}
+        return tuple(node for node in self._members() if node.name in changed)
+
+    def _members(self) -> tuple[Node, ...]:
+        """The nodes of the cluster that are waited for."""
+        nodes = on_reachable_hosts(self.ctx, self.plan.nodes)
+        return tuple(node for node in nodes if node.role is not Role.PLAIN)

@@ -16,7 +16,8 @@ from plexctl.model.state import find_state
 from plexctl.observe.nodes import NodeDetails, from_json, read, to_json, with_details
 from plexctl.observe.timeline import Ending, Timeline, parts, timeline
 from plexctl.results.runs import RunRow, RunsResult
-from plexctl.workflow.core.run import JOURNAL, RUNS, inside_file
+from plexctl.workflow.core.journals import JOURNAL, RUNS, runs_in_order
+from plexctl.workflow.core.run import inside_file
 
 if TYPE_CHECKING:  # importing clients takes longer than everything else here
     from plexctl.workflow.core.context import Context
@@ -129,18 +130,16 @@ def _store(journal: Path, details: Mapping[str, NodeDetails]) -> None:
 
 
 def _journals(state: Path, plex: str | None) -> list[Path]:
+    """The journals of all runs, or of those of one plex, in the order of the runs."""
     found = []
     ours = find_state(state)
-    for name in ours.below(RUNS).files() if ours else ():
-        journal = state / RUNS / name
-        if journal.suffix != JOURNAL:
-            continue
+    for run in runs_in_order(ours.below(RUNS)) if ours else ():
         try:
-            _, _, its = parts(journal.stem)
+            _, _, its = parts(run)
         except ValueError:
             continue
         if plex in (None, its):
-            found.append(journal)
+            found.append(state / RUNS / f"{run}{JOURNAL}")
     return found
 
 

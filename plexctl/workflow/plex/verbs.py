@@ -15,11 +15,12 @@ from plexctl.model.state import state_folder
 from plexctl.plan.resources.types import Owner
 from plexctl.provision.change import DiffOptions
 from plexctl.provision.engine import ApplyJob
-from plexctl.results.plex import DestroyResult, EngineResult, UpResult
+from plexctl.results.plex import DestroyResult, EngineResult
+from plexctl.results.up import UpResult
 from plexctl.workflow.core.context import PLEXES, Context
 from plexctl.workflow.core.run import start
 from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
-from plexctl.workflow.images.ensure import prune_images
+from plexctl.workflow.images.ensure import clean_up_hosts, prune_images
 from plexctl.workflow.plex.converge import ConvergeOptions, converge
 from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.lookup import node_names
@@ -27,17 +28,27 @@ from plexctl.workflow.plex.plan import change_rows
 from plexctl.workflow.plex.takeover import take_over
 
 
-def up(ctx: Context, plex: Plex, *, drain: bool = True, wait: bool = True) -> UpResult:
+def up(
+    ctx: Context, plex: Plex, *, drain: bool = True, lose_pods: bool = False, wait: bool = True
+) -> UpResult:
     """Bring `plex` to what its files say."""
+    options = ConvergeOptions(drain=drain, lose_pods=lose_pods, wait=wait)
     with start(ctx.lab.state, "up", plex.name, ctx.listener) as run:
-        return converge(ctx, plex, run, ConvergeOptions(drain=drain, wait=wait))
+        return converge(ctx, plex, run, options)
 
 
 def replace(
-    ctx: Context, plex: Plex, names: Sequence[str], *, drain: bool = True, wait: bool = True
+    ctx: Context,
+    plex: Plex,
+    names: Sequence[str],
+    *,
+    drain: bool = True,
+    lose_pods: bool = False,
+    wait: bool = True,
 ) -> UpResult:
     """Replace nodes. A new master replaces the whole cluster, with all workers."""
-    options = ConvergeOptions(frozenset(node_names(plex, names)), drain=drain, wait=wait)
+    chosen = frozenset(node_names(plex, names))
+    options = ConvergeOptions(chosen, drain=drain, lose_pods=lose_pods, wait=wait)
     with start(ctx.lab.state, "replace", plex.name, ctx.listener) as run:
         return converge(ctx, plex, run, options)
 
@@ -45,7 +56,10 @@ def replace(
 def scale(
     ctx: Context, plex: Plex, workers: int, *, drain: bool = True, wait: bool = True
 ) -> UpResult:
-    """Write the number of workers into the plex file, and bring the plex to it."""
+    """Write the number of workers into the plex file, and bring the plex to it.
+
+    The caller has asked whether the data of deleted workers may be lost.
+    """
     wanted = with_workers(plex, workers)
     with start(ctx.lab.state, "scale", plex.name, ctx.listener) as run:
         with run.step(f"set workers in {plex.file.relative_to(ctx.lab.root)}") as step:
@@ -54,7 +68,12 @@ def scale(
             else:
                 set_workers(ctx.lab.root, plex.file, workers)
                 step.end(Outcome.CHANGED, f"{plex.workers} to {workers}")
-        return converge(ctx, wanted, run, ConvergeOptions(drain=drain, wait=wait))
+        return converge(
+            ctx,
+            wanted,
+            run,
+            ConvergeOptions(drain=drain, lose_pods=workers < plex.workers, wait=wait),
+        )
 
 
 def engine(ctx: Context, plex: Plex, chosen: ProvisionEngine) -> EngineResult:
@@ -89,8 +108,9 @@ def destroy(ctx: Context, name: str, *, images: bool = False) -> DestroyResult:
     """
     with start(ctx.lab.state, "destroy", name, ctx.listener) as run:
         with run.step(f"delete the objects of {name}") as step:
-            settle_plex(ctx, name, run)
+            settle_plex(ctx, name, run, ends=True)
             states = ctx.engine.read(ctx.hosts)
+            clean_up_hosts(ctx, states, run)
             changes = ctx.engine.diff((), states, DiffOptions(Owner(ctx.seed.lab_id, name)))
             run.intend({change.key: change.action for change in changes})
             # `direct` deletes the objects of both engines, which it finds by their tags.

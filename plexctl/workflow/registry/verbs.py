@@ -16,20 +16,22 @@ from plexctl.keys.lab import PUSHER, LabKeys
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Outcome
 from plexctl.model.host import Host
-from plexctl.model.observed import RUNNING, HostState
+from plexctl.model.observed import RUNNING, UNKNOWN, HostState
 from plexctl.model.registry import Registry
 from plexctl.model.state import state_folder
 from plexctl.plan.registry.node import DATA
 from plexctl.plan.resources.types import Owner
 from plexctl.provision.change import Change, DiffOptions
 from plexctl.provision.engine import ApplyJob
-from plexctl.results.plex import UNKNOWN, DestroyResult
+from plexctl.results.plex import DestroyResult
 from plexctl.results.registry import ANSWERS, RegistryResult, RegistryRow, RegistryUpResult
+from plexctl.workflow.core.clock import clock_notes, require_clock, require_host_clocks
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import bake_types
 from plexctl.workflow.plex.plan import change_rows
+from plexctl.workflow.registry.networks import require_free_registry_network
 from plexctl.workflow.registry.plan import (
     registry_changes,
     registry_images,
@@ -51,6 +53,8 @@ def ensure_registry(ctx: Context, registry: Registry, run: Run) -> dict[str, Hos
     states = ctx.engine.read(ctx.hosts)
     if not registry_changes(ctx, registry, registry_images(ctx), states):
         return states
+    require_host_clocks(registry.name, states.values())
+    require_free_registry_network(ctx, registry, states)
     with _alone(ctx, registry, run):
         _converge(ctx, registry, run)
     return ctx.engine.read(ctx.hosts)
@@ -63,7 +67,13 @@ def registry_up(ctx: Context, *, replace: bool = False) -> RegistryUpResult:
     """
     registry = registry_of(ctx)
     verb = "replace" if replace else "up"
+    require_clock(registry.name)
     with start(ctx.lab.state, verb, registry.name, ctx.listener) as run:
+        states = ctx.engine.read(ctx.hosts)
+        require_host_clocks(registry.name, states.values())
+        for note in clock_notes(states.values()):
+            run.note(note)
+        require_free_registry_network(ctx, registry, states)
         changes = _converge(ctx, registry, run, replace=replace)
         raise_if_left_behind(ctx, ctx.hosts, NOT_CHANGED, "plexctl registry up")
     return RegistryUpResult(registry.name, registry.endpoint, change_rows(changes), run.id)

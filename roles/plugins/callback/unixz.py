@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible import constants
@@ -41,6 +42,18 @@ SUMS = {
 """Ansible's counters, in the order in which they are printed, and their words."""
 
 
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that change a terminal or hide text. Names and results may contain them."""
+
+COLOR = re.compile("(\x1b\\[(?:0|(?:[01];)?3[0-7]|(?:[01];)?38;5;[0-9]{1,3})m)")
+"""What Ansible writes around a text in colour, and nothing that hides or blinks."""
+
+
+def shown(text: str) -> str:
+    """The text with control characters as escapes, such as \\x1b."""
+    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 class CallbackModule(Default):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -51,7 +64,7 @@ class CallbackModule(Default):
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         check = " (dry run)" if play.check_mode else ""
-        self._display.display(f"{play.get_name().strip()}{check}")
+        self._show(f"{play.get_name().strip()}{check}")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: Any) -> None:
         self._begun(task, "")
@@ -101,18 +114,21 @@ class CallbackModule(Default):
         data = _data(result)
         for one in data.get("results", (data,)):
             if one.get("changed") and one.get("diff") and (diff := self._get_diff(one["diff"])):
-                self._display.display(diff.rstrip("\n"))
+                # The colours of a diff are in its text. What else is in it is the file's.
+                parts = COLOR.split(diff.rstrip("\n"))
+                colored = "".join(one if n % 2 else shown(one) for n, one in enumerate(parts))
+                self._display.display(colored)
 
     def v2_runner_retry(self, result: Any) -> None:
         data = _data(result)
         line = f"  {_host(result)} again ({data.get('attempts')} of {data.get('retries')})"
-        self._display.display(line, color=constants.COLOR_DEBUG)
+        self._show(line, color=constants.COLOR_DEBUG)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._display.display("  no host matches", color=constants.COLOR_SKIP)
+        self._show("  no host matches", color=constants.COLOR_SKIP)
 
     def v2_playbook_on_no_hosts_remaining(self) -> None:
-        self._display.display("  no host is left", color=constants.COLOR_ERROR)
+        self._show("  no host is left", color=constants.COLOR_ERROR)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         for host in sorted(stats.processed):
@@ -120,11 +136,14 @@ class CallbackModule(Default):
             counts = [f"{word} {sums[name]}" for name, word in SUMS.items() if sums[name]]
             bad = sums["failures"] or sums["unreachable"]
             color = constants.COLOR_ERROR if bad else constants.COLOR_OK
-            self._display.display(f"{host}: {', '.join(counts) or 'nothing'}", color=color)
+            self._show(f"{host}: {', '.join(counts) or 'nothing'}", color=color)
+
+    def _show(self, text: str, color: str | None = None) -> None:
+        self._display.display(shown(text), color=color)
 
     def _begun(self, task: Any, kind: str) -> None:
         name = task.get_name().rpartition(" : ")[2].strip()
-        self._display.display(f"{name}{kind}...")
+        self._show(f"{name}{kind}...")
 
     def _line(self, result: Any, word: str, color: str, full: bool = False) -> None:
         data = _data(result)
@@ -139,7 +158,7 @@ class CallbackModule(Default):
             )
         item = self._get_item_label(data)
         label = f" [{to_text(item)}]" if item is not None and "results" not in data else ""
-        self._display.display(f"  {_host(result)} {word}{label}{text}", color=color)
+        self._show(f"  {_host(result)} {word}{label}{text}", color=color)
 
 
 def _data(result: Any) -> Any:

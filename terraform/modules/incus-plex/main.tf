@@ -7,6 +7,18 @@ locals {
   first = [incus_profile.profile, incus_storage_volume.volume, incus_storage_volume.seed]
 }
 
+resource "incus_network_acl" "acl" {
+  for_each = var.acls
+
+  remote = each.value.host
+  name   = each.value.name
+  config = each.value.config
+
+  # The provider reads every property of a rule from the server, and null for no rules.
+  ingress = length(each.value.ingress) == 0 ? null : each.value.ingress
+  egress  = length(each.value.egress) == 0 ? null : each.value.egress
+}
+
 resource "incus_network" "network" {
   for_each = var.networks
 
@@ -14,6 +26,8 @@ resource "incus_network" "network" {
   name   = each.value.name
   type   = "bridge"
   config = each.value.config
+
+  depends_on = [incus_network_acl.acl]
 }
 
 resource "incus_profile" "profile" {

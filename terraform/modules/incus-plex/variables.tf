@@ -9,6 +9,40 @@ variable "plex" {
   }
 }
 
+variable "acls" {
+  description = "Network ACLs, by key (\"<host>/<name>\"). A network uses one by `security.acls` in its config, which has the name."
+  nullable    = false
+  type = map(object({
+    host   = string
+    name   = string
+    config = map(string)
+    ingress = list(object({
+      action           = string # "allow", "reject" or "drop"
+      state            = optional(string, "enabled")
+      source           = optional(string, "")
+      source_port      = optional(string, "")
+      destination      = optional(string, "")
+      destination_port = optional(string, "")
+      protocol         = optional(string, "")
+      icmp_type        = optional(string, "")
+      icmp_code        = optional(string, "")
+      description      = optional(string, "")
+    }))
+    egress = list(object({
+      action           = string # "allow", "reject" or "drop"
+      state            = optional(string, "enabled")
+      source           = optional(string, "")
+      source_port      = optional(string, "")
+      destination      = optional(string, "")
+      destination_port = optional(string, "")
+      protocol         = optional(string, "")
+      icmp_type        = optional(string, "")
+      icmp_code        = optional(string, "")
+      description      = optional(string, "")
+    }))
+  }))
+}
+
 variable "networks" {
   description = "Bridges, by key (\"<host>/<name>\")."
   nullable    = false

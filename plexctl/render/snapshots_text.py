@@ -1,0 +1,71 @@
+"""Results about snapshots, as text."""
+
+from __future__ import annotations
+
+from plexctl.render.plex_text import nodes_table
+from plexctl.render.tables import count, size, table
+from plexctl.results.snapshots import (
+    SnapshotDeleteResult,
+    SnapshotRestoreResult,
+    SnapshotRow,
+    SnapshotSaveResult,
+    SnapshotsResult,
+)
+
+
+def save(result: SnapshotSaveResult) -> str:
+    return (
+        f"{result.plex}: snapshot {result.snapshot} of {count(len(result.nodes), 'node')} after"
+        f" {result.seconds['all']:.1f} s; they stood still for {result.seconds['frozen']:.2f} s"
+    )
+
+
+def snapshots(result: SnapshotsResult) -> str:
+    if not result.snapshots:
+        return f"{result.plex}: no snapshots; `plexctl snapshot save` takes one"
+    rows = [
+        (
+            row.name,
+            _age(row.age),
+            size(row.size) if row.size is not None else "",
+            str(row.nodes),
+            _note(row),
+        )
+        for row in result.snapshots
+    ]
+    return table(("SNAPSHOT", "AGE", "SIZE", "NODES", "NOTE"), rows)
+
+
+def restore(result: SnapshotRestoreResult) -> str:
+    seconds = result.seconds
+    times = [f"restored after {seconds['restored']:.1f} s"]
+    if "nodes" in seconds:
+        members = [node for node in result.nodes if node.ready is not None]
+        times.append(f"{count(len(members), 'node')} Ready after {seconds['nodes']:.1f} s")
+    for key, word in (("dns", "DNS"), ("pods", "pods")):
+        if key in seconds:
+            times.append(f"{word} after {seconds[key]:.1f} s")
+    return "\n".join(
+        [nodes_table(result.nodes), "", f"{result.plex}: {result.snapshot} {', '.join(times)}"]
+    )
+
+
+def delete(result: SnapshotDeleteResult) -> str:
+    return f"{result.plex}: deleted snapshot {result.snapshot} of {', '.join(result.nodes)}"
+
+
+def _note(row: SnapshotRow) -> str:
+    if row.complete:
+        return ""
+    if row.lacking:
+        return f"incomplete: {', '.join(row.lacking)} came later"
+    return "incomplete: nodes that it had are gone"
+
+
+def _age(seconds: int) -> str:
+    """ "40 s", "5 min", "3 h", "12 d"."""
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 172800 else f"{seconds // 86400} d"
