@@ -6,6 +6,8 @@ Debian's Python is needed there, and this machine needs no key of etcd and no wa
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +15,16 @@ from dataclasses import dataclass
 from plexctl.errors import PlexError
 from plexctl.model.host import Host
 from plexctl.model.plex import Node
+from plexctl.model.streams import Streams
+
+SAVING = 300
+"""Seconds for a snapshot to arrive here."""
 
 PROMOTION = 90
 """Seconds within which a new member must have caught up with the others."""
 
 SCRIPT = """\
-import http.client, json, socket, ssl, sys, time, urllib.parse
+import base64, http.client, json, socket, ssl, sys, time, urllib.parse
 PKI = "/etc/kubernetes/pki/etcd"
 TLS = ssl.create_default_context(cafile=f"{PKI}/ca.crt")
 TLS.load_cert_chain(f"{PKI}/healthcheck-client.crt", f"{PKI}/healthcheck-client.key")
@@ -105,8 +111,22 @@ def promote(name, seconds):
             observed = str(error)
         time.sleep(0.05)
     sys.exit(observed)
+def save():
+    # A member that is cut off from the others cannot answer this. Any other has, after it has
+    # answered, all that was written before.
+    call("kv/range", {"key": base64.b64encode(b"/registry/health").decode()})
+    connection = http.client.HTTPSConnection("127.0.0.1", 2379, timeout=60, context=TLS)
+    connection.request("POST", "/v3/maintenance/snapshot", "{}")
+    answer = connection.getresponse()
+    for line in answer:
+        found = json.loads(line)
+        if answer.status != 200 or "result" not in found:
+            raise OSError(str((found.get("error") or found).get("message", answer.status)))
+        sys.stdout.buffer.write(base64.b64decode(found["result"].get("blob", "")))
+    sys.stdout.flush()
 try:
-    verbs = {"show": show, "where": where, "leave": leave, "add": add, "promote": promote}
+    verbs = {"show": show, "where": where, "leave": leave, "add": add, "promote": promote,
+             "save": save}
     verbs[sys.argv[1]](*sys.argv[2:])
 except (OSError, ValueError, http.client.HTTPException) as error:
     sys.exit(str(error) or type(error).__name__)
@@ -159,6 +179,28 @@ class Etcd:
         """Wait until a new member has what the others have, and let it vote."""
         self.without(name)._run("promote", name, str(PROMOTION), timeout=PROMOTION + 15)
 
+    def save(self) -> bytes:
+        """A snapshot of the contents, as `etcdctl snapshot save` writes it. It holds all Secrets.
+
+        It has everything that was written before this began. PlexError if no master has a healthy
+        member, or what arrives is not what etcd has sent.
+        """
+        failures = list[str]()
+        for node in self.masters:
+            out, err = io.BytesIO(), io.BytesIO()
+            try:
+                argv = ("python3", "-ISc", SCRIPT, "save")
+                streams = Streams(None, out, err)
+                code = self.hosts[node.host].run(node.name, argv, streams, timeout=SAVING)
+            except PlexError as error:
+                failures.append(f"{node.name}: {error.summary}")
+                continue
+            if code == 0 and is_snapshot(out.getbuffer()):
+                return out.getvalue()
+            said = _last_line(err.getvalue().decode(errors="replace"))
+            failures.append(f"{node.name}: {said if code else 'the snapshot arrived damaged'}")
+        raise self._failure(("save",), failures)
+
     def _run(self, *arguments: str, timeout: float = 40) -> str:
         """The output of SCRIPT on the first master that can run it."""
         failures = list[str]()
@@ -171,8 +213,11 @@ class Etcd:
                 continue
             if done.code == 0:
                 return done.stdout
-            failures.append(f"{node.name}: {done.stderr.strip().rpartition(chr(10))[2]}")
-        raise PlexError(
+            failures.append(f"{node.name}: {_last_line(done.stderr)}")
+        raise self._failure(arguments, failures)
+
+    def _failure(self, arguments: Sequence[str], failures: Sequence[str]) -> PlexError:
+        return PlexError(
             f"etcd of {self.plex} cannot {_purpose(arguments)}",
             details=failures,
             hint="without more than half of its members it changes nothing: start their nodes with "
@@ -188,7 +233,22 @@ def _purpose(arguments: Sequence[str]) -> str:
             return f"remove {arguments[1]}"
         case "where":
             return "list its members"
+        case "save":
+            return "save a snapshot"
     return f"{arguments[0]} {arguments[1]}"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
+
+
+def is_snapshot(content: bytes | memoryview) -> bool:
+    """Whether `content` is a whole snapshot: a database, and its SHA-256 as etcd puts it behind."""
+    size = len(content) - hashlib.sha256().digest_size
+    # A database is a multiple of 512 bytes.
+    if size <= 0 or size % 512:
+        return False
+    return hashlib.sha256(content[:size]).digest() == bytes(content[size:])
 
 
 def healthy_without(members: Sequence[Member], name: str) -> bool:

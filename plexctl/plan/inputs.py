@@ -22,6 +22,20 @@ class Birth:
 
 
 @dataclass(frozen=True, slots=True)
+class EtcdSnapshot:
+    """What etcd of another cluster had: the masters of a new one start from it, without genesis.
+
+    If the cluster `continues`, its workers and their clients do, and nothing is changed. If not,
+    revisions go on where no client of the earlier cluster has been, and what is true of the earlier
+    cluster only is deleted: leases, and Node objects except those of `nodes`.
+    """
+
+    content: bytes = field(repr=False)  # `bootstrap.etcd.Etcd.save`; it holds Secrets
+    continues: bool = False
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The seed of the lab, and facts about hosts and depot."""
 
@@ -34,5 +48,6 @@ class Inputs:
     recording: Recording | None = None  # of a new cluster's etcd; None: the cluster is grown
     additions: tuple[Addition, ...] = ()  # add-ons that a new cluster is born with
     birth: Birth | None = None  # of a new cluster with several masters
+    etcd: EtcdSnapshot | None = None  # what a new cluster takes over, instead of `recording`
     joins: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     """Masters that join a cluster that runs, by name: the members of etcd, with themselves."""

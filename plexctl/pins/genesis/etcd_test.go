@@ -167,10 +167,11 @@ const (
 // checkKeys reads all keys and compares them with the file's.
 func checkKeys(t *testing.T, client *clientv3.Client, file string) {
 	t.Helper()
-	_, objects, err := readInput(file)
+	planned, err := readInput(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	objects := planned.objects
 	answer, err := client.Get(t.Context(), "/registry/", clientv3.WithPrefix(),
 		clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
 	if err != nil || len(answer.Kvs) != count {

@@ -24,8 +24,15 @@ type object struct {
 	value []byte
 }
 
+// plan is what the folder is to have: a cluster, and either objects or the contents of a snapshot.
+type plan struct {
+	cluster  cluster
+	objects  []object
+	snapshot *snapshot // nil: objects
+}
+
 // readInput reads the file. It refuses what etcd or the API server would stumble over later.
-func readInput(path string) (cluster, []object, error) {
+func readInput(path string) (plan, error) {
 	var input struct {
 		Version int
 		Cluster cluster
@@ -33,13 +40,14 @@ func readInput(path string) (cluster, []object, error) {
 			Key   string
 			Value json.RawMessage
 		}
+		Snapshot *snapshot
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return cluster{}, nil, err
+		return plan{}, err
 	}
-	wrong := func(err error) (cluster, []object, error) {
-		return cluster{}, nil, fmt.Errorf("%s: %w", path, err)
+	wrong := func(err error) (plan, error) {
+		return plan{}, fmt.Errorf("%s: %w", path, err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
@@ -52,8 +60,15 @@ func readInput(path string) (cluster, []object, error) {
 	if input.Version != format {
 		return wrong(fmt.Errorf("version is %d; this program reads version %d", input.Version, format))
 	}
-	if input.Cluster.Token == "" || len(input.Cluster.Members) == 0 || len(input.Objects) == 0 {
-		return wrong(errors.New("cluster.token, cluster.members or objects is missing"))
+	contents := len(input.Objects) > 0
+	if input.Cluster.Token == "" || len(input.Cluster.Members) == 0 || contents == (input.Snapshot != nil) {
+		return wrong(errors.New(
+			"cluster.token, cluster.members, or one of objects and snapshot is missing or too much"))
+	}
+	if input.Snapshot != nil {
+		if err := input.Snapshot.check(); err != nil {
+			return wrong(err)
+		}
 	}
 	seen := make(map[string]bool, len(input.Objects))
 	objects := make([]object, 0, len(input.Objects))
@@ -67,7 +82,7 @@ func readInput(path string) (cluster, []object, error) {
 		}
 		objects = append(objects, object{one.Key, one.Value})
 	}
-	return input.Cluster, objects, nil
+	return plan{input.Cluster, objects, input.Snapshot}, nil
 }
 
 // check refuses a value that is no Kubernetes object.

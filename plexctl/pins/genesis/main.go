@@ -12,6 +12,11 @@
 // Values are Kubernetes objects. Their strings may have holes (holes.go). Each object gets a revision
 // of its own, in the order of the file. Every member of a cluster gets the same FILE, RUN and time, and
 // then has the same contents. A folder that already has data is left as it is.
+//
+// Instead of objects the file may name a snapshot of etcd, whose contents the cluster takes over:
+//
+//	"snapshot": {"file": "/etc/plexctl/etcd.snapshot", "continues": false,
+//	             "drop": ["/registry/minions/"], "keep": ["/registry/minions/demo1"]}
 package main
 
 import (
@@ -23,6 +28,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 )
 
 // settings are the program's options.
@@ -87,12 +94,12 @@ func run(set settings) (string, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	cluster, objects, err := readInput(set.from)
+	planned, err := readInput(set.from)
 	if err != nil {
 		return "", err
 	}
 	if set.time.IsZero() {
-		if len(cluster.Members) > 1 {
+		if len(planned.cluster.Members) > 1 {
 			return "", errors.New("--time is missing: all members must have the same")
 		}
 		set.time = time.Now()
@@ -101,28 +108,56 @@ func run(set settings) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	known, err := newHoles(set.run, set.time)
-	if err != nil {
-		return "", err
-	}
-	for i := range objects {
-		objects[i].value, err = known.fill(objects[i].value)
-		if err != nil {
-			return "", fmt.Errorf("%s: %s: %w", set.from, objects[i].key, err)
-		}
+	write, did := planned.objectsFrom(set, first)
+	if planned.snapshot != nil {
+		write, did = planned.restore(first)
 	}
 	// A run that was interrupted leaves this folder.
 	draft := data + ".new"
 	if err := os.RemoveAll(draft); err != nil {
 		return "", err
 	}
-	if err := writeMember(draft, set.name, cluster, objects, first); err != nil {
+	if err := writeMember(draft, set.name, planned.cluster, write); err != nil {
 		return "", err
 	}
 	// The system call replaces an empty folder; os.Rename replaces none.
 	if err := syscall.Rename(draft, data); err != nil {
 		return "", fmt.Errorf("rename %s to %s: %w", draft, data, err)
 	}
-	last := first + int64(len(objects)) - 1
-	return fmt.Sprintf("%s: %d objects, revisions %d to %d", data, len(objects), first, last), nil
+	return data + ": " + did(), nil
+}
+
+// objectsFrom fills the holes of objects and writes them; the second function says what was written.
+func (planned plan) objectsFrom(set settings, first int64) (contents, func() string) {
+	objects := planned.objects
+	write := func(file string, known *membership.RaftCluster, born birth) ([]byte, error) {
+		holes, err := newHoles(set.run, set.time)
+		if err != nil {
+			return nil, err
+		}
+		for i := range objects {
+			objects[i].value, err = holes.fill(objects[i].value)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", set.from, objects[i].key, err)
+			}
+		}
+		return writeBackend(file, known, born, objects, first)
+	}
+	return write, func() string {
+		last := first + int64(len(objects)) - 1
+		return fmt.Sprintf("%d objects, revisions %d to %d", len(objects), first, last)
+	}
+}
+
+// restore writes the contents of the snapshot; the second function says what was written.
+func (planned plan) restore(first int64) (contents, func() string) {
+	var done restored
+	write := func(file string, known *membership.RaftCluster, born birth) (members []byte, err error) {
+		members, done, err = restoreBackend(file, known, born, planned.snapshot, first)
+		return members, err
+	}
+	return write, func() string {
+		return fmt.Sprintf("restored %s, %d keys deleted, revision %d",
+			planned.snapshot.File, done.dropped, done.last)
+	}
 }

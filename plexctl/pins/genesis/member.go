@@ -27,8 +27,11 @@ const (
 	term = 1
 	// revisionsPerSecond is more than any cluster writes.
 	revisionsPerSecond = 1000
+	revisionsAhead     = 1_000_000_000
 	mapped             = 64 << 20 // bytes of address space for the database
 )
+
+var running = semver.Must(semver.NewVersion(version.Version))
 
 // epoch is second 0 of revisions: 2026-01-01T00:00:00Z.
 const epoch = 1767225600
@@ -43,8 +46,11 @@ func firstRevision(at time.Time) (int64, error) {
 	return (at.Unix() - epoch) * revisionsPerSecond, nil
 }
 
+// contents write the database of a member; they return the members in the form that a snapshot has.
+type contents func(file string, known *membership.RaftCluster, born birth) ([]byte, error)
+
 // writeMember creates the data folder of one member.
-func writeMember(folder, name string, of cluster, objects []object, first int64) error {
+func writeMember(folder, name string, of cluster, write contents) error {
 	known, err := newCluster(of)
 	if err != nil {
 		return err
@@ -63,7 +69,7 @@ func writeMember(folder, name string, of cluster, objects []object, first int64)
 		return err
 	}
 	snap := filepath.Join(folder, "member", "snap")
-	members, err := writeBackend(filepath.Join(snap, "db"), known, born, objects, first)
+	members, err := write(filepath.Join(snap, "db"), known, born)
 	if err != nil {
 		return err
 	}
@@ -120,12 +126,22 @@ func newBirth(known *membership.RaftCluster) (birth, error) {
 	return born, nil
 }
 
-// writeBackend creates the database: objects, members and what etcd notes about itself. It returns the
-// members in the form that a snapshot has.
+// writeBackend creates the database: objects, members and what etcd notes about itself.
 func writeBackend(
 	file string, known *membership.RaftCluster, born birth, objects []object, first int64,
-) (members []byte, err error) {
-	// etcd's backend panics where it cannot write.
+) ([]byte, error) {
+	return inBackend(file, func(database backend.Backend) ([]byte, error) {
+		members, err := addMembers(database, known)
+		if err != nil {
+			return nil, err
+		}
+		return members, writeKeys(database.BatchTx(), born, minorVersion(), objects, first)
+	})
+}
+
+// inBackend opens or creates a database, and closes it after `work`.
+func inBackend(file string, work func(backend.Backend) ([]byte, error)) (members []byte, err error) {
+	// etcd's backend panics where it cannot write, or what it reads is no database.
 	defer func() {
 		if failed := recover(); failed != nil {
 			err = fmt.Errorf("cannot write %s: %v", file, failed)
@@ -138,9 +154,12 @@ func writeBackend(
 	config.BatchInterval, config.BatchLimit = time.Hour, math.MaxInt
 	database := backend.New(config)
 	defer func() { err = errors.Join(err, database.Close()) }()
+	return work(database)
+}
 
-	running := semver.Must(semver.NewVersion(version.Version))
-	minor := semver.Version{Major: running.Major, Minor: running.Minor}
+// addMembers puts the members into the database, and returns them in the form that a snapshot has.
+func addMembers(database backend.Backend, known *membership.RaftCluster) ([]byte, error) {
+	minor := minorVersion()
 	store := v2store.New("/0", "/1") // as etcdserver creates it
 	known.SetStore(store)
 	known.SetBackend(schema.NewMembershipBackend(zap.NewNop(), database))
@@ -148,9 +167,6 @@ func writeBackend(
 		known.AddMember(one, membership.ApplyBoth)
 	}
 	known.SetVersion(&minor, func(*zap.Logger, *semver.Version) {}, membership.ApplyBoth)
-	if err := writeKeys(database.BatchTx(), born, minor, objects, first); err != nil {
-		return nil, err
-	}
 	return store.SaveNoCopy()
 }
 

@@ -15,11 +15,15 @@ from plexctl.plan.boot.files import BootFile, pack, private, text
 from plexctl.plan.boot.node import Keyring, boot_files
 from plexctl.plan.genesis.compose import TOKEN, compose, genesis_file, is_born_complete
 from plexctl.plan.genesis.recording import Recording
-from plexctl.plan.inputs import Inputs
+from plexctl.plan.genesis.restored import SNAPSHOT, restore_file
+from plexctl.plan.inputs import Birth, EtcdSnapshot, Inputs
 from plexctl.plan.kubernetes import kubeadm
 from plexctl.plan.network.files import neighbours
 from plexctl.plan.registry.mirrors import mirror_files
 from plexctl.plan.resources.incus import kernel
+
+GENESIS = "/etc/plexctl/genesis.json"
+"""The input of the program `genesis` on a master."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ def node_tars(plex: Plex, members: tuple[Node, ...], inputs: Inputs) -> dict[str
                 plex, node, others, keys, facts, inputs.control_plane_images, mirrors, joins
             )
             content = pack((*files, *joining_files(plex, node)))
+        elif node.role is Role.MASTER and inputs.etcd:
+            content = pack((*files, *restored_files(plex, node, inputs.etcd, inputs.birth)))
         elif node.role is Role.MASTER and recording:
             # OpenTofu would write a changed file into the running node.
             born = (node,) if plex.engine is ProvisionEngine.TOFU else members
@@ -79,10 +85,32 @@ def genesis_files(
     token = f"{plex.name}-{birth.run}" if birth else TOKEN
     entries = compose(plex, members, keys, facts, recording, inputs.additions)
     content = genesis_file(plex, entries, token)
-    found = (private("/etc/plexctl/genesis.json", content),)
+    return (private(GENESIS, content), *birth_files(birth))
+
+
+def restored_files(
+    plex: Plex, node: Node, snapshot: EtcdSnapshot, birth: Birth | None
+) -> tuple[BootFile, ...]:
+    """The files of a master whose etcd takes over a snapshot.
+
+    kubeadm completes a cluster that does not continue, on its first master: the files of the plex
+    may have changed since the snapshot. A cluster that continues has everything.
+    """
+    completes = not snapshot.continues and node.index == 1
+    return (
+        private(GENESIS, restore_file(plex, snapshot, birth)),
+        private(SNAPSHOT, snapshot.content),
+        text("/etc/plexctl/restored" if completes else "/etc/plexctl/join", ""),
+        mark(plex, node),
+        *birth_files(birth),
+    )
+
+
+def birth_files(birth: Birth | None) -> tuple[BootFile, ...]:
+    """What the masters of a new cluster agree on; one alone finds it by itself."""
     if birth is None:
-        return found
-    return (*found, text("/etc/plexctl/birth", f"run={birth.run}\ntime={birth.time}\n"))
+        return ()
+    return (text("/etc/plexctl/birth", f"run={birth.run}\ntime={birth.time}\n"),)
 
 
 def joining_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:

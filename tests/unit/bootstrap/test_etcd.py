@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pytest
 
-from plexctl.bootstrap.etcd import SCRIPT, Etcd, Member, faults, healthy_without
+from plexctl.bootstrap.etcd import SCRIPT, Etcd, Member, faults, healthy_without, is_snapshot
 from plexctl.errors import PlexError
 from plexctl.model.command import CommandResult
 from plexctl.model.host import Host
 from plexctl.model.nodes import masters
+from plexctl.model.streams import Streams
 
 from ..model.test_nodes import DEMO
 
@@ -90,3 +92,64 @@ def test_faults_name_masters_without_a_healthy_member() -> None:
 
 def test_the_program_is_valid_and_holds_no_secret() -> None:
     compile(SCRIPT, "script", "exec")
+
+
+@dataclass
+class Streaming:
+    """A host whose masters write these bytes, and end with these codes."""
+
+    written: dict[str, tuple[int, bytes, bytes]]
+    calls: list[str] = field(default_factory=list)
+
+    def run(
+        self, name: str, argv: tuple[str, ...], streams: Streams, *, timeout: float | None = None
+    ) -> int:
+        assert argv == ("python3", "-ISc", SCRIPT, "save")
+        assert timeout
+        self.calls.append(name)
+        code, out, err = self.written[name]
+        streams.stdout.write(out)
+        streams.stderr.write(err)
+        return code
+
+
+def snapshot(size: int = 1024) -> bytes:
+    return bytes(size) + hashlib.sha256(bytes(size)).digest()
+
+
+def streaming(**written: tuple[int, bytes, bytes]) -> tuple[Etcd, Streaming]:
+    fake = Streaming(written)
+    return Etcd("demo", MASTERS, {"local": cast(Host, fake)}), fake
+
+
+def test_a_snapshot_comes_from_the_first_master_that_has_it_whole() -> None:
+    cut = snapshot()[:700]
+    members, fake = streaming(
+        demo1=(1, b"", b"refused"), demo2=(0, cut, b""), demo3=(0, snapshot(), b"")
+    )
+
+    assert members.save() == snapshot()
+    assert fake.calls == ["demo1", "demo2", "demo3"]
+
+
+def test_without_a_whole_snapshot_the_error_says_what_each_master_reports() -> None:
+    altered = b"x" + snapshot()[1:]
+    members, _ = streaming(
+        demo1=(1, snapshot(), b"Traceback\nno leader"), demo2=(0, altered, b""), demo3=(0, b"", b"")
+    )
+
+    with pytest.raises(PlexError, match="etcd of demo cannot save a snapshot") as failed:
+        members.save()
+
+    assert failed.value.details == (
+        "demo1: no leader",
+        "demo2: the snapshot arrived damaged",
+        "demo3: the snapshot arrived damaged",
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"", bytes(32), snapshot()[:-1], snapshot() + b"\0", bytes(1024), snapshot(700)]
+)
+def test_what_is_no_snapshot(content: bytes) -> None:
+    assert not is_snapshot(content)

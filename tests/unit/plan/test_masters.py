@@ -12,7 +12,7 @@ import yaml
 
 from plexctl.model.nodes import masters, nodes
 from plexctl.model.plex import ApiForward, Plex, Role
-from plexctl.plan.inputs import Birth, Inputs
+from plexctl.plan.inputs import Birth, EtcdSnapshot, Inputs
 from plexctl.plan.kubernetes import kubeadm
 from plexctl.plan.kubernetes.static_pods import static_pods
 from plexctl.plan.plan import joining, plan_plex
@@ -170,6 +170,58 @@ def test_a_master_that_stays_alone_leaves_the_endpoint_to_others_at_first(
     joined = joining(plan_plex(demo, inputs), "demo1", inputs, masters(several))
 
     assert "10.64.3.10/32" not in files(joined)["etc/plexctl/network.batch"]
+
+
+SNAPSHOT = b"SQLite? No: bbolt."
+
+
+def test_masters_take_over_a_snapshot_instead_of_genesis(several: Plex, inputs: Inputs) -> None:
+    born = plan_plex(several, replace(inputs, birth=BIRTH))
+    taken = EtcdSnapshot(SNAPSHOT, nodes=("demo1", "demo4"))
+    plan = plan_plex(several, replace(inputs, birth=BIRTH, etcd=taken))
+
+    own = [files(one) for one in plan.instances]
+    first = json.loads(own[0]["etc/plexctl/genesis.json"])
+    assert "objects" not in first
+    assert first["cluster"]["token"] == "demo-0b7a"
+    assert len(first["cluster"]["members"]) == 3
+    assert first["snapshot"]["file"] == "/etc/plexctl/etcd.snapshot"
+    assert not first["snapshot"]["continues"]
+    assert "/registry/minions/" in first["snapshot"]["drop"]
+    assert first["snapshot"]["keep"] == ["/registry/minions/demo1", "/registry/minions/demo4"]
+    for one in own[:3]:
+        assert one["etc/plexctl/etcd.snapshot"] == SNAPSHOT.decode()
+        assert one["etc/plexctl/genesis.json"] == own[0]["etc/plexctl/genesis.json"]
+        assert one["etc/plexctl/birth"] == "run=0b7a\ntime=2026-11-30T09:00:00Z\n"
+    # One of them runs kubeadm's phases.
+    assert [("etc/plexctl/restored" in one, "etc/plexctl/join" in one) for one in own[:3]] == [
+        (True, False),
+        (False, True),
+        (False, True),
+    ]
+    assert "etc/plexctl/etcd.snapshot" not in own[3]
+    assert [resource_hash(r) for r in plan.resources] == [resource_hash(r) for r in born.resources]
+
+
+def test_a_cluster_that_continues_keeps_all_its_keys(demo: Plex, inputs: Inputs) -> None:
+    taken = EtcdSnapshot(SNAPSHOT, continues=True)
+    for plex in (demo, replace(demo, genesis=False)):
+        plan = plan_plex(plex, replace(inputs, etcd=taken))
+
+        own = files(plan.instances[0])
+        snapshot = json.loads(own["etc/plexctl/genesis.json"])["snapshot"]
+        assert snapshot["continues"]
+        assert not snapshot["drop"]
+        assert "etc/plexctl/join" in own
+        assert "etc/plexctl/restored" not in own
+
+
+def test_only_root_can_read_a_snapshot(demo: Plex, inputs: Inputs) -> None:
+    plan = plan_plex(demo, replace(inputs, etcd=EtcdSnapshot(SNAPSHOT)))
+
+    with tarfile.open(fileobj=io.BytesIO(plan.instances[0].boot)) as tar:
+        assert tar.getmember("etc/plexctl/etcd.snapshot").mode == 0o600
+    assert SNAPSHOT.decode() not in repr(EtcdSnapshot(SNAPSHOT))
 
 
 def test_workers_do_not_differ_by_the_number_of_masters(several: Plex, inputs: Inputs) -> None:

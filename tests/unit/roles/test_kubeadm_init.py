@@ -156,6 +156,7 @@ def master(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: Api) -> Master:
         "DONE": tmp_path / "done",
         "BORN": tmp_path / "born",
         "JOINS": tmp_path / "join",
+        "RESTORED": tmp_path / "restored",
         "KEEPALIVED": tmp_path / "keepalived.conf",
         "CONTENTS": tmp_path / "genesis.json",
         "CONTROL_PLANE": tmp_path / "control-plane.json",
@@ -425,6 +426,25 @@ def test_a_master_that_joins_marks_itself_and_starts_controllers(born: Master, a
     assert born.calls() == []  # neither kubeadm nor systemctl
     assert [method for method, _, _ in api.written] == ["PATCH"]  # DNS runs already
     assert {"kube-scheduler.yaml", "kube-controller-manager.yaml"} <= born.manifests()
+
+
+def test_a_restored_master_is_marked_and_runs_the_phases_of_kubeadm(born: Master, api: Api) -> None:
+    """The files of the plex may have changed since, and so may the versions of its addons."""
+    (born.folder / "restored").touch()
+
+    kubeadm_init.main()
+
+    assert [call.split()[0] for call in born.calls()] == ["init", "init"]
+    assert [method for method, _, _ in api.written] == ["PATCH"]
+    assert {"kube-scheduler.yaml", "kube-controller-manager.yaml"} <= born.manifests()
+
+
+def test_a_master_of_a_cluster_that_continues_runs_no_phase_of_kubeadm(born: Master) -> None:
+    (born.folder / "join").touch()
+
+    kubeadm_init.main()
+
+    assert born.calls() == []
 
 
 def test_one_of_several_masters_starts_keepalived_once_its_api_answers(
