@@ -30,7 +30,9 @@ PlexOption = Annotated[
 NodeArgument = Annotated[
     str,
     typer.Argument(
-        metavar="NODE", help='The node, for example demo2, or "master".', autocompletion=node_names
+        metavar="NODE",
+        help='The node, for example demo2; "master" is node 1.',
+        autocompletion=node_names,
     ),
 ]
 Json = Annotated[

@@ -80,7 +80,9 @@ def replace(
     context: typer.Context,
     nodes: Annotated[
         list[str],
-        typer.Argument(metavar="NODE...", help='Workers, or "master".', autocompletion=node_names),
+        typer.Argument(
+            metavar="NODE...", help='Nodes, or "master": all masters.', autocompletion=node_names
+        ),
     ],
     plex: PlexOption = None,
     no_wait: NoWait = False,
@@ -92,8 +94,9 @@ def replace(
 ) -> None:
     """Recreate nodes.
 
-    "master" recreates all nodes of the plex: the cluster loses all its objects and data.
-    Workers are drained first. Pods without a controller would be lost: -y agrees to that.
+    "master" recreates all nodes of the plex: the cluster loses all its objects and data. One of
+    several masters is replaced while the others answer. Nodes are drained first. Pods without a
+    controller would be lost: -y agrees to that.
     """
     with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
         chosen = lookup.plex_of(ctx, nodes, plex)

@@ -84,8 +84,9 @@ class NetworksFields:
     vlan: int | None = entry(whole(1, 4094), "With `link: bridge`: the VLAN of the nodes.", None)
     nodes: IPv4Network | None = entry(
         network(16, 28, public=True),
-        "Network of the nodes, /16 to /28. The hosts have its first addresses; node N has the "
-        "(10+N)th. Default: 10.64.S.0/24, where S (0 to 61) is computed from the plex's name.",
+        "Network of the nodes, /16 to /28. Host N of the plex has address N, the API has address "
+        "10, and node N has address 10+N. Default: 10.64.S.0/24, where S (0 to 61) is computed "
+        "from the plex's name.",
         None,
     )
     pods: IPv4Network | None = entry(
@@ -359,7 +360,9 @@ class BaseFields:
         choice(BaseSource), "Source of the root file system.", BaseSource.DEBOOTSTRAP
     )
     packages: tuple[str, ...] = entry(
-        ListOf(PACKAGE), "Packages in addition to the minimal system.", ()
+        ListOf(PACKAGE),
+        "Packages in addition to the minimal system. Nodes need those of the built-in bases.",
+        (),
     )
     mirror: str | None = entry(
         URL, "Mirror for packages. Default: the one that this machine uses.", None

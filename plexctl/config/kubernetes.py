@@ -152,7 +152,7 @@ CLUSTER = Settings(
                     },
                 )
             },
-            {"external": "the master runs its own etcd"},
+            {"external": "each master runs a member of etcd"},
         ),
         "featureGates": MapOf(GATE, flag()),
     },
@@ -163,7 +163,7 @@ CLUSTER = Settings(
         "certificatesDir": _CERTIFICATES,
         "encryptionAlgorithm": _CERTIFICATES,
         "clusterName": "it is the name of the plex, that is, of its folder",
-        "controlPlaneEndpoint": "it is the address of node 1 in `networks.nodes`",
+        "controlPlaneEndpoint": "it is address 10 of `networks.nodes`",
         "dns": "use `dns.replicas`",
         "imageRepository": _IMAGES,
         "kubernetesVersion": "use `kubernetes`",

@@ -85,7 +85,9 @@ size: {memory: 4GiB}
 bookworm-mirror:
   release: bookworm
   mirror: http://deb.debian.org/debian
-  packages: [systemd, systemd-sysv, dbus, iproute2, openssh-server, python3]
+  packages:
+    [systemd, systemd-sysv, dbus, openssh-server, ca-certificates, python3, iproute2, nftables,
+     conntrack, ethtool, socat, kmod, mount, procps, util-linux, keepalived]
 """,
 }
 
