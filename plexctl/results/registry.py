@@ -16,7 +16,7 @@ class RegistryRow:
 
     host: str
     instance: str  # "Running", "Stopped", "missing", "unknown"
-    api: str  # ANSWERS, or the reason why it does not answer
+    api: str  # "answers", or the reason why it does not
     used: int | None  # bytes; None: unknown
 
 
