@@ -1,7 +1,8 @@
 """The process that bakes: a tag on all that a bake creates on its way.
 
-With it anybody can tell whether that process has ended, and so whether what it left may be deleted.
-A bake that runs is never taken for one that was killed; the reverse is settled by its age.
+The tag shows whether that process has ended, and so whether what it left may be deleted. A bake
+that runs is never taken for one that was killed. A killed bake may be taken for one that runs, for
+a day at most.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ def this_process() -> Baker:
 def left_behind(tags: Mapping[str, str], *, ours: bool) -> bool:
     """Whether an object with `tags`, which a bake creates on its way, may be deleted.
 
-    The caller holds the lock of bakes on that host: what this process has created itself is left
-    over. `ours` says whether the object is of this lab; only then it counts without a tag of its
-    process, which older versions did not write.
+    The caller holds the lock of bakes on that host. So no bake of this process runs, and what it
+    has created is left over, too. Older versions wrote no tag of the process: such an object may be
+    deleted if it is `ours`, of this lab.
     """
     baker = Baker.parse(tags.get(BAKER, ""))
     if baker is None:

@@ -11,21 +11,15 @@ from collections.abc import Iterable
 
 from plexctl.model.host import Host
 from plexctl.model.lab_id import is_lab
-from plexctl.model.observed import ObservedImage
-
-LAB = "plexctl.lab"
-"""The property with the lab that baked the image."""
-
-USER = f"{LAB}."
-"""Prefix of the properties of the labs that use it: "plexctl.lab.0123456789abcdef…"."""
+from plexctl.model.observed import IMAGE_LAB, IMAGE_USER, ObservedImage
 
 USED = "yes"
 
 
 def labs_of(image: ObservedImage) -> frozenset[str]:
     """The identifiers of the labs that use an image; of older versions, short ones."""
-    marks = (key.removeprefix(USER) for key in image.properties if key.startswith(USER))
-    baker = image.properties.get(LAB)
+    marks = (key.removeprefix(IMAGE_USER) for key in image.properties if key.startswith(IMAGE_USER))
+    baker = image.properties.get(IMAGE_LAB)
     return frozenset((*marks, *((baker,) if baker else ())))
 
 
@@ -46,16 +40,16 @@ def claim(host: Host, found: Iterable[ObservedImage], names: Iterable[str], lab:
     wanted = frozenset(names)
     for image in found:
         if wanted & set(image.names) and not is_claimed(image, lab):
-            host.set_image_properties(image.fingerprint, {f"{USER}{lab}": USED})
+            host.set_image_properties(image.fingerprint, {f"{IMAGE_USER}{lab}": USED})
 
 
 def release(host: Host, image: ObservedImage, lab: str) -> None:
     """Take the marks of `lab` from an image."""
-    gone: dict[str, str | None] = {
+    marks: dict[str, str | None] = {
         key: None
         for key, value in image.properties.items()
-        if (key.startswith(USER) and is_lab(key.removeprefix(USER), lab))
-        or (key == LAB and is_lab(value, lab))
+        if (key.startswith(IMAGE_USER) and is_lab(key.removeprefix(IMAGE_USER), lab))
+        or (key == IMAGE_LAB and is_lab(value, lab))
     }
-    if gone:
-        host.set_image_properties(image.fingerprint, gone)
+    if marks:
+        host.set_image_properties(image.fingerprint, marks)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plexctl.bake.baker import BAKER, left_behind, this_process
-from plexctl.bake.claims import LAB
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.observed import SHARED
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.lab_id import is_lab
-from plexctl.model.observed import HostState, ObservedVolume, Tagged
+from plexctl.model.observed import IMAGE_LAB, HostState, ObservedVolume, Tagged
 from plexctl.model.settings import SEED, TAG
 from plexctl.plan.recipes import Recipe
 
@@ -27,7 +26,7 @@ def properties(recipe: Recipe, lab: str) -> dict[str, str]:
         f"{PROPERTY}recipe": recipe.name,
         f"{PROPERTY}layer": recipe.layer.name,
         f"{PROPERTY}kubernetes": recipe.kubernetes,
-        LAB: lab,
+        IMAGE_LAB: lab,
         **({SHARED: "yes"} if recipe.shared else {}),
     }
 
@@ -84,9 +83,9 @@ def sweep(incus: IncusHost, lab: str) -> None:
     for name in (*_tagged(state.volumes, lab), *_untagged_seeds(state.volumes)):
         incus.delete_volume(name)
     for image in incus.images.list():
-        if not image.names and LAB in image.properties:
+        if not image.names and IMAGE_LAB in image.properties:
             tags = {BAKER: image.properties.get(f"{PROPERTY}{BAKER}", "")}
-            if left_behind(tags, ours=is_lab(image.properties[LAB], lab)):
+            if left_behind(tags, ours=is_lab(image.properties[IMAGE_LAB], lab)):
                 incus.delete_image(image.fingerprint)
 
 

@@ -33,9 +33,9 @@ def prune(host: Host, used: set[str], lab: str, gone: frozenset[str] = frozenset
     """Delete the images that `lab` baked or used, and that nobody uses any more.
 
     `used` are names of images that plexes of `lab` need. Images of instances stay, in whatever
-    project; so do those that other labs use, without the mark of `lab`. Marks of labs that are
-    `gone` do not count. An image without a name
-    belongs to a bake that is under way, or is deleted by the next one.
+    project. So do those that other labs use, without the mark of `lab`. Marks of labs that are
+    `gone` do not count. An image without a name belongs to a bake that is under way, or is deleted
+    by the next one.
     """
     state, running = host.read(), host.images_in_use()
     deleted, kept = [], {}

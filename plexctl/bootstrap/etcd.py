@@ -227,12 +227,10 @@ class Etcd:
 
 def _purpose(arguments: Sequence[str]) -> str:
     match arguments[0]:
-        case "show":
+        case "show" | "where":
             return "list its members"
         case "leave":
             return f"remove {arguments[1]}"
-        case "where":
-            return "list its members"
         case "save":
             return "save a snapshot"
     return f"{arguments[0]} {arguments[1]}"

@@ -206,12 +206,13 @@ def _inventory(kustomizations: Iterable[Mapping[str, Any]]) -> set[tuple[str, st
 
 @dataclass(frozen=True, slots=True)
 class InventoryEntry:
-    """An object that a Kustomization has applied. `id` is unique in a cluster."""
+    """An object that a Kustomization has applied. `id` is unique in a cluster.
+
+    https://github.com/fluxcd/cli-utils, pkg/object/objmetadata.go: ParseObjMetadata
+    """
 
     id: str  # "shop_web_apps_Deployment"
     version: str  # of its API: "v1"
-
-    # https://github.com/fluxcd/cli-utils, pkg/object/objmetadata.go: ParseObjMetadata
 
     @property
     def namespace(self) -> str:

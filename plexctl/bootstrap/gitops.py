@@ -33,7 +33,8 @@ def is_born(kube: Kube, namespace: str, name: str, path: str) -> bool:
         nonlocal born
         try:
             born = kube.read(f"/api/v1/namespaces/{namespace}") is not None
-            return Observation(not born or kube.read(path) is not None)
+            there = not born or kube.read(path) is not None
+            return Observation(there, "the API does not serve it yet")
         except UnreachableError as error:
             return Observation(False, error.summary)
 

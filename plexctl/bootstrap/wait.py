@@ -54,7 +54,7 @@ class ClusterConditions:
     hosts: Mapping[str, Host]
     reporter: Reporter
     _marked: set[str] = field(default_factory=set)
-    since: Mapping[str, datetime] = field(default_factory=dict)  # when nodes were started
+    since: Mapping[str, datetime] = field(default_factory=dict)  # when nodes were started again
 
     def api_answers(self) -> Condition:
         """The API of the master lists nodes."""
@@ -160,7 +160,8 @@ class ClusterConditions:
 
     def _not_ready(self, members: Sequence[Node]) -> list[Node]:
         try:
-            ready = {node.name for node in self.kube.nodes() if node.ready}
+            found = self.kube.nodes()
+            ready = {node.name for node in found if node.ready and self._is_current(node)}
         except PlexError:
             ready = set()
         return [node for node in members if node.name not in ready]

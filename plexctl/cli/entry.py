@@ -26,7 +26,7 @@ def main() -> None:
 
             run()
         finally:
-            # The work has ended. Python, while it ends, would die without an exit code.
+            # The work has ended. A signal to Python as it shuts down would replace the exit code.
             for number in signals:
                 signal.signal(number, signal.SIG_IGN)
     except Interrupted as interrupted:

@@ -35,10 +35,10 @@ def trust(
 ) -> None:
     """Confine the lab to a project of its own on an Incus host.
 
-    The lab's certificate is restricted to that project. The script that an administrator of the
-    host has to run is run here if you may use the Incus socket of this machine. Otherwise let an
-    administrator run the output of --print first. Run it again after a change of the plexes of the
-    lab: it creates their bridges.
+    The lab's certificate is restricted to that project. A script creates the project and the
+    bridges of the lab's plexes. If you may use the Incus socket of this machine, plexctl runs the
+    script. Otherwise let an administrator of the host run the output of --print first. Repeat this
+    when plexes are added or their networks change.
     """
     with lab(context, quiet=quiet or print_, verbose=verbose) as ctx:
         script = host_trust.trust_script(ctx, name)

@@ -53,7 +53,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write to this file (a new one has mode 0600). FILE.bak keeps other content.",
+        help="Write to this file (a new one has mode 0600). If it has other entries, FILE.bak is a "
+        "copy of the old file.",
     ),
 ]
 HostArgument = Annotated[

@@ -21,12 +21,11 @@ from plexctl.model.streams import Streams, Terminal
 
 @contextmanager
 def own(tty: bool | None, possible: bool) -> Iterator[Streams]:
-    """The streams of plexctl itself, as a terminal if `tty`.
+    """The streams of plexctl itself; with `tty` as a terminal.
 
-    None: if they are one, and the host makes that `possible`.
-
-    A terminal is in raw mode until the block ends, whatever ends it, also SIGKILL. UsageError if
-    `tty` and stdin or stdout is no terminal.
+    If `tty` is None, they are a terminal if stdin and stdout are one, and the host makes that
+    `possible`. The terminal is in raw mode until the block ends, whatever ends it, also SIGKILL.
+    UsageError if `tty` and stdin or stdout is no terminal.
     """
     stdin, stdout, stderr = _descriptor(), _plain(sys.stdout), _plain(sys.stderr)
     terminals = stdin is not None and os.isatty(stdin) and sys.stdout.isatty()

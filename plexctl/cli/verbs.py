@@ -181,12 +181,12 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
 }
 
 
-# Typer exports only this class of usage errors, and that is derived from all others.
+# The base class of usage errors. Typer does not export it, only this class that is derived from it.
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 
 class _Visible:
-    """Mixed into commands: words of the command line are visible in messages about them."""
+    """Mixed into commands: messages show control characters of the command line as escapes."""
 
     def make_context(self, *args: Any, **settings: Any) -> Any:
         try:

@@ -60,8 +60,8 @@ class Applied:
 def incus(instance: str, remote: str | None = None, project: str | None = None) -> Variables:
     """Variables that connect Ansible to an instance of an Incus server.
 
-    `remote` is its name in the configuration of the command incus; by default it is the server of
-    this machine, and the project default.
+    `remote` is the name of the server in the configuration of the command incus; None: the server
+    of this machine. `project` is None for the project default.
     """
     return {
         "ansible_connection": "community.general.incus",

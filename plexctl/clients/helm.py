@@ -69,7 +69,8 @@ def template(
         check_yaml(done.stdout, most_nodes=TREE_NODES)
         loaded = list(yaml.load_all(done.stdout, yaml.CSafeLoader))
     except (yaml.YAMLError, ValueError, OverflowError, AttributeError, TypeError) as error:
-        # PyYAML's constructors trust the text behind a tag, and dates.
+        # PyYAML raises all of these: for a text that does not fit its tag, and for a date that
+        # does not exist.
         raise PlexError(
             f"the chart {chart.name} does not render to valid YAML", details=[str(error)]
         ) from error

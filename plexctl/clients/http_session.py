@@ -63,7 +63,7 @@ class HttpSession:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Call once; one of ERRORS without an answer.
+        """Call once. Raises one of ERRORS if no answer comes, or only a part of one.
 
         `timeout` is in seconds: to connect, and between two pieces of the answer.
         """

@@ -196,11 +196,10 @@ def deleted_at_exit(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def modes_restored_at_exit(terminal: int) -> Iterator[None]:
-    """Restore the modes of a terminal as soon as this process ends within the block, also by
-    SIGKILL.
+    """Restore the modes of a terminal if this process ends within the block, also by SIGKILL.
 
-    `terminal` is a descriptor. A shell restores the modes after a program
-    that was killed only if it is interactive, and not every one does.
+    `terminal` is a descriptor. After a program that was killed, only an interactive shell restores
+    the modes, and not every one does.
     """
     *flags, _, _, characters = termios.tcgetattr(terminal)
     codes = (ord(one) if isinstance(one, bytes) else one for one in characters)
@@ -213,8 +212,8 @@ def modes_restored_at_exit(terminal: int) -> Iterator[None]:
 def _at_exit(command: str, variables: Mapping[str, str], stdout: int) -> Iterator[int]:
     """Run a command of the shell as soon as this process ends within the block, also by SIGKILL.
 
-    A shell waits for the end of a pipe, the other end of which only this process has, and the
-    programs that the descriptor is passed to.
+    A shell waits for the end of a pipe. Only this process has the other end, and programs that it
+    passes the descriptor to.
     """
     watch = subprocess.Popen(
         ("/bin/sh", "-c", f"read -r word; {command}"),

@@ -19,7 +19,7 @@ HEADER, MESSAGE, ATTRIBUTE = struct.Struct("=LHHLL"), struct.Struct("=8BL"), str
 
 
 def local_routes() -> tuple[Route, ...]:
-    """All unicast routes but default routes, of every table. None where the kernel gives none."""
+    """All unicast routes but default routes, of every table. Empty if the kernel lists none."""
     try:
         return tuple(_routes())
     except (OSError, struct.error):

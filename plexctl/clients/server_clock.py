@@ -24,6 +24,7 @@ class ServerClock:
         return self._offset or 0.0
 
     def watch(self, session: requests.Session) -> None:
+        """Compare the clocks at the first answer that `session` gets."""
         session.hooks["response"].append(self._compare)
 
     def _compare(self, answer: requests.Response, **_: Any) -> None:

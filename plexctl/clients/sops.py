@@ -186,7 +186,8 @@ def _require_no_service(content: bytes, name: str) -> None:
     """
     try:
         check_yaml(content, most_nodes=TREE_NODES)
-        found = [one for node in yaml.compose_all(content, yaml.CSafeLoader) for one in _odd(node)]
+        documents = yaml.compose_all(content, yaml.CSafeLoader)
+        found = [one for node in documents for one in _unsafe_fields(node)]
     except yaml.YAMLError:
         raise PlexError(f"cannot read {name}: it is not valid YAML") from None
     if found:
@@ -201,7 +202,7 @@ def _has_service(name: str, fields: Iterable[str]) -> PlexError:
     )
 
 
-def _odd(document: yaml.Node | None) -> Iterator[str]:
+def _unsafe_fields(document: yaml.Node | None) -> Iterator[str]:
     """Fields of `sops` in a document that may name a server, and what may stand for a field."""
     for key, value in _entries(document):
         if key.tag in (_BINARY, _MERGE):
@@ -235,9 +236,9 @@ def _without_services(content: bytes, input_type: str) -> bytes:
                 raise PlexError(f"cannot read {name}: it is not valid JSON") from None
             return json.dumps({**document, "sops": settings}).encode()
         case "dotenv":
-            odd = {one for one in _DOTENV.findall(content) if one not in _SETTINGS_BYTES}
+            unsafe = {one for one in _DOTENV.findall(content) if one not in _SETTINGS_BYTES}
         case "ini":
-            odd = {
+            unsafe = {
                 one
                 for section in _INI_SECTION.findall(content)
                 for one in _INI.findall(section)
@@ -245,9 +246,9 @@ def _without_services(content: bytes, input_type: str) -> bytes:
             }
         case _:
             _require_no_service(content, name)
-            odd = set()
-    if odd:
-        raise _has_service(name, sorted(one.decode(errors="replace") for one in odd))
+            unsafe = set()
+    if unsafe:
+        raise _has_service(name, sorted(one.decode(errors="replace") for one in unsafe))
     return content
 
 

@@ -9,6 +9,12 @@ from ipaddress import IPv4Network
 from plexctl.errors import PlexError
 from plexctl.model.resources import Key, Kind
 
+IMAGE_LAB = "plexctl.lab"
+"""The property of an image with the lab that baked it."""
+
+IMAGE_USER = f"{IMAGE_LAB}."
+"""Prefix of the properties with the labs that use an image: "plexctl.lab.0123456789abcdef…"."""
+
 RUNNING = "Running"
 
 FROZEN = "Frozen"

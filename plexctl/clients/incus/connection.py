@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,7 +72,9 @@ class Credentials:
 
 
 class IncusConnection:
-    """Calls to one server through pylxd. Safe to use from several threads.
+    """Calls to one server through pylxd; simple reads go through `PlainReads`.
+
+    Safe to use from several threads.
 
     After the first call without an answer, every further call fails at once with the same error:
     a host that hangs delays a run by one time limit, not by one for each call.
@@ -109,7 +111,8 @@ class IncusConnection:
         self._plain = plain
 
     def _plain_reads(self) -> PlainReads | None:
-        from plexctl.clients.incus.plain_reads import PlainReads  # not in the copy's parent
+        # `plan` and `status` read hosts in a process of their own, which alone needs this.
+        from plexctl.clients.incus.plain_reads import PlainReads
 
         if self.spec.url and self.credentials is None:
             return None
@@ -256,7 +259,7 @@ class IncusConnection:
                 return list(plainly)
         from pylxd.exceptions import LXDAPIException
 
-        with self.failing_as(f"the {path[-1]} cannot be read"):
+        with self.failing_as(f"the {_plural(path)} cannot be read"):
             node = functools.reduce(getitem, path, self.api)
             if all_projects and not self.spec.confined:
                 try:
@@ -286,7 +289,8 @@ class IncusConnection:
 
     def set_tags(self, tags: Mapping[str, str], name: str, *path: str) -> None:
         """Add `user.plex.*` keys to the config of the object `name` below `path`."""
-        with self.failing_as(f"{path[-1][:-1]} {name} cannot be tagged", gone_is_fine=True):
+        kind = _plural(path).removesuffix("s")
+        with self.failing_as(f"{kind} {name} cannot be tagged", gone_is_fine=True):
             node = functools.reduce(getitem, path, self.api)[name]
             config = {f"{TAG}{key}": value for key, value in tags.items()}
             self.finish(node.patch(json={"config": config}), 60)
@@ -368,9 +372,9 @@ class IncusConnection:
         except (requests.ConnectionError, requests.Timeout) as error:
             raise self._broken_off(error) from error
         except requests.RequestException as error:
-            from plexctl.clients.pinned import reason as words
+            from plexctl.clients.pinned import reason as plain_reason
 
-            raise self._failed(summary, words(error)) from error
+            raise self._failed(summary, plain_reason(error)) from error
         except (UnreachableHostError, RestartedHostError, UsageError):
             raise
         except PlexError as error:
@@ -387,6 +391,11 @@ class IncusConnection:
         if "context deadline exceeded" in reason:
             reason = "not finished in time"
         return PlexError(f"host {self.spec.name}: {summary}: {reason}")
+
+
+def _plural(path: Sequence[str]) -> str:
+    """The kind of the objects at a path of the API, for messages: "networks"."""
+    return "volumes" if path[-1] == "custom" else path[-1]
 
 
 def _join(socket: Path) -> str:

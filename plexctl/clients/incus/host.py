@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def load() -> None:
-    """Load what `IncusHost.read` needs, which it does otherwise."""
+    """Load what `IncusHost.read` needs; otherwise the first read loads it."""
     importlib.import_module("plexctl.clients.incus.plain_reads")
 
 

@@ -86,6 +86,7 @@ class IncusInstances:
                     self.change_state(name, "unfreeze")
 
     def status(self, name: str) -> str:
+        """The server's word for the state of an instance: "Running", "Stopped", FROZEN …"""
         found = self._connection.api.instances[name].state.get().json()["metadata"]
         return str(found["status"])
 

@@ -13,6 +13,7 @@ RESTART = 15.0
 """Seconds in which a service that restarts must accept calls again."""
 
 EVERY = 0.25
+"""Seconds between two attempts."""
 
 
 def repeat_calls(session: requests.Session) -> None:

@@ -47,7 +47,10 @@ def may_restart(spec: HostSpec) -> bool:
 
 
 def record_refusal(spec: HostSpec) -> None:
-    """Another machine's server has refused a connection for longer than a restart takes."""
+    """Store that another machine's server has refused connections for longer than a restart takes.
+
+    Later commands do not wait for it then (`may_restart`).
+    """
     if not spec.local:
         from platformdirs import user_state_path
 
@@ -57,7 +60,7 @@ def record_refusal(spec: HostSpec) -> None:
 
 
 def start_hint(spec: HostSpec) -> str:
-    """How to make a server answer that does not."""
+    """What to do about a server that does not answer."""
     if not spec.local:
         return CHECK_MACHINE
     match unit_state():
@@ -72,7 +75,7 @@ def start_hint(spec: HostSpec) -> str:
 def unit_state() -> str:
     """The state of this machine's unit: "active", "activating", "inactive" …
 
-    Empty without systemd, and where it does not know the unit.
+    Empty without systemd, and if systemd does not know the unit.
     """
     if not MANAGED.exists():
         return ""

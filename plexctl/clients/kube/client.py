@@ -275,7 +275,7 @@ def unreachable(server: str, error: BaseException) -> UnreachableError:
     # `strerror` of a time-out exists, and is None.
     reason = str(getattr(error, "strerror", None) or error)
     if isinstance(error, TimeoutError) and not error.errno:
-        reason = "timed out"  # without which operation of TLS it was
+        reason = "timed out"  # the library's text also names an operation of TLS
     if isinstance(error, ssl.SSLError) and "certificate" in reason.lower():
         # Without the place in Python's source: "certificate has expired (_ssl.c:992)".
         reason = reason.partition(" (_ssl")[0].partition("] ")[2] or reason

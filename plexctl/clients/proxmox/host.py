@@ -15,7 +15,7 @@ from plexctl.errors import UnreachableHostError, UsageError
 from plexctl.model.command import CommandResult
 from plexctl.model.condition import wait
 from plexctl.model.host_spec import HostFacts, HostSpec, Proxmox
-from plexctl.model.observed import HostState
+from plexctl.model.observed import IMAGE_USER, HostState
 from plexctl.model.resources import Kind
 from plexctl.model.secret import Secret
 
@@ -128,8 +128,9 @@ class ProxmoxHost:
     def run(
         self, name: str, argv: tuple[str, ...], streams: Streams, *, timeout: float | None = None
     ) -> int:
-        """Neither the guest agent nor `pct exec` through a script has streams: the program's input
-        is empty, and its output is text that is written after the end.
+        """UsageError for a terminal or input: the guest agent and `pct exec` have no streams.
+
+        The program's output is text, which is written after its end.
         """
         from plexctl.clients.waiting import has_input
 
@@ -160,9 +161,9 @@ class ProxmoxHost:
         if ":" not in fingerprint:
             self.guests.set_template_tags(int(fingerprint), properties)
         elif users := {
-            key.removeprefix(observed.USER): value is not None
+            key.removeprefix(IMAGE_USER): value is not None
             for key, value in properties.items()
-            if key.startswith(observed.USER)
+            if key.startswith(IMAGE_USER)
         }:
             self.storage.set_archive_users(fingerprint, users)
 

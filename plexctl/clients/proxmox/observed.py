@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plexctl.model.observed import RUNNING, ObservedImage, ObservedInstance
+from plexctl.model.observed import (
+    IMAGE_LAB,
+    IMAGE_USER,
+    RUNNING,
+    ObservedImage,
+    ObservedInstance,
+)
 
 MARK = "plexctl: "
 TAG = "plexctl"
@@ -22,12 +28,6 @@ STATES = {"running": RUNNING, "stopped": "Stopped"}
 
 ARCHIVE = re.compile(r"plexctl-(?P<lab>[0-9a-z]+)-(?P<name>.+)\.tar\.gz")
 USE = re.compile(r"plexctl-(?P<lab>[0-9a-z]+)-(?P<name>.+)\.used\.tar\.gz")
-
-LAB = "plexctl.lab"
-"""The property of an image with the lab that baked it."""
-
-USER = f"{LAB}."
-"""Prefix of the properties of an image with the labs that use it."""
 
 Answer = Mapping[str, Any]
 
@@ -134,7 +134,7 @@ def archives(volumes: Mapping[str, int]) -> tuple[ObservedImage, ...]:
 
 
 def _archive(volume: str, found: re.Match[str], users: Sequence[str], size: int) -> ObservedImage:
-    labs = {f"{USER}{lab}": "yes" for lab in users} or {LAB: found["lab"]}
+    labs = {f"{IMAGE_USER}{lab}": "yes" for lab in users} or {IMAGE_LAB: found["lab"]}
     return ObservedImage(volume, (found["name"],), {"plexctl.recipe": found["name"], **labs}, size)
 
 

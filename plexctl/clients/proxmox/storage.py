@@ -11,7 +11,7 @@ from pathlib import Path
 from plexctl.clients.proxmox import observed
 from plexctl.clients.proxmox.connection import ProxmoxConnection
 from plexctl.clients.proxmox.refusals import GoneError
-from plexctl.model.observed import ObservedImage
+from plexctl.model.observed import IMAGE_LAB, IMAGE_USER, ObservedImage
 
 QUICK, COPY, MOVE = 120.0, 600.0, 1800.0
 """Seconds that tasks may take: one that moves no data, an upload, and a download or an import."""
@@ -54,13 +54,15 @@ class ProxmoxStorage:
     def set_archive_users(self, volume: str, users: Mapping[str, bool]) -> None:
         """Mark a template of containers as used by labs or not, by their identifiers.
 
-        Of a template that is gone it is no error.
+        A template that is gone is no error.
         """
         there = next((one for one in self.archives() if one.fingerprint == volume), None)
         if there is None:
             return
         baker, image = observed.archive_parts(volume)
-        if observed.LAB in there.properties:  # the first of these files ends what its name says
+        if IMAGE_LAB in there.properties:
+            # So far only the template's name says which lab uses it. Once a lab has such a file,
+            # the name does not count any more.
             users = {baker: True, **users}
         for lab, uses in users.items():
             name = observed.use_name(lab, image)
@@ -75,8 +77,8 @@ class ProxmoxStorage:
         there = next((one for one in self.archives() if one.fingerprint == volume), None)
         _, image = observed.archive_parts(volume)
         for key in there.properties if there else ():
-            if key.startswith(observed.USER):
-                name = observed.use_name(key.removeprefix(observed.USER), image)
+            if key.startswith(IMAGE_USER):
+                name = observed.use_name(key.removeprefix(IMAGE_USER), image)
                 self.delete(f"{self._files}:vztmpl/{name}")
         self.delete(volume)
 
