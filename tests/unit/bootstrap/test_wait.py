@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from plexctl.bootstrap.wait import REPORT
+from plexctl.bootstrap.wait import REPORT, ClusterConditions
+from plexctl.clients.kube.client import NodeStatus
+from plexctl.model.command import CommandResult
+from plexctl.model.nodes import nodes
+from tests.null_reporter import NullReporter
+
+from ..model.test_nodes import DEMO
 
 KUBELET = """\
 I1130 06:43:50.1 58 server.go:1] "Kubelet version"
@@ -55,3 +64,29 @@ def test_the_errors_of_a_unit_that_restarts_are_shown(report: list[str]) -> None
         "plex-node is failed",
         *"bcde",
     ]
+
+
+def test_a_node_that_has_not_reported_since_it_was_started_is_the_late_one() -> None:
+    """The API still calls it Ready, as it was before."""
+    started = datetime(2026, 11, 30, 9, tzinfo=UTC)
+    first, second = nodes(DEMO)[:2]
+    statuses = [
+        NodeStatus(node.name, True, "", "v1", (), False, reported=started + late)
+        for node, late in ((first, timedelta(seconds=5)), (second, -timedelta(days=30)))
+    ]
+    conditions = ClusterConditions(
+        DEMO,
+        (first, second),
+        cast(Any, SimpleNamespace(nodes=lambda: statuses)),
+        cast(Any, {first.host: SimpleNamespace(execute=_report)}),
+        NullReporter(),
+        since={node.name: started for node in (first, second)},
+    )
+    condition = conditions.nodes_ready()
+    assert condition.explain() == (f"{second.name}: kubelet of {second.name} is active",)
+    assert callable(condition.hint)
+    assert f"plexctl logs {second.name}" in str(condition.hint())
+
+
+def _report(name: str, argv: tuple[str, ...]) -> CommandResult:
+    return CommandResult(argv, 0, f"kubelet of {name} is active\n", "")

@@ -167,10 +167,8 @@ def test_a_name_that_exists_is_refused_and_nothing_stands_still(plex: Lab) -> No
     assert not plex.local.names("snapshots.freeze")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "-a", "a-", "A", "a" * 41, "..", "a b"])
+@pytest.mark.parametrize("name", ["a/b", "-a", "a-", "A", "a" * 41, "..", "a b"])
 def test_a_name_that_hosts_refuse_is_refused_first(plex: Lab, name: str) -> None:
-    if not name:
-        return
     with pytest.raises(UsageError, match="cannot be the name of a snapshot"):
         run_save(plex, name)
 
