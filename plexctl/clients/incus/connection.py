@@ -40,6 +40,9 @@ ANSWER = 30
 FORBIDDEN = 403
 """Status of an answer to a client that lacks a permission."""
 
+REFUSED = ("not have permission", "restricted", "doesn't allow")
+"""Parts of reasons for which a server refuses a client that is restricted to a project."""
+
 RUNNING = 103
 """Status of an operation that has not ended."""
 
@@ -381,7 +384,7 @@ class IncusConnection:
             raise self._failed(summary, error.summary) from error
 
     def _failed(self, summary: str, reason: str) -> PlexError:
-        if self.spec.confined and ("not have permission" in reason or "restricted" in reason):
+        if self.spec.confined and any(sign in reason for sign in REFUSED):
             return PlexError(
                 f"host {self.spec.name}: {summary}: {reason}",
                 details=(f"the lab is confined to the project {self.spec.project} there",),

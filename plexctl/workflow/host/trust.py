@@ -224,6 +224,7 @@ def project_config(ctx: Context, host: HostSpec) -> dict[str, str]:
         "devices.proxy": any(plex.api_forward for plex in plexes),
         "devices.gpu": bool(host.pci),
         "devices.pci": bool(host.pci),
+        "snapshots": True,  # otherwise a restricted project refuses them
     }
     privileged = any(map(_is_privileged, types)) or not host.local  # `host add` probes with one
     return {

@@ -632,8 +632,17 @@ def test_tags_of_a_network_whose_config_is_hidden_are_in_its_description(
     assert found.tags == {"hash": "c820", "lab": "fbe42880", "plex": "demo"}
 
 
-def test_a_refusal_names_the_project_and_who_can_help(confined: IncusHost, server: Server) -> None:
-    why = 'User does not have permission for project "default"'
+@pytest.mark.parametrize(
+    "why",
+    [
+        'User does not have permission for project "default"',
+        'Project "plexctl-1a2b" doesn\'t allow for snapshot creation',
+    ],
+)
+def test_a_refusal_names_the_project_and_who_can_help(
+    confined: IncusHost, server: Server, why: str
+) -> None:
+    """Answers of Incus 6.0.4."""
     path = "/1.0/networks/plex-demo?project=plexctl-1a2b"
     server.answers[path] = (403, {"type": "error", "error": why, "error_code": 403})
     with pytest.raises(PlexError, match=why) as refused:
