@@ -36,6 +36,7 @@ MOST_JSON_BYTES = 256 * 2**20
 """States and plans of OpenTofu: large, but not endless."""
 
 PATTERN_SECONDS = 0.2
+"""Seconds of the processor that a match with a user's regular expression may take."""
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),

@@ -316,10 +316,10 @@ _CONFIGURED = {"kube-proxy": "proxy", "kubelet": "kubelet"}
 
 
 def _flags(draft: Draft[PlexFields], fields: PlexFields, version: str | None) -> None:
-    """Report flags, fields and feature gates that a program of a version does not know.
+    """Report flags, fields and feature gates that a program of `version` does not know.
 
-    And values that it cannot read. A lab may pin another version of Kubernetes, whose flags, fields
-    and gates nobody here knows.
+    Values that it cannot read are reported too. Nothing is where the lab pins a version whose
+    flags, fields and gates are not in the tables.
     """
     if version is None or not is_known(minor := minor_of(version)):
         return

@@ -271,7 +271,7 @@ def _router(draft: Draft[PlexFields], fields: PlexFields) -> None:
     if router not in network:
         fault = f"{router} is not in the network of the nodes, {network}"
     elif router in (network.network_address, network.broadcast_address):
-        fault = f"{router} is the address of the network {network} itself, or of all in it"
+        fault = f"{router} is the network address or the broadcast address of {network}"
     elif node == 0:
         fault = f"{router} is the address of the plex's API"
     elif 1 <= node <= fields.masters + fields.workers:

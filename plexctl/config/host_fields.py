@@ -118,9 +118,9 @@ class HostFields:
     )
     project: str | None = entry(
         PROJECT,
-        "Incus project that the lab is confined to, with a restricted certificate. Bridges of "
-        "plexes are created by an administrator of the host. `plexctl host trust` writes it. "
-        "Default: the project default, without a restriction.",
+        "Incus project that the lab is confined to, with a restricted certificate. An "
+        "administrator of the host creates the bridges of its plexes. `plexctl host trust` writes "
+        "this field. Default: the project default, without a restriction.",
         None,
     )
     this_machine: bool = entry(

@@ -141,7 +141,7 @@ def _of(program: str, minor: str) -> str:
 
 
 def _fits(kind: Any, value: object, source: YamlFile, where: Where) -> bool:
-    """Whether a value has a type of the table. Reports each part that has not."""
+    """Whether a value has a type of the table. Reports each part that does not fit."""
     if isinstance(kind, list):
         if value is not None and not isinstance(value, list):
             source.report(where, f"must be a list, not {describe(value)}", "write it in [ ]")

@@ -169,8 +169,8 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, where: Where) -> object:
         value = self._constructed(node, where)
-        surprise = isinstance(value, int | float) and not isinstance(value, bool)
-        if surprise and not node.style and not _PLAIN_NUMBER.fullmatch(node.value):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not node.style and not _PLAIN_NUMBER.fullmatch(node.value):
             self._source.report(
                 where,
                 f"YAML 1.1 reads {node.value[:40]} as the number {value}",

@@ -16,7 +16,7 @@ import yaml
 
 from plexctl.config.bounded import check_yaml, read_regular
 from plexctl.config.source import Where, dotted
-from plexctl.depot.fit_pins import Fault
+from plexctl.depot.fit_pins import PinFault
 from plexctl.errors import ConfigError, Problem
 
 Report = Callable[[yaml.Node, Where, str], None]
@@ -32,7 +32,7 @@ class PinsFile:
     sections: dict[str, dict[str, Any]]  # all scalars are texts
     lines: Mapping[Where, int]
 
-    def refuse(self, faults: Iterable[Fault]) -> None:
+    def refuse(self, faults: Iterable[PinFault]) -> None:
         """ConfigError with file, line and field of all `faults`, if there are any."""
         problems = [
             Problem(self.file, self._line(where), dotted(where), message, hint)

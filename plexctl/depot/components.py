@@ -134,6 +134,7 @@ class Component:
         modules = {name: replace(one, core_seconds=0) for name, one in self.modules.items()}
         fields = asdict(replace(self, modules=modules))
         del fields["optional"]
+        # Depots that exist were named when `key` was a field, and empty here.
         inputs = json.dumps([RECIPE, fields | {"key": ""}], sort_keys=True)
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
         return f"{self.name}-{self.versions[0]}-{digest}"

@@ -12,7 +12,7 @@ from typing import Any
 from plexctl.config.faults import did_you_mean
 from plexctl.config.source import Where
 
-Fault = tuple[Where, str, str | None]
+PinFault = tuple[Where, str, str | None]
 """Where in the file, message, and hint."""
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -21,7 +21,7 @@ CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", 
 """Images whose tag is the version of Kubernetes."""
 
 
-def fit_faults(own: Sections, merged: Sections, arch: str) -> Iterator[Fault]:
+def fit_faults(own: Sections, merged: Sections, arch: str) -> Iterator[PinFault]:
     """Faults of the entries of `own`. `merged` has the built-in pins too."""
     modules = merged["modules"]
     for name, fields in own.get("components", {}).items():
@@ -31,7 +31,7 @@ def fit_faults(own: Sections, merged: Sections, arch: str) -> Iterator[Fault]:
         yield from _versions(version, fields, modules)
 
 
-def lack_faults(own: Sections, builtin: Sections) -> Iterator[Fault]:
+def lack_faults(own: Sections, builtin: Sections) -> Iterator[PinFault]:
     """Programs and images that nodes need, and that entries of `own` lack."""
     for name, fields in own.get("components", {}).items():
         yield from _lacking(("components", name), fields, builtin["components"].get(name, {}))
@@ -42,7 +42,9 @@ def lack_faults(own: Sections, builtin: Sections) -> Iterator[Fault]:
         yield from _users(name, own, builtin)
 
 
-def _lacking(where: Where, fields: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Fault]:
+def _lacking(
+    where: Where, fields: Mapping[str, Any], model: Mapping[str, Any]
+) -> Iterator[PinFault]:
     parts: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Sequence[str]]], ...] = (
         (("gobuild", "programs"), lambda one: one.get("gobuild", {}).get("programs", ())),
         (("images",), lambda one: tuple(one.get("images", ()))),
@@ -55,7 +57,7 @@ def _lacking(where: Where, fields: Mapping[str, Any], model: Mapping[str, Any]) 
 
 def _entry(
     where: Where, fields: Mapping[str, Any], modules: Mapping[str, Any], arch: str
-) -> Iterator[Fault]:
+) -> Iterator[PinFault]:
     """A component, or a version of Kubernetes, which has programs and images."""
     if gobuild := fields.get("gobuild"):
         yield from _module((*where, "gobuild"), gobuild["module"], modules)
@@ -77,7 +79,7 @@ def _entry(
                     yield at, "a file of a module needs `source` and `path`", None
 
 
-def _module(where: Where, name: str, modules: Mapping[str, Any]) -> Iterator[Fault]:
+def _module(where: Where, name: str, modules: Mapping[str, Any]) -> Iterator[PinFault]:
     if name not in modules:
         hint = did_you_mean(name, modules) or "add it to `modules`"
         yield (*where, "module"), f"there is no module {name}", hint
@@ -89,7 +91,7 @@ def _programs(module: Mapping[str, Any]) -> set[str]:
 
 def _release(
     where: Where, release: Mapping[str, Any], wanted: Sequence[str], arch: str
-) -> Iterator[Fault]:
+) -> Iterator[PinFault]:
     found: set[str] = set()
     for place, download in enumerate(release["downloads"]):
         at = (*where, "downloads", place)
@@ -111,7 +113,7 @@ def _release(
 
 def _versions(
     version: str, fields: Mapping[str, Any], modules: Mapping[str, Any]
-) -> Iterator[Fault]:
+) -> Iterator[PinFault]:
     """Kubernetes is of one version: its programs, its images, and the module that builds them."""
     where = ("kubernetes", version)
     for part in ("release", "gobuild"):
@@ -130,7 +132,7 @@ def _versions(
             yield (*where, "images", name, "reference"), message, f"write :v{version}"
 
 
-def _users(name: str, own: Sections, builtin: Sections) -> Iterator[Fault]:
+def _users(name: str, own: Sections, builtin: Sections) -> Iterator[PinFault]:
     """Built-in entries that need a program which an own module of the same name lacks."""
     known = _programs(own["modules"][name])
     for section in ("components", "kubernetes"):

@@ -26,7 +26,7 @@ from plexctl.depot.components import (
 from plexctl.errors import PlexError, UsageError
 
 if TYPE_CHECKING:
-    from plexctl.depot.fit_pins import Fault
+    from plexctl.depot.fit_pins import PinFault
 
 KUBERNETES = "kubernetes"
 IMAGES = "images"
@@ -91,7 +91,7 @@ def _read(folder: Path) -> dict[str, dict[str, Any]]:
     return dict(yaml.load(text, yaml.CBaseLoader))  # noqa: S506 - it creates nothing but text
 
 
-def _file_faults(modules: Mapping[str, _Fields], over: Path) -> Iterator[Fault]:
+def _file_faults(modules: Mapping[str, _Fields], over: Path) -> Iterator[PinFault]:
     for name, fields in modules.items():
         folder = _folder_of(name, over)
         for file in ("go.mod", "go.sum", *fields.get("sources", ())):

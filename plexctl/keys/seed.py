@@ -29,8 +29,8 @@ MOST_SEALED = 1 << 16
 
 ATTEMPTS = 6
 EXCESSIVE = "Excessive work"
-"""How age begins to say that a passphrase would take too long. It measures the machine's speed for
-that, at each call, and finds a busy machine far too slow now and then."""
+"""The beginning of age's error for a passphrase that would take too long. age measures the speed of
+the machine at each call, and sometimes finds a busy machine far too slow."""
 
 
 @dataclass(frozen=True, slots=True)

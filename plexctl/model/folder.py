@@ -93,14 +93,14 @@ class Folder:
             rewrite_at(folder, self.path / name, data, mode)
 
     def write_changed(self, name: str, data: bytes, mode: int = 0o644) -> bool:
-        """`write`, but nothing is done where the file has this content; whether it had another."""
+        """`write` if the file has another content, or does not exist; whether that was so."""
         if self.read(name) == data:
             return False
         self.write(name, data, mode)
         return True
 
     def rewrite_changed(self, name: str, data: bytes) -> bool:
-        """`rewrite`, but nothing is done where the file has this content; whether it had not."""
+        """`rewrite` if the file has another content; whether that was so."""
         if self.read(name) == data:
             return False
         self.rewrite(name, data)

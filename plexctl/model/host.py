@@ -100,12 +100,12 @@ class Host(Protocol):
         """Delete an instance, whatever its state. One that does not exist is no error."""
 
     def images_in_use(self) -> frozenset[str]:
-        """Fingerprints of the images that instances have, also of others, as far as they show."""
+        """Fingerprints of the images of all instances that this client sees, of other labs too."""
 
     def set_image_properties(self, fingerprint: str, properties: Mapping[str, str | None]) -> None:
         """Set properties of an image, or drop those that are None; all others stay.
 
-        Of an image that does not exist, or that can have none, it is no error.
+        An image that does not exist, or that can have no properties, is no error.
         """
 
     def delete_image(self, fingerprint: str) -> None:

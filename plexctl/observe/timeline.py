@@ -43,7 +43,7 @@ LATEST = ("dns", "apps")
 
 
 MOST_SECONDS = 1e7
-"""Of a run: a time beyond is damaged, or not a number."""
+"""The longest run: a later time is damaged, or not a number."""
 
 
 class Ending(StrEnum):

@@ -15,7 +15,7 @@ from plexctl.plan.genesis.recording import Recording
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What the masters of a new cluster must agree on: they write equal databases apart."""
+    """What the masters of a new cluster must agree on: each writes the same database by itself."""
 
     run: str  # UIDs are made from it
     time: str  # of creation: RFC 3339
@@ -45,7 +45,7 @@ class Inputs:
     control_plane_images: Mapping[str, str]  # component -> reference
     baked: Mapping[tuple[str, str], str]  # (host, type) -> name of the image
     registry: Registry | None = None  # through which nodes pull images
-    recording: Recording | None = None  # of a new cluster's etcd; None: the cluster is grown
+    recording: Recording | None = None  # of a new cluster's etcd; None: kubeadm creates the objects
     additions: tuple[Addition, ...] = ()  # add-ons that a new cluster is born with
     birth: Birth | None = None  # of a new cluster with several masters
     etcd: EtcdSnapshot | None = None  # what a new cluster takes over, instead of `recording`

@@ -9,6 +9,9 @@ from plexctl.model.observed import HostState, ObservedNetwork
 from plexctl.model.plex import Link, Plex
 from plexctl.model.routes import Route
 
+LARGE = 15
+"""Routes of at most this prefix lead to larger networks than a plex has."""
+
 
 def overlaps(
     networks: Mapping[str, IPv4Network],
@@ -18,14 +21,14 @@ def overlaps(
 ) -> Iterator[str]:
     """A line for each network of a host that overlaps with one of `networks` (by field).
 
-    `bridge` is the own one; what leads to it is no other network.
+    `bridge` is the plex's own: its network and the routes to it do not count.
     """
     for name, observed in state.networks.items():
         for field, wanted in networks.items():
             for other in observed.subnets:
                 if name != bridge and other.overlaps(wanted):
                     yield f"{field} {wanted}: {_network(observed)} of host {state.host} has {other}"
-    # Incus lists all interfaces of its machine as networks, without the addresses of others'.
+    # Incus lists all interfaces of its machine as networks; only its own have addresses there.
     known = {name for name, observed in state.networks.items() if observed.subnets}
     for route in routes:
         if route.interface in {bridge, *known}:
@@ -59,10 +62,6 @@ def used_networks(state: HostState, routes: Sequence[Route]) -> Iterator[IPv4Net
     for route in routes:
         if route.connected or route.network.prefixlen > LARGE:
             yield route.network
-
-
-LARGE = 15
-"""Routes of at most this prefix lead to larger networks than a plex has."""
 
 
 def _network(observed: ObservedNetwork) -> str:

@@ -1,7 +1,8 @@
-"""The door to the terminal: names of files, labs and programs never send control sequences.
+"""Text for the terminal, without control sequences.
 
-A name may contain an escape sequence that changes the terminal, or hides text. Answers, tables and
-progress go through here; control characters are shown as escapes such as \\x1b.
+A name of a file, lab or program may contain an escape sequence that changes the terminal, or hides
+text. Answers, tables and progress go through here; control characters are shown as escapes such as
+\\x1b.
 """
 
 from __future__ import annotations

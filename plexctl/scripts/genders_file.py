@@ -179,7 +179,7 @@ def _members(inventory: Mapping[str, Any], group: str, outer: tuple[str, ...]) -
 def text(nodes: Nodes) -> str:
     """A genders file: one line for all nodes with the same attributes.
 
-    Names of nodes are short. UsageError for what the format cannot express.
+    Nodes have their short names. UsageError for what the format cannot express.
     """
     nodes = _short(nodes)
     alike: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
@@ -202,7 +202,7 @@ def _short(nodes: Nodes) -> Nodes:
     """
     found: Nodes = {}
     for node, attributes in nodes.items():
-        short = node.partition(".")[0] if node.count(".") else node
+        short = node.partition(".")[0]
         if re.fullmatch(r"[0-9]+(\.[0-9]+)+", node) or not short:
             raise UsageError(f"a genders file cannot contain the name {node!r}")
         if short in found:

@@ -148,7 +148,7 @@ def require(cluster: Cluster, writer: Writer) -> None:
     assert len(writer.acknowledged) > 10
 
 
-def test_three_masters_are_born_and_none_differs_from_kubeadm_s(lab: Lab, cluster: Cluster) -> None:
+def test_three_masters_are_born_and_nothing_is_left_to_change(lab: Lab, cluster: Cluster) -> None:
     status = healthy(lab, 3)
 
     assert [one["role"] for one in status["nodes"]] == ["master"] * 3 + ["worker"] * 2

@@ -1,7 +1,6 @@
 """A bake records what new clusters start with, for a version whose recording plexctl lacks.
 
-The depot has one version of Kubernetes, and its recording is part of plexctl: so these commands run
-a plexctl from which that file is hidden.
+plexctl has the recordings of the newest patches: these commands run one that does not find them.
 """
 
 from __future__ import annotations

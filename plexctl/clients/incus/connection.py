@@ -184,9 +184,12 @@ class IncusConnection:
         if not client.trusted:
             if fault := host_clock_fault(self.spec.name, self.clock.offset):
                 raise UnreachableHostError(fault, hint=SET_HOST_CLOCK)
+            again = f"host add {self.spec.name} {endpoint} --token"
+            if self.spec.confined:
+                again = f"host trust {self.spec.name}"
             raise UnreachableHostError(
                 f"host {self.spec.name} does not trust this lab",
-                hint=f"add the lab to it: `plexctl host add {self.spec.name} {endpoint} --token`",
+                hint=f"add the lab to it: `plexctl {again}`",
             )
         # A bundle named in the environment would replace the server's pinned certificate.
         client.api.session.trust_env = False

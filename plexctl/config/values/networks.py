@@ -63,7 +63,7 @@ def public_fault(found: IPv4Network) -> Fault:
 
 
 def network(least: int, most: int, *, public: bool = False) -> Scalar[IPv4Network]:
-    """An IPv4 network whose prefix has `least` to `most` bits; `public`: also one of others."""
+    """An IPv4 network whose prefix has `least` to `most` bits; `public`: public ones too."""
 
     def parse(value: object) -> IPv4Network:
         found = _parse_network(value)

@@ -65,6 +65,7 @@ def _parse_upstream(value: object) -> str:
 
 
 def is_host(host: str) -> bool:
+    """Whether `host` is a name, an IPv4 address, or an IPv6 address in brackets."""
     if host.startswith("["):
         try:
             IPv6Address(host.strip("[]"))

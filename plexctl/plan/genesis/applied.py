@@ -2,8 +2,7 @@
 
 The API server and the controllers complete what is applied: they allocate addresses, accept the
 names of CustomResourceDefinitions, and create the ReplicaSet and the pods of a Deployment, and the
-ControllerRevision and the pods of a StatefulSet.
-`addition` computes the same.
+ControllerRevision and the pods of a StatefulSet. `addition` computes the same.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ in another form."""
 def is_born_complete(plex: Plex) -> bool:
     """Whether a new cluster of `plex` may get the contents of etcd from a recording.
 
-    If not, kubeadm and the controllers create them: so says the plex, or its settings lead to
-    other objects than those of a recording.
+    If not, kubeadm and the controllers create them: the plex has `genesis: false`, or settings that
+    lead to other objects than those of a recording.
     """
     if not plex.genesis:
         return False
@@ -112,7 +112,7 @@ def compose(
 ) -> tuple[Entry, ...]:
     """Every object of a new cluster whose nodes are `members`.
 
-    They are those of `recording`, which is one of its version, and `additions`.
+    They are those of `recording`, which has the cluster's version, and `additions`.
 
     Each node has a pod of each DaemonSet; pods of Deployments and StatefulSets are bound to nodes
     that suit them.

@@ -81,7 +81,7 @@ def owner(document: Document) -> Document:
 def scale(replicas: int, more: str | int) -> dict[str, str]:
     """The annotations of a ReplicaSet whose Deployment may have `more` pods for a while.
 
-    With others, the Deployment controller scales for ever. Source: SetReplicasAnnotations in
+    With other values, the Deployment controller scales for ever. Source: SetReplicasAnnotations in
     pkg/controller/deployment/util of Kubernetes.
     """
     if isinstance(more, str):

@@ -9,5 +9,6 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def letters(text: str, length: int) -> str:
+    """A part of a name that only `text` decides."""
     digest = hashlib.sha256(text.encode()).digest()
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:length])

@@ -32,7 +32,7 @@ COUNTS = ("generation", "observedGeneration")
 HASH_LABELS = ("pod-template-hash", "controller-revision-hash", "controller.kubernetes.io/hash")
 TOKEN_VOLUME = re.compile(r"\bkube-api-access-[a-z0-9]{5}\b")
 EMBEDDED = re.compile(r"(?m)^kind: \w+$|^apiVersion: ")
-"""What a text is recognised by that is a YAML document, as kubeadm's ConfigMaps have them."""
+"""Found in texts that are YAML documents themselves, as those in kubeadm's ConfigMaps."""
 
 
 def normal_form(objects: Mapping[str, Document]) -> dict[str, Document]:

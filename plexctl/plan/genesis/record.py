@@ -109,12 +109,13 @@ def require_neutral(recorded: Mapping[str, Any], values: Mapping[str, str]) -> N
     uids = set(UNIQUE.findall(text))
     if found or unknown or uids:
         raise PlexError(
-            "the recording of a cluster has something of that cluster",
+            "the recording has parts that only the recorded cluster has",
             details=(
                 *(f"the value of {name}: {value}" for name, value in found.items()),
                 *(f"an unknown hole: {name}" for name in sorted(unknown)),
                 *(f"a UID: {uid}" for uid in sorted(uids)),
             ),
+            hint="this is a bug of plexctl, as these parts should be holes: please report it",
         )
 
 

@@ -16,8 +16,8 @@ from plexctl.model.types import NodeType, Size
 from plexctl.plan.kubernetes import coredns, kubeadm
 
 FORM = 1
-"""Part of every name. Another number when `normal`, `record` or `holes` change what they make of
-the same objects: recordings of before are then made again."""
+"""Part of every name. Increase it when `normal`, `record` or `holes` change what they make of the
+same objects: all recordings are then made again."""
 
 SLOTS = range(1, 16)
 """Networks of reference clusters on one host: 198.18.(16 * slot).0/20, reserved for benchmarks
@@ -34,7 +34,11 @@ def reference_networks(used: Iterable[IPv4Network]) -> Networks:
         own = (found.nodes, found.pods, found.services)
         if not any(one.overlaps(other) for one in own for other in taken):
             return found
-    raise PlexError(f"the networks of all {len(SLOTS)} reference clusters are in use")
+    raise PlexError(
+        f"the networks of all {len(SLOTS)} reference clusters are in use",
+        hint="no network and no route of the host may overlap with one of them: 198.18.16.0/20, "
+        "198.18.32.0/20, up to 198.18.240.0/20",
+    )
 
 
 def reference_plex(

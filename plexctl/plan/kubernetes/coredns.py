@@ -21,7 +21,7 @@ def patch(plex: Plex) -> Document:
         "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
         "readinessProbe": {"periodSeconds": 1},
     }
-    # Select masters by the name that it registers with: the label of its role may come too late.
+    # Select masters by the name that they register with: the label of its role may come too late.
     name = {
         "key": "kubernetes.io/hostname",
         "operator": "In",

@@ -51,7 +51,7 @@ CIPHER_SUITES = (
 Keys of plexctl are ECDSA; a user's certificate may be RSA."""
 
 API_SERVER_PART = 2
-"""The API server of a master with limited memory may take this part of it, half of it, before it
+"""The API server of a master with limited memory may take one part in so many of it before it
 collects garbage more often. Its heap is the only one that grows with what is in the cluster."""
 
 POD_PIDS = 4096
@@ -62,7 +62,7 @@ GARBAGE = (("GOGC", "200"),)
 a program starts, its heap grows from nothing, and each collection takes a processor that others
 wait for. docs/architecture.md has what this gains, and why it is not more."""
 
-# Settings that the CIS benchmark names and that cost nothing are in docs/explanation/cis.md.
+# docs/explanation/cis.md names the settings that the CIS benchmark asks for.
 API_SERVER = ControlPlaneComponent(
     (
         ("audit-log-compress", "true"),
@@ -113,7 +113,7 @@ ETCD = ControlPlaneComponent(
     (("election-timeout", "100"), ("heartbeat-interval", "20")), variables=GARBAGE
 )
 
-# With several members, a leader that gets no processor for a while must not lose its office.
+# With several members, a leader that gets no processor for a while must stay leader.
 ETCD_MEMBERS = (("election-timeout", "800"), ("heartbeat-interval", "80"))
 
 # With several masters one of each kind works. kubeadm's defaults are 15, 10 and 2 seconds: for so
@@ -145,7 +145,7 @@ CGROUP_V1_ERRORS = ("SystemVerification",)
 
 
 def master(plex: Plex) -> Node:
-    """The first master. With several, it has no office that the others lack."""
+    """The first master. With several, all have the same duties."""
     return node(plex, 1)
 
 
@@ -231,7 +231,7 @@ def cluster_configuration(plex: Plex) -> Document:
         "etcd": {"local": _component(ETCD)},
     }
     if plex.masters > 1:
-        _share_office(own)
+        _set_for_several(own)
     if not plex.durable:
         own["etcd"]["local"]["extraArgs"].append({"name": "unsafe-no-fsync", "value": "true"})
     if memory := master(plex).size.memory:
@@ -247,8 +247,8 @@ def cluster_configuration(plex: Plex) -> Document:
     return merged
 
 
-def _share_office(cluster: Document) -> None:
-    """Replace the settings of a control plane of one by those of several."""
+def _set_for_several(cluster: Document) -> None:
+    """Replace the settings of a single master by those of one of several."""
     for name, arguments in (
         ("apiServer", FIXED_ENDPOINT),
         ("controllerManager", ELECTION),

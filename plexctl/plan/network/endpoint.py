@@ -74,7 +74,7 @@ batch = pathlib.Path("/etc/plexctl/network.batch")
 if line not in batch.read_text().splitlines():
     batch.write_text(batch.read_text() + line + "\\n")
 subprocess.run(("ip", *line.split()), check=True)
-# Others know the address at the card of another master: announce it.
+# Other machines remember the network card of another master for the address: announce the new one.
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as link_socket:
     link_socket.bind((link, 0))
     own, ip = link_socket.getsockname()[4], socket.inet_aton(address)

@@ -35,7 +35,7 @@ class Placement:
     facts: HostFacts  # of the node's kernel
     image: str
     boot: bytes
-    parent: Key | None  # key of the first master; None: this is a master
+    parent: Key | None  # key of the first master; None: this is no worker
 
 
 class Platform(Protocol):

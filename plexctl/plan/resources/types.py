@@ -178,6 +178,7 @@ def boot_digest(instance: Instance) -> str:
 
 
 def digest(content: bytes) -> str:
+    """SHA-256 of a boot archive."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -59,7 +59,7 @@ class Phases:
         self.folder.write(FILE, json.dumps(asdict(work)).encode(), 0o600)
 
     def end(self) -> None:
-        """The work is complete, or undone."""
+        """Delete the file: the work is complete, or undone."""
         self.folder.delete(FILE)
 
     def _record(self, name: str, state: str) -> None:

@@ -116,7 +116,7 @@ class _Child:
 
 
 def _serve(question: int, answer: int) -> None:
-    """Load pylxd, make the calls that arrive, write their results; never returns."""
+    """Load the clients, make the calls that arrive, write their results; never returns."""
     try:
         load()
         telling = threading.Lock()

@@ -47,7 +47,7 @@ LOOPBACK = f"127.0.0.1:{PORT}"
 DIGITS = 24
 """Of the lab's identifier in the name of its project: 96 bits. Paths of sockets contain it."""
 
-MINUTES = 300
+DEADLINE = 300
 """Seconds in which the script must end."""
 
 ALLOW, BLOCK = "allow", "block"
@@ -153,20 +153,19 @@ def trust(ctx: Context, name: str, url: str, certificate: str) -> HostResult:
         )
         with run.step(f"connect to {url} as a client that is confined to {project}"):
             shown = credentials(ctx.lab, ctx.seed)
+            hint = (
+                "an administrator of the host runs the output of "
+                f"`plexctl host trust {name} --print`"
+            )
             if not known(url, certificate, shown):
-                raise PlexError(
-                    f"{url} does not trust this lab",
-                    hint=f"an administrator of the host runs the output of `plexctl host trust "
-                    f"{name} --print`",
-                )
+                raise PlexError(f"{url} does not trust this lab", hint=hint)
             client = IncusHost(confined, shown)
             client.read()
             if client.connection.may_use("default"):
                 raise PlexError(
                     f"{url} lets this lab use the project default: its certificate is not "
                     "restricted",
-                    hint=f"an administrator of the host runs the output of `plexctl host trust "
-                    f"{name} --print`",
+                    hint=hint,
                 )
         fields = {"url": url, "certificate": certificate, "project": project}
         more: dict[str, Any] = {"this_machine": True} if host.local else {}
@@ -175,7 +174,7 @@ def trust(ctx: Context, name: str, url: str, certificate: str) -> HostResult:
 
 
 def incus_host(ctx: Context, name: str) -> HostSpec:
-    """UsageError if the lab has no Incus host of that name."""
+    """The host of that name. UsageError if the lab has none, or if it is no Incus server."""
     host = ctx.lab.hosts.get(name)
     if host is None:
         raise UsageError(f"the lab has no host {name}", hint=f"it has {', '.join(ctx.lab.hosts)}")
@@ -195,7 +194,7 @@ def lab_networks(ctx: Context, host: HostSpec) -> Iterator[Network]:
             site = sites(plex, owner, ctx.lab.hosts)[host.name]
             if site.network:
                 yield site.network
-    if ctx.lab.registry and (registry := ctx.lab.registry):
+    if registry := ctx.lab.registry:
         yield bridge(Owner(ctx.seed.lab_id, registry.name), host.name, registry.gateway)
 
 
@@ -213,7 +212,7 @@ def project_config(ctx: Context, host: HostSpec) -> dict[str, str]:
     plexes = [plex for plex in ctx.lab.plexes.values() if host.name in plex.hosts]
     types = [node.type for plex in plexes for node in nodes(plex) if node.host == host.name]
     types += [t for (where, _), t in registry_types(ctx).items() if where == host.name]
-    # A bake mounts folders of this machine, and holds up the first process of its container.
+    # A bake mounts folders of this machine, and replaces the first process of its container.
     containers = host.local or any(t.base.form is Form.CONTAINER for t in types)
     bridged = any(plex.networks.link is Link.BRIDGE for plex in plexes) and host.bridge
     networks = [SHARED_BRIDGE, *(one.name for one in lab_networks(ctx, host))]
@@ -324,4 +323,4 @@ def _refuse_instances(ctx: Context, host: HostSpec) -> None:
 def _incus(host: HostSpec, *argv: str) -> str:
     """Run a program that calls the command incus on the socket of this machine; its output."""
     env = {**environment(), "INCUS_SOCKET": str(Path(host.socket))}
-    return process.run(argv, timeout=MINUTES, env=env).stdout
+    return process.run(argv, timeout=DEADLINE, env=env).stdout

@@ -56,7 +56,7 @@ INITIALISED = ("test", "-e", "/var/lib/plexctl/initialised")
 
 
 class _Unreported:
-    """A reporter for a cluster that is no node's of the lab: the timeline has nothing of it."""
+    """A reporter for a reference cluster: its nodes are not in the timeline of the lab."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -67,7 +67,7 @@ class _Unreported:
         yield self._step
 
     def mark(self, node: str, what: str) -> None:
-        """Nothing: the node is none of the lab's."""
+        """Nothing: the node is not one of the lab."""
 
 
 def record_missing(

@@ -43,11 +43,11 @@ def credentials(tmp_path: Path) -> Credentials:
 
 
 @pytest.fixture
-def client(credentials: Credentials) -> Callable[[str, str], IncusHost]:
-    def of(url: str, certificate: str = "ab" * 32) -> IncusHost:
+def client(credentials: Credentials) -> Callable[..., IncusHost]:
+    def of(url: str, certificate: str = "ab" * 32, project: str | None = None) -> IncusHost:
         facts = HostFacts(2, True, 4, 8 << 30)
         host = HostSpec("far", HostKind.INCUS, "", "default", 4, url=url, facts=facts)
-        return IncusHost(replace(host, certificate=certificate), credentials)
+        return IncusHost(replace(host, certificate=certificate, project=project), credentials)
 
     return of
 
@@ -386,13 +386,18 @@ def test_a_server_whose_clock_is_before_the_certificates_of_the_lab_is_named(
     )
 
 
+@pytest.mark.parametrize(
+    ("project", "command"),
+    [(None, "host add far URL --token"), ("plexctl-1", "host trust far")],
+)
 def test_a_server_that_does_not_trust_the_lab_is_unreachable(
-    client: Callable[..., IncusHost], server: Server
+    client: Callable[..., IncusHost], server: Server, project: str | None, command: str
 ) -> None:
     server.trusted = False
     with pytest.raises(UnreachableHostError) as error:
-        client(server.url, server.fingerprint).images.list()
+        client(server.url, server.fingerprint, project).images.list()
     assert error.value.summary == "host far does not trust this lab"
+    assert f"`plexctl {command.replace('URL', server.url)}`" in str(error.value.hint)
 
 
 def test_a_source_that_breaks_off_does_not_make_the_target_unreachable(

@@ -53,7 +53,7 @@ class Server:
             self.trusted = True
             return 200, {"type": "sync", "metadata": {}}
         if not self.trusted:
-            return 200, {"metadata": {"auth": "untrusted"}}
+            return 200, {"metadata": {"auth": "untrusted", "api_extensions": ["projects"]}}
         known = {"auth": "trusted", "environment": self.environment}
         return 200, {"metadata": {**known, "api_extensions": ["projects"]}}
 

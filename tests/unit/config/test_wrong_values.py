@@ -219,8 +219,8 @@ BRIDGE_HOST = "hosts: {local: {bridge: br0}}\n"
     ("router", "expected"),
     [
         ("10.9.0.1", "10.9.0.1 is not in the network of the nodes, 10.0.8.0/24"),
-        ("10.0.8.0", "10.0.8.0 is the address of the network 10.0.8.0/24 itself"),
-        ("10.0.8.255", "10.0.8.255 is the address of the network 10.0.8.0/24 itself"),
+        ("10.0.8.0", "10.0.8.0 is the network address or the broadcast address of 10.0.8.0/24"),
+        ("10.0.8.255", "10.0.8.255 is the network address or the broadcast address of 10.0.8.0/24"),
         ("10.0.8.11", "10.0.8.11 is the address of node 1 of the plex"),
         ("10.0.8.13", "10.0.8.13 is the address of node 3 of the plex"),
         ("0.0.0.0", "0.0.0.0 is an address of no host"),
