@@ -30,7 +30,7 @@ from plexctl.depot.lock import Lock
 from plexctl.depot.pins import load_pins
 from plexctl.depot.release import unpacked
 from plexctl.errors import ConfigError, ExitCode, PlexError
-from plexctl.keys import seed
+from plexctl.keys import backups, seed
 from plexctl.model.folder import Folder
 from plexctl.model.secret import Secret
 from plexctl.observe.timeline import timeline
@@ -38,6 +38,7 @@ from plexctl.render.errors import error_text
 from plexctl.render.timeline_html import html_text
 from plexctl.render.timeline_text import timeline_text
 from plexctl.scripts import changes, dependencies, genders_file, mkgenders, tofu
+from plexctl.workflow.backups.archive import read
 from plexctl.workflow.core.run import last_unfinished
 from plexctl.workflow.gitops import manifests
 from plexctl.workflow.gitops.charts import release_in
@@ -119,6 +120,14 @@ MORE_FILES = {
 """Files whose errors may have another exit code, or a part of the name. Only fuzzing reads them."""
 
 
+MANIFEST = (
+    '{"version": 1, "plex": "demo", "lab": "0", "created": "2026-11-30T09:00:00+00:00", '
+    '"kubernetes": "1.36.3", "masters": ["demo1"], "epoch": 1, "services": "10.96.0.0/20", '
+    '"domain": "cluster.local"}'
+)
+"""In a backup."""
+
+
 def _tar(members: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -139,9 +148,11 @@ def examples() -> dict[str, bytes]:
         f"blobs/sha256/{digest}": manifest,
         f"blobs/sha256/{config}": b"{}",
     }
+    saved = bytes(512) + hashlib.sha256(bytes(512)).digest()
     archives = {
         "release.tar.gz": gzip.compress(_tar({"./bin/a": b"x" * 999}), mtime=0),
         "image.tar": _tar(image),
+        "backup.tar": _tar({"manifest.json": MANIFEST.encode(), "etcd.snapshot": saved}),
     }
     return {name: text.encode() for name, text in (FILES | MORE_FILES).items()} | archives
 
@@ -223,6 +234,15 @@ def _release(root: Path) -> object:
     return unpacked(Download(url, members={"a": "bin/a"}), copy, work, "amd64")
 
 
+def _backup(root: Path) -> object:
+    """What somebody has put into a backup who has the keys of a master."""
+    own = seed.RootSeed(Secret(bytes(seed.SEED_LENGTH)))
+    body = gzip.compress((root / "backup.tar").read_bytes(), 1, mtime=0)
+    signed = backups.signature(backups.signing_key(own, "demo"), body) + body
+    (root / "backup").write_bytes(backups.seal(own, signed))
+    return read(own, root / "backup")
+
+
 READERS: Mapping[str, Callable[[Path], object]] = {
     "clusters/hosts.yaml": _lab,
     "clusters/demo/plex.yaml": _lab,
@@ -258,6 +278,7 @@ READERS: Mapping[str, Callable[[Path], object]] = {
     "token": lambda root: read_token(Secret((root / "token").read_bytes())),
     "SHA256SUMS": lambda root: sums(root / "SHA256SUMS"),
     "release.tar.gz": _release,
+    "backup.tar": _backup,
     "image.tar": lambda root: image_digest(root / "image.tar", "image.tar"),
 }
 """What reads each file, in the folder of a lab."""

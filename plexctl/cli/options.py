@@ -27,6 +27,15 @@ PlexOption = Annotated[
         autocompletion=plex_names,
     ),
 ]
+OfPlex = Annotated[
+    str | None,
+    typer.Option(
+        "--plex",
+        metavar="PLEX",
+        help="The plex; default: the current or only plex.",
+        autocompletion=plex_names,
+    ),
+]
 NodeArgument = Annotated[
     str,
     typer.Argument(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,12 +27,25 @@ from plexctl.render import plex_text
 from plexctl.results.up import UpResult
 from plexctl.workflow.plex import engines, lookup, verbs
 
+if TYPE_CHECKING:
+    from plexctl.model.backup import Backup
+    from plexctl.model.plex import Plex
+    from plexctl.workflow.core.context import Context
+
 
 def up(
     context: typer.Context,
     plex: PlexArgument = None,
     no_wait: NoWait = False,
     no_drain: NoDrain = False,
+    restore: Annotated[
+        Path | None,
+        typer.Option(
+            "--restore",
+            metavar="FILE",
+            help="Recreate all nodes, with the cluster that `plexctl backup` has saved.",
+        ),
+    ] = None,
     yes: Yes = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -42,10 +56,27 @@ def up(
     Bakes missing images first. A second run changes nothing.
     """
     with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
+        chosen = find_plex(ctx, plex)
+        backup = _agreed(ctx, chosen, restore, yes) if restore else None
         result = verbs.up(
-            ctx, find_plex(ctx, plex), drain=not no_drain, lose_pods=yes, wait=not no_wait
+            ctx, chosen, drain=not no_drain, lose_pods=yes, wait=not no_wait, backup=backup
         )
     _answer(result, json)
+
+
+def _agreed(ctx: Context, plex: Plex, file: Path, yes: bool) -> Backup:
+    """The backup in a file, once the user agrees to lose what the cluster has now."""
+    from plexctl.workflow.backups.archive import read
+    from plexctl.workflow.backups.fit import require_fit
+
+    backup = read(ctx.seed, file)
+    require_fit(plex, ctx.seed.lab_id, backup.manifest)
+    confirm(
+        f"all nodes of {plex.name} will be recreated with the cluster of"
+        f" {backup.manifest.created}: what has changed since then is lost",
+        yes,
+    )
+    return backup
 
 
 def scale(

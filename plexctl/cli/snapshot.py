@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from plexctl.cli.complete import plex_names, snapshot_names
-from plexctl.cli.options import Json, Quiet, Verbose, Yes
+from plexctl.cli.complete import snapshot_names
+from plexctl.cli.options import Json, OfPlex, Quiet, Verbose, Yes
 from plexctl.cli.session import find_plex, lab
 from plexctl.cli.terminal import answer, confirm
 from plexctl.render import snapshots_text
@@ -15,15 +15,6 @@ from plexctl.workflow.snapshots import restore as restoring
 from plexctl.workflow.snapshots import save as saving
 from plexctl.workflow.snapshots import verbs
 
-OfPlex = Annotated[
-    str | None,
-    typer.Option(
-        "--plex",
-        metavar="PLEX",
-        help="The plex; default: the current or only plex.",
-        autocompletion=plex_names,
-    ),
-]
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="The name of the snapshot.", autocompletion=snapshot_names),

@@ -76,6 +76,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
                 "delete": Verb("plexctl.cli.snapshot:delete", "Delete a snapshot of a plex."),
             },
         ),
+        "backup": Verb("plexctl.cli.backup:backup", "Write the objects of a cluster to a file."),
         "engine": Verb(
             "plexctl.cli.plexes:engine", "Choose what creates a plex: plexctl itself or OpenTofu."
         ),

@@ -19,7 +19,11 @@ _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 def sops_identity(seed: RootSeed, epoch: int) -> Secret:
     """The secret key of an epoch as age writes it: AGE-SECRET-KEY-1…"""
-    scalar = seed.derive("sops", "age", str(epoch))
+    return age_identity(seed.derive("sops", "age", str(epoch)))
+
+
+def age_identity(scalar: bytes) -> Secret:
+    """32 bytes as a secret key of age: AGE-SECRET-KEY-1…"""
     return Secret(_bech32("age-secret-key-", scalar).upper().encode())
 
 

@@ -39,6 +39,7 @@ ANSWERS = {
     "flux diff": "DiffResult",
     "flux key": "FluxKeyResult",
     "flux token": "TokenResult",
+    "backup": "BackupResult",
     "snapshot save": "SnapshotSaveResult",
     "snapshot list": "SnapshotsResult",
     "snapshot restore": "SnapshotRestoreResult",

@@ -152,6 +152,11 @@ class Kube:
         """Delete the object at `path`, unless it is gone already."""
         self._call("DELETE", path, accept=(404,))
 
+    def delete_lost_pod(self, pod: Pod) -> None:
+        """Delete a pod whose node is gone: no kubelet would ever confirm its end."""
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+        self._call("DELETE", path, accept=(404,), params={"gracePeriodSeconds": "0"})
+
     def apply(self, document: dict[str, Any]) -> dict[str, Any]:
         """Apply an object on the server's side; returns the object that results.
 

@@ -20,14 +20,17 @@ from plexctl.workflow.core.run import Run, RunStep
 FILE = "unfinished.json"
 """In the folder of a plex."""
 
+UP_RESTORE = "up --restore"
+"""Verb of the work that the next run of `up` completes itself: other verbs leave it to that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a run of phases is about to do. A later run completes or undoes it."""
 
-    verb: str  # "save", "restore", "import"
+    verb: str  # "save", "restore", "import", UP_RESTORE
     run: str
-    snapshot: str  # its name on the hosts
+    snapshot: str  # its name on the hosts; of UP_RESTORE the time of the backup
     nodes: tuple[str, ...]  # that the run freezes, restores or creates
 
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from plexctl.bootstrap.cluster import cluster
 from plexctl.model.observed import HostState
@@ -18,6 +19,7 @@ from plexctl.results.apps import apps_result
 from plexctl.results.up import UpResult
 from plexctl.workflow.core.clock import clock_notes, require_clock, require_host_clocks
 from plexctl.workflow.core.context import Context
+from plexctl.workflow.core.phases import UP_RESTORE, unfinished_work
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.core.unreachable import raise_if_unreachable
 from plexctl.workflow.gitops.delivery import additions, engine_documents, prepare
@@ -37,6 +39,10 @@ from plexctl.workflow.plex.relabel import relabel
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.registry.verbs import ensure_registry
 
+if TYPE_CHECKING:
+    from plexctl.model.backup import Backup
+    from plexctl.workflow.backups.restore import Restoration
+
 Images = dict[tuple[str, str], str]
 """(host, type) -> name of the image."""
 
@@ -49,6 +55,7 @@ class ConvergeOptions:
     drain: bool = True  # whether workers are drained before they are deleted or replaced
     lose_pods: bool = False  # whether draining may delete pods without a controller
     wait: bool = True  # whether the run ends when nodes are Ready, DNS answers and apps are there
+    backup: Backup | None = None  # which a new cluster takes over
 
 
 def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> UpResult:
@@ -61,11 +68,16 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     states = _registry_states(ctx, plex, run)
     if settle_plex(ctx, plex.name, run):
         states = None  # out of date now
+    restoring = _restoration(ctx, plex, run, options)
     states, images = _states_with_images(ctx, plex, run, states)
     documents = engine_documents(ctx, plex, plex.gitops) if plex.gitops else None
     found = inputs(ctx, plex, images)
-    born_with = additions(ctx, plex, documents) if documents and found.recording else ()
+    born = bool(documents and found.recording and not restoring)
+    born_with = additions(ctx, plex, documents) if documents and born else ()
     found = replace(found, additions=born_with, birth=_birth(plex))
+    if restoring:
+        found = restoring.inputs(found)
+        options = replace(options, replace=restoring.names(states))
     plan = plan_plex(plex, found)
     _require_master_host(plan, states)
     states = _marked(ctx, plex, images, states, run)
@@ -76,8 +88,9 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
         run.note(note)
     run.intend({change.key: f"{change.action}: {change.reason}" for change in changes})
     new = _is_master_new(plan, changes)
+    since = restoring.record(states) if restoring else {}
     with cluster(plex, ctx.seed, super_admin=new) as kube:
-        waits = ClusterWaits(ctx, plan, kube, run)
+        waits = ClusterWaits(ctx, plan, kube, run, since=since)
         rest = changes
         if not _begins(plan, changes):
             masters = Masters(ctx, plan, found, states, kube, run, options.drain, options.lose_pods)
@@ -93,11 +106,17 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
         )
         apply_changes(ctx, plan, rest, states, waits.api_answers(), run)
         apps = None
+        if restoring:
+            restoring.masters_started()
+            waits.until_api_answers()
+            restoring.api_answers(kube)
         if delivery:
             waits.until_api_answers()
             delivery.install(kube, run, new=new)
         if options.wait:
             waits.until_ready(changes)
+            if restoring:
+                restoring.until_complete(waits.seconds)
             apps = waits.until_delivered(delivery) if delivery else None
     raise_if_unreachable(ctx, plan.nodes)
     return UpResult(
@@ -109,6 +128,20 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
         ctx.access(plex.name) / "kubeconfig",
         apps_result(plex.name, apps) if apps else None,
     )
+
+
+def _restoration(
+    ctx: Context, plex: Plex, run: Run, options: ConvergeOptions
+) -> Restoration | None:
+    """What the run restores: the user's backup, or that of an interrupted run. Mostly nothing."""
+    work = unfinished_work(ctx.plex_folder(plex.name))
+    if options.backup is None and (work is None or work.verb != UP_RESTORE):
+        return None
+    from plexctl.workflow.backups.restore import begin, resume
+
+    if options.backup is None and work:
+        return resume(ctx, plex, run, work, options.replace)
+    return begin(ctx, plex, run, options.backup) if options.backup else None
 
 
 def _registry_states(ctx: Context, plex: Plex, run: Run) -> dict[str, HostState] | None:

@@ -8,6 +8,7 @@ from plexctl.errors import UsageError
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.observed import HostState, unreachable_reasons
 from plexctl.model.plex import Plex
+from plexctl.model.resources import Key, Kind
 from plexctl.plan.inputs import Inputs
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Owner
@@ -120,8 +121,16 @@ def difference(
     states: Mapping[str, HostState],
     replace: frozenset[str] = frozenset(),
 ) -> tuple[Change, ...]:
-    """The changes that lead from the hosts to `plan`; `replace` are names of nodes to replace."""
+    """The changes that lead from the hosts to `plan`; `replace` are names of nodes to replace.
+
+    They may be masters that the plan does not have any more.
+    """
     keys = frozenset(i.key for i in plan.instances if i.name in replace)
+    keys |= {
+        Key(Kind.INSTANCE, state.host, name)
+        for state in states.values()
+        for name in replace & state.instances.keys()
+    }
     options = DiffOptions(Owner(ctx.seed.lab_id, plan.plex.name), keys)
     return ctx.engine.diff(plan.resources, states, options)
 

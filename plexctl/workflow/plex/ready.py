@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from plexctl.bootstrap.wait import ClusterConditions
 from plexctl.clients.kube.client import Kube
@@ -29,6 +30,8 @@ class ClusterWaits:
     kube: Kube
     run: Run
     seconds: dict[str, float] = field(default_factory=dict)  # "api", "nodes", … since the start
+    since: Mapping[str, datetime] = field(default_factory=dict)  # when nodes were started, if the
+    # cluster had them before: it has their old states until they report
     _marked: set[str] = field(default_factory=set)
 
     def api_answers(self) -> Condition:
@@ -57,7 +60,9 @@ class ClusterWaits:
     def _conditions(self) -> ClusterConditions:
         nodes = on_reachable_hosts(self.ctx, self.plan.nodes)
         plex, hosts = self.plan.plex, self.ctx.hosts
-        return ClusterConditions(plex, nodes, self.kube, hosts, self.run, self._marked)
+        return ClusterConditions(
+            plex, nodes, self.kube, hosts, self.run, self._marked, since=self.since
+        )
 
     def _wait(self, condition: Condition, name: str) -> None:
         with self.run.step(condition.title) as step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace as replace_field
+from typing import TYPE_CHECKING
 
 from plexctl.config.edit import set_field, set_workers, with_workers
 from plexctl.config.load import load_lab
@@ -27,12 +28,21 @@ from plexctl.workflow.plex.lookup import node_names
 from plexctl.workflow.plex.plan import change_rows
 from plexctl.workflow.plex.takeover import take_over
 
+if TYPE_CHECKING:
+    from plexctl.model.backup import Backup
+
 
 def up(
-    ctx: Context, plex: Plex, *, drain: bool = True, lose_pods: bool = False, wait: bool = True
+    ctx: Context,
+    plex: Plex,
+    *,
+    drain: bool = True,
+    lose_pods: bool = False,
+    wait: bool = True,
+    backup: Backup | None = None,
 ) -> UpResult:
-    """Bring `plex` to what its files say."""
-    options = ConvergeOptions(drain=drain, lose_pods=lose_pods, wait=wait)
+    """Bring `plex` to what its files say. With `backup`, a new cluster takes over its contents."""
+    options = ConvergeOptions(drain=drain, lose_pods=lose_pods, wait=wait, backup=backup)
     with start(ctx.lab.state, "up", plex.name, ctx.listener) as run:
         return converge(ctx, plex, run, options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plexctl.model.folder import Folder
 from plexctl.workflow.core.context import Context
-from plexctl.workflow.core.phases import Phases, Work
+from plexctl.workflow.core.phases import UP_RESTORE, Phases, Work
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.snapshots.members import Members, find_members
 from plexctl.workflow.snapshots.restore import bring_back
@@ -18,6 +18,8 @@ def complete(ctx: Context, folder: Folder, work: Work, plex: str, run: Run, *, e
     the disk before. Nodes that somebody else has frozen stay so. With `ends` the plex is about to
     be deleted: nothing is completed.
     """
+    if work.verb == UP_RESTORE and not ends:
+        return
     phases = Phases(run, folder)
     if plex in ctx.lab.plexes and not (ends and work.verb != "save"):
         members = find_members(ctx, ctx.lab.plexes[plex])

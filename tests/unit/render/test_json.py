@@ -27,6 +27,7 @@ from plexctl.results.apps import (
     RenderRow,
     TokenResult,
 )
+from plexctl.results.backups import BackupResult
 from plexctl.results.changes import ChangeRow, PlanResult, TofuPlan
 from plexctl.results.hosts import (
     HostPreparedResult,
@@ -107,6 +108,12 @@ KEYS: Sequence[tuple[Any, str]] = (
     (
         SnapshotRestoreResult("demo", "before", (NODE,), {"all": 3.0}, "run"),
         f"plex snapshot nodes[{NODE_KEYS}] seconds{{all}} run",
+    ),
+    (
+        BackupResult(
+            "demo", Path("a.backup"), "2026-11-30T09:00:00+00:00", "1.36.3", 7, {"all": 1.0}, "run"
+        ),
+        "plex file created kubernetes size seconds{all} run",
     ),
     (SnapshotDeleteResult("demo", "before", ("demo1",)), "plex snapshot nodes[]"),
     (
