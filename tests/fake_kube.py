@@ -22,10 +22,15 @@ class FakeKube(Kube):
     def __init__(self, master: str, hosts: Mapping[str, FakeIncus]) -> None:
         super().__init__("https://cluster.test", url_session("https://cluster.test"))
         self.calls: list[tuple[str, str]] = []
-        self.master = master
+        self.masters: tuple[str, ...] = (master,)  # the API answers while one of them runs
+        self.dns_pods = 1
+        self.ghosts: set[str] = set()  # nodes that stay registered without a machine
+        self.control_plane: set[str] = set()  # nodes with the label of that role
+        self.objects: dict[str, dict[str, Any]] = {}  # what `read` finds, by path
         self.unanswered_probes = 0  # calls that are not answered before the API answers
         self.registering: dict[str, int] = {}  # node -> lists of nodes before it registers
         self.reported: datetime | None = None  # by all kubelets; None: just now
+        self.patches: list[dict[str, Any]] = []  # of `patch_lists`
         self._hosts = hosts
         self.cordoned: dict[str, bool] = {}  # node -> whether plexctl has cordoned it
         self._deleted: dict[str, object] = {}  # node -> its kubelet when the object was deleted
@@ -40,7 +45,7 @@ class FakeKube(Kube):
             for name, instance in host.instances.held.items()
             if instance.status == RUNNING
         }
-        if self.master not in running:
+        if running.isdisjoint(self.masters):
             raise UnreachableError("the API does not answer")
         late = {name for name, lists in self.registering.items() if lists > 0}
         self.registering = {name: lists - 1 for name, lists in self.registering.items()}
@@ -50,19 +55,22 @@ class FakeKube(Kube):
                 True,
                 "",
                 "v1.36.3",
-                (),
+                ("control-plane",) if name in self.control_plane else (),
                 name in self.cordoned,
                 self.cordoned.get(name, False),
                 self.reported or datetime.now(UTC),
             )
-            for name in sorted(running - late)
-            if self._deleted.get(name) != self._kubelet(name)
+            for name in sorted((running - late) | self.ghosts)
+            if name in self.ghosts or self._deleted.get(name) != self._kubelet(name)
         )
 
     def delete_node(self, name: str) -> None:
         self.calls.append(("delete_node", name))
         self.cordoned.pop(name, None)
-        self._deleted[name] = self._kubelet(name)
+        if name in self.ghosts:
+            self.ghosts.remove(name)
+        else:
+            self._deleted[name] = self._kubelet(name)
 
     def cordon(self, name: str) -> bool:
         self.calls.append(("cordon", name))
@@ -78,15 +86,29 @@ class FakeKube(Kube):
         return ()
 
     def ready_endpoints(self, namespace: str, service: str) -> int:
-        return 1
+        return self.dns_pods
 
     def read(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
-        return {}
+        return self.objects.get(path, {})
+
+    def apply(self, document: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("apply", document["kind"]))
+        return document
+
+    def patch(self, path: str, change: dict[str, Any]) -> bool:
+        self.calls.append(("patch", path))
+        self.objects[path] = change
+        return True
+
+    def patch_lists(self, path: str, change: dict[str, Any]) -> bool:
+        self.calls.append(("patch_lists", path))
+        self.patches.append(change)
+        return True
 
     def _kubelet(self, name: str) -> object:
         """Another value after each start of a kubelet: with its instance, or by `systemctl`."""
         host = next(host for host in self._hosts.values() if name in host.instances.held)
-        return host.instances.held[name], len(host.instances.scripts)
+        return host.instances.held[name], host.instances.scripts.count("systemctl restart kubelet")
 
 
 def objects_at_rest(master: str) -> dict[str, dict[str, Any]]:

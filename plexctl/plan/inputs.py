@@ -36,6 +36,15 @@ class EtcdSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """How a master joins a cluster that runs."""
+
+    members: tuple[Node, ...]  # of etcd, with itself
+    hold: bool = False
+    """Whether its controllers wait: those of another master work, and elect no leader with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The seed of the lab, and facts about hosts and depot."""
 
@@ -49,5 +58,5 @@ class Inputs:
     additions: tuple[Addition, ...] = ()  # add-ons that a new cluster is born with
     birth: Birth | None = None  # of a new cluster with several masters
     etcd: EtcdSnapshot | None = None  # what a new cluster takes over, instead of `recording`
-    joins: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
-    """Masters that join a cluster that runs, by name: the members of etcd, with themselves."""
+    joins: Mapping[str, Join] = field(default_factory=dict)
+    """Masters that join a cluster that runs, by name."""

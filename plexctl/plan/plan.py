@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from plexctl.model.nodes import nodes
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.resources import Key, Kind
-from plexctl.plan.inputs import Inputs
+from plexctl.plan.inputs import Inputs, Join
 from plexctl.plan.network.isolation import isolation
 from plexctl.plan.network.links import sites
 from plexctl.plan.resources.incus import kernel
@@ -88,16 +88,16 @@ def plan_plex(plex: Plex, inputs: Inputs, known: Mapping[str, str] | None = None
     return Plan(plex, members, (*acls, *networks, *shared, *instances))
 
 
-def joining(plan: Plan, name: str, inputs: Inputs, members: Sequence[Node]) -> Instance:
+def joining(plan: Plan, name: str, inputs: Inputs, join: Join) -> Instance:
     """The instance `name` of `plan`, a master, with files to join a cluster that runs.
 
-    `members` are those of etcd, with itself. Nothing else of the instance differs, nor its hash.
+    Nothing else of the instance differs, nor its hash.
     """
     from plexctl.plan.boot.archives import node_tars
 
     node = next(one for one in plan.nodes if one.name == name)
     instance = next(one for one in plan.instances if one.name == name)
-    joins = replace(inputs, joins={name: tuple(members)})
+    joins = replace(inputs, joins={name: join})
     tar = node_tars(plan.plex, (node,), joins)[name]
     boot = platform_of(inputs.hosts[node.host].kind).boot(plan.plex, node, tar.content)
     return replace(instance, boot=boot, known=boot_digest(instance))

@@ -34,6 +34,7 @@ DRAINING = "plexctl/draining"
 """Annotation of a node that plexctl has cordoned, so that a later run can undo it."""
 
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+STRATEGIC_PATCH = {"Content-Type": "application/strategic-merge-patch+json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,11 @@ class Kube:
     def patch(self, path: str, change: dict[str, Any]) -> bool:
         """Merge `change` into the object at `path`. False if there is no such object."""
         answer = self._call("PATCH", path, body=change, headers=MERGE_PATCH, accept=(404,))
+        return answer.status != 404
+
+    def patch_lists(self, path: str, change: dict[str, Any]) -> bool:
+        """The same with lists merged by the names of their members, as kubectl patches."""
+        answer = self._call("PATCH", path, body=change, headers=STRATEGIC_PATCH, accept=(404,))
         return answer.status != 404
 
     def path(self, document: dict[str, Any]) -> str:

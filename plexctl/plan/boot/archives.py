@@ -18,6 +18,7 @@ from plexctl.plan.genesis.recording import Recording
 from plexctl.plan.genesis.restored import SNAPSHOT, restore_file
 from plexctl.plan.inputs import Birth, EtcdSnapshot, Inputs
 from plexctl.plan.kubernetes import kubeadm
+from plexctl.plan.kubernetes.quiet import quiet
 from plexctl.plan.network.files import neighbours
 from plexctl.plan.registry.mirrors import mirror_files
 from plexctl.plan.resources.incus import kernel
@@ -52,12 +53,11 @@ def node_tars(plex: Plex, members: tuple[Node, ...], inputs: Inputs) -> dict[str
         facts = kernel(node.type, inputs.facts[node.host])
         files = boot_files(plex, node, others, keys, facts, inputs.control_plane_images, mirrors)
         tar = content = pack(files)
-        joins = inputs.joins.get(node.name, ())
+        joins = inputs.joins.get(node.name)
         if node.role is Role.MASTER and joins:
-            files = boot_files(
-                plex, node, others, keys, facts, inputs.control_plane_images, mirrors, joins
-            )
-            content = pack((*files, *joining_files(plex, node)))
+            images, all_members = inputs.control_plane_images, joins.members
+            files = boot_files(plex, node, others, keys, facts, images, mirrors, all_members)
+            content = pack((*files, *joining_files(plex, node, hold=joins.hold)))
         elif node.role is Role.MASTER and inputs.etcd:
             content = pack((*files, *restored_files(plex, node, inputs.etcd, inputs.birth)))
         elif node.role is Role.MASTER and recording:
@@ -113,9 +113,12 @@ def birth_files(birth: Birth | None) -> tuple[BootFile, ...]:
     return (text("/etc/plexctl/birth", f"run={birth.run}\ntime={birth.time}\n"),)
 
 
-def joining_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:
-    """The files of a master that takes the state of its cluster from other masters."""
-    return (text("/etc/plexctl/join", ""), mark(plex, node))
+def joining_files(plex: Plex, node: Node, *, hold: bool = False) -> tuple[BootFile, ...]:
+    """The files of a master that takes the state of its cluster from other masters.
+
+    With `hold` its controllers do not start by themselves.
+    """
+    return (text("/etc/plexctl/join", "hold\n" if hold else ""), mark(plex, node))
 
 
 def mark(plex: Plex, node: Node) -> BootFile:
@@ -123,6 +126,7 @@ def mark(plex: Plex, node: Node) -> BootFile:
     content = kubeadm.control_plane_mark(node)
     if plex.masters > 1:
         content["endpoint"] = str(plex.networks.endpoint)
+        content["quiet"] = quiet(plex)
     return text("/etc/plexctl/control-plane.json", json.dumps(content))
 
 

@@ -22,6 +22,7 @@ from plexctl.plan.genesis.names import letters
 from plexctl.plan.genesis.place import PREFERRED, places
 from plexctl.plan.genesis.recording import Recording
 from plexctl.plan.kubernetes import kubeadm
+from plexctl.plan.kubernetes.quiet import add_quiet
 from plexctl.plan.kubernetes.static_pods import peer_url
 
 CONFIG_MAPS = "/registry/configmaps/kube-system"
@@ -132,6 +133,7 @@ def _kubernetes(plex: Plex, keys: ClusterKeys, facts: HostFacts, recording: Reco
     _configure(recorded["objects"], plex, facts)
     if plex.masters > 1:
         _prefer_all_masters((recorded["objects"], recorded["pods"]), plex)
+        add_quiet((recorded["objects"], recorded["pods"]), plex)
         recorded["objects"] |= api_endpoints(plex)
     return Addition(recorded["objects"], recorded["pods"])
 

@@ -16,31 +16,41 @@ SLICE = "/registry/endpointslices/default/kubernetes"
 
 def api_endpoints(plex: Plex) -> dict[str, Document]:
     """The objects by key in etcd, as an API server writes them."""
+    found = zip((ENDPOINTS, SLICE), endpoint_documents(plex), strict=True)
+    return {
+        key: {
+            **one,
+            "metadata": {
+                **one["metadata"],
+                "uid": f"${{uid:{key}}}",
+                "creationTimestamp": "${now}",
+            },
+        }
+        for key, one in found
+    }
+
+
+def endpoint_documents(plex: Plex) -> tuple[Document, Document]:
+    """The Endpoints and the EndpointSlice, as they are applied to a cluster that runs."""
     address = str(plex.networks.endpoint)
     port = {"name": "https", "port": API_PORT, "protocol": "TCP"}
-    return {
-        ENDPOINTS: {
+    return (
+        {
             "apiVersion": "v1",
             "kind": "Endpoints",
-            "metadata": _metadata(ENDPOINTS, "endpointslice.kubernetes.io/skip-mirror", "true"),
+            "metadata": _metadata("endpointslice.kubernetes.io/skip-mirror", "true"),
             "subsets": [{"addresses": [{"ip": address}], "ports": [port]}],
         },
-        SLICE: {
+        {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": _metadata(SLICE, "kubernetes.io/service-name", "kubernetes"),
+            "metadata": _metadata("kubernetes.io/service-name", "kubernetes"),
             "addressType": "IPv4",
             "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
             "ports": [port],
         },
-    }
+    )
 
 
-def _metadata(key: str, label: str, value: str) -> Document:
-    return {
-        "name": "kubernetes",
-        "namespace": "default",
-        "uid": f"${{uid:{key}}}",
-        "creationTimestamp": "${now}",
-        "labels": {label: value},
-    }
+def _metadata(label: str, value: str) -> Document:
+    return {"name": "kubernetes", "namespace": "default", "labels": {label: value}}

@@ -6,6 +6,7 @@ from plexctl.model.nodes import MASTER_TAINT, masters
 from plexctl.model.plex import Plex
 from plexctl.plan.documents import Document
 from plexctl.plan.kubernetes import kubeadm
+from plexctl.plan.kubernetes.quiet import quiet
 
 
 def patch(plex: Plex) -> Document:
@@ -18,7 +19,10 @@ def patch(plex: Plex) -> Document:
     api = {"HOST": str(plex.networks.endpoint), "PORT": str(kubeadm.API_PORT)}
     container = {
         "name": "coredns",
-        "env": [{"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api],
+        "env": [
+            *({"name": f"KUBERNETES_SERVICE_{name}", "value": api[name]} for name in api),
+            *quiet(plex),
+        ],
         "readinessProbe": {"periodSeconds": 1},
     }
     # Select masters by the name that they register with: the label of its role may come too late.

@@ -64,26 +64,3 @@ vrrp_instance endpoint {{
             0o600,
         ),
     )
-
-
-TAKE = """\
-import pathlib, socket, struct, subprocess, sys
-address, link = sys.argv[1:]
-line = f"address replace {address}/32 dev {link}"
-batch = pathlib.Path("/etc/plexctl/network.batch")
-if line not in batch.read_text().splitlines():
-    batch.write_text(batch.read_text() + line + "\\n")
-subprocess.run(("ip", *line.split()), check=True)
-# Other machines remember the network card of another master for the address: announce the new one.
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as link_socket:
-    link_socket.bind((link, 0))
-    own, ip = link_socket.getsockname()[4], socket.inet_aton(address)
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + own + ip + bytes(6) + ip
-    link_socket.send(b"\\xff" * 6 + own + struct.pack("!H", 0x0806) + body)
-"""
-"""Gives a master that is the only one from now on the address of the API, for good."""
-
-
-def take_endpoint(plex: Plex) -> tuple[str, ...]:
-    """The program with which the only master takes the address of the API over."""
-    return ("python3", "-ISc", TAKE, str(plex.networks.endpoint), NIC)

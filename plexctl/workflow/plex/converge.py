@@ -31,7 +31,6 @@ from plexctl.workflow.plex.apply import apply_changes
 from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.leave import remove_from_cluster
 from plexctl.workflow.plex.limits import limit_notes
-from plexctl.workflow.plex.masters import Masters
 from plexctl.workflow.plex.networks import require_free_networks
 from plexctl.workflow.plex.plan import change_rows, difference, inputs
 from plexctl.workflow.plex.ready import ClusterWaits
@@ -93,6 +92,9 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
         waits = ClusterWaits(ctx, plan, kube, run, since=since)
         rest = changes
         if not _begins(plan, changes):
+            # A new cluster needs nothing of this.
+            from plexctl.workflow.plex.masters import Masters
+
             masters = Masters(ctx, plan, found, states, kube, run, options.drain, options.lose_pods)
             rest = masters.roll(changes)
         remove_from_cluster(
@@ -114,7 +116,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
             waits.until_api_answers()
             delivery.install(kube, run, new=new)
         if options.wait:
-            waits.until_ready(changes)
+            waits.until_ready(changes, new=_begins(plan, changes))
             if restoring:
                 restoring.until_complete(waits.seconds)
             apps = waits.until_delivered(delivery) if delivery else None

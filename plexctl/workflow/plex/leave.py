@@ -29,9 +29,11 @@ def remove_from_cluster(
     not exist: the cluster ends with it. UsageError if that would lose pods without a controller,
     unless `lose_pods`.
     """
-    master = plan.instances[0]
-    exists = states[master.host].find(master.key) is not None
-    if not exists or any(c.key == master.key and c.deletes and not c.joins for c in changes):
+    masters = [one for one in plan.instances if one.masters]
+    if not any(states[one.host].find(one.key) for one in masters):
+        return
+    first = masters[0].key
+    if any(c.key == first and c.deletes and not c.joins for c in changes):
         return
     leaving = [c.name for c in changes if c.is_instance and c.action is not Action.START]
     if not leaving:
@@ -67,3 +69,17 @@ def remove_from_cluster(
         drain(kube, drained, step)
         for name in leaving:
             kube.delete_node(name)
+
+
+def delete_left_nodes(changes: Sequence[Change], kube: Kube, run: Run) -> None:
+    """Delete the node objects of machines that this run has deleted.
+
+    They are left if the API was away when the machines were to leave.
+    """
+    deleted = {c.name for c in changes if c.is_instance and c.action is Action.DELETE}
+    if not deleted:
+        return
+    for node in kube.nodes():
+        if node.name in deleted:
+            run.note(f"{node.name} is deleted, and was still registered: delete its node object")
+            kube.delete_node(node.name)

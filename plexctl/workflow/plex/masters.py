@@ -7,20 +7,23 @@ stay, and the API answers at its endpoint all the time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from plexctl.bootstrap.etcd import Etcd, faults, healthy_without
-from plexctl.bootstrap.wait import ClusterConditions
+from plexctl.bootstrap.hand_over import HandOver
+from plexctl.bootstrap.shape import dns_rolled_out, shape_cluster, shape_dns
+from plexctl.bootstrap.wait import ClusterConditions, unless_unreachable
 from plexctl.clients.kube.client import Kube
 from plexctl.errors import PlexError
-from plexctl.model.condition import Condition, Observation, wait
-from plexctl.model.events import Outcome
+from plexctl.model.condition import Condition, Observation, TimedOutError, wait
+from plexctl.model.events import Outcome, Step
 from plexctl.model.nodes import node
 from plexctl.model.observed import RUNNING, HostState
 from plexctl.model.plex import Node, Role
-from plexctl.plan.inputs import Inputs
+from plexctl.plan.genesis.endpoints import endpoint_documents
+from plexctl.plan.inputs import Inputs, Join
 from plexctl.plan.kubernetes.static_pods import peer_url
-from plexctl.plan.network.endpoint import take_endpoint
 from plexctl.plan.plan import Plan, joining
 from plexctl.provision.change import Action, Change
 from plexctl.provision.engine import ApplyJob
@@ -32,6 +35,9 @@ from plexctl.workflow.plex.leave import remove_from_cluster
 
 READY = 120.0
 """Seconds until a master that has joined is Ready."""
+
+MOVED = 20.0
+"""Seconds until the API answers at its address after that has moved."""
 
 CONTROL_PLANE = "control-plane"
 
@@ -48,6 +54,7 @@ class Masters:
     run: Run
     drain: bool
     lose_pods: bool
+    _works_alone: dict[str, bool] = field(default_factory=dict)  # masters that were asked
 
     def roll(self, changes: Sequence[Change]) -> tuple[Change, ...]:
         """Let masters join and leave; the changes that are left for the rest of the run."""
@@ -63,6 +70,7 @@ class Masters:
             self._join(change)
         if leaving:
             self._leave(leaving)
+        self._shape()
         done = {change.key for change in (*first, *joining)}
         return tuple(change for change in changes if change.key not in done)
 
@@ -77,19 +85,24 @@ class Masters:
                 hint=f"start or replace those first; `plexctl status {self.plan.plex.name}`",
             )
         if change.deletes:
+            self._until_api_answers()
             self._drain([change])
         title = f"{'replace' if change.deletes else 'add'} master {name}"
         with self.run.step(title) as step:
+            voters = [self._node(one.name) for one in members if not one.learner and one.healthy]
+            alone = self._alone(voters)
             if self._runs(change):
-                step.progress("hand the endpoint over")
-                self._execute(name, ("systemctl", "stop", "keepalived"))
+                self._hand_over(name, voters, step, alone=name in alone)
+            self._works_alone[name] = self.plan.plex.masters == 1
             step.progress("change the members of etcd")
             etcd.remove(name)
             me = self._node(name)
             others = etcd.add(name, peer_url(me))
             nodes = [self._node(one) for one in others if one != name]
             step.progress("create the instance")
-            files = joining(self.plan, name, self.inputs, (*nodes, me))
+            # Its controllers must not work beside others that elect no leader with them.
+            hold = self.plan.plex.masters == 1 or bool(alone - {name})
+            files = joining(self.plan, name, self.inputs, Join((*nodes, me), hold=hold))
             self._apply([replace(change, resource=files)])
             step.progress("wait until etcd has caught up")
             etcd.promote(name)
@@ -97,22 +110,93 @@ class Masters:
             step.end(Outcome.CHANGED, change.action.past)
         self._until_ready([name], master=True)
 
+    def _hand_over(self, name: str, voters: Sequence[Node], step: Step, *, alone: bool) -> None:
+        """Let other masters do the work of one that runs and is to be replaced."""
+        step.progress("hand the endpoint over")
+        if not alone:
+            self._execute(name, ("systemctl", "stop", "keepalived"))
+            return
+        me, others = self._node(name), [one for one in voters if one.name != name]
+        self._work.release(me, others)
+        self._until_api_answers()
+        # Its API server writes its own address there every ten seconds, until it has ended.
+        self._lead_to_endpoint()
+        self._work.retire(me)
+        self._lead_to_endpoint()
+        for one in others:
+            self._work.work(one)
+
     def _leave(self, leaving: Sequence[Change]) -> None:
         """Remove masters that become workers, or are deleted."""
-        names = [change.name for change in leaving]
+        names, plex = [change.name for change in leaving], self.plan.plex
+        stay = [one for one in self._etcd().members() if one.name not in names]
+        if 2 * sum(one.healthy and not one.learner for one in stay) <= len(stay):
+            raise PlexError(
+                f"refusing to remove {', '.join(names)}: too few other members of etcd are healthy",
+                details=tuple(faults(stay, [self._node(one.name) for one in stay if one.name])),
+                hint=f"start or replace those first; `plexctl status {plex.name}`",
+            )
+        self._until_api_answers()
+        # DNS moves to the masters that stay before the others are drained.
+        with self.run.step("move DNS to the masters that stay"):
+            shape_dns(plex, self.kube, least=2)
+            try:
+                wait(dns_rolled_out(plex, self.kube))
+            except TimedOutError as error:
+                self.run.note(f"DNS may be away for a moment: {error.details[0]}")
         self._drain(leaving)
         with self.run.step(f"remove {', '.join(names)} from etcd") as step:
             for change in leaving:
                 if self._runs(change):
                     self._execute(change.name, ("systemctl", "disable", "--now", "keepalived"))
-            if self.plan.plex.masters == 1:
-                self._execute(self.plan.nodes[0].name, take_endpoint(self.plan.plex))
+            if plex.masters == 1:
+                self._work.take(self.plan.nodes[0])
             etcd = self._etcd()
             for name in names:
                 etcd = etcd.without(name)
             for name in reversed(names):
                 etcd.remove(name)
+            if plex.masters == 1:
+                self._work.work(self.plan.nodes[0])
+            step.progress("wait until the API answers")
+            self._until_api_answers()
             step.end(Outcome.CHANGED, f"{len(names)} removed")
+
+    def _shape(self) -> None:
+        """Bring what depends on the number of masters to what the plan says."""
+        self._until_api_answers()
+        shape_cluster(self.plan.plex, self.kube)
+
+    def _until_api_answers(self) -> None:
+        """Wait until the API answers where it is now: connections to where it was are broken.
+
+        Without draining it may be away: a master is replaced although no API server works.
+        """
+        name = self.plan.plex.name
+
+        def probe() -> Observation:
+            self.kube.nodes()
+            return Observation(True)
+
+        with suppress(*(() if self.drain else (TimedOutError,))):
+            hint = f"`--no-drain` goes on without it; `plexctl status {name}`"
+            answers = f"the API of {name} answers"
+            wait(Condition(answers, unless_unreachable(probe), MOVED, hint=hint))
+
+    def _lead_to_endpoint(self) -> None:
+        for document in endpoint_documents(self.plan.plex):
+            self.kube.apply(document)
+
+    def _alone(self, voters: Sequence[Node]) -> frozenset[str]:
+        """The masters whose controllers elect no leader."""
+        for one in voters:
+            if one.name not in self._works_alone:
+                self._works_alone[one.name] = self._work.works_alone(one)
+        return frozenset(one.name for one in voters if self._works_alone[one.name])
+
+    @property
+    def _work(self) -> HandOver:
+        return HandOver(self.plan.plex, self.ctx.hosts)
 
     def _drain(self, changes: Sequence[Change]) -> None:
         remove_from_cluster(
@@ -144,7 +228,8 @@ class Masters:
         ):
             wait(conditions.nodes_ready())
             if master:
-                wait(Condition(f"{names[0]} is a master", lambda: self._marked(names[0]), READY))
+                marked = unless_unreachable(lambda: self._marked(names[0]))
+                wait(Condition(f"{names[0]} is a master", marked, READY))
 
     def _marked(self, name: str) -> Observation:
         found = {one.name: one for one in self.kube.nodes()}

@@ -18,6 +18,7 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.core.unreachable import on_reachable_hosts
 from plexctl.workflow.gitops.delivery import Delivery
+from plexctl.workflow.plex.leave import delete_left_nodes
 from plexctl.workflow.plex.repair import repair_members
 
 
@@ -41,11 +42,19 @@ class ClusterWaits:
         if "api" not in self.seconds:
             self._wait(self.api_answers(), "api")
 
-    def until_ready(self, changes: Sequence[Change]) -> None:
-        """Wait until all nodes are Ready and DNS answers; a plex without a cluster has no waits."""
+    def until_ready(self, changes: Sequence[Change], *, new: bool) -> None:
+        """Wait until all nodes are Ready and DNS answers; a plex without a cluster has no waits.
+
+        `new`: the cluster begins in this run, and has what the plex says.
+        """
         if all(node.role is Role.PLAIN for node in self.plan.nodes):
             return
         self.until_api_answers()
+        delete_left_nodes(changes, self.kube, self.run)
+        if self.plan.plex.masters > 1 and not new:
+            from plexctl.bootstrap.shape import shaped
+
+            wait(shaped(self.plan.plex, self.kube))
         repair_members(self._members(), self.kube, self.ctx.hosts, self.run, changes)
         self._wait(self._conditions().nodes_ready(), "nodes")
         self._wait(self._conditions().dns_answers(self._asking(changes)), "dns")

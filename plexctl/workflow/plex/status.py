@@ -33,11 +33,17 @@ AVAILABLE = "available"
 
 
 def status(
-    ctx: Context, plex: Plex, hosts: Pending[dict[str, HostState]], messages: Prefetcher
+    ctx: Context,
+    plex: Plex,
+    hosts: Pending[dict[str, HostState]],
+    messages: Prefetcher,
+    *,
+    etcd: bool = True,
 ) -> StatusResult:
     """The state of hosts, and of the cluster, which `messages` reads at the same time.
 
-    Hosts and clusters that do not answer are in the result; they are no error.
+    Hosts and clusters that do not answer are in the result; they are no error. Without `etcd` no
+    master is asked about its members.
     """
     fault = clock_fault(plex.name)
     access = api_access(plex, ctx.seed)
@@ -58,7 +64,7 @@ def status(
             api = "the master does not run"
     except UnreachableError as error:
         api = " ".join((error.summary, *error.details))
-    members = _members(ctx, plex, states) if plex.masters > 1 else None
+    members = _members(ctx, plex, states) if etcd and plex.masters > 1 else None
     rows = _rows(plex, states, found)
     healthy = found is not None and dns == AVAILABLE and all(_healthy(row) for row in rows)
     unreachable = unreachable_reasons(states.values())
@@ -100,7 +106,8 @@ def _with_members(result: StatusResult, members: _Members) -> StatusResult:
 
 
 def node_rows(ctx: Context, plex: Plex) -> tuple[NodeRow, ...]:
-    return status(ctx, plex, Here().ask(read_instances, ctx.hosts, plex.hosts), Here()).nodes
+    hosts = Here().ask(read_instances, ctx.hosts, plex.hosts)
+    return status(ctx, plex, hosts, Here(), etcd=False).nodes
 
 
 def list_plexes(ctx: Context) -> ListResult:

@@ -6,14 +6,16 @@ import io
 import json
 import tarfile
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
 
 from plexctl.model.nodes import masters, nodes
 from plexctl.model.plex import ApiForward, Plex, Role
-from plexctl.plan.inputs import Birth, EtcdSnapshot, Inputs
+from plexctl.plan.inputs import Birth, EtcdSnapshot, Inputs, Join
 from plexctl.plan.kubernetes import kubeadm
+from plexctl.plan.kubernetes.quiet import proxy_patch
 from plexctl.plan.kubernetes.static_pods import static_pods
 from plexctl.plan.plan import joining, plan_plex
 from plexctl.plan.resources.types import Instance, resource_hash
@@ -152,7 +154,7 @@ def test_another_birth_replaces_nothing(several: Plex, inputs: Inputs) -> None:
 def test_a_master_that_joins_has_the_same_hash_and_no_birth(several: Plex, inputs: Inputs) -> None:
     plan = plan_plex(several, replace(inputs, birth=BIRTH))
 
-    joined = joining(plan, "demo2", inputs, masters(several)[:2])
+    joined = joining(plan, "demo2", inputs, Join(masters(several)[:2]))
 
     own = files(joined)
     assert resource_hash(joined) == resource_hash(plan.instances[1])
@@ -167,9 +169,42 @@ def test_a_master_that_joins_has_the_same_hash_and_no_birth(several: Plex, input
 def test_a_master_that_stays_alone_leaves_the_endpoint_to_others_at_first(
     demo: Plex, several: Plex, inputs: Inputs
 ) -> None:
-    joined = joining(plan_plex(demo, inputs), "demo1", inputs, masters(several))
+    joined = joining(plan_plex(demo, inputs), "demo1", inputs, Join(masters(several), hold=True))
 
     assert "10.64.3.10/32" not in files(joined)["etc/plexctl/network.batch"]
+    assert files(joined)["etc/plexctl/join"] == "hold\n"
+
+
+def test_clients_of_an_address_that_moves_test_quiet_connections(
+    several: Plex, inputs: Inputs
+) -> None:
+    wanted = [
+        {"name": "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "value": "3"},
+        {"name": "HTTP2_PING_TIMEOUT_SECONDS", "value": "2"},
+    ]
+    own = files(plan_plex(several, replace(inputs, birth=BIRTH)).instances[0])
+    found: dict[str, list[Any]] = {"kube-proxy": [], "coredns": []}
+    for one in json.loads(own["etc/plexctl/genesis.json"])["objects"]:
+        spec = one["value"].get("data", one["value"]).get("spec", {})
+        spec = spec.get("template", {}).get("spec", spec)
+        for container in spec.get("containers", ()):
+            found[container["name"]].append(container["env"][-2:])
+
+    # A DaemonSet, its revision and a pod of each node; a Deployment, its ReplicaSet and its pod.
+    assert found == {"kube-proxy": [wanted] * 7, "coredns": [wanted] * 3}
+    assert json.loads(own["etc/plexctl/control-plane.json"])["quiet"] == wanted
+    assert proxy_patch(several)["spec"]["template"]["spec"]["containers"][0]["env"] == wanted
+    patch = json.loads(own["etc/plexctl/patches/corednsdeployment.json"])
+    assert patch["spec"]["template"]["spec"]["containers"][0]["env"][-2:] == wanted
+
+
+def test_clients_of_a_master_that_is_the_only_one_have_the_usual_settings(
+    demo: Plex, inputs: Inputs
+) -> None:
+    own = files(plan_plex(demo, inputs).instances[0])
+
+    assert "HTTP2_" not in own["etc/plexctl/genesis.json"]
+    assert "HTTP2_" not in own["etc/plexctl/patches/corednsdeployment.json"]
 
 
 SNAPSHOT = b"SQLite? No: bbolt."

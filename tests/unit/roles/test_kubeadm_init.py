@@ -68,7 +68,8 @@ class Api:
                 api.written.append((self.command, query, body))
                 if self.command == "PATCH":
                     there = api.answers.get(path, {}).get("metadata", {}).get("resourceVersion")
-                    code = 200 if body["metadata"]["resourceVersion"] == there else 409
+                    given = body.get("metadata", {}).get("resourceVersion")
+                    code = 200 if given == there else 409
                 else:
                     path += f"/{body['metadata']['name']}"
                     code = 409 if path in api.answers else 201
@@ -445,6 +446,30 @@ def test_a_master_of_a_cluster_that_continues_runs_no_phase_of_kubeadm(born: Mas
     kubeadm_init.main()
 
     assert born.calls() == []
+
+
+def test_the_controllers_of_a_master_wait_beside_others_that_elect_no_leader(born: Master) -> None:
+    (born.folder / "born").unlink()
+    (born.folder / "join").write_text("hold\n")
+
+    kubeadm_init.main()
+
+    assert born.done
+    assert not {"kube-scheduler.yaml", "kube-controller-manager.yaml"} & born.manifests()
+
+
+def test_kube_proxy_of_several_masters_tests_quiet_connections(
+    master: Master, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubeadm_init, "run", lambda *_: None)
+    (master.folder / "keepalived.conf").touch()
+    variables = [{"name": "A", "value": "3"}]
+    (master.folder / "control-plane.json").write_text(json.dumps({"quiet": variables}))
+
+    kubeadm_init.main()
+
+    spec = api.answers[kubeadm_init.PROXY]["spec"]["template"]["spec"]
+    assert spec["containers"] == [{"name": "kube-proxy", "env": variables}]
 
 
 def test_one_of_several_masters_starts_keepalived_once_its_api_answers(

@@ -154,7 +154,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         yield FakeKube(f"{plex.name}1", found["hosts"])
 
     def read_all(kube: FakeKube) -> dict[str, Any]:
-        objects = objects_at_rest(kube.master)
+        objects = objects_at_rest(kube.masters[0])
         found["change"](objects)
         return objects
 
