@@ -94,7 +94,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Real Kubernetes labs on Incus hosts, baked once and recreated in seconds.
+    """Real Kubernetes labs on Incus and Proxmox hosts, baked once and recreated in seconds.
 
     Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 changes found (`plan`,
     `flux diff`). `ssh` and `exec` end with the exit code of the remote command.

@@ -65,7 +65,7 @@ class Container:
     """A container on a node. `at` is when it started."""
 
     pod: str  # "kube-system/etcd-demo1"
-    name: str
+    name: str  # of the container
     at: float
 
 
@@ -90,8 +90,8 @@ class StepLine:
     title: str
     began: float
     ended: float | None
-    outcome: str
-    text: str
+    outcome: str  # "changed", "unchanged", "failed"; "": it did not end
+    text: str  # its result in a few words
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Timeline:
     load_seconds: float | None  # from the start of the process to the run; None: unknown
     seconds: float  # until the run ended, or until its last recorded event
     ending: Ending
-    error: str
+    error: str  # why it failed
     steps: tuple[StepLine, ...]
     nodes: tuple[NodeLine, ...]
     notes: tuple[str, ...] = ()

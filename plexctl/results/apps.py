@@ -12,19 +12,19 @@ from plexctl.model.apps import Apps, Sync
 class AppRow:
     """A source, a Kustomization, or a workload that a Kustomization has created."""
 
-    kind: str
-    name: str
+    kind: str  # "Kustomization", "Deployment"
+    name: str  # of a workload with its namespace: "shop/web"
     state: str  # "ready", "progressing", "waiting", "failed", "suspended"
-    revision: str
-    message: str
+    revision: str  # of the source that is applied; "" for a workload
+    message: str  # why it is not ready
 
 
 @dataclass(frozen=True, slots=True)
 class AppsResult:
     plex: str
-    healthy: bool
+    healthy: bool  # whether all objects are ready
     objects: tuple[AppRow, ...]
-    failures: tuple[str, ...]
+    failures: tuple[str, ...]  # one line for each object that has failed
 
 
 def apps_result(plex: str, apps: Apps) -> AppsResult:
@@ -49,7 +49,7 @@ class PushResult:
 class ObjectDiff:
     """An object that a push would change."""
 
-    app: str
+    app: str  # the Kustomization that it belongs to
     object: str  # "Deployment hello-world/hello-world"
     action: str  # "create", "update" or "delete"
     diff: str  # a unified diff, without the values of Secrets
@@ -68,8 +68,8 @@ class RenderRow:
 
     app: str
     chart: str
-    version: str
-    file: Path
+    version: str  # of the chart
+    file: Path  # its manifests
     changed: bool
 
 
@@ -87,5 +87,5 @@ class FluxKeyResult:
 @dataclass(frozen=True, slots=True)
 class TokenResult:
     plex: str
-    file: Path
+    file: Path  # the encrypted token
     changed: bool

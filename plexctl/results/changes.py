@@ -12,10 +12,10 @@ class ChangeRow:
     """An object that `up` would change, or has changed."""
 
     action: Action
-    kind: str
-    name: str
+    kind: str  # "instance", "network", "acl", "profile" or "volume"
+    name: str  # on the host
     host: str
-    reason: str
+    reason: str  # "missing", "image, files or settings changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ class HostRow:
     """A host of the lab."""
 
     name: str
-    kind: str
+    kind: str  # "incus" or "proxmox"
     endpoint: str  # URL or socket
     unreachable: str | None  # the reason; None: the host answers
     instances: int | None  # of this lab; None: unknown
-    cpus: int
+    cpus: int  # number of processors
     memory: int  # bytes
     version: str | None = None  # of Incus or Proxmox VE; None: unknown
     note: str = ""  # how its clock differs from this machine's, if by more than five minutes
@@ -31,9 +31,9 @@ class HostsResult:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRow:
-    """One part of a machine's configuration, for example "packages"."""
+    """One part of a machine's configuration."""
 
-    name: str
+    name: str  # "packages"
     changed: bool
     tasks: tuple[str, ...]  # the tasks that have changed it
 
@@ -45,7 +45,7 @@ class HostPreparedResult:
     name: str
     changed: bool  # the machine or the lab
     items: tuple[PreparedRow, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what needs attention, such as a reboot
     url: str | None  # of its API
     message: str  # its relation to the lab
 
@@ -56,4 +56,4 @@ class HostResult:
 
     name: str
     changed: bool
-    message: str
+    message: str  # what has happened, in one line

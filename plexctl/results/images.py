@@ -10,15 +10,15 @@ from pathlib import Path
 class ImageRow:
     type: str
     host: str
-    kubernetes: str
+    kubernetes: str  # its version of Kubernetes
     name: str
-    changed: bool
+    changed: bool  # whether it was baked now
 
 
 @dataclass(frozen=True, slots=True)
 class BakeResult:
     images: tuple[ImageRow, ...]
-    pruned: tuple[str, ...]
+    pruned: tuple[str, ...]  # images that were deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class DepotRow:
     component: str
     version: str
     source: str  # "release", "gobuild" or "dir"
-    artifacts: int
+    artifacts: int  # number of files
     size: int  # bytes
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what it lacks, for example
 
 
 @dataclass(frozen=True, slots=True)
 class DepotResult:
-    folder: Path
+    folder: Path  # of the depot
     components: tuple[DepotRow, ...]
 
 
@@ -63,7 +63,7 @@ class DamagedRow:
 
     component: str
     version: str
-    name: str
+    name: str  # of the file
     expected: str  # SHA-256 in hex
     found: str  # the same, or "nothing"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class InitResult:
-    root: Path
+    root: Path  # folder of the lab
     plex: str
-    written: tuple[Path, ...]
+    written: tuple[Path, ...]  # files that are new or changed
     key_file: Path | None  # decrypts the lab's seed; None: a passphrase does
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    written: tuple[Path, ...]
+    written: tuple[Path, ...]  # files that are new
     unchanged: tuple[str, ...]  # plexes that the lab already has
 
 
@@ -28,8 +28,8 @@ class UseResult:
 @dataclass(frozen=True, slots=True)
 class KubeconfigResult:
     plex: str
-    file: Path
-    context: str
+    file: Path  # the kubeconfig
+    context: str  # its name there
     changed: bool
     backup: Path | None = None  # a copy of the old file; None: nothing of it is lost
 
@@ -38,7 +38,7 @@ class KubeconfigResult:
 class SecretRow:
     """A file of Secrets."""
 
-    file: Path
+    file: Path  # path of the encrypted file
     changed: bool
     others: tuple[str, ...] = ()  # public age keys of others that also decrypt it
 
@@ -62,7 +62,7 @@ class TrustRow:
 
 @dataclass(frozen=True, slots=True)
 class TrustResult:
-    root: Path
+    root: Path  # folder of the lab
     always: bool  # whether later changes are trusted too
     changed: bool  # whether the verb has changed what you trust
     files: tuple[TrustRow, ...]

@@ -12,7 +12,7 @@ class EngineResult:
     """The engine of a plex, after `plexctl engine`."""
 
     plex: str
-    engine: str
+    engine: str  # "direct" or "tofu"
     changed: bool
 
 
@@ -22,11 +22,11 @@ class LogResult:
 
     node: str
     unit: str | None  # None: all units
-    lines: tuple[str, ...]
+    lines: tuple[str, ...]  # the oldest first
 
 
 @dataclass(frozen=True, slots=True)
 class DestroyResult:
     plex: str
     deleted: tuple[ChangeRow, ...]
-    images: tuple[str, ...]
+    images: tuple[str, ...]  # that were deleted, with `--images`

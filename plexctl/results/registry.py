@@ -22,7 +22,7 @@ class RegistryRow:
 
 @dataclass(frozen=True, slots=True)
 class RegistryResult:
-    registry: str
+    registry: str  # its name
     endpoint: str  # address:port
     healthy: bool  # on all hosts
     upstreams: Mapping[str, str]  # name in image references -> URL
@@ -32,7 +32,7 @@ class RegistryResult:
 
 @dataclass(frozen=True, slots=True)
 class RegistryUpResult:
-    registry: str
-    endpoint: str
+    registry: str  # its name
+    endpoint: str  # address:port
     changes: tuple[ChangeRow, ...]
     run: str

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 class RunRow:
     """Summary of a run."""
 
-    run: str
+    run: str  # its name, for `plexctl timeline`
     began: str  # date and time in UTC, ISO 8601
     verb: str
     plex: str
     ending: str  # "done", "failed", "unfinished"
-    seconds: float
+    seconds: float  # that it took
     nodes: int  # nodes that the run created, started or deleted
 
 

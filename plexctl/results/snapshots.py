@@ -30,8 +30,8 @@ class SnapshotsResult:
 @dataclass(frozen=True, slots=True)
 class SnapshotSaveResult:
     plex: str
-    snapshot: str
-    nodes: tuple[str, ...]
+    snapshot: str  # its name
+    nodes: tuple[str, ...]  # that are in it
     seconds: Mapping[str, float]  # "frozen": for which nodes stood still; "all": of the run
     run: str
 
@@ -39,9 +39,9 @@ class SnapshotSaveResult:
 @dataclass(frozen=True, slots=True)
 class SnapshotRestoreResult:
     plex: str
-    snapshot: str
+    snapshot: str  # its name
     nodes: tuple[NodeRow, ...]
-    seconds: Mapping[str, float]  # "restored", "api", "nodes", "dns", "pods", "all"
+    seconds: Mapping[str, float]  # "restored", "api", "nodes", "dns", "pods", "all": in the run
     run: str
 
 

@@ -16,7 +16,7 @@ class UpResult:
     plex: str
     changes: tuple[ChangeRow, ...]
     nodes: tuple[NodeRow, ...]
-    seconds: Mapping[str, float]  # "api", "nodes", "dns", "all": since the run began
+    seconds: Mapping[str, float]  # "api", "nodes", "dns", "apps", "all": since the run began
     run: str
-    kubeconfig: Path
+    kubeconfig: Path  # of the administrator
     apps: AppsResult | None = None  # None: the plex has no apps

@@ -81,6 +81,28 @@ FOREIGN = {
 }
 """Verbs that answer with a document of another tool."""
 
+COMMON = {
+    "plex": "name of the plex",
+    "app": "name of the app",
+    "argv": "the program and its arguments",
+    "changes": "objects that are to change, or have changed",
+    "component": "name of the component",
+    "file": "its path",
+    "healthy": "whether everything runs as defined",
+    "nodes": "all nodes",
+    "snapshot": "its name",
+    "verb": "name of the verb",
+    "run": "name of the run, for `plexctl timeline`",
+    "changed": "whether the verb has changed it",
+    "host": "name of the host",
+    "node": "name of the node",
+    "name": "its name",
+    "type": "its type of nodes",
+    "notes": "what needs attention",
+    "version": "its version",
+}
+"""What keys mean whose fields have no comment."""
+
 _INTRO = """\
 # JSON answers
 
@@ -150,7 +172,8 @@ def _rows(cls: type[Any], prefix: str) -> list[tuple[str, str, str]]:
     for field in dataclasses.fields(cls):
         key, hint = f"{prefix}{field.name}", hints[field.name]
         value, inner = _value(hint)
-        about = re.sub(r"\bNone:", "null:", comments.get(field.name, ""))
+        about = comments.get(field.name) or COMMON.get(field.name, "")
+        about = re.sub(r"\bNone:", "null:", about)
         rows.append((key, value, f"{about[:1].upper()}{about[1:]}".replace("|", "\\|")))
         if inner:
             rows += _rows(inner, f"{key}[]." if value.startswith("list") else f"{key}.")
