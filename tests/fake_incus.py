@@ -19,7 +19,7 @@ from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.images import IncusImages
 from plexctl.clients.incus.instances import IncusInstances
 from plexctl.clients.incus.networks import IncusNetworks, IncusProfiles
-from plexctl.clients.incus.observed import subnets
+from plexctl.clients.incus.observed import acls_of, subnets
 from plexctl.clients.incus.volumes import IncusVolumes
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.command import CommandResult
@@ -78,7 +78,7 @@ class FakeIncus(IncusHost):
         self.before(call, name)
         if self.down:
             raise self.down
-        if self.spec.confined and call.startswith("networks.") and call != "networks.list":
+        if self.spec.confined and re.match(r"networks\.(?!list$)|acls\.", call):
             raise PlexError(f'{name}: User does not have permission for project "default"')
         with self._lock:
             self.calls.append((call, name))
@@ -118,7 +118,7 @@ class FakeIncus(IncusHost):
             dict(self.volumes.held),
             confined=self.spec.confined,
             clock_offset=self.clock_offset,
-            acls=dict(self.acls.held),
+            acls=acls_of(self.networks.held) if self.spec.confined else dict(self.acls.held),
         )
 
     def read_instances(self) -> HostState:
@@ -231,6 +231,7 @@ class FakeInstances(_TaggedPart, IncusInstances):
         self.held = dict(state.instances)
         self.config: dict[str, dict[str, str]] = {}  # of each instance that was ever created
         self.devices: dict[str, dict[str, dict[str, str]]] = {}
+        self.profiles: dict[str, tuple[str, ...]] = {}
         self.forced: list[bool] = []  # how instances were stopped
         self.scripts: list[str] = []  # programs that were run
         self.queries: list[str] = []  # instances that queried DNS, in order
@@ -262,7 +263,10 @@ class FakeInstances(_TaggedPart, IncusInstances):
     ) -> None:
         self._host.record("instances.create", name)
         assert image in {one.fingerprint for one in self._host.images.held}
+        if missing := set(profiles) - self._host.profiles.held.keys():
+            raise PlexError(f"Requested profile {missing.pop()!r} doesn't exist")
         self.config[name], self.devices[name] = dict(config), plain_devices(devices)
+        self.profiles[name] = profiles
         for device in self.devices[name].values():
             source = device.get("source", "")
             assert not source.endswith("-seed") or source in self._host.volumes.held
@@ -270,10 +274,14 @@ class FakeInstances(_TaggedPart, IncusInstances):
 
     def start(self, name: str) -> None:
         self._host.record("instances.start", name)
+        if self.held[name].status == RUNNING:
+            raise PlexError("The instance is already running")
         self.held[name] = replace(self.held[name], status=RUNNING, started=True)
 
     def stop(self, name: str, *, force: bool = True) -> None:
         self._host.record("instances.stop", name)
+        if self.held[name].status == "Stopped":
+            raise PlexError("The instance is already stopped")
         self.held[name] = replace(self.held[name], status="Stopped")
         self.forced.append(force)
 
@@ -392,6 +400,14 @@ class FakeNetworks(_TaggedPart, IncusNetworks):
 
     def delete(self, name: str) -> None:
         self._host.record("networks.delete", name)
+        host = self._host
+        devices = {
+            **{one: host.instances.devices.get(one, {}) for one in host.instances.held},
+            **{one: host.profiles.devices.get(one, {}) for one in host.profiles.held},
+        }
+        for user, own in devices.items():
+            if any(name in (one.get("network"), one.get("parent")) for one in own.values()):
+                raise PlexError(f"network {name} cannot be deleted: in use by {user}")
         self.held.pop(name, None)
 
     @staticmethod
@@ -438,6 +454,7 @@ class FakeProfiles(_TaggedPart, IncusProfiles):
         super().__init__(host.connection)
         self._host = host
         self.held = dict(state.profiles)
+        self.devices: dict[str, dict[str, dict[str, str]]] = {}  # of each that was ever put
 
     def list(self) -> Mapping[str, ObservedProfile]:
         self._host.record("profiles.list")
@@ -447,9 +464,14 @@ class FakeProfiles(_TaggedPart, IncusProfiles):
         self._host.record("profiles.put", name)
         assert exists == (name in self.held)
         self.held[name] = ObservedProfile(name, _tags(config))
+        self.devices[name] = plain_devices(devices)
 
     def delete(self, name: str) -> None:
         self._host.record("profiles.delete", name)
+        instances = self._host.instances
+        users = [one for one in instances.held if name in instances.profiles.get(one, ())]
+        if users:
+            raise PlexError(f"profile {name} cannot be deleted: in use by {users[0]}")
         self.held.pop(name, None)
 
 

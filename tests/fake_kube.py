@@ -74,11 +74,15 @@ class FakeKube(Kube):
 
     def cordon(self, name: str) -> bool:
         self.calls.append(("cordon", name))
+        if not self._is_registered(name):
+            return False
         self.cordoned[name] = True
         return True
 
     def uncordon(self, name: str) -> bool:
         self.calls.append(("uncordon", name))
+        if not self._is_registered(name):
+            return False
         self.cordoned.pop(name, None)
         return True
 
@@ -104,6 +108,12 @@ class FakeKube(Kube):
         self.calls.append(("patch_lists", path))
         self.patches.append(change)
         return True
+
+    def _is_registered(self, name: str) -> bool:
+        """Whether there is a node object: it stays when its instance stops."""
+        exists = any(name in host.instances.held for host in self._hosts.values())
+        late = self.registering.get(name, 0) > 0
+        return exists and not late and self._deleted.get(name) != self._kubelet(name)
 
     def _kubelet(self, name: str) -> object:
         """Another value after each start of a kubelet: with its instance, or by `systemctl`."""
