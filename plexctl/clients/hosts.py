@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.model.host import Host
 from plexctl.model.host_spec import HostSpec

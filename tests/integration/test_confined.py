@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from plexctl.bake.base import SHARED_BRIDGE
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins

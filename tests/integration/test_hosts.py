@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from operator import getitem
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from plexctl.clients.incus import restart
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.restart import refused, repeat_calls
 from plexctl.clients.incus.server import require_incus
 from plexctl.clients.incus.stopped import may_restart, record_refusal, start_hint
@@ -64,14 +64,6 @@ _Answer = TypeVar("_Answer")
 
 class RestartedHostError(PlexError):
     """The server was restarted while it worked on a call, whose result is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The client certificate that plexctl shows over HTTPS: files in PEM; the key is private."""
-
-    certificate: Path
-    key: Path
 
 
 class IncusConnection:

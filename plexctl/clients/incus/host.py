@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from plexctl.clients.host_facts import local_facts
 from plexctl.clients.incus import observed
 from plexctl.clients.incus.acls import IncusAcls
-from plexctl.clients.incus.connection import Credentials, IncusConnection
+from plexctl.clients.incus.connection import IncusConnection
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.images import IncusImages
 from plexctl.clients.incus.instances import IncusInstances
 from plexctl.clients.incus.networks import IncusNetworks, IncusProfiles

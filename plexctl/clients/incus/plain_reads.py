@@ -19,7 +19,7 @@ from plexctl.clients.http_session import (
 from plexctl.clients.pinned import connect_pinned
 
 if TYPE_CHECKING:
-    from plexctl.clients.incus.connection import Credentials
+    from plexctl.clients.incus.credentials import Credentials
     from plexctl.clients.server_clock import ServerClock
     from plexctl.model.host_spec import HostSpec
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import requests
 
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.pinned import CONNECT, fingerprint, reason, server_certificate
 from plexctl.clients.pinned_session import pinned_session
 from plexctl.clients.server_clock import ServerClock

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from plexctl.clients.hosts import host_client
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.errors import PlexError
 from plexctl.keys.seed import RootSeed
 from plexctl.model.folder import Folder

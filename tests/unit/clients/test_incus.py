@@ -19,7 +19,7 @@ import pytest
 from plexctl.cli.start import CLOCK
 from plexctl.clients.incus import connection as incus_connection
 from plexctl.clients.incus import networks, observed, restart
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError, UnreachableHostError, UsageError
 from plexctl.model.host_spec import HostFacts, HostSpec

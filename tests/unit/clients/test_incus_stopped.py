@@ -13,7 +13,8 @@ import pytest
 
 from plexctl.clients.incus import connection as incus_connection
 from plexctl.clients.incus import stopped
-from plexctl.clients.incus.connection import Credentials, IncusConnection
+from plexctl.clients.incus.connection import IncusConnection
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.errors import UnreachableHostError
 from plexctl.model.host_spec import HostSpec
 from plexctl.model.kinds import HostKind

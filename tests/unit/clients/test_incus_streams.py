@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.host import IncusHost
 from plexctl.errors import PlexError
 from plexctl.model.host_spec import HostSpec

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plexctl.clients.incus.connection import Credentials
+from plexctl.clients.incus.credentials import Credentials
 from plexctl.clients.incus.trust import introduce, known, read_token, shown_fingerprint
 from plexctl.clients.pinned_session import pinned_session
 from plexctl.errors import ExitCode, PlexError, UsageError
