@@ -154,7 +154,7 @@ def _row(node: Node, state: HostState, found: Mapping[str, NodeStatus] | None) -
     known = found.get(node.name) if found is not None else None
     note = ""
     if observed and observed.status == FROZEN:
-        note = "stands still; `plexctl up` lets it go on"
+        note = "is paused; `plexctl up` resumes it"
     elif known is not None and not known.ready:
         note = known.message
     elif known is not None and known.unschedulable:

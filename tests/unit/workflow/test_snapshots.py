@@ -242,7 +242,7 @@ def test_the_status_says_what_thaws_nodes(plex: Lab, monkeypatch: pytest.MonkeyP
     kill_at(plex, "snapshots.create", "demo2", monkeypatch)
     rows = {row.name: row for row in node_rows(plex.ctx, plex.ctx.lab.plexes["demo"])}
     assert rows["demo3"].instance == "Frozen"
-    assert rows["demo3"].note == "stands still; `plexctl up` lets it go on"
+    assert rows["demo3"].note == "is paused; `plexctl up` resumes it"
 
 
 @pytest.mark.parametrize(
