@@ -32,7 +32,7 @@ def has(address, link):
     shown = ("ip", "-o", "address", "show", "dev", link, "to", f"{address}/32")
     return bool(subprocess.run(shown, capture_output=True, check=True).stdout.strip())
 def send(address, link):
-    # Others know the address at the card of another master: announce it.
+    # Other machines remember the card of another master for the address: announce the new one.
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as link_socket:
         link_socket.bind((link, 0))
         own, ip = link_socket.getsockname()[4], socket.inet_aton(address)
@@ -145,7 +145,7 @@ class HandOver:
             raise PlexError(
                 f"{master.name} cannot {PURPOSES[arguments[0]]}",
                 details=(last,) if last else (),
-                hint=f"plexctl logs {master.name} --plex {self.plex.name}",
+                hint=f"see `plexctl logs {master.name} --plex {self.plex.name}`",
             )
         return done.stdout
 

@@ -56,4 +56,5 @@ def unseal(seed: RootSeed, sealed: bytes) -> bytes:
 
 
 def signature(key: Secret, content: bytes) -> bytes:
+    """HMAC of `content` with SHA-256."""
     return hmac.digest(key.reveal(), content, "sha256")

@@ -14,6 +14,7 @@ import os
 import stat
 import tarfile
 import zlib
+from itertools import islice
 from pathlib import Path
 
 from plexctl.bootstrap.etcd import is_snapshot
@@ -106,7 +107,9 @@ def _members(content: bytes) -> Backup:
     """Two files of these names, in this order, and nothing else."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
-            members = [(one, tar.extractfile(one) if one.isreg() else None) for one in tar]
+            # A sparse member may expand without end.
+            plain = ((one, one.isreg() and not one.issparse()) for one in islice(tar, 3))
+            members = [(one, tar.extractfile(one) if is_plain else None) for one, is_plain in plain]
             found = [(one.name, file and file.read()) for one, file in members]
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise ValueError(f"it is damaged ({error})") from error

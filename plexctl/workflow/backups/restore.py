@@ -52,7 +52,7 @@ class Restoration:
     pods: ReturningPods | None = None
 
     def names(self, states: Mapping[str, HostState]) -> frozenset[str]:
-        """Of the nodes to replace: all that exist, and all of the files."""
+        """The nodes to replace: all that exist, and all that the plex file has."""
         owner = Owner(self.ctx.seed.lab_id, self.plex.name)
         found = {
             name

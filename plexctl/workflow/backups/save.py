@@ -26,7 +26,7 @@ from plexctl.workflow.plex.engines import settle_plex
 def exists(file: Path) -> bool:
     """Whether `file` would be replaced. UsageError if it cannot be written, whatever the user says.
 
-    A link is none of ours: a backup is written only where its name says.
+    It is never a symbolic link: a backup is written where its name says, and nowhere else.
     """
     try:
         found = os.lstat(file)

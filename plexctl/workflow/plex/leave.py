@@ -1,4 +1,4 @@
-"""Workers leave their cluster before their machines are deleted or replaced."""
+"""Nodes leave their cluster before their machines are deleted or replaced."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class ClusterWaits:
     kube: Kube
     run: Run
     seconds: dict[str, float] = field(default_factory=dict)  # "api", "nodes", … since the start
-    since: Mapping[str, datetime] = field(default_factory=dict)  # when nodes were started, if the
-    # cluster had them before: it has their old states until they report
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    """When nodes were started that the cluster had before: it has old states until they report."""
     _marked: set[str] = field(default_factory=set)
 
     def api_answers(self) -> Condition:

@@ -77,6 +77,18 @@ def tar(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE, link: str = 
     return buffer.getvalue()
 
 
+def sparse(name: str, size: int) -> bytes:
+    """A tar of one member that has no content, and says that it is `size` zeros."""
+    member = tarfile.TarInfo(name)
+    member.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    for at, number in ((386, size), (398, 0), (483, size)):
+        header[at : at + 12] = b"%011o\0" % number
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(1024)
+
+
 def sealed(body: bytes, plex: str = "demo") -> bytes:
     """A file whose signature is right, whatever is in it."""
     return seal(SEED, signature(signing_key(SEED, plex), body) + body)
@@ -119,13 +131,17 @@ MEMBERS = ((MANIFEST, write_manifest(a_manifest())), (SNAPSHOT, snapshot()))
             sealed(gzip.compress(tar((MANIFEST, b""), kind=tarfile.SYMTYPE, link="/etc/passwd"))),
             "other members",
         ),
+        (
+            sealed(gzip.compress(tar(MEMBERS[0])[:1024] + sparse(SNAPSHOT, 1 << 20))),
+            "other members",
+        ),
         (sealed(gzip.compress(tar(MEMBERS[0], (SNAPSHOT, bytes(1056))))), "snapshot of etcd"),
         (sealed(gzip.compress(tar((MANIFEST, b"[]"), MEMBERS[1]))), "lacks a field"),
         (sealed(gzip.compress(tar((MANIFEST, b"{}"), MEMBERS[1]))), "lacks a field"),
         (sealed(gzip.compress(tar((MANIFEST, b"\xff"), MEMBERS[1]))), "utf-8"),
         (sealed(gzip.compress(tar((MANIFEST, b'{"version": 2}'), MEMBERS[1]))), "version is 2"),
     ],
-    ids=map(str, range(19)),
+    ids=map(str, range(20)),
 )
 def test_what_is_no_backup_of_this_lab_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
