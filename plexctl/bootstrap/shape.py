@@ -70,7 +70,8 @@ def shaped(plex: Plex, kube: Kube) -> Condition:
 
 def _rolled_out(deployment: dict[str, Any]) -> bool:
     wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
-    counts = [status.get(f"{name}eplicas", 0) for name in ("r", "updatedR", "availableR")]
+    fields = ("replicas", "updatedReplicas", "availableReplicas")
+    counts = [status.get(name, 0) for name in fields]
     current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     return current and counts == [wanted] * len(counts)
 
