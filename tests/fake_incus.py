@@ -38,7 +38,7 @@ from plexctl.model.observed import (
 from plexctl.model.settings import TAG, Devices, Settings, plain_devices
 from plexctl.model.snapshots import ObservedSnapshot, SnapshotName, Storage
 from plexctl.model.types import Form
-from plexctl.plan.resources.types import ACLS
+from plexctl.plan.resources.types import ACLS, Forward
 from plexctl.workflow.plex.repair import AGE
 
 LOCAL = HostSpec("local", HostKind.INCUS, "/none", "default", 3)
@@ -385,6 +385,7 @@ class FakeNetworks(_TaggedPart, IncusNetworks):
         self._host = host
         self.held = dict(state.networks)
         self.config: dict[str, dict[str, str]] = {}  # of each network that was ever put
+        self.forwards: dict[str, Forward | None] = {}  # of each network for which one was put
 
     def list(self) -> Mapping[str, ObservedNetwork]:
         self._host.record("networks.list")
@@ -397,6 +398,10 @@ class FakeNetworks(_TaggedPart, IncusNetworks):
             raise PlexError(f"network ACL {missing.pop()} does not exist")
         self.held[name] = ObservedNetwork(name, _tags(config), tuple(subnets(dict(config))))
         self.config[name] = dict(config)
+
+    def put_forward(self, name: str, forward: Forward | None) -> None:
+        self._host.record("networks.put_forward", name)
+        self.forwards[name] = forward
 
     def delete(self, name: str) -> None:
         self._host.record("networks.delete", name)

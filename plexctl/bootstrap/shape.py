@@ -70,8 +70,7 @@ def shaped(plex: Plex, kube: Kube) -> Condition:
 
 def _rolled_out(deployment: dict[str, Any]) -> bool:
     wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
-    fields = ("replicas", "updatedReplicas", "availableReplicas")
-    counts = [status.get(name, 0) for name in fields]
+    counts = [status.get(f"{name}eplicas", 0) for name in ("r", "updatedR", "availableR")]
     current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     return current and counts == [wanted] * len(counts)
 

@@ -10,6 +10,7 @@ from plexctl.clients.incus.connection import IncusConnection
 from plexctl.errors import PlexError
 from plexctl.model.observed import ObservedNetwork, ObservedProfile
 from plexctl.model.settings import Devices, Settings, plain_devices
+from plexctl.plan.resources.types import Forward
 
 DELETION = 2.0
 """Seconds within which a deletion that has begun changes the list of networks."""
@@ -52,6 +53,44 @@ class IncusNetworks:
                     networks.post(json={"name": name, "type": "bridge", **body})
 
         self._connection.retry(f"network {name} can be {_past(exists)}", put)
+
+    def put_forward(self, name: str, forward: Forward | None) -> None:
+        """Let a port of the host lead into a network; None: no port. Others of it end.
+
+        A server gives each of its addresses to one network only.
+        """
+        try:
+            with self._connection.failing_as(f"no port of the host can lead into network {name}"):
+                self._put_forward(name, forward)
+        except PlexError as error:
+            if "overlaps" not in str(error) or forward is None:
+                raise
+            raise PlexError(
+                error.summary,
+                details=(f"another network of the host has a port of {forward.listen}",),
+                hint="`incus network list-allocations` shows which. On each host that is another "
+                "machine, one plex with several masters can be reached: write `masters: 1`, or "
+                "move the plex",
+            ) from error
+
+    def _put_forward(self, name: str, forward: Forward | None) -> None:
+        forwards = self._connection.api.networks[name].forwards
+        there = [one.rpartition("/")[2] for one in forwards.get().json()["metadata"] or ()]
+        for listen in there:
+            if forward is None or listen != forward.listen:
+                forwards[listen].delete()
+        if forward is None:
+            return
+        port = {
+            "protocol": "tcp",
+            "listen_port": str(forward.port),
+            "target_address": forward.to,
+            "target_port": str(forward.to_port),
+        }
+        if forward.listen in there:
+            forwards[forward.listen].put(json={"ports": [port]})
+        else:
+            forwards.post(json={"listen_address": forward.listen, "ports": [port]})
 
     def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         """Add tags to a network."""

@@ -14,14 +14,14 @@ from plexctl.model.nodes import FIRST_ADDRESS
 from plexctl.model.plex import Plex
 from plexctl.model.settings import Settings, settings
 from plexctl.plan.network.links import TUNNEL_PORT
-from plexctl.plan.resources.types import Acl, Owner
+from plexctl.plan.resources.types import Acl, Network, Owner
 
 
-def isolation(plex: Plex, owner: Owner, host: str, name: str) -> Acl:
-    """The ACL `name` of the bridge of `plex` on `host`.
+def isolation(plex: Plex, owner: Owner, network: Network) -> Acl:
+    """The ACL of a bridge of `plex`, of the same name.
 
     - Ingress: its own networks, which contain the host's address on the bridge, and those that
-      `plex.allowed` has.
+      `plex.allowed` has. If a port of the host leads to the API: everyone, to the API.
     - Egress: everything, but only from addresses of its own. Otherwise the root of a node could
       send packets to another plex that seem to come from there.
     - Egress: nothing to the tunnels of other plexes. The kernel accepts a VXLAN packet from any
@@ -30,9 +30,13 @@ def isolation(plex: Plex, owner: Owner, host: str, name: str) -> Acl:
     """
     networks = plex.networks
     own = (networks.nodes, networks.pods)
-    ingress = _rule("allow")
+    ingress = [_rule("allow")]
     if plex.allowed is not None:
-        ingress = _rule("allow", source=_listed((*own, *plex.allowed)))
+        ingress = [_rule("allow", source=_listed((*own, *plex.allowed)))]
+        if forward := network.forward:
+            port = str(forward.to_port)
+            api = _rule("allow", destination=forward.to, destination_port=port, protocol="tcp")
+            ingress.append(api)
     before, after = networks.nodes[FIRST_ADDRESS], networks.nodes[-1] + 1
     tunnel = _rule(
         "drop",
@@ -40,7 +44,8 @@ def isolation(plex: Plex, owner: Owner, host: str, name: str) -> Acl:
         destination_port=str(TUNNEL_PORT),
         protocol="udp",
     )
-    return Acl(name, host, owner, (ingress,), (tunnel, _rule("allow", source=_listed(own))))
+    egress = (tunnel, _rule("allow", source=_listed(own)))
+    return Acl(network.name, network.host, owner, tuple(ingress), egress)
 
 
 def _rule(action: str, **criteria: str) -> Settings:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
 from plexctl.model.host_spec import HostSpec
 from plexctl.model.lab_id import short
 from plexctl.model.plex import Link, Plex
 from plexctl.model.settings import settings
-from plexctl.plan.resources.types import ACLS, Network, Owner
+from plexctl.plan.kubernetes.kubeadm import API_PORT
+from plexctl.plan.resources.types import ACLS, Forward, Network, Owner
 
 BRIDGE_PREFIX = "plex-"
 
@@ -64,8 +65,22 @@ def sites(plex: Plex, owner: Owner, hosts: Mapping[str, HostSpec]) -> dict[str, 
             acl=network_name(owner.plex),
             tunnels=_tunnels(owner, members, place),
         )
+        network = replace(network, forward=_forward(plex, host))
         found[host.name] = Site(host, gateway, network.name, network)
     return found
+
+
+def _forward(plex: Plex, host: HostSpec) -> Forward | None:
+    """The port of a host that leads to the API of several masters, whichever runs.
+
+    None where a device of the first master does that. A forward belongs to the network: it works
+    whichever master is lost. It needs a plex with one host, as answers of masters on another one
+    would take another way, and rights that a lab in a project does not have.
+    """
+    if plex.api_forward is None or plex.masters == 1 or len(plex.hosts) > 1 or host.confined:
+        return None
+    listen, to = plex.api_forward, str(plex.networks.endpoint)
+    return Forward(str(listen.address), listen.port, to, API_PORT)
 
 
 def bridge(

@@ -88,7 +88,7 @@ class _Incus:
             boot=placement.boot,
             parent=placement.parent,
             disks={
-                **_api_forward(placement.plex, node),
+                **_api_forward(placement.plex, node, site),
                 **_shared(node, placement.image, host.pool),
             },
             pci={name: host.pci[name] for name in node.type.pci},
@@ -116,9 +116,12 @@ class _Proxmox:
         )
 
 
-def _api_forward(plex: Plex, node: Node) -> dict[str, dict[str, str]]:
-    """The device that forwards a port of the master's host to its API, if the plex has one."""
-    if plex.api_forward is None or node.index > 1:
+def _api_forward(plex: Plex, node: Node, site: Site) -> dict[str, dict[str, str]]:
+    """The device that forwards a port of the master's host to its API, if the plex has one.
+
+    It ends with its master. So with several the network of the plex does it, where it can.
+    """
+    if plex.api_forward is None or node.index > 1 or (site.network and site.network.forward):
         return {}
     # With several masters, from the first one to whichever has the endpoint.
     to = "127.0.0.1" if plex.masters == 1 else str(plex.networks.endpoint)

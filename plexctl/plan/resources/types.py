@@ -36,6 +36,16 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """A TCP port of a host that leads to an address of a network, whichever node has it."""
+
+    listen: str  # the address of the host
+    port: int
+    to: str
+    to_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """A managed bridge of one plex on one host."""
 
@@ -45,6 +55,7 @@ class Network:
     host: str
     owner: Owner
     config: Settings
+    forward: Forward | None = None
 
     @property
     def key(self) -> Key:
@@ -166,6 +177,8 @@ def resource_hash(resource: Resource) -> str:
     Another hash replaces a running instance.
     """
     content = {f.name: _plain(getattr(resource, f.name)) for f in fields(resource)}
+    if isinstance(resource, Network) and resource.forward is None:
+        del content["forward"]
     if isinstance(resource, Instance):
         del content["spec"], content["known"], content["masters"]
         content |= {**resource.spec.hashed(), "boot": boot_digest(resource)}
@@ -188,6 +201,8 @@ def _plain(value: object) -> object:
         case Owner(lab=lab, plex=plex):
             # Short, as when tags were: the hashes of nodes that run stay what they are.
             return [short(lab), plex]
+        case Forward():
+            return [getattr(value, f.name) for f in fields(value)]
         case Key():
             return str(value)
         case (Key(), *_):

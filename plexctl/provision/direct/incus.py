@@ -31,8 +31,10 @@ class IncusApplier:
     def put(self, change: Change, resource: Resource) -> None:
         exists, name = change.action is Action.UPDATE, resource.name
         match resource:
-            case Network(config=config):
+            case Network(config=config, forward=forward):
                 self.incus.networks.put(name, self._tagged(change, resource, config), exists=exists)
+                if forward or exists:
+                    self.incus.networks.put_forward(name, forward)
             case Acl(ingress=ingress, egress=egress):
                 config = self._tagged(change, resource, ())
                 self.incus.acls.put(name, config, ingress=ingress, egress=egress, exists=exists)

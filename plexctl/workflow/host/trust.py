@@ -203,7 +203,7 @@ def lab_acls(ctx: Context, host: HostSpec) -> dict[str, Acl]:
     found = {}
     for network in lab_networks(ctx, host):
         if plex := ctx.lab.plexes.get(network.owner.plex):
-            found[network.name] = isolation(plex, network.owner, host.name, network.name)
+            found[network.name] = isolation(plex, network.owner, network)
     return found
 
 

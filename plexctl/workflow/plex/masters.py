@@ -62,7 +62,10 @@ class Masters:
         leaving = [c for c in changes if c.deletes and not c.joins and self._is_member(c)]
         if not joining and not leaving:
             return tuple(changes)
+        # A port of the host leads to several masters until the only one has a device for it.
+        late = self.plan.plex.masters == 1
         first = [c for c in changes if not c.joins and not c.deletes and not _waits(c)]
+        first = [c for c in first if not (late and c.action is Action.UPDATE)]
         self._apply(first)
         self._until_ready([c.name for c in first if c.is_instance])
         # New masters first: no member leaves before another one has come.

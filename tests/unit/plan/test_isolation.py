@@ -10,7 +10,7 @@ import pytest
 from plexctl.model.plex import Plex
 from plexctl.model.settings import Settings
 from plexctl.plan.network.isolation import isolation
-from plexctl.plan.resources.types import Acl, Owner
+from plexctl.plan.resources.types import Acl, Forward, Network, Owner
 
 OWNER = Owner("1a2b3c4d", "demo")
 HOST, NODE, OTHER_NODE = "10.64.3.1", "10.64.3.11", "10.64.3.12"
@@ -58,8 +58,11 @@ def _within(subjects: str | None, text: str) -> bool:
     return False
 
 
-def acl(demo: Plex, **changes: object) -> Acl:
-    return isolation(replace(demo, **changes), OWNER, "local", "plex-demo")  # type: ignore[arg-type]
+def acl(demo: Plex, *, forwarded: bool = False, **changes: object) -> Acl:
+    plex = replace(demo, **changes)  # type: ignore[arg-type]
+    forward = Forward("192.0.2.7", 20042, str(plex.networks.endpoint), 6443) if forwarded else None
+    network = Network("plex-demo", "local", OWNER, (), forward)
+    return isolation(plex, OWNER, network)
 
 
 @pytest.mark.parametrize("source", [FOREIGN_NODE, FOREIGN_POD, LAPTOP, INTERNET, "10.64.4.1"])
@@ -82,6 +85,15 @@ def test_an_exception_is_for_these_networks_only(demo: Plex) -> None:
     assert passes(ingress, Packet(FOREIGN_NODE, NODE))
     assert passes(ingress, Packet(FOREIGN_POD, POD))
     assert passes(ingress, Packet(HOST, NODE))
+    assert not passes(ingress, Packet(LAPTOP, NODE))
+
+
+def test_a_port_that_leads_to_the_api_leads_nowhere_else(demo: Plex) -> None:
+    ingress = acl(demo, forwarded=True).ingress
+    api = str(demo.networks.endpoint)
+
+    assert passes(ingress, Packet(LAPTOP, api))
+    assert not passes(ingress, Packet(LAPTOP, api, port=22))
     assert not passes(ingress, Packet(LAPTOP, NODE))
 
 

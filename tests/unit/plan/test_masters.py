@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from plexctl.plan.kubernetes import kubeadm
 from plexctl.plan.kubernetes.quiet import proxy_patch
 from plexctl.plan.kubernetes.static_pods import static_pods
 from plexctl.plan.plan import joining, plan_plex
-from plexctl.plan.resources.types import Instance, resource_hash
+from plexctl.plan.resources.types import Forward, Instance, Network, resource_hash
 
 BIRTH = Birth("0b7a", "2026-11-30T09:00:00Z")
 
@@ -266,14 +267,41 @@ def test_workers_do_not_differ_by_the_number_of_masters(several: Plex, inputs: I
     assert files(more.instances[6]) == files(three.instances[6])
 
 
-def test_a_forwarded_port_leads_from_the_first_master_to_the_endpoint(
+FORWARDED = ApiForward(IPv4Address("192.0.2.7"), 20000)
+
+
+def test_a_port_of_the_host_leads_to_the_endpoint_whichever_master_runs(
     several: Plex, inputs: Inputs
 ) -> None:
-    from ipaddress import IPv4Address
+    plan = plan_plex(replace(several, api_forward=FORWARDED), replace(inputs, birth=BIRTH))
 
-    plex = replace(several, api_forward=ApiForward(IPv4Address("192.0.2.7"), 20000))
-    plan = plan_plex(plex, replace(inputs, birth=BIRTH))
+    (network,) = (one for one in plan.resources if isinstance(one, Network))
+    assert network.forward == Forward("192.0.2.7", 20000, "10.64.3.10", 6443)
+    assert not any("api" in dict(one.incus.devices) for one in plan.instances)
 
+
+@pytest.mark.parametrize("where", ["two hosts", "a project"])
+def test_elsewhere_a_forwarded_port_leads_from_the_first_master_to_the_endpoint(
+    several: Plex, inputs: Inputs, where: str
+) -> None:
+    """Answers of a master on another host take another way; a project allows no forwards."""
+    plex, hosts = replace(several, api_forward=FORWARDED), dict(inputs.hosts)
+    first = plex.host_order[0]
+    if where == "two hosts":
+        plex = replace(plex, host_order=(first, "second"))
+        hosts["second"] = replace(hosts[first], name="second")
+    else:
+        hosts[first] = replace(hosts[first], project="lab")
+    several_hosts = replace(
+        inputs,
+        birth=BIRTH,
+        hosts=hosts,
+        facts=dict.fromkeys(hosts, inputs.facts[first]),
+        baked={(host, "kube"): inputs.baked[first, "kube"] for host in hosts},
+    )
+    plan = plan_plex(plex, several_hosts)
+
+    assert all(one.forward is None for one in plan.resources if isinstance(one, Network))
     devices = [dict(one.incus.devices) for one in plan.instances]
     assert dict(devices[0]["api"])["connect"] == "tcp:10.64.3.10:6443"
     assert not any("api" in one for one in devices[1:])

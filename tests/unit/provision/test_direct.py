@@ -10,7 +10,7 @@ import pytest
 from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation
 from plexctl.model.observed import HostState, ObservedImage
-from plexctl.plan.resources.types import Acl
+from plexctl.plan.resources.types import Acl, Forward
 from plexctl.provision.change import DiffOptions
 from plexctl.provision.direct.engine import DirectEngine
 from plexctl.provision.engine import ApplyJob
@@ -18,7 +18,18 @@ from plexctl.provision.start_gate import StartGate
 from tests.fake_incus import LOCAL, FakeIncus
 from tests.null_reporter import NullReporter
 
-from .test_diff import ISOLATED, MASTER, OWNER, STORE, WANTED, instance, isolated, store, whole
+from .test_diff import (
+    ISOLATED,
+    MASTER,
+    NETWORK,
+    OWNER,
+    STORE,
+    WANTED,
+    instance,
+    isolated,
+    store,
+    whole,
+)
 
 
 def applied(
@@ -135,3 +146,18 @@ def test_a_volume_is_deleted_after_its_instance() -> None:
     assert calls.index(("instances.delete", "depot")) < calls.index(("volumes.delete", "depot"))
     kept = applied(store(), DiffOptions(OWNER), wanted=()).calls
     assert "volumes.delete" not in {call for call, _ in kept}
+
+
+def test_a_port_of_the_host_leads_into_a_network_that_says_so_and_no_longer() -> None:
+    nothing = with_image(HostState("local", {}, {}, {}, ()))
+    forward = Forward("192.0.2.7", 20042, "10.64.3.10", 6443)
+    leading = replace(NETWORK, forward=forward)
+
+    plain = applied(nothing, DiffOptions(OWNER), wanted=(NETWORK,))
+    assert plain.names("networks.put_forward") == []
+
+    incus = applied(nothing, DiffOptions(OWNER), wanted=(leading,))
+    assert incus.networks.forwards == {"plex-demo": forward}
+
+    later = applied({"local": incus.read()}, DiffOptions(OWNER), wanted=(NETWORK,))
+    assert later.networks.forwards == {"plex-demo": None}
