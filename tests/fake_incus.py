@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
+import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +15,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from plexctl.bootstrap.dns import SCRIPT
 from plexctl.clients.incus.acls import IncusAcls
+from plexctl.clients.incus.disks import IncusDisks
 from plexctl.clients.incus.host import IncusHost
 from plexctl.clients.incus.images import IncusImages
 from plexctl.clients.incus.instances import IncusInstances
@@ -40,6 +45,9 @@ from plexctl.model.snapshots import ObservedSnapshot, SnapshotName, Storage
 from plexctl.model.types import Form
 from plexctl.plan.resources.types import ACLS, Forward
 from plexctl.workflow.plex.repair import AGE
+
+CONTENT = "rootfs/content"
+"""The only file of a disk."""
 
 LOCAL = HostSpec("local", HostKind.INCUS, "/none", "default", 3)
 FACTS = HostFacts(cgroup=1, sys_resource=False, cpus=2, memory=8 << 30)
@@ -73,6 +81,10 @@ class FakeIncus(IncusHost):
     @property
     def snapshots(self) -> FakeSnapshots:
         return self.disks
+
+    @property
+    def disk_copies(self) -> FakeDiskCopies:
+        return FakeDiskCopies(self.connection, self.images, self.instances)
 
     def record(self, call: str, name: str = "") -> None:
         self.before(call, name)
@@ -155,6 +167,7 @@ class FakeImages(IncusImages):
         self.held = [*state.images]
         self.pieces: dict[str, tuple[bytes, ...]] = {}  # by fingerprint, as they are sent
         self.inside: dict[str, dict[str, str]] = {}  # properties in the tarball of an image
+        self.contents: dict[str, str] = {}  # of the disks in uploaded images
         self._numbers = itertools.count()
 
     def add(self, *names: str, properties: Mapping[str, str] | None = None) -> str:
@@ -184,6 +197,29 @@ class FakeImages(IncusImages):
         self._host.record("images.publish", name)
         assert instance in self._host.instances.held
         return self.add(name, properties=properties)
+
+    def publish_snapshot(
+        self, instance: str, snapshot: str, properties: Mapping[str, str], timeout: float
+    ) -> str:
+        self._host.record("images.publish_snapshot", instance)
+        _, content = self._host.disks.held[instance][snapshot]
+        fingerprint = self.add(properties=properties)
+        self.pieces[fingerprint] = (image_of(content),)
+        return fingerprint
+
+    def upload_pieces(self, pieces: Iterator[bytes], name: str, timeout: float) -> str:
+        self._host.record("images.upload_pieces", name)
+        packed = b"".join(pieces)
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            metadata, content = (tar.extractfile(one) for one in ("metadata.yaml", CONTENT))
+            assert metadata
+            assert content
+            properties = yaml.safe_load(metadata)["properties"]
+            self.contents[fingerprint := self.add(properties=properties)] = content.read().decode()
+        return fingerprint
+
+    def size(self, fingerprint: str) -> int:
+        return sum(map(len, self.pieces[fingerprint]))
 
     def publishing(self) -> bool:
         return False
@@ -271,6 +307,12 @@ class FakeInstances(_TaggedPart, IncusInstances):
             source = device.get("source", "")
             assert not source.endswith("-seed") or source in self._host.volumes.held
         self.held[name] = ObservedInstance(name, "Stopped", _tags(config), False, image, name)
+        if (content := self._host.images.contents.get(image)) is not None:
+            self._host.disks.content[name] = content
+
+    def set_image(self, name: str, fingerprint: str, properties: Mapping[str, str]) -> None:
+        self._host.record("instances.set_image", name)
+        self.held[name] = replace(self.held[name], image=fingerprint)
 
     def start(self, name: str) -> None:
         self._host.record("instances.start", name)
@@ -289,6 +331,7 @@ class FakeInstances(_TaggedPart, IncusInstances):
         self._host.record("instances.delete", name)
         self.held.pop(name, None)
         self._host.disks.held.pop(name, None)
+        self._host.disks.content.pop(name, None)
 
     def push(self, name: str, path: str, content: bytes, *, mode: int) -> bool:
         self._host.record("instances.push", name)
@@ -322,6 +365,24 @@ class FakeInstances(_TaggedPart, IncusInstances):
 
     def changing(self) -> frozenset[str]:
         return frozenset()
+
+
+class FakeDiskCopies(IncusDisks):
+    """The real one, on images and instances in memory."""
+
+    def architecture(self) -> str:
+        return "x86_64"
+
+
+def image_of(content: str) -> bytes:
+    """An image of a disk with one file, as Incus packs it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, text in (("metadata.yaml", "properties: {}\n"), (CONTENT, content)):
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return packed.getvalue()
 
 
 class FakeSnapshots:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyrage
 
+from plexctl.clients.incus import disk_tar
 from plexctl.clients.incus.trust import read_token
 from plexctl.clients.sops import other_kinds, recipients
 from plexctl.config import plexhocs
@@ -46,6 +47,8 @@ from plexctl.workflow.gitops.plain_secrets import plain_secrets
 from plexctl.workflow.gitops.sops_rules import sops_rules
 from plexctl.workflow.gitops.tree_files import tree_files
 from plexctl.workflow.plex.kubeconfig import kubeconfig_text, merged
+from plexctl.workflow.snapshots import archive as snapshot_files
+from plexctl.workflow.snapshots.manifest import Manifest, SavedNode
 
 VERSIONS = ("1.36.3", "1.35.4")
 RUN = "20261121T082340.506123-up-demo"
@@ -153,6 +156,8 @@ def examples() -> dict[str, bytes]:
         "release.tar.gz": gzip.compress(_tar({"./bin/a": b"x" * 999}), mtime=0),
         "image.tar": _tar(image),
         "backup.tar": _tar({"manifest.json": MANIFEST.encode(), "etcd.snapshot": saved}),
+        "disk.tar": _tar({"metadata.yaml": b"{}", "rootfs/etc/hosts": b"::1 demo1\n"}),
+        "snapshot.tar": _snapshot(),
     }
     return {name: text.encode() for name, text in (FILES | MORE_FILES).items()} | archives
 
@@ -225,6 +230,30 @@ def _messages(root: Path) -> object:
     return shown
 
 
+SEED = seed.RootSeed(Secret(b"a seed for tests, of 32 bytes..."))
+
+
+def _snapshot() -> bytes:
+    """An exported snapshot of one node."""
+    disk = _tar({"rootfs/a": b""})[:512]
+    digest = hashlib.sha256(disk).hexdigest()
+    nodes = (SavedNode("demo1", "plex-kube-0123456789ab", "ab" * 32, len(disk), digest),)
+    time = "2026-11-30T09:00:00+00:00"
+    manifest = Manifest("demo", "before", time, SEED.lab_id, "1.36.3", "x86_64", nodes)
+    packed = _tar({"nodes/demo1.tar": disk, "manifest.json": manifest.signed(SEED)})
+    return packed[:-1024]  # without its end
+
+
+def _disk(root: Path) -> None:
+    with (root / "disk.tar").open("rb") as file, snapshot_files.refusing(root / "disk.tar"):
+        disk_tar.check(file)
+
+
+def _exported(root: Path) -> None:
+    with snapshot_files.opened(root / "snapshot.tar", SEED) as found:
+        found.verify(disk_tar.check)
+
+
 def _release(root: Path) -> object:
     work = root / "work"
     work.mkdir(exist_ok=True)
@@ -279,6 +308,8 @@ READERS: Mapping[str, Callable[[Path], object]] = {
     "SHA256SUMS": lambda root: sums(root / "SHA256SUMS"),
     "release.tar.gz": _release,
     "backup.tar": _backup,
+    "disk.tar": _disk,
+    "snapshot.tar": _exported,
     "image.tar": lambda root: image_digest(root / "image.tar", "image.tar"),
 }
 """What reads each file, in the folder of a lab."""

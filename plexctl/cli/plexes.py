@@ -18,7 +18,7 @@ from plexctl.cli.options import (
     Verbose,
     Yes,
 )
-from plexctl.cli.session import find_plex, lab
+from plexctl.cli.session import find_plex, lab, one_plex
 from plexctl.cli.terminal import answer, confirm, end, say
 from plexctl.errors import ExitCode
 from plexctl.model.kinds import ProvisionEngine
@@ -55,8 +55,7 @@ def up(
 
     Bakes missing images first. A second run changes nothing.
     """
-    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
-        chosen = find_plex(ctx, plex)
+    with one_plex(context, plex, quiet=quiet, verbose=verbose, yes=yes) as (ctx, chosen):
         backup = _agreed(ctx, chosen, restore, yes) if restore else None
         result = verbs.up(
             ctx, chosen, drain=not no_drain, lose_pods=yes, wait=not no_wait, backup=backup
@@ -96,8 +95,7 @@ def scale(
 
     Writes the number into the plex file, then changes the plex.
     """
-    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
-        chosen = find_plex(ctx, plex)
+    with one_plex(context, plex, quiet=quiet, verbose=verbose, yes=yes) as (ctx, chosen):
         if workers < chosen.workers:
             last = node_name(chosen.name, chosen.size)
             first = node_name(chosen.name, chosen.size - chosen.workers + workers + 1)

@@ -36,6 +36,20 @@ def lab(
 
 
 @contextmanager
+def one_plex(
+    context: typer.Context,
+    name: str | None,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    yes: bool = False,
+) -> Iterator[tuple[Context, Plex]]:
+    """Open the lab that the command is for, with the plex called `name`; see `find_plex`."""
+    with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
+        yield ctx, find_plex(ctx, name)
+
+
+@contextmanager
 def opened(
     folder: Path, *, quiet: bool = False, verbose: bool = False, yes: bool = False
 ) -> Iterator[Context]:

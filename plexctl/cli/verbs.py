@@ -74,6 +74,13 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
                     "plexctl.cli.snapshot:restore", "Bring all nodes of a plex back to a snapshot."
                 ),
                 "delete": Verb("plexctl.cli.snapshot:delete", "Delete a snapshot of a plex."),
+                "export": Verb(
+                    "plexctl.cli.snapshot:export", "Copy a snapshot of a plex into one file."
+                ),
+                "import": Verb(
+                    "plexctl.cli.snapshot:import_",
+                    "Create a plex from an exported snapshot, and start it.",
+                ),
             },
         ),
         "backup": Verb("plexctl.cli.backup:backup", "Write the objects of a cluster to a file."),

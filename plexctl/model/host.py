@@ -12,6 +12,7 @@ from plexctl.model.observed import HostState
 from plexctl.model.resources import Kind
 
 if TYPE_CHECKING:
+    from plexctl.model.disks import Disks
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
 
@@ -46,6 +47,10 @@ class Host(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """Snapshots of its instances. UsageError on a kind of host that has none (yet)."""
+
+    @property
+    def disk_copies(self) -> Disks:
+        """Disks of its instances, copied from and to other hosts. UsageError as for `snapshots`."""
 
     def version(self) -> str:
         """The version of the host's server."""

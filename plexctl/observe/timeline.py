@@ -95,6 +95,19 @@ class StepLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseLine:
+    """A phase of a run whose phases can be completed or undone by a later run.
+
+    `ended` is None if the run ended before the phase did.
+    """
+
+    name: str  # "freeze"
+    state: str  # "began", "done", "failed", "undone"
+    began: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """The steps and nodes of a run. All times are seconds since the run began."""
 
@@ -111,6 +124,7 @@ class Timeline:
     notes: tuple[str, ...] = ()
     unreadable_lines: int = 0  # of the journal
     details: bool = False  # whether details were read from the nodes
+    phases: tuple[PhaseLine, ...] = ()
 
     @property
     def touched(self) -> tuple[NodeLine, ...]:
@@ -156,6 +170,7 @@ class _Draft:
     marks: dict[str, dict[str, float]] = field(default_factory=dict)
     intended: dict[str, tuple[str, str]] = field(default_factory=dict)  # node -> host, action
     notes: list[str] = field(default_factory=list)
+    phases: dict[str, PhaseLine] = field(default_factory=dict)
 
 
 def timeline(run: str, lines: Iterable[str]) -> Timeline:
@@ -185,6 +200,7 @@ def timeline(run: str, lines: Iterable[str]) -> Timeline:
         _nodes(draft),
         tuple(draft.notes),
         unreadable,
+        phases=tuple(draft.phases.values()),
     )
 
 
@@ -222,12 +238,22 @@ def _take(draft: _Draft, record: Mapping[str, Any], at: float) -> None:
             # Keep the first: two waits for the same condition record it twice.
             node, what = _text(record, "node"), _text(record, "what")
             draft.marks.setdefault(node, {}).setdefault(what, at)
+        case "Phased":
+            _take_phase(draft.phases, _text(record, "phase"), _text(record, "state"), at)
         case "Noted":
             draft.notes.append(_text(record, "text"))
         case "Done":
             draft.ending = Ending.DONE
         case "Failed":
             draft.ending, draft.error = Ending.FAILED, _text(record, "text")
+
+
+def _take_phase(phases: dict[str, PhaseLine], name: str, state: str, at: float) -> None:
+    """What was undone may have been done by an earlier run."""
+    if state not in ("began", "done", "failed", "undone"):
+        raise ValueError("no phase has this state")
+    began = phases[name].began if name in phases and state != "began" else at
+    phases[name] = PhaseLine(name, state, began, None if state == "began" else at)
 
 
 def _end_step(steps: list[StepLine], record: Mapping[str, Any], at: float) -> None:

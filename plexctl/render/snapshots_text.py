@@ -6,6 +6,8 @@ from plexctl.render.plex_text import nodes_table
 from plexctl.render.tables import count, size, table
 from plexctl.results.snapshots import (
     SnapshotDeleteResult,
+    SnapshotExportResult,
+    SnapshotImportResult,
     SnapshotRestoreResult,
     SnapshotRow,
     SnapshotSaveResult,
@@ -36,7 +38,16 @@ def snapshots(result: SnapshotsResult) -> str:
     return table(("SNAPSHOT", "AGE", "SIZE", "NODES", "NOTE"), rows)
 
 
-def restore(result: SnapshotRestoreResult) -> str:
+def export(result: SnapshotExportResult) -> str:
+    return (
+        f"{result.plex}: snapshot {result.snapshot} of {count(len(result.nodes), 'node')} is in"
+        f" {result.file} ({size(result.size)}) after {result.seconds['all']:.1f} s; it has all keys"
+        " and Secrets of the cluster"
+    )
+
+
+def restore(result: SnapshotRestoreResult | SnapshotImportResult) -> str:
+    """Also of an import, which ends as a restore does."""
     seconds = result.seconds
     times = [f"restored after {seconds['restored']:.1f} s"]
     if "nodes" in seconds:

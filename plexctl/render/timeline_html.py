@@ -7,7 +7,15 @@ from html import escape
 
 from plexctl.observe.timeline import Timeline
 from plexctl.render.timeline_svg import COLORS, picture
-from plexctl.render.timeline_text import COLUMNS, MILESTONES, head, notes, seconds, step_title
+from plexctl.render.timeline_text import (
+    COLUMNS,
+    MILESTONES,
+    head,
+    notes,
+    phase_state,
+    seconds,
+    step_title,
+)
 
 
 def html_text(line: Timeline) -> str:
@@ -24,6 +32,7 @@ def html_text(line: Timeline) -> str:
             *([f"<p>{escape(line.error)}</p>"] if line.error else []),
             *_milestones(line),
             *_steps(line),
+            *_phases(line),
             *_nodes(line),
             *_containers(line),
             *(f"<p>{escape(note)}</p>" for note in notes(line)),
@@ -45,6 +54,14 @@ def _steps(line: Timeline) -> list[str]:
         outcome = step.outcome or "unfinished"
         rows.append((step_title(step), outcome, seconds(step.began), seconds(ended - step.began)))
     return _table("Steps", ("step", "", "at, s", "took, s"), rows)
+
+
+def _phases(line: Timeline) -> list[str]:
+    rows = []
+    for one in line.phases:
+        ended = line.seconds if one.ended is None else one.ended
+        rows.append((one.name, phase_state(one), seconds(one.began), seconds(ended - one.began)))
+    return _table("Phases", ("phase", "", "at, s", "took, s"), rows)
 
 
 def _nodes(line: Timeline) -> list[str]:

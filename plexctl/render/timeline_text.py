@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from plexctl.model.events import Outcome
 from plexctl.observe.lanes import Phase, bars, combined, lanes, ticks, typical
-from plexctl.observe.timeline import Ending, NodeLine, StepLine, Timeline, median
+from plexctl.observe.timeline import Ending, NodeLine, PhaseLine, StepLine, Timeline, median
 from plexctl.render.lines import SIGNS, duration
 from plexctl.render.tables import count, table
 from plexctl.results.runs import RunsResult
@@ -63,7 +63,7 @@ def runs_text(result: RunsResult) -> str:
 def timeline_text(line: Timeline) -> str:
     """Steps, milestones, a table of nodes and a chart of their phases."""
     title = "\n".join(_wrapped(part) for part in head(line))
-    blocks = [title, _steps(line), _milestones(line), _nodes(line), _chart(line)]
+    blocks = [title, _steps(line), _phases(line), _milestones(line), _nodes(line), _chart(line)]
     if line.details:
         blocks.append(_containers(line))
     elif line.touched and line.ending is Ending.OPEN:
@@ -125,6 +125,21 @@ def step_title(step: StepLine) -> str:
     """The title of a step with its result. The head shows why a step failed."""
     succeeded = step.text and step.outcome != Outcome.FAILED
     return f"{step.title}: {step.text}" if succeeded else step.title
+
+
+def _phases(line: Timeline) -> str:
+    """The phases, with the state of those that are not done."""
+    if not line.phases:
+        return ""
+    found = (
+        one.name if one.state == "done" else f"{one.name} ({phase_state(one)})"
+        for one in line.phases
+    )
+    return _wrapped(f"phases: {', '.join(found)}")
+
+
+def phase_state(phase: PhaseLine) -> str:
+    return "unfinished" if phase.ended is None else phase.state
 
 
 def _milestones(line: Timeline) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from plexctl.results.status import NodeRow
 
@@ -42,6 +43,26 @@ class SnapshotRestoreResult:
     snapshot: str  # its name
     nodes: tuple[NodeRow, ...]
     seconds: Mapping[str, float]  # "restored", "api", "nodes", "dns", "pods", "all": in the run
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotExportResult:
+    plex: str
+    snapshot: str
+    file: Path
+    nodes: tuple[str, ...]
+    size: int  # bytes of all disks
+    seconds: Mapping[str, float]  # "all"
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotImportResult:
+    plex: str
+    snapshot: str  # its name in this lab
+    nodes: tuple[NodeRow, ...]
+    seconds: Mapping[str, float]  # "restored", "api", "nodes", "dns", "pods", "all"
     run: str
 
 

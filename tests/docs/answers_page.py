@@ -44,6 +44,8 @@ ANSWERS = {
     "snapshot list": "SnapshotsResult",
     "snapshot restore": "SnapshotRestoreResult",
     "snapshot delete": "SnapshotDeleteResult",
+    "snapshot export": "SnapshotExportResult",
+    "snapshot import": "SnapshotImportResult",
     "engine": "EngineResult",
     "destroy": "DestroyResult",
     "exec": "CommandResult",

@@ -1,4 +1,4 @@
-"""A plex is saved while programs write, changed, and brought back; saves and restores are killed.
+"""A plex is saved while programs write, changed, brought back, exported, imported; all are killed.
 
 `PLEXCTL_KILLS` is five times the number of kills of each verb, at instants that a seed chooses;
 without it there is one of each, at its worst instant. `PLEXCTL_KILLS_SEED` repeats those of a run.
@@ -16,7 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from .support import Cluster, Lab, delete_plex_objects, host, host_state, stored_kubectl
+from plexctl.workflow.snapshots.copies import COPY
+
+from .support import (
+    Cluster,
+    Lab,
+    delete_plex_objects,
+    host,
+    host_state,
+    objects,
+    stored_kubectl,
+)
 
 PLEX = "snapstory"
 FILE = """\
@@ -72,9 +82,14 @@ class Story:
     def namespaces(self) -> set[str]:
         return {one["metadata"]["name"] for one in self.cluster.get("namespaces")["items"]}
 
+    @property
+    def file(self) -> Path:
+        """Of an exported snapshot."""
+        return self.lab.root.parent / "before.tar"
+
     def kill(self, ready: Callable[[], bool], *words: str) -> None:
         """Begin a command, and kill it as soon as `ready`."""
-        process = self.lab.start("snapshot", *words, "--plex", PLEX, "-y", "-q")
+        process = self.lab.start("snapshot", *words, "-y", "-q")
         while process.poll() is None and not ready():
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
@@ -95,6 +110,11 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     kubeconfig = lab.root / ".plexctl" / "plexes" / PLEX / "kubeconfig"
     yield Story(lab, Cluster(stored_kubectl(tmp_path_factory.mktemp("bin")), kubeconfig))
     lab.run("destroy", PLEX, "-y")
+
+
+def temporary_images() -> list[str]:
+    """Images that exist only while a disk of a node is copied."""
+    return [one.fingerprint for one in host_state().images if COPY in one.properties]
 
 
 def statuses() -> dict[str, str]:
@@ -150,7 +170,7 @@ def test_the_next_run_thaws_the_nodes_of_a_killed_save(story: Story) -> None:
             time.sleep(delay)
             return True
 
-        story.kill(frozen, "save", "killed")
+        story.kill(frozen, "save", "killed", "--plex", PLEX)
 
         assert story.lab.ask("up", PLEX)["changes"] == []
 
@@ -173,7 +193,7 @@ def test_the_next_run_completes_a_killed_restore(story: Story) -> None:
             time.sleep(delay)
             return True
 
-        story.kill(stopped, "restore", "before")
+        story.kill(stopped, "restore", "before", "--plex", PLEX)
         assert SOAK or story.unfinished.exists()
 
         assert story.lab.ask("up", PLEX)["changes"] == []
@@ -181,6 +201,92 @@ def test_the_next_run_completes_a_killed_restore(story: Story) -> None:
         assert not story.unfinished.exists()
         assert f"later{number}" not in story.namespaces()
         assert story.cluster.ready() == {f"{PLEX}1", WORKER}
+
+
+def test_an_exported_plex_comes_back_after_it_was_destroyed(story: Story) -> None:
+    before = story.rows()
+    answer = story.lab.ask("snapshot", "export", "before", str(story.file), "--plex", PLEX)
+    assert answer["nodes"] == [f"{PLEX}1", WORKER]
+    assert story.file.stat().st_mode & 0o777 == 0o600
+    refused = story.lab.run("snapshot", "import", str(story.file), code=2)
+    assert f"{PLEX} exists already" in refused.err
+    story.lab.run("destroy", PLEX, "-y")
+
+    story.lab.run("snapshot", "import", str(story.file))
+
+    assert "kept" in story.namespaces()
+    assert story.rows() == before
+    assert story.snapshots() == {"before": True}
+    assert story.lab.ask("up", PLEX)["changes"] == []
+    assert temporary_images() == []
+    limits = host().connection.api.instances[WORKER].get().json()["metadata"]["config"]
+    assert "raw.lxc" not in limits, "it is in the profile, which the plan defines"
+
+
+def test_a_changed_or_foreign_file_is_refused_and_nothing_is_created(
+    story: Story, tmp_path: Path
+) -> None:
+    story.lab.run("destroy", PLEX, "-y")
+    content = story.file.read_bytes()
+    changed = tmp_path / "changed.tar"
+    place = len(content) // 3
+    changed.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    refused = story.lab.run("snapshot", "import", str(changed), code=2)
+    assert "its checksum is not the one in the manifest" in refused.err
+    changed.write_bytes(content[:place])
+    assert "cut short" in story.lab.run("snapshot", "import", str(changed), code=2).err
+    other = Lab(tmp_path / "lab", tmp_path / "home")
+    other.root.mkdir()
+    other.run("init", PLEX)
+    assert "it is of the lab" in other.run("snapshot", "import", str(story.file), code=2).err
+    assert objects(PLEX) == {}
+    assert temporary_images() == []
+
+
+def test_the_next_run_undoes_a_killed_import(story: Story) -> None:
+    choice = random.Random(SEED)
+    print(f"PLEXCTL_KILLS_SEED={SEED}")
+    for _ in range(KILLS):
+        delay = choice.random() * 12 if SOAK else 0.0
+
+        def begun(delay: float = delay) -> bool:
+            if not (story.unfinished.exists() and (SOAK or temporary_images())):
+                return False
+            time.sleep(delay)
+            return True
+
+        story.kill(begun, "import", str(story.file))
+        assert SOAK or story.unfinished.exists()
+
+        story.lab.run("destroy", PLEX, "-y")
+
+        assert objects(PLEX) == {}
+        assert temporary_images() == []
+    story.lab.run("snapshot", "import", str(story.file))
+    assert story.cluster.ready() == {f"{PLEX}1", WORKER}
+
+
+def test_a_killed_export_leaves_no_file_and_the_next_run_deletes_its_image(
+    story: Story, tmp_path: Path
+) -> None:
+    choice = random.Random(SEED)
+    for _ in range(KILLS):
+        delay = choice.random() * 8 if SOAK else 0.0
+
+        def begun(delay: float = delay) -> bool:
+            if not (story.unfinished.exists() and (SOAK or temporary_images())):
+                return False
+            time.sleep(delay)
+            return True
+
+        story.kill(begun, "export", "before", str(tmp_path / "x.tar"), "--plex", PLEX)
+        assert [one.name for one in tmp_path.iterdir()] in ([], ["x.tar"])
+        (tmp_path / "x.tar").unlink(missing_ok=True)
+
+        assert story.lab.ask("up", PLEX)["changes"] == []
+
+        assert temporary_images() == []
+        assert story.snapshots() == {"before": True}
 
 
 def test_a_snapshot_without_a_replaced_node_is_refused(story: Story) -> None:

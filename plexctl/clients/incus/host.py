@@ -25,6 +25,7 @@ from plexctl.model.resources import Kind
 from plexctl.model.settings import SEED
 
 if TYPE_CHECKING:
+    from plexctl.model.disks import Disks
     from plexctl.model.host import Host
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
@@ -69,7 +70,13 @@ class IncusHost:
     def snapshots(self) -> Snapshots:
         from plexctl.clients.incus.snapshots import IncusSnapshots  # `up` needs none
 
-        return IncusSnapshots(self.connection, self.instances)
+        return IncusSnapshots(self.connection, self.instances, self.facts().cgroup)
+
+    @property
+    def disk_copies(self) -> Disks:
+        from plexctl.clients.incus.disks import IncusDisks
+
+        return IncusDisks(self.connection, self.images, self.instances)
 
     def version(self) -> str:
         """Of the server; it says so when plexctl connects, so no further call is made."""

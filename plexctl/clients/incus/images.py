@@ -88,6 +88,53 @@ class IncusImages:
             done = self._connection.finish(self._connection.api.images.post(json=body), 600)
         return str(done["metadata"]["fingerprint"])
 
+    def publish_snapshot(
+        self, instance: str, snapshot: str, properties: Mapping[str, str], timeout: float
+    ) -> str:
+        """Create an image of a snapshot, uncompressed and without a name."""
+        body = {
+            "source": {"type": "snapshot", "name": f"{instance}/{snapshot}"},
+            "properties": dict(properties),
+            "compression_algorithm": "none",
+        }
+        with self._connection.failing_as(f"snapshot {snapshot} of {instance} cannot be packed"):
+            done = self._connection.finish(self._connection.api.images.post(json=body), timeout)
+        return str(done["metadata"]["fingerprint"])
+
+    def upload_pieces(self, pieces: Iterator[bytes], name: str, timeout: float) -> str:
+        """Upload a unified image tarball piece by piece; returns its fingerprint. It has no name.
+
+        An error of `pieces` is raised as it is, and leaves no image.
+        """
+        failed: list[Exception] = []
+
+        def sent() -> Iterator[bytes]:
+            try:
+                yield from pieces
+            except Exception as error:
+                failed.append(error)
+                raise
+
+        headers = {
+            "X-Incus-filename": f"{name}.tar",
+            "Content-Type": "application/octet-stream",
+        }
+        try:
+            with self._connection.failing_as(f"the files of {name} cannot be imported"):
+                images = self._connection.api.images
+                answer = images.post(data=sent(), headers=headers, timeout=timeout)
+                return str(self._connection.finish(answer, timeout)["metadata"]["fingerprint"])
+        except Exception:
+            if failed:
+                raise failed[0] from None
+            raise
+
+    def size(self, fingerprint: str) -> int:
+        """Bytes of an image."""
+        with self._connection.failing_as(f"image {fingerprint[:12]} cannot be read"):
+            found = self._connection.api.images[fingerprint].get().json()["metadata"]
+        return int(found["size"])
+
     def publishing(self) -> bool:
         """Whether the server is publishing an image now. It does not say of which instance."""
         operations = self._connection.under_way()

@@ -66,6 +66,14 @@ class IncusInstances:
         with self._connection.failing_as(f"instance {name} cannot be created"):
             self._connection.finish(self._connection.api.instances.post(json=body), 300)
 
+    def set_image(self, name: str, fingerprint: str, properties: Mapping[str, str]) -> None:
+        """Let an instance count as created from another image than the one with `properties`."""
+        config = {f"image.{key}": "" for key in properties}
+        with self._connection.failing_as(f"the image of {name} cannot be set"):
+            instance = self._connection.api.instances[name]
+            changed = instance.patch(json={"config": {**config, observed.BASE_IMAGE: fingerprint}})
+            self._connection.finish(changed, 60)
+
     def start(self, name: str) -> None:
         """Start an instance, or resume one that is paused. One that runs already is no error.
 

@@ -20,6 +20,9 @@ from plexctl.model.settings import TAG
 SHARED = "plexctl.shared"
 """A property of an image whose nodes share a volume."""
 
+BASE_IMAGE = "volatile.base_image"
+"""The config key with the fingerprint of an instance's image."""
+
 NEVER = "1970-01-01"
 """`last_used_at` of an instance that was never started begins with the Unix epoch."""
 
@@ -33,7 +36,7 @@ def instance(found: Answer) -> ObservedInstance:
         status=found["status"],
         tags=tags_of(config),
         started=not str(found["last_used_at"]).startswith(NEVER),
-        image=config.get("volatile.base_image", ""),
+        image=config.get(BASE_IMAGE, ""),
         uuid=config.get("volatile.uuid", ""),
     )
 

@@ -20,6 +20,7 @@ from plexctl.model.resources import Kind
 from plexctl.model.secret import Secret
 
 if TYPE_CHECKING:
+    from plexctl.model.disks import Disks
     from plexctl.model.host import Host
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
@@ -63,8 +64,16 @@ class ProxmoxHost:
     @property
     def snapshots(self) -> Snapshots:
         raise UsageError(
-            f"plexctl takes no snapshots on {self.name}: Proxmox hosts are not supported yet",
+            f"refusing to take a snapshot on {self.name}: the API of Proxmox VE cannot freeze"
+            " containers, so nodes would be of different instants",
             hint="nothing was changed; snapshots work on Incus hosts",
+        )
+
+    @property
+    def disk_copies(self) -> Disks:
+        raise UsageError(
+            f"refusing to copy disks of {self.name}: Proxmox hosts have no snapshots of a plex",
+            hint="nothing was changed; `vzdump` of Proxmox VE copies single guests",
         )
 
     def version(self) -> str:
@@ -179,4 +188,6 @@ class ProxmoxHost:
 
 
 if TYPE_CHECKING:
+    from plexctl.model.disks import Disks
+
     _: type[Host] = ProxmoxHost

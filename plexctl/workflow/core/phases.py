@@ -28,7 +28,7 @@ UP_RESTORE = "up --restore"
 class Work:
     """What a run of phases is about to do. A later run completes or undoes it."""
 
-    verb: str  # "save", "restore", "import", UP_RESTORE
+    verb: str  # "save", "restore", "export", "import", UP_RESTORE
     run: str
     snapshot: str  # its name on the hosts; of UP_RESTORE the time of the backup
     nodes: tuple[str, ...]  # that the run freezes, restores or creates

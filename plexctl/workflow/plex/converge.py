@@ -146,6 +146,17 @@ def _restoration(
     return begin(ctx, plex, run, options.backup) if options.backup else None
 
 
+def plan_on_ready_hosts(ctx: Context, plex: Plex, run: Run) -> tuple[Plan, dict[str, HostState]]:
+    """The plan of `plex`, and the states of hosts that have all that does not belong to it.
+
+    That is the lab's registry and the images of its nodes, which may be baked now.
+    """
+    states, images = _states_with_images(ctx, plex, run, _registry_states(ctx, plex, run))
+    plan = plan_plex(plex, inputs(ctx, plex, images))
+    _require_master_host(plan, states)
+    return plan, _marked(ctx, plex, images, states, run)
+
+
 def _registry_states(ctx: Context, plex: Plex, run: Run) -> dict[str, HostState] | None:
     """Create the lab's registry, if the plex uses one; the states that were read for that."""
     if ctx.lab.registry is None or not plex.type.kubernetes:

@@ -68,5 +68,7 @@ def test_snapshots_of_one_name_and_different_numbers_of_nodes_are_different_ones
 def test_proxmox_hosts_refuse_with_code_2() -> None:
     spec = HostSpec("pve1", HostKind.PROXMOX, "", "local-lvm", 4)
     host = ProxmoxHost(spec, Secret(b"token"))
-    with pytest.raises(UsageError, match="Proxmox hosts are not supported yet"):
+    with pytest.raises(UsageError, match="cannot freeze containers"):
         _ = host.snapshots
+    with pytest.raises(UsageError, match="refusing to copy disks of pve1"):
+        _ = host.disk_copies

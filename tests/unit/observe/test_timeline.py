@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.observe.lanes import Bar, Phase, bars, label, lanes, ticks, typical
-from plexctl.observe.timeline import Ending, Instant, NodeLine, median, parts, timeline
+from plexctl.observe.timeline import Ending, Instant, NodeLine, PhaseLine, median, parts, timeline
 from tests.journals import journal
 
 RUN = "20261121T154855.542315-up-tline"
@@ -67,6 +67,33 @@ def test_a_failed_run_has_its_error() -> None:
     line = timeline(RUN, lines)
 
     assert (line.ending, line.error, line.seconds) == (Ending.FAILED, "no room", 9.5)
+
+
+def phased(*states: tuple[str, str]) -> list[str]:
+    return [
+        f'{{"event": "Phased", "at": {at}.5, "phase": "{phase}", "state": "{state}"}}'
+        for at, (phase, state) in enumerate(states)
+    ]
+
+
+def test_phases_have_their_last_state() -> None:
+    lines = phased(("freeze", "began"), ("freeze", "done"), ("snapshot", "began"))
+    killed = timeline(RUN, lines).phases
+    assert killed == (
+        PhaseLine("freeze", "done", 0.5, 1.5),
+        PhaseLine("snapshot", "began", 2.5, None),
+    )
+    failed = timeline(RUN, [*lines, *phased(("snapshot", "failed"), ("snapshot", "undone"))])
+    assert [(one.name, one.state) for one in failed.phases] == [
+        ("freeze", "done"),
+        ("snapshot", "undone"),
+    ]
+
+
+def test_a_phase_of_an_earlier_run_may_be_undone() -> None:
+    line = timeline(RUN, [*phased(("snapshot", "undone")), *phased(("x", "strange"))])
+    assert line.phases == (PhaseLine("snapshot", "undone", 0.5, 0.5),)
+    assert line.unreadable_lines == 1
 
 
 def test_an_empty_journal_is_a_run_of_no_time() -> None:

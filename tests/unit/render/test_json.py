@@ -62,6 +62,8 @@ from plexctl.results.registry import RegistryResult, RegistryRow, RegistryUpResu
 from plexctl.results.runs import RunRow, RunsResult
 from plexctl.results.snapshots import (
     SnapshotDeleteResult,
+    SnapshotExportResult,
+    SnapshotImportResult,
     SnapshotRestoreResult,
     SnapshotRow,
     SnapshotSaveResult,
@@ -116,6 +118,14 @@ KEYS: Sequence[tuple[Any, str]] = (
         "plex file created kubernetes size seconds{all} run",
     ),
     (SnapshotDeleteResult("demo", "before", ("demo1",)), "plex snapshot nodes[]"),
+    (
+        SnapshotExportResult("demo", "before", Path("x"), ("demo1",), 9, {"all": 3.0}, "run"),
+        "plex snapshot file nodes[] size seconds{all} run",
+    ),
+    (
+        SnapshotImportResult("demo", "before", (NODE,), {"all": 3.0}, "run"),
+        f"plex snapshot nodes[{NODE_KEYS}] seconds{{all}} run",
+    ),
     (
         ListResult((ListRow("demo", True, "1.36.3", 3, 3, "10.64.3.0/24"),), ("far",)),
         "plexes[plex current kubernetes nodes running network] unreachable[]",

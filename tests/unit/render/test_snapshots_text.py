@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from plexctl.render.snapshots_text import delete, restore, save, snapshots
+from pathlib import Path
+
+from plexctl.render.snapshots_text import delete, export, restore, save, snapshots
 from plexctl.results.snapshots import (
     SnapshotDeleteResult,
+    SnapshotExportResult,
     SnapshotRestoreResult,
     SnapshotRow,
     SnapshotSaveResult,
@@ -55,3 +58,12 @@ def test_a_restore_says_when_the_cluster_was_back() -> None:
 def test_a_deletion_names_the_nodes() -> None:
     result = SnapshotDeleteResult("demo", "old", ("demo1", "demo2"))
     assert delete(result) == "demo: deleted snapshot old of demo1, demo2"
+
+
+def test_an_export_says_what_is_in_the_file() -> None:
+    file, nodes = Path("x.tar"), ("demo1", "demo2")
+    result = SnapshotExportResult("demo", "old", file, nodes, 3 << 30, {"all": 12.34}, "")
+    assert export(result) == (
+        "demo: snapshot old of 2 nodes is in x.tar (3.0 GiB) after 12.3 s;"
+        " it has all keys and Secrets of the cluster"
+    )

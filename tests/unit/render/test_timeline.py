@@ -131,6 +131,25 @@ def test_an_empty_run_can_be_shown() -> None:
     assert "</html>" in html_text(line)
 
 
+def test_phases_are_shown_with_what_became_of_them() -> None:
+    lines = [
+        f'{{"event": "Phased", "at": {at}, "phase": "{phase}", "state": "{state}"}}'
+        for at, phase, state in (
+            (1, "freeze", "began"),
+            (1.5, "freeze", "done"),
+            (1.5, "snapshot", "began"),
+            (2, "snapshot", "undone"),
+            (2, "<b>thaw", "began"),
+        )
+    ]
+    line = timeline(BIG, lines)
+
+    assert "phases: freeze, snapshot (undone), <b>thaw (unfinished)" in timeline_text(line)
+    page = html_text(line)
+    assert "<td class=w>freeze</td><td class=w>done</td><td>1.00</td><td>0.50</td>" in page
+    assert "<td class=w>&lt;b&gt;thaw</td><td class=w>unfinished</td>" in page
+
+
 def test_runs_are_listed() -> None:
     row = RunRow(RUN, "2026-11-21T15:48:55+00:00", "up", "tline", "done", 15.5, 3)
     push = RunRow("20261121T100000.5-push-x", "", "push", "x", "failed", 0.31, 0)
