@@ -25,7 +25,10 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 def use(
     context: typer.Context,
-    plex: Annotated[str, typer.Argument(metavar="PLEX", autocompletion=plex_names)],
+    plex: Annotated[
+        str,
+        typer.Argument(metavar="PLEX", help="The new current plex.", autocompletion=plex_names),
+    ],
     json: Json = False,
 ) -> None:
     """Choose the current plex. Commands without a plex work on the current plex."""

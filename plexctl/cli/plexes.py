@@ -143,7 +143,9 @@ def replace(
 
 def engine(
     context: typer.Context,
-    chosen: Annotated[ProvisionEngine, typer.Argument(metavar="direct|tofu")],
+    chosen: Annotated[
+        ProvisionEngine, typer.Argument(metavar="direct|tofu", help="The new engine.")
+    ],
     plex: PlexArgument = None,
     key: Annotated[bool, typer.Option("--key", hidden=True)] = False,
     json: Json = False,

@@ -13,6 +13,7 @@ import typer
 import yaml
 
 from plexctl.cli.main import app
+from plexctl.cli.verbs import SECTIONS
 from plexctl.config.load import load_lab
 from plexctl.depot.pins import load_pins
 
@@ -92,6 +93,12 @@ def test_a_command_that_plexctl_refuses_is_found(command: str, part: str) -> Non
     text = f"```console\n$ plexctl {command}\n```\n"
     [(found, whole)] = commands(text)
     assert part in (fault(found, whole=whole) or "")
+
+
+def test_the_table_of_the_readme_has_every_verb() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Verbs\n")[2].partition("\n## ")[0]
+    named = {name.split()[0] for name in re.findall(r"`([a-z][^`]*)`", section)}
+    assert {verb for verbs in SECTIONS.values() for verb in verbs} <= named
 
 
 PLACEHOLDERS = (

@@ -64,6 +64,13 @@ def test_links_of_files_beside_the_docs_lead_somewhere(page: str) -> None:
             assert anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("folder", ["tutorial", "how-to", "reference", "explanation"])
+def test_an_index_links_to_every_page_of_its_folder(folder: str) -> None:
+    index = ROOT / "docs" / folder / "index.md"
+    linked = set(re.findall(r"\]\(([\w.-]+\.md)", index.read_text()))
+    assert {page.name for page in index.parent.glob("*.md")} - {"index.md"} <= linked
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page, as mkdocs and GitHub build them."""
     markdown = Markdown(extensions=["toc", "attr_list", "fenced_code"])
