@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from plexctl.clients.incus import observed
 from plexctl.clients.incus.connection import IncusConnection
 from plexctl.errors import PlexError
 from plexctl.model.observed import ObservedNetwork, ObservedProfile
 from plexctl.model.settings import Devices, Settings, plain_devices
-from plexctl.plan.resources.types import Forward
+
+if TYPE_CHECKING:
+    from plexctl.plan.resources.types import Forward
 
 DELETION = 2.0
 """Seconds within which a deletion that has begun changes the list of networks."""
