@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,11 +38,12 @@ def up(
     no_wait: NoWait = False,
     no_drain: NoDrain = False,
     restore: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--restore",
             metavar="FILE",
-            help="Recreate all nodes, with the cluster that `plexctl backup` has saved.",
+            help="Recreate all nodes, with the cluster of a backup: a file, a name of `plexctl "
+            'backups list`, or "latest".',
         ),
     ] = None,
     yes: Yes = False,
@@ -63,12 +63,12 @@ def up(
     _answer(result, json)
 
 
-def _agreed(ctx: Context, plex: Plex, file: Path, yes: bool) -> Backup:
-    """The backup in a file, once the user agrees to lose what the cluster has now."""
-    from plexctl.workflow.backups.archive import read
+def _agreed(ctx: Context, plex: Plex, named: str, yes: bool) -> Backup:
+    """The backup that is named, once the user agrees to lose what the cluster has now."""
     from plexctl.workflow.backups.fit import require_fit
+    from plexctl.workflow.backups.stored import find
 
-    backup = read(ctx.seed, file)
+    backup = find(ctx, plex, named)
     require_fit(plex, ctx.seed.lab_id, backup.manifest)
     confirm(
         f"all nodes of {plex.name} will be recreated with the cluster of"

@@ -84,6 +84,16 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
             },
         ),
         "backup": Verb("plexctl.cli.backup:backup", "Write the objects of a cluster to a file."),
+        "backups": CommandGroup(
+            "Show the backups that masters write by themselves.",
+            {
+                "list": Verb(
+                    "plexctl.cli.backup:list_",
+                    "List the backups that the masters of a plex write by themselves.",
+                ),
+                "key": Verb("plexctl.cli.backup:key", "Store the keys of the bucket for backups."),
+            },
+        ),
         "engine": Verb(
             "plexctl.cli.plexes:engine", "Choose what creates a plex: plexctl itself or OpenTofu."
         ),

@@ -13,6 +13,7 @@ from plexctl.config.check import networks_of, newest
 from plexctl.config.check_hosts import address_of, hosts_of
 from plexctl.config.draft import Draft, Drafts
 from plexctl.config.fields import (
+    BackupFields,
     BaseFields,
     GitopsFields,
     GroupFields,
@@ -28,7 +29,11 @@ from plexctl.model.lab import Lab
 from plexctl.model.placement import by_capacity
 from plexctl.model.plex import ApiForward, Group, Link, Networks, Plex, Spread
 from plexctl.model.registry import Registry
+from plexctl.model.schedule import S3Place, Schedule
 from plexctl.model.types import Base, BaseSource, Layer, NodeType
+
+AMAZON, REGION = "https://s3.amazonaws.com", "us-east-1"
+"""Where a bucket is if the file does not say it."""
 
 FIRST_PORT, PORTS = 20000, 10000
 """The range of ports at which other machines' hosts forward to the APIs of their plexes."""
@@ -176,8 +181,25 @@ def _plex(
         engine=fields.engine,
         api_forward=_api_forward(fields, hosts, networks[name]),
         allowed=_allowed(fields, networks),
+        backup=_schedule(fields.backup),
         gitops=_gitops(name, draft.source.file.parents[2], fields.gitops),
     )
+
+
+def _schedule(fields: BackupFields | None) -> Schedule | None:
+    if fields is None:
+        return None
+    if not fields.to.startswith("s3://"):
+        return Schedule(fields.every, fields.keep, fields.to)
+    bucket, _, prefix = fields.to.removeprefix("s3://").partition("/")
+    place = S3Place(
+        (fields.endpoint or AMAZON).rstrip("/"),
+        fields.region or REGION,
+        bucket,
+        f"{prefix}/" if prefix else "",
+        fields.ca,
+    )
+    return Schedule(fields.every, fields.keep, place)
 
 
 def _allowed(

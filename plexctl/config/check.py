@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from plexctl.config.builtin import names, overlay
+from plexctl.config.check_backup import check_backup
 from plexctl.config.check_gitops import check_gitops, check_registry
 from plexctl.config.check_hosts import (
     bases_of,
@@ -71,6 +72,7 @@ def check(
             _flags(plex, plex.fields, newest(kubernetes_versions, plex.fields.kubernetes))
             check_placement(drafts, plex, plex.fields)
             check_gitops(drafts, plex)
+            check_backup(drafts, plex)
     check_registry(drafts)
     _overlaps(drafts)
     _check_names(drafts.plexes, parse_plex_name)

@@ -24,13 +24,14 @@ from plexctl.config.shape import (
     needed,
     whole,
 )
+from plexctl.config.values.backups import DURATION, PLACE, REGION
 from plexctl.config.values.names import DOMAIN, IMAGE, NAME, PACKAGE, USER
 from plexctl.config.values.networks import ADDRESS, PEER, network
 from plexctl.config.values.nodes import LABEL_KEY, LABEL_VALUE, MOST_NODES, NUMBERS, TAINT
 from plexctl.config.values.paths import LAB_FILE
 from plexctl.config.values.sizes import DISK, MEMORY
 from plexctl.config.values.sources import APP_SOURCE, BRANCH, SEMVER, VERSION
-from plexctl.config.values.urls import CHECKSUM, URL
+from plexctl.config.values.urls import CHECKSUM, HTTPS, URL
 from plexctl.model.gitops import GitopsEngine, SourceKind
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.plex import JsonText, Link, Spread, Taint
@@ -221,6 +222,34 @@ class GitopsFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupFields:
+    """The mapping `backup` of plex.yaml."""
+
+    every: int = entry(
+        DURATION, "Time between two backups, for example 30min, 6h or 2d. Default: 6h.", 6 * 3600
+    )
+    keep: int = entry(whole(1, 1000), "Number of backups to keep. Older ones are deleted.", 7)
+    to: str = needed(
+        PLACE,
+        "Where to: `s3://bucket/prefix`, or a folder of the masters below /srv, /mnt or "
+        "/var/backups. plexctl puts a volume there, which outlives the nodes.",
+        "",
+    )
+    endpoint: str | None = entry(
+        HTTPS, "For S3: the server. Default: https://s3.amazonaws.com.", None
+    )
+    region: str | None = entry(
+        REGION, "For S3: the region of the bucket. Default: us-east-1.", None
+    )
+    ca: str | None = entry(
+        LAB_FILE,
+        "For S3: file in the lab with the certificates (PEM) of the authorities to trust. Default: "
+        "the public authorities.",
+        None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlexFields:
     """The file plex.yaml."""
 
@@ -296,6 +325,11 @@ class PlexFields:
     )
     gitops: GitopsFields | None = entry(
         Record(GitopsFields), "The engine and the source of the apps. Default: no engine.", None
+    )
+    backup: BackupFields | None = entry(
+        Record(BackupFields),
+        "Backups that masters write by themselves. Default: none.",
+        None,
     )
     groups: tuple[GroupFields, ...] = entry(
         ListOf(Record(GroupFields)),

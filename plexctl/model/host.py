@@ -13,6 +13,7 @@ from plexctl.model.resources import Kind
 
 if TYPE_CHECKING:
     from plexctl.model.disks import Disks
+    from plexctl.model.folders import Folders
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
 
@@ -51,6 +52,10 @@ class Host(Protocol):
     @property
     def disk_copies(self) -> Disks:
         """Disks of its instances, copied from and to other hosts. UsageError as for `snapshots`."""
+
+    @property
+    def folders(self) -> Folders:
+        """Folders that outlive its nodes. UsageError on a kind of host that has none."""
 
     def version(self) -> str:
         """The version of the host's server."""

@@ -10,6 +10,7 @@ from typing import NewType
 
 from plexctl.model.gitops import Gitops
 from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.schedule import Schedule
 from plexctl.model.types import NodeType, Size
 
 JsonText = NewType("JsonText", str)
@@ -142,6 +143,7 @@ class Plex:
     api_forward: ApiForward | None = None  # None: this machine reaches its nodes
     allowed: tuple[IPv4Network, ...] | None = ()  # may connect to nodes and pods; None: everyone
     masters: int = 1  # nodes 1 to `masters`; an odd number
+    backup: Schedule | None = None  # None: masters save nothing by themselves
 
     @property
     def hosts(self) -> tuple[str, ...]:

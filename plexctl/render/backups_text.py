@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plexctl.render.tables import size
-from plexctl.results.backups import BackupResult
+from plexctl.render.tables import age, size, table
+from plexctl.results.backups import BackupKeyResult, BackupResult, BackupsResult
 
 
 def backup(result: BackupResult) -> str:
@@ -11,4 +11,19 @@ def backup(result: BackupResult) -> str:
         f"{result.plex}: backup {result.file} ({size(result.size)}) after"
         f" {result.seconds['all']:.1f} s; `plexctl up {result.plex} --restore {result.file}`"
         " restores it"
+    )
+
+
+def backups(result: BackupsResult) -> str:
+    if not result.backups:
+        return f"{result.plex}: no backups in {result.to} yet"
+    rows = [(row.name, age(row.age), size(row.size)) for row in result.backups]
+    return table(("BACKUP", "AGE", "SIZE"), rows)
+
+
+def key(result: BackupKeyResult) -> str:
+    if not result.changed:
+        return f"{result.plex}: these keys are stored already"
+    return (
+        f"{result.plex}: stored the keys in {result.file}; `plexctl up` gives them to the masters"
     )

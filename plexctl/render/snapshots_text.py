@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plexctl.render.plex_text import nodes_table
-from plexctl.render.tables import count, size, table
+from plexctl.render.tables import age, count, size, table
 from plexctl.results.snapshots import (
     SnapshotDeleteResult,
     SnapshotExportResult,
@@ -28,7 +28,7 @@ def snapshots(result: SnapshotsResult) -> str:
     rows = [
         (
             row.name,
-            _age(row.age),
+            age(row.age),
             size(row.size) if row.size is not None else "",
             str(row.nodes),
             _note(row),
@@ -71,12 +71,3 @@ def _note(row: SnapshotRow) -> str:
     if row.lacking:
         return f"incomplete: {', '.join(row.lacking)} came later"
     return "incomplete: nodes that it had are gone"
-
-
-def _age(seconds: int) -> str:
-    """ "40 s", "5 min", "3 h", "12 d"."""
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3600} h" if seconds < 172800 else f"{seconds // 86400} d"

@@ -27,3 +27,12 @@ def size(number: int) -> str:
     while amount >= 1024 and len(units) > 1:
         amount, units = amount / 1024, units[1:]
     return f"{amount:.1f} {units[0]}" if units[0] != "B" else f"{number} B"
+
+
+def age(seconds: int) -> str:
+    """ "40 s", "5 min", "3 h", "12 d"."""
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 172800 else f"{seconds // 86400} d"

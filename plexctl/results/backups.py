@@ -16,3 +16,27 @@ class BackupResult:
     size: int  # bytes
     seconds: Mapping[str, float]  # "all": of the run
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRow:
+    """A backup that a master has written by itself."""
+
+    name: str
+    created: str  # date and time in UTC, ISO 8601
+    age: int  # seconds
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BackupsResult:
+    plex: str
+    to: str  # where they are: a folder of the masters, or s3://bucket/prefix
+    backups: tuple[BackupRow, ...]  # the oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class BackupKeyResult:
+    plex: str
+    file: Path  # encrypted for the lab
+    changed: bool

@@ -40,6 +40,8 @@ ANSWERS = {
     "flux key": "FluxKeyResult",
     "flux token": "TokenResult",
     "backup": "BackupResult",
+    "backups list": "BackupsResult",
+    "backups key": "BackupKeyResult",
     "snapshot save": "SnapshotSaveResult",
     "snapshot list": "SnapshotsResult",
     "snapshot restore": "SnapshotRestoreResult",

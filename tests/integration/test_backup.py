@@ -1,6 +1,6 @@
 """A cluster is saved to a file, lost with its nodes, and created again from the file.
 
-With `PLEXCTL_KILLS`, as `bin/test soak` has it, also with three masters.
+With `PLEXCTL_KILLS`, which `bin/test soak` sets, also with three masters.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ def test_nodes_that_the_plex_has_no_more_are_gone_with_their_pods(story: Story) 
     assert {pod["spec"]["nodeName"] for pod in pods} == {MASTER, WORKER}
 
 
-def test_files_that_are_no_backup_of_this_plex_change_nothing(
-    story: Story, tmp_path: Path
-) -> None:
+def test_files_that_are_no_backup_of_this_plex_change_nothing(story: Story, tmp_path: Path) -> None:
     whole, before = story.file.read_bytes(), instances()
     wrong = {
         "cut short": whole[:-100],

@@ -26,6 +26,7 @@ from plexctl.model.settings import SEED
 
 if TYPE_CHECKING:
     from plexctl.model.disks import Disks
+    from plexctl.model.folders import Folders
     from plexctl.model.host import Host
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
@@ -77,6 +78,12 @@ class IncusHost:
         from plexctl.clients.incus.disks import IncusDisks
 
         return IncusDisks(self.connection, self.images, self.instances)
+
+    @property
+    def folders(self) -> Folders:
+        from plexctl.clients.incus.folders import IncusFolders  # `up` needs none
+
+        return IncusFolders(self.connection)
 
     def version(self) -> str:
         """Of the server; it says so when plexctl connects, so no further call is made."""

@@ -21,6 +21,7 @@ from plexctl.model.secret import Secret
 
 if TYPE_CHECKING:
     from plexctl.model.disks import Disks
+    from plexctl.model.folders import Folders
     from plexctl.model.host import Host
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
@@ -74,6 +75,14 @@ class ProxmoxHost:
         raise UsageError(
             f"refusing to copy disks of {self.name}: Proxmox hosts have no snapshots of a plex",
             hint="nothing was changed; `vzdump` of Proxmox VE copies single guests",
+        )
+
+    @property
+    def folders(self) -> Folders:
+        raise UsageError(
+            f"nodes on {self.name} have no folders that outlive them: Proxmox hosts are not"
+            " supported yet",
+            hint="nothing was changed; backups to a folder work on Incus hosts",
         )
 
     def version(self) -> str:

@@ -26,6 +26,7 @@ OWN = (
     "clusters/hosts/*.token.age",
     "clusters/*/plex.yaml",
     "clusters/*/source-token.age",
+    "clusters/*/backup-key.age",
 )
 """plexctl's own files. A change of the number of workers must not change the artifact."""
 

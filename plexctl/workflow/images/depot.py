@@ -30,6 +30,9 @@ from plexctl.workflow.images.tools import found_tool
 from plexctl.workflow.trust.gate import require_trust
 from plexctl.workflow.trust.parts import PartKind
 
+BACKUP = "backup"
+"""The component with the program that saves etcd on masters."""
+
 PINS_FILE = f"pins/{PINS}"
 
 
@@ -37,8 +40,9 @@ def fill(ctx: Context, sources: Sources) -> DepotResult:
     """Fill the depot with all components of every version of Kubernetes of the lab's plexes.
 
     Components that are there are verified. Without a plex, the newest version counts. Argo CD,
-    which takes as long to build as Kubernetes, is only included if a plex uses it. The program for
-    `flux diff` is included if a plex uses Flux and this machine has Go, its only source.
+    which takes as long to build as Kubernetes, is only included if a plex uses it, and so is the
+    program of scheduled backups. The program for `flux diff` is included if a plex uses Flux and
+    this machine has Go, its only source.
     """
     require_trust(ctx, PartKind.PINS)
     store = Depot(depot(ctx).root, sources)
@@ -80,6 +84,8 @@ def is_useful(ctx: Context, component: str) -> bool:
     if component == FLUX_BUILD:
         uses_flux = any(plex.gitops and plex.gitops.engine is GitopsEngine.FLUX for plex in plexes)
         return uses_flux and shutil.which("go") is not None
+    if component == BACKUP:
+        return any(plex.backup for plex in plexes)
     if component == ProvisionEngine.TOFU:
         return any(plex.engine is ProvisionEngine.TOFU for plex in plexes)
     return True

@@ -68,6 +68,10 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     if settle_plex(ctx, plex.name, run):
         states = None  # out of date now
     restoring = _restoration(ctx, plex, run, options)
+    if plex.backup:
+        from plexctl.workflow.backups.keys import program_configuration
+
+        program_configuration(ctx, plex)  # raises an error without the keys of the bucket
     states, images = _states_with_images(ctx, plex, run, states)
     documents = engine_documents(ctx, plex, plex.gitops) if plex.gitops else None
     found = inputs(ctx, plex, images)
@@ -120,6 +124,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
             if restoring:
                 restoring.until_complete(waits.seconds)
             apps = waits.until_delivered(delivery) if delivery else None
+        _schedule_backups(ctx, plan, changes, states, waits, run)
     raise_if_unreachable(ctx, plan.nodes)
     return UpResult(
         plex.name,
@@ -155,6 +160,26 @@ def plan_on_ready_hosts(ctx: Context, plex: Plex, run: Run) -> tuple[Plan, dict[
     plan = plan_plex(plex, inputs(ctx, plex, images))
     _require_master_host(plan, states)
     return plan, _marked(ctx, plex, images, states, run)
+
+
+def _schedule_backups(
+    ctx: Context,
+    plan: Plan,
+    changes: Sequence[Change],
+    states: dict[str, HostState],
+    waits: ClusterWaits,
+    run: Run,
+) -> None:
+    """Let masters save by themselves, or no more. Few plexes have such masters."""
+    tagged = any("backup" in one.tags for s in states.values() for one in s.instances.values())
+    if plan.plex.backup is None and not tagged:
+        return
+    from plexctl.workflow.backups.schedule import is_scheduled, schedule
+
+    if is_scheduled(plan.plex, states):
+        waits.until_api_answers()
+        new = {change.name for change in changes if change.is_instance}
+        schedule(ctx, plan.plex, states, new, run)
 
 
 def _registry_states(ctx: Context, plex: Plex, run: Run) -> dict[str, HostState] | None:

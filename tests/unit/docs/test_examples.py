@@ -113,6 +113,7 @@ HOSTS = {"hosts", "registry", "secrets"}
 NOT_OF_A_LAB = {"apiVersion", "path"}  # a manifest, and an app's file for Argo CD
 SURROUNDINGS = {
     "clusters/hosts.yaml": f"{A_HOST}registry: {{}}\n",
+    "clusters/s3-ca.pem": "-----BEGIN CERTIFICATE-----\n",
     "clusters/known_hosts": "git.example.org ssh-ed25519 AAAA\n",
     "types/box.yaml": "{role: admnode, layers: [{name: tools}]}\n",
 }

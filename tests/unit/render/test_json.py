@@ -27,7 +27,7 @@ from plexctl.results.apps import (
     RenderRow,
     TokenResult,
 )
-from plexctl.results.backups import BackupResult
+from plexctl.results.backups import BackupKeyResult, BackupResult, BackupRow, BackupsResult
 from plexctl.results.changes import ChangeRow, PlanResult, TofuPlan
 from plexctl.results.hosts import (
     HostPreparedResult,
@@ -117,6 +117,11 @@ KEYS: Sequence[tuple[Any, str]] = (
         ),
         "plex file created kubernetes size seconds{all} run",
     ),
+    (
+        BackupsResult("demo", "/srv/backups", (BackupRow("a", "2026-11-30T09:00:00+00:00", 1, 2),)),
+        "plex to backups[name created age size]",
+    ),
+    (BackupKeyResult("demo", Path("a.age"), True), "plex file changed"),
     (SnapshotDeleteResult("demo", "before", ("demo1",)), "plex snapshot nodes[]"),
     (
         SnapshotExportResult("demo", "before", Path("x"), ("demo1",), 9, {"all": 3.0}, "run"),
