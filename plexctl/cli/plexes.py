@@ -53,12 +53,19 @@ def up(
 ) -> None:
     """Create a plex, or change it to match its configuration.
 
-    Bakes missing images first. A second run changes nothing.
+    Bakes missing images first. A second run changes nothing. If the changes would replace a cluster
+    that exists, `up` asks first: `upgrade` keeps its objects and data.
     """
     with one_plex(context, plex, quiet=quiet, verbose=verbose, yes=yes) as (ctx, chosen):
         backup = _agreed(ctx, chosen, restore, yes) if restore else None
         result = verbs.up(
-            ctx, chosen, drain=not no_drain, lose_pods=yes, wait=not no_wait, backup=backup
+            ctx,
+            chosen,
+            drain=not no_drain,
+            lose_pods=yes,
+            lose_cluster=yes,
+            wait=not no_wait,
+            backup=backup,
         )
     _answer(result, json)
 
@@ -101,7 +108,9 @@ def scale(
             first = node_name(chosen.name, chosen.size - chosen.workers + workers + 1)
             names = last if first == last else f"{first} to {last}"
             confirm(f"{names} will be deleted, with all local data", yes)
-        result = verbs.scale(ctx, chosen, workers, drain=not no_drain, wait=not no_wait)
+        result = verbs.scale(
+            ctx, chosen, workers, drain=not no_drain, lose_cluster=yes, wait=not no_wait
+        )
     _answer(result, json)
 
 
@@ -136,7 +145,13 @@ def replace(
                 yes,
             )
         result = verbs.replace(
-            ctx, chosen, nodes, drain=not no_drain, lose_pods=yes, wait=not no_wait
+            ctx,
+            chosen,
+            nodes,
+            drain=not no_drain,
+            lose_pods=yes,
+            lose_cluster=yes,
+            wait=not no_wait,
         )
     _answer(result, json)
 

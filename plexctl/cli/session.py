@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from platformdirs import user_cache_path
 
-from plexctl.cli.terminal import approval, passphrase
+from plexctl.cli.terminal import approval, consent, passphrase
 from plexctl.config import load
 from plexctl.model.plex import Plex
 from plexctl.render import progress
@@ -62,6 +62,7 @@ def opened(
             listener=display,
             ask=passphrase(),
             approve=approval(yes, display.paused),
+            consent=consent(display.paused),
         )
 
 

@@ -41,10 +41,11 @@ def end(code: ExitCode | int) -> None:
         raise typer.Exit(int(code))
 
 
-def confirm(loss: str, yes: bool) -> None:
+def confirm(loss: str, yes: bool, keep: str = "") -> None:
     """Ask before something is lost, unless `yes`. `loss` is a clause: what will be lost.
 
-    UsageError where there is no terminal to ask on, PlexError if the user refuses.
+    `keep` names what would keep it. UsageError where there is no terminal to ask on, PlexError if
+    the user refuses.
     """
     if yes:
         return
@@ -52,10 +53,29 @@ def confirm(loss: str, yes: bool) -> None:
         raise UsageError(
             "refusing to continue without -y: stdin is not a terminal",
             details=(loss,),
-            hint=f"to continue: `{shlex.join(['plexctl', *sys.argv[1:], '-y'])}`",
+            hint="; ".join(
+                filter(
+                    None,
+                    (keep, f"to continue: `{shlex.join(['plexctl', *sys.argv[1:], '-y'])}`"),
+                )
+            ),
         )
+    if keep:
+        print(visible(keep), file=sys.stderr)
     if not typer.confirm(f"{visible(loss)}. Continue?", err=True):
         raise PlexError("nothing was changed")
+
+
+def consent(
+    paused: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Callable[[str, str], None]:
+    """`confirm` for something that is found out during a run, whose progress is `paused`."""
+
+    def ask(loss: str, keep: str) -> None:
+        with paused():
+            confirm(loss, False, keep)
+
+    return ask
 
 
 def approval(

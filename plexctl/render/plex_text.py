@@ -54,6 +54,8 @@ def _plan(result: PlanResult) -> str:
     sums = Counter(change.action for change in result.changes)
     to_do = (f"{number} to {action}" for action, number in sums.items())
     lines.append(f"{result.plex}: {', '.join(to_do) or 'nothing else to do'}")
+    if result.loss:
+        lines.append(f"{result.loss}; `plexctl upgrade {result.plex}` keeps them")
     if result.tofu:
         lines += ["", "changes in OpenTofu:", *(f"  {one}" for one in result.tofu.changes)]
     return "\n".join([*lines, *unreachable])

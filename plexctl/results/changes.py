@@ -35,6 +35,7 @@ class PlanResult:
     unreachable: tuple[str, ...] = ()  # the reason for each unreachable host
     unknown: tuple[str, ...] = ()  # nodes on unreachable hosts
     notes: tuple[str, ...] = ()  # hosts with another time than this machine
+    loss: str = ""  # why the cluster that exists would end; empty: it stays
 
     @property
     def empty(self) -> bool:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 Approve = Callable[[Sequence[str]], bool]
 """Shows lines about what would run on this machine to the user, and asks whether to go on."""
 
+Consent = Callable[[str, str], None]
+"""Asks whether something may be lost (a clause), and names what would keep it (a sentence).
+
+UsageError where there is no terminal to ask on, PlexError if the user refuses.
+"""
+
 PLEXES = "plexes"
 """In the lab's state: a folder for each plex."""
 
@@ -44,6 +50,7 @@ class Context:
     cache: Path  # the user's folder for the depot and bakes
     listener: Listener
     approve: Approve | None = None  # None: there is nobody to ask
+    consent: Consent | None = None  # None: there is nobody to ask
 
     def access(self, plex: str) -> Path:
         """The folder of a plex' kubeconfig and SSH files."""
@@ -61,17 +68,19 @@ def open_lab(
     listener: Listener,
     ask: Callable[[], Secret] | None = None,
     approve: Approve | None = None,
+    consent: Consent | None = None,
 ) -> Context:
     """Read a lab. ConfigError with all its problems. Creates its seed if it has none.
 
     `ask` is called for the passphrase of the seed, if it has one; `approve` before a part of the
-    lab runs programs on this machine, if the user has not trusted it.
+    lab runs programs on this machine, if the user has not trusted it; `consent` before a cluster is
+    lost.
     """
     pins = load_pins(root / "pins", whole=True)
     lab = load_lab(root, pins.versions(), pins.components())
     seed = load_or_create(root, user_config_dir(), ask)
     hosts = host_clients(lab, seed)
-    return Context(lab, seed, pins, hosts, DirectEngine(hosts), cache, listener, approve)
+    return Context(lab, seed, pins, hosts, DirectEngine(hosts), cache, listener, approve, consent)
 
 
 def find_plex(ctx: Context, name: str | None) -> Plex:

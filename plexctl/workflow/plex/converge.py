@@ -14,7 +14,7 @@ from plexctl.model.plex import Plex
 from plexctl.plan.inputs import Birth
 from plexctl.plan.plan import Plan, plan_plex
 from plexctl.plan.resources.types import Owner
-from plexctl.provision.change import Action, Change
+from plexctl.provision.change import Change
 from plexctl.results.apps import apps_result
 from plexctl.results.up import UpResult
 from plexctl.workflow.core.clock import clock_notes, require_clock, require_host_clocks
@@ -31,6 +31,7 @@ from plexctl.workflow.plex.apply import apply_changes
 from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.leave import remove_from_cluster
 from plexctl.workflow.plex.limits import limit_notes
+from plexctl.workflow.plex.loss import begins, lost_cluster, require_consent
 from plexctl.workflow.plex.networks import require_free_networks
 from plexctl.workflow.plex.plan import change_rows, difference, inputs
 from plexctl.workflow.plex.ready import ClusterWaits
@@ -53,6 +54,7 @@ class ConvergeOptions:
     replace: frozenset[str] = frozenset()  # nodes to replace in any case
     drain: bool = True  # whether workers are drained before they are deleted or replaced
     lose_pods: bool = False  # whether draining may delete pods without a controller
+    lose_cluster: bool = False  # whether the cluster may end, and another one begin
     wait: bool = True  # whether the run ends when nodes are Ready, DNS answers and apps are there
     backup: Backup | None = None  # which a new cluster takes over
 
@@ -85,6 +87,10 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     _require_master_host(plan, states)
     states = _marked(ctx, plex, images, states, run)
     changes = difference(ctx, plan, states, options.replace)
+    if not options.lose_cluster:
+        loss = lost_cluster(plan, changes, states, Owner(ctx.seed.lab_id, plex.name))
+        if loss:
+            require_consent(ctx, plex.name, loss)
     write_access_files(ctx, plex)
     delivery = prepare(ctx, plex, documents, run, born=bool(born_with)) if documents else None
     for note in limit_notes(ctx.lab.hosts, changes, states):
@@ -95,7 +101,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     with cluster(plex, ctx.seed, super_admin=new) as kube:
         waits = ClusterWaits(ctx, plan, kube, run, since=since)
         rest = changes
-        if not _begins(plan, changes):
+        if not begins(plan, changes):
             # A new cluster needs nothing of this.
             from plexctl.workflow.plex.masters import Masters
 
@@ -228,13 +234,6 @@ def _require_master_host(plan: Plan, states: dict[str, HostState]) -> None:
 def _is_master_new(plan: Plan, changes: Sequence[Change]) -> bool:
     """Whether the cluster is created in this run. Then only its admin has rights."""
     return any(change.key == plan.instances[0].key and not change.joins for change in changes)
-
-
-def _begins(plan: Plan, changes: Sequence[Change]) -> bool:
-    """Whether a master is created that joins no other: a new cluster begins."""
-    masters = {one.key for one in plan.instances if one.masters}
-    creating = (Action.CREATE, Action.REPLACE)
-    return any(c.key in masters and c.action in creating and not c.joins for c in changes)
 
 
 def _birth(plex: Plex) -> Birth | None:

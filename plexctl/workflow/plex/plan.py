@@ -20,6 +20,7 @@ from plexctl.workflow.core.digest_cache import known_digests, store_digests
 from plexctl.workflow.core.prefetch import Pending
 from plexctl.workflow.images.recipes import missing_images, names_of_images
 from plexctl.workflow.images.recordings import recording_of
+from plexctl.workflow.plex.loss import lost_cluster
 from plexctl.workflow.plex.networks import require_free_networks
 from plexctl.workflow.registry.networks import require_free_registry_network
 from plexctl.workflow.registry.plan import registry_changes, registry_images
@@ -40,6 +41,7 @@ def plan(
     require_host_clocks(plex.name, states.values())
     require_free_networks(ctx, plex, states)
     changes = difference(ctx, wanted, states)
+    loss = lost_cluster(wanted, changes, states, Owner(ctx.seed.lab_id, plex.name))
     if ctx.lab.registry:
         before = registry_changes(ctx, ctx.lab.registry, own, states)
         names |= own if before else {}
@@ -57,6 +59,7 @@ def plan(
         unreachable,
         unknown,
         clock_notes(states.values()),
+        loss or "",
     )
 
 

@@ -24,7 +24,7 @@ from plexctl.workflow.core.unreachable import raise_if_left_behind, still_there
 from plexctl.workflow.images.ensure import clean_up_hosts, prune_images
 from plexctl.workflow.plex.converge import ConvergeOptions, converge
 from plexctl.workflow.plex.engines import settle_plex
-from plexctl.workflow.plex.lookup import node_names
+from plexctl.workflow.plex.lookup import has_master, node_names
 from plexctl.workflow.plex.plan import change_rows
 from plexctl.workflow.plex.takeover import take_over
 
@@ -38,11 +38,21 @@ def up(
     *,
     drain: bool = True,
     lose_pods: bool = False,
+    lose_cluster: bool = False,
     wait: bool = True,
     backup: Backup | None = None,
 ) -> UpResult:
-    """Bring `plex` to what its files say. With `backup`, a new cluster takes over its contents."""
-    options = ConvergeOptions(drain=drain, lose_pods=lose_pods, wait=wait, backup=backup)
+    """Bring `plex` to what its files say. With `backup`, a new cluster takes over its contents.
+
+    The caller has asked whether a cluster that exists may be lost, if there is a backup.
+    """
+    options = ConvergeOptions(
+        drain=drain,
+        lose_pods=lose_pods,
+        lose_cluster=lose_cluster or backup is not None,
+        wait=wait,
+        backup=backup,
+    )
     with start(ctx.lab.state, "up", plex.name, ctx.listener) as run:
         return converge(ctx, plex, run, options)
 
@@ -54,17 +64,33 @@ def replace(
     *,
     drain: bool = True,
     lose_pods: bool = False,
+    lose_cluster: bool = False,
     wait: bool = True,
 ) -> UpResult:
-    """Replace nodes. A new master replaces the whole cluster, with all workers."""
+    """Replace nodes. A new master replaces the whole cluster, with all workers.
+
+    The caller has asked whether the cluster may be lost, if all masters are among `names`.
+    """
     chosen = frozenset(node_names(plex, names))
-    options = ConvergeOptions(chosen, drain=drain, lose_pods=lose_pods, wait=wait)
+    options = ConvergeOptions(
+        chosen,
+        drain=drain,
+        lose_pods=lose_pods,
+        lose_cluster=lose_cluster or has_master(plex, names),
+        wait=wait,
+    )
     with start(ctx.lab.state, "replace", plex.name, ctx.listener) as run:
         return converge(ctx, plex, run, options)
 
 
 def scale(
-    ctx: Context, plex: Plex, workers: int, *, drain: bool = True, wait: bool = True
+    ctx: Context,
+    plex: Plex,
+    workers: int,
+    *,
+    drain: bool = True,
+    lose_cluster: bool = False,
+    wait: bool = True,
 ) -> UpResult:
     """Write the number of workers into the plex file, and bring the plex to it.
 
@@ -82,7 +108,12 @@ def scale(
             ctx,
             wanted,
             run,
-            ConvergeOptions(drain=drain, lose_pods=workers < plex.workers, wait=wait),
+            ConvergeOptions(
+                drain=drain,
+                lose_pods=workers < plex.workers,
+                lose_cluster=lose_cluster,
+                wait=wait,
+            ),
         )
 
 

@@ -167,12 +167,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         ("destroy alpha", ("destroy", "alpha")),
         ("destroy alpha --images", ("destroy", "alpha", "images")),
         ("destroy gone", ("destroy", "gone")),
-        ("replace alpha1", ("replace", "alpha", ["alpha1"], "drain", "lose_pods", "wait")),
+        (
+            "replace alpha1",
+            ("replace", "alpha", ["alpha1"], "drain", "lose_pods", "lose_cluster", "wait"),
+        ),
         (
             "replace --plex beta master",
-            ("replace", "beta", ["master"], "drain", "lose_pods", "wait"),
+            ("replace", "beta", ["master"], "drain", "lose_pods", "lose_cluster", "wait"),
         ),
-        ("scale alpha --workers 1 --no-wait", ("scale", "alpha", 1, "drain")),
+        ("scale alpha --workers 1 --no-wait", ("scale", "alpha", 1, "drain", "lose_cluster")),
     ],
 )
 def test_a_loss_needs_the_option_yes_without_a_terminal(

@@ -86,7 +86,7 @@ KEYS: Sequence[tuple[Any, str]] = (
     (
         PlanResult("demo", ("kube",), (CHANGED,), TofuPlan(("create x",), "text"), ("far",)),
         f"plex types_to_bake[] changes[{CHANGE_KEYS}] tofu{{changes[] text}} unreachable[]"
-        " unknown[] notes[]",
+        " unknown[] notes[] loss",
     ),
     (
         UpResult("demo", (CHANGED,), (NODE,), {"nodes": 6.1}, "run", PATH, APPS),

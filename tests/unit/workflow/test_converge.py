@@ -712,3 +712,71 @@ def test_an_interrupted_run_is_continued(lab: Lab) -> None:
     assert [(row.name, row.reason) for row in result.changes] == [
         ("demo2", "creation was interrupted")
     ]
+
+
+OTHER = "plex-kube-ba9876543210"
+
+
+@pytest.fixture
+def changed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A lab whose plex is up, and whose nodes have another image now."""
+    lab.up()
+    names = {(host, "kube"): OTHER for host in ("local", "far")}
+    for host in (lab.local, lab.far):
+        host.images.add(OTHER)
+    monkeypatch.setattr(converge, "names_of_images", lambda *_: names)
+    monkeypatch.setattr(planning, "names_of_images", lambda *_: names)
+    lab.forget()
+    return lab
+
+
+def test_up_does_not_replace_a_cluster_without_consent(changed: Lab) -> None:
+    with pytest.raises(UsageError, match="refusing to replace a cluster without -y") as refused:
+        changed.up()
+    assert refused.value.details == (
+        "the cluster of demo loses all its objects and data: demo1 is deleted (image, files or"
+        " settings changed)",
+    )
+    assert "plexctl upgrade demo" in (refused.value.hint or "")
+    assert not changed.local.names("instances.delete")
+
+
+def test_a_user_who_is_asked_may_agree_or_refuse(changed: Lab) -> None:
+    asked: list[str] = []
+
+    def refuse(loss: str, keep: str) -> None:
+        asked.append(loss)
+        raise PlexError("nothing was changed")
+
+    changed.ctx = replace(changed.ctx, consent=refuse)
+    with pytest.raises(PlexError, match="nothing was changed"):
+        changed.up()
+    assert not changed.local.names("instances.delete")
+    changed.ctx = replace(changed.ctx, consent=lambda loss, keep: asked.append(loss))
+    assert [one.action for one in changed.up().changes] == ["replace"] * 3
+    assert len(asked) == 2
+
+
+def test_who_has_agreed_is_not_asked(changed: Lab) -> None:
+    result = up(changed.ctx, changed.ctx.lab.plexes["demo"], lose_cluster=True)
+    assert [one.action for one in result.changes] == ["replace"] * 3
+
+
+def test_a_plan_says_that_the_cluster_would_be_lost(changed: Lab) -> None:
+    result = planned(changed)
+    assert result.loss.startswith("the cluster of demo loses all its objects and data: demo1 ")
+    assert plex_text.plan(result).splitlines()[-1] == (
+        f"{result.loss}; `plexctl upgrade demo` keeps them"
+    )
+
+
+def test_what_ends_no_cluster_asks_nobody(lab: Lab) -> None:
+    lab.up()
+    lab.replace("demo2")
+    lab.replace("master")
+    lab.local.delete_instance("demo1")
+    assert [one.action for one in lab.up().changes] == ["create", "replace", "replace"]
+    one = lab.local.instances.held["demo1"]
+    lab.local.instances.held["demo1"] = replace(one, started=False)
+    assert planned(lab).loss == ""
+    lab.up()
