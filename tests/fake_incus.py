@@ -29,6 +29,7 @@ from plexctl.clients.incus.volumes import IncusVolumes
 from plexctl.errors import PlexError, UnreachableHostError
 from plexctl.model.command import CommandResult
 from plexctl.model.host_spec import HostFacts, HostSpec
+from plexctl.model.kept import KEPT, kept_name
 from plexctl.model.kinds import HostKind
 from plexctl.model.observed import (
     RUNNING,
@@ -77,6 +78,7 @@ class FakeIncus(IncusHost):
         self.profiles: FakeProfiles = FakeProfiles(self, state)
         self.volumes: FakeVolumes = FakeVolumes(self, state)
         self.disks: FakeSnapshots = FakeSnapshots(self)
+        self.kept: FakeKeeper = FakeKeeper(self)
 
     @property
     def snapshots(self) -> FakeSnapshots:
@@ -85,6 +87,10 @@ class FakeIncus(IncusHost):
     @property
     def disk_copies(self) -> FakeDiskCopies:
         return FakeDiskCopies(self.connection, self.images, self.instances)
+
+    @property
+    def keeper(self) -> FakeKeeper:
+        return self.kept
 
     def record(self, call: str, name: str = "") -> None:
         self.before(call, name)
@@ -383,6 +389,34 @@ def image_of(content: str) -> bytes:
             info.size = len(text.encode())
             tar.addfile(info, io.BytesIO(text.encode()))
     return packed.getvalue()
+
+
+class FakeKeeper:
+    """Keeps instances under another name, with their disks and snapshots."""
+
+    def __init__(self, host: FakeIncus) -> None:
+        self._host = host
+
+    def keep(self, node: str, run: str) -> None:
+        self._host.record("keeper.keep", node)
+        held = self._host.instances.held
+        held[node] = replace(held[node], status="Stopped", tags={**held[node].tags, KEPT: run})
+        self._host.record("keeper.rename", node)
+        self._rename(node, kept_name(node))
+
+    def bring_back(self, node: str) -> None:
+        self._host.record("keeper.bring_back", node)
+        self._rename(kept_name(node), node)
+
+    def _rename(self, name: str, new: str) -> None:
+        held, disks = self._host.instances.held, self._host.disks
+        if name not in held or new in held:
+            raise PlexError(f"instance {name} cannot be renamed")
+        held[new] = replace(held.pop(name), name=new)
+        if name in disks.held:
+            disks.held[new] = disks.held.pop(name)
+        if name in disks.content:
+            disks.content[new] = disks.content.pop(name)
 
 
 class FakeSnapshots:

@@ -14,6 +14,7 @@ from plexctl.model.resources import Kind
 if TYPE_CHECKING:
     from plexctl.model.disks import Disks
     from plexctl.model.folders import Folders
+    from plexctl.model.kept import Keeper
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
 
@@ -56,6 +57,10 @@ class Host(Protocol):
     @property
     def folders(self) -> Folders:
         """Folders that outlive its nodes. UsageError on a kind of host that has none."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Keeps nodes that are replaced. UsageError on a kind of host that cannot do it (yet)."""
 
     def version(self) -> str:
         """The version of the host's server."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from plexctl.errors import PlexError
+from plexctl.model.kept import KEPT, is_kept
 from plexctl.model.nodes import natural
 from plexctl.model.observed import RUNNING, HostState, ObservedInstance
 from plexctl.model.resources import Key, Kind
-from plexctl.plan.resources.types import Instance, Resource, resource_hash
+from plexctl.plan.resources.types import Instance, Owner, Resource, resource_hash
 from plexctl.provision.change import Action, Change, DiffOptions
 from plexctl.provision.masters import ControlPlane, control_plane
 from plexctl.provision.seeds import foreign_seeds, permanent, unwanted_seeds
@@ -27,6 +28,8 @@ def diff(
     """
     on_reachable_hosts = [r for r in resources if states[r.host].unreachable is None]
     _refuse_foreign(on_reachable_hosts, states, options)
+    if resources:  # all objects of the plex are deleted otherwise, and kept nodes are of them
+        _refuse_kept(states, options.owner)
     _require_administrators(on_reachable_hosts, states)
     masters = control_plane(resources, states, options.owner, options.replace)
     changes: dict[Key, Change] = {}
@@ -164,6 +167,26 @@ def _require_administrators(resources: Sequence[Resource], states: Mapping[str, 
                 f"let an administrator run the output of `plexctl host trust {host} --print`"
                 for host in hosts
             ),
+        )
+
+
+def _refuse_kept(states: Mapping[str, HostState], owner: Owner) -> None:
+    """PlexError if an upgrade has left nodes that it keeps: they are the only ones with the state.
+
+    The runs of a lab complete or undo what is left before they compare anything.
+    """
+    kept = [
+        f"instance {one.name} on host {host}, since run {one.tags[KEPT]}"
+        for host, state in states.items()
+        for one in state.instances.values()
+        if is_kept(one) and owner.owns(one.tags)
+    ]
+    if kept:
+        raise PlexError(
+            f"an upgrade of {owner.plex} is neither complete nor undone",
+            details=kept,
+            hint=f"`plexctl upgrade {owner.plex}` in the lab where it ran undoes or completes it;"
+            f" `plexctl destroy {owner.plex}` deletes everything",
         )
 
 

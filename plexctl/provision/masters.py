@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from plexctl.model.kept import is_kept
 from plexctl.model.observed import RUNNING, HostState, ObservedInstance
 from plexctl.model.resources import Key, Kind
 from plexctl.plan.resources.types import Instance, Owner, Resource, resource_hash
@@ -78,7 +79,7 @@ def _masters(
     keys = {one.key: None for one in wanted}
     for host, state in states.items():
         for name, one in state.instances.items():
-            if BORN in one.tags:
+            if BORN in one.tags and not is_kept(one):
                 keys.setdefault(Key(Kind.INSTANCE, host, name))
     for key in keys:
         found = states[key.host].instances.get(key.name)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from plexctl.model.disks import Disks
     from plexctl.model.folders import Folders
     from plexctl.model.host import Host
+    from plexctl.model.kept import Keeper
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
 
@@ -84,6 +85,12 @@ class IncusHost:
         from plexctl.clients.incus.folders import IncusFolders  # `up` needs none
 
         return IncusFolders(self.connection)
+
+    @property
+    def keeper(self) -> Keeper:
+        from plexctl.clients.incus.keeper import IncusKeeper  # `up` needs none
+
+        return IncusKeeper(self.connection, self.instances)
 
     def version(self) -> str:
         """Of the server; it says so when plexctl connects, so no further call is made."""

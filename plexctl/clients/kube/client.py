@@ -149,6 +149,10 @@ class Kube:
         answer = self._call("GET", path, params=params or {}, accept=(404,))
         return None if answer.status == 404 else answer.json()
 
+    def text(self, path: str) -> str:
+        """What the API has at `path` if that is no object: metrics."""
+        return self._call("GET", path, params={}).content.decode(errors="replace")
+
     def delete(self, path: str) -> None:
         """Delete the object at `path`, unless it is gone already."""
         self._call("DELETE", path, accept=(404,))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plexctl.model.disks import Disks
     from plexctl.model.folders import Folders
     from plexctl.model.host import Host
+    from plexctl.model.kept import Keeper
     from plexctl.model.snapshots import Snapshots
     from plexctl.model.streams import Streams
 
@@ -83,6 +84,13 @@ class ProxmoxHost:
             f"nodes on {self.name} have no folders that outlive them: Proxmox hosts are not"
             " supported yet",
             hint="nothing was changed; backups to a folder work on Incus hosts",
+        )
+
+    @property
+    def keeper(self) -> Keeper:
+        raise UsageError(
+            f"plexctl upgrades no plex on {self.name}: Proxmox hosts are not supported yet",
+            hint="nothing was changed; `plexctl up` replaces the cluster",
         )
 
     def version(self) -> str:

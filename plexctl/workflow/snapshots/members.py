@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from plexctl.errors import UsageError
 from plexctl.model.host import Host
+from plexctl.model.kept import is_kept
 from plexctl.model.nodes import natural, nodes
 from plexctl.model.observed import HostState, ObservedInstance
 from plexctl.model.plex import Node, Plex
@@ -61,8 +62,11 @@ class Members:
         return tuple(one for one in self.all if one.name in chosen)
 
 
-def find_members(ctx: Context, plex: Plex) -> Members:
-    """The nodes of `plex` on its hosts. UnreachableHostError if a host does not answer."""
+def find_members(ctx: Context, plex: Plex, *, kept: bool = False) -> Members:
+    """The nodes of `plex` on its hosts, with `kept` also those that an upgrade keeps.
+
+    UnreachableHostError if a host does not answer.
+    """
     states = ctx.engine.read(plex.hosts)
     for state in states.values():
         if state.unreachable:
@@ -72,7 +76,7 @@ def find_members(ctx: Context, plex: Plex) -> Members:
         Member(ctx.hosts[host], one)
         for host, state in states.items()
         for one in state.instances.values()
-        if owner.owns(one.tags)
+        if owner.owns(one.tags) and (kept or not is_kept(one))
     ]
     return Members(plex, tuple(sorted(found, key=lambda one: natural(one.name))), states)
 
