@@ -37,6 +37,10 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
             "plexctl.cli.plexes:up", "Create a plex, or change it to match its configuration."
         ),
         "scale": Verb("plexctl.cli.plexes:scale", "Change the number of workers of a plex."),
+        "upgrade": Verb(
+            "plexctl.cli.upgrade:upgrade",
+            "Replace the nodes of a plex one after another, and keep the state of its cluster.",
+        ),
         "status": Verb("plexctl.cli.status:status", "Show the state of a plex and its nodes."),
         "timeline": Verb(
             "plexctl.cli.timeline:timeline", "Show the time that each step and node of a run took."

@@ -57,6 +57,24 @@ def set_field(lab: Path, file: Path, field: str, value: str) -> bool:
     return _change(lab, file, field, value, lambda text: _edited(text, field, value))
 
 
+def field_text(file: Path, field: str) -> str | None:
+    """The scalar of a field as it is written in `file`, with quotes; None if it has none.
+
+    PlexError if the file cannot be read.
+    """
+    try:
+        text = read_regular(file).decode()
+        check_yaml(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PlexError(f"cannot read {file}", details=(str(error),)) from error
+    if isinstance(root, yaml.MappingNode):
+        for key, there in reversed(root.value):
+            if key.value == field and isinstance(there, yaml.ScalarNode):
+                return text[there.start_mark.index : there.end_mark.index]
+    return None
+
+
 def add_field(lab: Path, file: Path, field: str, value: str) -> bool:
     """Add the line `field: value` to the YAML file `file`. False if it has the field already.
 

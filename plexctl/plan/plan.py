@@ -93,11 +93,21 @@ def joining(plan: Plan, name: str, inputs: Inputs, join: Join) -> Instance:
 
     Nothing else of the instance differs, nor its hash.
     """
+    return _with_files(plan, name, replace(inputs, joins={name: join}))
+
+
+def continuing(plan: Plan, name: str, inputs: Inputs) -> Instance:
+    """The instance `name` of `plan`, the only master, with files to go on with `inputs.etcd`."""
+    assert inputs.etcd is not None, name
+    return _with_files(plan, name, inputs)
+
+
+def _with_files(plan: Plan, name: str, inputs: Inputs) -> Instance:
+    """The instance `name` of `plan` with the files of `inputs`, and the hash that it has anyway."""
     from plexctl.plan.boot.archives import node_tars
 
     node = next(one for one in plan.nodes if one.name == name)
     instance = next(one for one in plan.instances if one.name == name)
-    joins = replace(inputs, joins={name: join})
-    tar = node_tars(plan.plex, (node,), joins)[name]
+    tar = node_tars(plan.plex, (node,), inputs)[name]
     boot = platform_of(inputs.hosts[node.host].kind).boot(plan.plex, node, tar.content)
     return replace(instance, boot=boot, known=boot_digest(instance))

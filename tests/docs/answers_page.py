@@ -26,6 +26,8 @@ ANSWERS = {
     "up": "UpResult",
     "scale": "UpResult",
     "replace": "UpResult",
+    "plan --upgrade": "UpgradePlanResult",
+    "upgrade": "UpgradeResult",
     "status": "StatusResult",
     "timeline": "Timeline",
     "timeline --list": "RunsResult",

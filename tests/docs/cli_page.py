@@ -54,6 +54,7 @@ SPECIAL: dict[str, dict[int, str]] = {
     "up": {1: "failed; or the nodes are Ready and an app is not"},
     "scale": {1: "failed; or the nodes are Ready and an app is not"},
     "replace": {1: "failed; or the nodes are Ready and an app is not"},
+    "upgrade": {1: "failed, and everything is as before; or an app is not healthy"},
     "status": {1: "the plex is unhealthy, or a host does not answer"},
     "flux status": {1: "an app failed"},
     "flux push": {1: "failed; or an app failed"},

@@ -28,10 +28,12 @@ UP_RESTORE = "up --restore"
 class Work:
     """What a run of phases is about to do. A later run completes or undoes it."""
 
-    verb: str  # "save", "restore", "export", "import", UP_RESTORE
+    verb: str  # "save", "restore", "export", "import", "upgrade", UP_RESTORE
     run: str
     snapshot: str  # its name on the hosts; of UP_RESTORE the time of the backup
-    nodes: tuple[str, ...]  # that the run freezes, restores or creates
+    nodes: tuple[str, ...]  # that the run freezes, restores, creates or replaces
+    reached: str = ""  # of an upgrade: how far it is
+    kubernetes: str = ""  # of an upgrade: the field in the plex file before; empty: it stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def unfinished_work(folder: Folder) -> Work | None:
     try:
         found = json.loads(content)
         verb, run, snapshot = (str(found[key]) for key in ("verb", "run", "snapshot"))
-        return Work(verb, run, snapshot, tuple(map(str, found["nodes"])))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        reached, kubernetes = (str(found.get(key, "")) for key in ("reached", "kubernetes"))
+        return Work(verb, run, snapshot, tuple(map(str, found["nodes"])), reached, kubernetes)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # plexctl replaces the whole file: somebody else has changed it

@@ -74,7 +74,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
         from plexctl.workflow.backups.keys import program_configuration
 
         program_configuration(ctx, plex)  # raises an error without the keys of the bucket
-    states, images = _states_with_images(ctx, plex, run, states)
+    states, images = states_with_images(ctx, plex, run, states)
     documents = engine_documents(ctx, plex, plex.gitops) if plex.gitops else None
     found = inputs(ctx, plex, images)
     born = bool(documents and found.recording and not restoring)
@@ -126,7 +126,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
             waits.until_api_answers()
             delivery.install(kube, run, new=new)
         if options.wait:
-            waits.until_ready(changes, new=_begins(plan, changes))
+            waits.until_ready(changes, new=begins(plan, changes))
             if restoring:
                 restoring.until_complete(waits.seconds)
             apps = waits.until_delivered(delivery) if delivery else None
@@ -195,7 +195,7 @@ def _registry_states(ctx: Context, plex: Plex, run: Run) -> dict[str, HostState]
     return ensure_registry(ctx, ctx.lab.registry, run)
 
 
-def _states_with_images(
+def states_with_images(
     ctx: Context, plex: Plex, run: Run, states: dict[str, HostState] | None
 ) -> tuple[dict[str, HostState], Images]:
     """The states of hosts that have every image the plex needs, and the names of the images.

@@ -6,7 +6,7 @@ stay, and the API answers at its endpoint all the time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -54,6 +54,8 @@ class Masters:
     run: Run
     drain: bool
     lose_pods: bool
+    keep: Callable[[Change], Change] = lambda change: change
+    """Called before a master is replaced; it may put the old instance aside."""
     _works_alone: dict[str, bool] = field(default_factory=dict)  # masters that were asked
 
     def roll(self, changes: Sequence[Change]) -> tuple[Change, ...]:
@@ -106,7 +108,7 @@ class Masters:
             # Its controllers must not work beside others that elect no leader with them.
             hold = self.plan.plex.masters == 1 or bool(alone - {name})
             files = joining(self.plan, name, self.inputs, Join((*nodes, me), hold=hold))
-            self._apply([replace(change, resource=files)])
+            self._apply([self.keep(replace(change, resource=files))])
             step.progress("wait until etcd has caught up")
             etcd.promote(name)
             self.run.mark(name, "member")

@@ -87,15 +87,18 @@ def _require_one_cluster(members: Members, snapshot: PlexSnapshot) -> None:
         )
 
 
-def bring_back(ctx: Context, members: Members, on_host: str, run: Run) -> dict[str, float]:
+def bring_back(
+    ctx: Context, members: Members, on_host: str, run: Run, part_of: Work | None = None
+) -> dict[str, float]:
     """Restore and start all nodes, and wait for the cluster. Safe to repeat from the beginning.
 
     Returns seconds since the run began. From the first change on a killed run leaves a plex that
-    is neither old nor new: the next run, whatever its verb, begins again here.
+    is neither old nor new: the next run, whatever its verb, begins again here, or with the work
+    that this is a part of.
     """
     plex = members.plex
     phases = Phases(run, ctx.plex_folder(plex.name))
-    phases.begin(Work("restore", run.id, on_host, members.names))
+    phases.begin(part_of or Work("restore", run.id, on_host, members.names))
     run.intend({one.key: f"start: snapshot {on_host}" for one in members.all})
     with phases.phase("stop", f"stop {len(members.all)} nodes"):
         on_all(members.all, _stop)

@@ -75,21 +75,11 @@ def _save(ctx: Context, members: Members, snapshot: SnapshotName, run: Run) -> f
     phases = Phases(run, ctx.plex_folder(members.plex.name))
     running = [one for one in members.all if one.observed.status == RUNNING]
     # What is written to the disk now need not be written while nodes are frozen.
-    with phases.phase("sync", "write file systems to the disk"):
-        _sync(members, running, run)
+    write_disks(phases, members, running)
     names = tuple(one.name for one in running)
     phases.begin(Work("save", run.id, snapshot.on_host, names))
-    began = run.seconds()
     try:
-        try:
-            with phases.phase("freeze", f"freeze {len(running)} nodes"):
-                on_all(running, lambda one: one.snapshots.freeze(one.name))
-            with phases.phase("snapshot", f"take snapshot {snapshot.name}"):
-                on_all(members.all, lambda one: one.snapshots.create(one.name, snapshot.on_host))
-        finally:
-            with phases.phase("thaw", f"thaw {len(running)} nodes"):
-                thaw(running)
-            frozen = round(run.seconds() - began, 3)
+        frozen = take(phases, members, running, snapshot)
     except BaseException:
         delete_parts(members.all, snapshot.on_host)
         phases.undone("snapshot")
@@ -97,6 +87,29 @@ def _save(ctx: Context, members: Members, snapshot: SnapshotName, run: Run) -> f
         raise
     phases.end()
     return frozen
+
+
+def write_disks(phases: Phases, members: Members, running: list[Member]) -> None:
+    """Write the file systems of nodes that run to the disk."""
+    with phases.phase("sync", "write file systems to the disk"):
+        _sync(members, running, phases.run)
+
+
+def take(phases: Phases, members: Members, running: list[Member], snapshot: SnapshotName) -> float:
+    """Take the snapshot while all nodes that run are frozen; returns the seconds of that.
+
+    Nodes are thawed in any case. If it fails, parts of the snapshot may be left.
+    """
+    began = phases.run.seconds()
+    try:
+        with phases.phase("freeze", f"freeze {len(running)} nodes"):
+            on_all(running, lambda one: one.snapshots.freeze(one.name))
+        with phases.phase("snapshot", f"take snapshot {snapshot.name}"):
+            on_all(members.all, lambda one: one.snapshots.create(one.name, snapshot.on_host))
+    finally:
+        with phases.phase("thaw", f"thaw {len(running)} nodes"):
+            thaw(running)
+    return round(phases.run.seconds() - began, 3)
 
 
 def thaw(members: Iterable[Member]) -> None:

@@ -23,6 +23,11 @@ def complete(ctx: Context, folder: Folder, work: Work, plex: str, run: Run, *, e
     the disk before. Nodes that somebody else has frozen stay so. With `ends` the plex is about to
     be deleted: nothing is completed.
     """
+    if work.verb == "upgrade":
+        from plexctl.workflow.upgrade.unfinished import complete_upgrade
+
+        complete_upgrade(ctx, folder, work, plex, run, ends=ends)
+        return
     if work.verb == UP_RESTORE and not ends:
         return
     phases = Phases(run, folder)

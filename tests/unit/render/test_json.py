@@ -71,6 +71,7 @@ from plexctl.results.snapshots import (
 )
 from plexctl.results.status import ListResult, ListRow, NodeRow, StatusResult
 from plexctl.results.up import UpResult
+from plexctl.results.upgrade import UpgradePlanResult, UpgradeResult
 
 CHANGED = ChangeRow(Action.CREATE, "instance", "demo1", "local", "missing")
 NODE = NodeRow("demo1", "master", "kube", "local", "10.64.3.11", "Running", None, "", "")
@@ -97,6 +98,12 @@ KEYS: Sequence[tuple[Any, str]] = (
         StatusResult("demo", True, "", "", (NODE,), ("far",)),
         f"plex healthy api dns nodes[{NODE_KEYS}] unreachable[] notes[] etcd endpoint",
     ),
+    (
+        UpgradeResult("demo", "1.35.4", "1.36.3", ("demo1",), (NODE,), {"all": 9.5}, "run", APPS),
+        f"plex before kubernetes replaced[] nodes[{NODE_KEYS}] seconds{{all}} run"
+        f" apps{{{APPS_KEYS}}}",
+    ),
+    (UpgradePlanResult("demo", "1.36.3", ("replace demo1",)), "plex kubernetes steps[]"),
     (DestroyResult("demo", (CHANGED,), ("i",)), f"plex deleted[{CHANGE_KEYS}] images[]"),
     (EngineResult("demo", "tofu", True), "plex engine changed"),
     (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plexctl.provision.change import Action
-from plexctl.render import apps_text, images_text, plex_text
+from plexctl.render import apps_text, images_text, plex_text, upgrade_text
 from plexctl.render.tables import size
 from plexctl.results.apps import AppRow, AppsResult, PushResult
 from plexctl.results.changes import ChangeRow, PlanResult
@@ -23,6 +23,7 @@ from plexctl.results.images import (
 from plexctl.results.plex import DestroyResult
 from plexctl.results.status import ListResult, ListRow, NodeRow, StatusResult
 from plexctl.results.up import UpResult
+from plexctl.results.upgrade import UpgradePlanResult, UpgradeResult
 
 
 def lines(*rows: str) -> str:
@@ -155,6 +156,28 @@ def test_status_of_a_plex_that_was_not_created() -> None:
         plex_text.status(result).splitlines()[-1]
         == "demo: not created; `plexctl up demo` creates it"
     )
+
+
+def test_an_upgrade_says_what_became_of_the_version_and_how_long_the_api_was_away() -> None:
+    result = UpgradeResult("demo", "1.35.4", "1.36.3", ("demo1",), (), {"all": 9.46}, "run")
+    assert upgrade_text.upgrade(result).splitlines()[-1] == (
+        "demo: Kubernetes 1.35.4 to 1.36.3, 1 node replaced after 9.5 s"
+    )
+    rolled = replace(result, before="1.36.3", seconds={"all": 9.46, "away": 5.21})
+    assert upgrade_text.upgrade(rolled).splitlines()[-1] == (
+        "demo: 1 node replaced after 9.5 s; the API was away for 5.2 s"
+    )
+    assert upgrade_text.upgrade(replace(rolled, replaced=())) == (
+        "demo: nothing to upgrade; it has Kubernetes 1.36.3"
+    )
+
+
+def test_the_steps_of_an_upgrade_are_numbered() -> None:
+    result = UpgradePlanResult("demo", "1.36.3", ("take a snapshot", "replace master demo1"))
+    assert upgrade_text.steps(result) == (
+        "demo: upgrade to Kubernetes 1.36.3\n1. take a snapshot\n2. replace master demo1"
+    )
+    assert "nothing to upgrade" in upgrade_text.steps(replace(result, steps=()))
 
 
 def test_destroy_counts_deleted_objects() -> None:
