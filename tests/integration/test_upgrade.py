@@ -293,7 +293,8 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Clust
     """A plex of the minor version before the newest one."""
     delete_plex_objects(OLD)
     lab = Lab(tmp_path_factory.mktemp("old"), tmp_path_factory.mktemp("home"))
-    rows = lab.run("init", OLD) and lab.ask("versions")["versions"]
+    lab.run("init", OLD)
+    rows = lab.ask("versions")["versions"]
     stored = next(one["stored"] for one in rows if one["version"] == OLDER)
     if not stored and "PLEXCTL_BUILD_OLDER" not in os.environ:
         pytest.skip(f"the depot lacks Kubernetes {OLDER}; `bin/test soak` builds it")

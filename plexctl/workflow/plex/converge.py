@@ -162,7 +162,7 @@ def plan_on_ready_hosts(ctx: Context, plex: Plex, run: Run) -> tuple[Plan, dict[
 
     That is the lab's registry and the images of its nodes, which may be baked now.
     """
-    states, images = _states_with_images(ctx, plex, run, _registry_states(ctx, plex, run))
+    states, images = states_with_images(ctx, plex, run, _registry_states(ctx, plex, run))
     plan = plan_plex(plex, inputs(ctx, plex, images))
     _require_master_host(plan, states)
     return plan, _marked(ctx, plex, images, states, run)

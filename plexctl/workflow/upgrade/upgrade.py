@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from plexctl.bootstrap.cluster import cluster
 from plexctl.clients.kube.client import Kube
-from plexctl.errors import PlexError
+from plexctl.errors import PlexError, UsageError
 from plexctl.model.events import Outcome
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
@@ -112,6 +112,11 @@ def _settled(ctx: Context, plex: Plex, run: Run) -> tuple[Context, Plex]:
     except FilesWentBackError as error:
         run.note(error.summary)
         return reloaded(ctx, plex.name)
+    if unfinished_work(ctx.plex_folder(plex.name)):
+        raise UsageError(
+            f"refusing to upgrade {plex.name}: a restore of its cluster was interrupted",
+            hint=f"complete it first: `plexctl up {plex.name}`",
+        )
     return ctx, plex
 
 
