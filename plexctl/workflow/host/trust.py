@@ -223,7 +223,9 @@ def project_config(ctx: Context, host: HostSpec) -> dict[str, str]:
         "devices.proxy": any(plex.api_forward for plex in plexes),
         "devices.gpu": bool(host.pci),
         "devices.pci": bool(host.pci),
-        "snapshots": True,  # otherwise a restricted project refuses them
+        # Otherwise a restricted project refuses them. Backups are how volumes are read.
+        "snapshots": True,
+        "backups": True,
     }
     privileged = any(map(_is_privileged, types)) or not host.local  # `host add` probes with one
     return {

@@ -96,7 +96,7 @@ def test_the_script_creates_the_project_the_bridges_and_the_restricted_trust(
     assert project["restricted.devices.disk.paths"] == str(ctx.cache / "bake")
     assert project["restricted.containers.privilege"] == "allow"
     assert project["restricted.devices.proxy"] == "block"
-    assert project["restricted.snapshots"] == "allow"
+    assert project["restricted.snapshots"] == project["restricted.backups"] == "allow"
     (certificate,) = bodies(calls, "certificates").values()
     assert (certificate["restricted"], certificate["projects"]) == (True, [PROJECT])
     bridge = bodies(calls, "networks")["plex-demo"]
