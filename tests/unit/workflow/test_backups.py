@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -462,7 +463,7 @@ def etcd_says(lab: Lab, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None
         timeout: float | None = None,
     ) -> int:
         assert (name, argv[-1]) == ("demo1", "save")
-        streams.stdout.write(content)
+        streams.stdout.write(base64.b64encode(content))
         return 0
 
     monkeypatch.setattr(FakeIncus, "execute", execute)
