@@ -10,7 +10,7 @@ import shutil
 import signal
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,26 @@ import pytest
 
 from plexctl.depot.pins import load_pins
 
-from .support import Cluster, Lab, delete_plex_objects, eventually, host, host_state, stored_kubectl
+from . import s3_server
+from .support import (
+    Cluster,
+    Lab,
+    delete_plex_objects,
+    eventually,
+    host,
+    host_state,
+    stored_kubectl,
+    typed,
+)
 
 PLEX = "backupstory"
 MASTER, WORKER, OTHER = (f"{PLEX}{number}" for number in (1, 2, 3))
 FILE = """\
 workers: {workers}
 masters: {masters}
-networks: {{nodes: 10.107.12.0/24, pods: 10.242.0.0/16, services: 10.107.32.0/20}}
+networks: {{nodes: 10.107.13.0/24, pods: 10.246.0.0/16, services: 10.107.48.0/20}}
 """
+GATEWAY = "10.107.13.1"
 SOAK = "PLEXCTL_KILLS" in os.environ
 
 
@@ -36,9 +47,13 @@ class Story:
     cluster: Cluster
     file: Path
 
-    def shape(self, *, masters: int = 1, workers: int) -> None:
+    def shape(self, *, masters: int = 1, workers: int, more: str = "") -> None:
         file = self.lab.root / "clusters" / PLEX / "plex.yaml"
-        file.write_text(FILE.format(masters=masters, workers=workers))
+        file.write_text(f"{FILE.format(masters=masters, workers=workers)}{more}\n")
+
+    def backups(self) -> list[str]:
+        """Names of the backups that masters have written, the oldest first."""
+        return [one["name"] for one in self.lab.ask("backups", "list", PLEX)["backups"]]
 
     def namespaces(self) -> set[str]:
         return {one["metadata"]["name"] for one in self.cluster.get("namespaces")["items"]}
@@ -49,6 +64,10 @@ class Story:
     def revision(self) -> int:
         return int(self.cluster.get("namespaces")["metadata"]["resourceVersion"])
 
+    def running(self) -> int:
+        status = self.cluster.get("deployment", "web", "-n", "kept")["status"]
+        return int(status.get("readyReplicas", 0))
+
     def restore(self) -> None:
         self.lab.run("up", PLEX, "--restore", str(self.file), "-y")
 
@@ -57,13 +76,12 @@ class Story:
         assert "kept" in self.namespaces()
         assert "later" not in self.namespaces()
         assert self.cluster.get("secret", "key", "-n", "kept")["data"] == {"a": "Yg=="}
-        web = self.cluster.get("deployment", "web", "-n", "kept")
-        assert web["status"]["readyReplicas"] == 2
+        eventually("web runs", lambda: self.running() == 2)
         assert self.lab.ask("plan", PLEX)["changes"] == []
         assert self.lab.ask("status", PLEX)["healthy"]
 
 
-def instances() -> dict[str, object]:
+def instances() -> dict[str, Mapping[str, str]]:
     return {n: one.tags for n, one in host_state().instances.items() if n.startswith(PLEX)}
 
 
@@ -80,6 +98,10 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     shutil.copy(lab.root / ".plexctl" / "plexes" / PLEX / "kubeconfig", kept / "kubeconfig")
     yield story
     lab.run("destroy", PLEX, "-y")
+    volumes = host().connection.api["storage-pools"]["default"].volumes.custom
+    for name in host_state().volumes:
+        if name.startswith(f"plex-{PLEX}-backups-"):
+            volumes[name].delete()
 
 
 def test_a_master_lost_with_its_disk_comes_back(story: Story) -> None:
@@ -118,7 +140,7 @@ def test_nodes_that_the_plex_has_no_more_are_gone_with_their_pods(story: Story) 
     story.has_come_back()
     assert story.nodes() == {MASTER, WORKER}
     pods = story.cluster.get("pods", "-A")["items"]
-    assert {pod["spec"]["nodeName"] for pod in pods} == {MASTER, WORKER}
+    assert {pod["spec"].get("nodeName") for pod in pods} == {MASTER, WORKER}
 
 
 def test_files_that_are_no_backup_of_this_plex_change_nothing(story: Story, tmp_path: Path) -> None:
@@ -159,6 +181,73 @@ def test_a_restore_that_is_killed_is_completed_by_the_next_up(story: Story) -> N
 
     story.has_come_back()
     assert not unfinished.exists()
+
+
+def test_masters_write_to_a_volume_that_outlives_them(story: Story) -> None:
+    story.shape(workers=1, more="backup: {every: 1h, keep: 2, to: /srv/backups}")
+    before = instances()
+
+    answer = story.lab.ask("up", PLEX)
+
+    assert answer["changes"] == []
+    assert {name: one["run"] for name, one in instances().items()} == {
+        name: one["run"] for name, one in before.items()
+    }
+    timers = host().execute(MASTER, ("systemctl", "list-timers", "plex-backup.timer")).stdout
+    assert "plex-backup.service" in timers
+    for _ in range(3):
+        saved()
+        time.sleep(1.1)  # the name of a backup has whole seconds
+    names = story.backups()
+    assert len(names) == 2, "older ones are deleted"
+    story.cluster.run("create", "namespace", "later")
+    story.lab.run("destroy", PLEX, "-y")
+    assert story.backups() == names
+
+    story.lab.run("up", PLEX, "--restore", "latest", "-y")
+
+    story.has_come_back()
+    assert story.lab.ask("up", PLEX)["changes"] == []
+    saved()
+    assert story.backups()[-1] not in names, "the new master writes, too"
+
+
+def test_masters_write_to_a_bucket(story: Story, tmp_path_factory: pytest.TempPathFactory) -> None:
+    program = s3_server.build(tmp_path_factory.mktemp("bin"))
+    folder = tmp_path_factory.mktemp("s3")
+    with s3_server.serving(program, folder, f"{GATEWAY}:17071", "lab-backups") as server:
+        ca = story.lab.root / "clusters" / "s3-ca.pem"
+        shutil.copy(server.ca, ca)
+        story.shape(
+            workers=1,
+            more="backup: {to: 's3://lab-backups/home', ca: clusters/s3-ca.pem,"
+            f" endpoint: '{server.url}'}}",
+        )
+        assert "plexctl backups key" in story.lab.run("up", PLEX, code=2).err
+        keys = f"{s3_server.ACCESS_KEY}\n{s3_server.SECRET_KEY}\n"
+        typed(story.lab, keys, "backups", "key", PLEX)
+        story.lab.run("up", PLEX)
+        saved()
+
+        (name,) = story.backups()
+        assert server.objects("lab-backups") == [f"home/{name}"]
+        config = host().execute(MASTER, ("stat", "-c", "%a", "/etc/plexctl/backup.json")).stdout
+        assert config.strip() == "600"
+        assert s3_server.SECRET_KEY not in str(host().connection.api.instances[MASTER].get().json())
+        story.cluster.run("create", "namespace", "later")
+        story.lab.run("up", PLEX, "--restore", name, "-y")
+        story.has_come_back()
+    story.shape(workers=1)
+    story.lab.run("up", PLEX)
+    left = host().execute(MASTER, ("ls", "/etc/plexctl")).stdout
+    assert "backup.json" not in left
+
+
+def saved() -> None:
+    """Let the master save now."""
+    done = host().execute(MASTER, ("systemctl", "start", "plex-backup.service"), timeout=60)
+    log = host().execute(MASTER, ("journalctl", "--no-pager", "-n5", "-u", "plex-backup.service"))
+    assert done.code == 0, log.stdout
 
 
 @pytest.mark.skipif(not SOAK, reason="PLEXCTL_KILLS is not set")

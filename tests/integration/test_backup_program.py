@@ -10,17 +10,14 @@ import pytest
 
 from plexctl.depot.golang import go_environment
 
+from .s3_server import build
+
 SOURCES = Path(str(resources.files("plexctl") / "pins" / "backup"))
-SERVER = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """versitygw, which serves a folder by S3."""
-    folder = tmp_path_factory.mktemp("bin")
-    env = go_environment() | {"CGO_ENABLED": "0", "GOBIN": str(folder)}
-    subprocess.run(("go", "install", SERVER), env=env, check=True, timeout=900, capture_output=True)
-    return folder / "versitygw"
+    return build(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.mark.parametrize(
