@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
+from plexctl.depot.packages import PACKAGES
 from plexctl.errors import PlexError
 
 RECIPE = 1
@@ -134,6 +135,8 @@ class Component:
         modules = {name: replace(one, core_seconds=0) for name, one in self.modules.items()}
         fields = asdict(replace(self, modules=modules))
         del fields["optional"]
+        if packages := {name: PACKAGES[name] for name in self.images if name in PACKAGES}:
+            fields["packages"] = packages
         # Depots that exist were named when `key` was a field, and empty here.
         inputs = json.dumps([RECIPE, fields | {"key": ""}], sort_keys=True)
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ import certifi
 
 from plexctl.depot import debian
 from plexctl.depot.archive import Entry, write_image, write_tar
+from plexctl.depot.packages import PACKAGES
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSWD = b"""root:x:0:0:root:/root:/sbin/nologin
@@ -69,7 +70,7 @@ def _argocd() -> ContainerSpec:
         {name: f"{folder}/{name}" for name in ("argocd", "kustomize")},
         ("/usr/bin/tini", "--"),
         user="999",
-        packages=("dash", "git", "openssh-client", "tini"),
+        packages=PACKAGES["argocd"],
         base=(
             *_BASE,
             Entry("etc/passwd", _PASSWD + user, mode=0o644),
@@ -88,8 +89,7 @@ RECIPES: Mapping[str, ContainerSpec] = {
     "kube-apiserver": _server("kube-apiserver"),
     "kube-controller-manager": _server("kube-controller-manager"),
     "kube-scheduler": _server("kube-scheduler"),
-    # In nftables mode it calls nft; connections are read over netlink, without conntrack.
-    "kube-proxy": _server("kube-proxy", "nftables"),
+    "kube-proxy": _server("kube-proxy", *PACKAGES["kube-proxy"]),
     "etcd": ContainerSpec(_etcd, ()),
     "coredns": ContainerSpec(
         {"coredns": "coredns"},
@@ -101,7 +101,7 @@ RECIPES: Mapping[str, ContainerSpec] = {
     "source-controller": _controller("source-controller"),
     "kustomize-controller": _controller("kustomize-controller"),
     "argocd": _argocd(),
-    "redis": ContainerSpec({}, ("/usr/bin/redis-server",), user="999", packages=("redis-server",)),
+    "redis": ContainerSpec({}, ("/usr/bin/redis-server",), user="999", packages=PACKAGES["redis"]),
     "pause": ContainerSpec({"pause": "pause"}, ("/pause",), user="65535:65535", base=()),
 }
 

@@ -26,6 +26,11 @@ from plexctl.plan.kubernetes.quiet import add_quiet
 from plexctl.plan.kubernetes.static_pods import peer_url
 
 CONFIG_MAPS = "/registry/configmaps/kube-system"
+PROMPT = 16
+"""Workers that get pods beforehand. The controller manager deletes a pod after 40 s if its node is
+not registered then, which may happen to those that are created last; theirs are created when they
+register."""
+
 TOKEN = "etcd-cluster"  # noqa: S105 - no secret: the default of etcd
 
 
@@ -115,10 +120,10 @@ def compose(
 
     They are those of `recording`, which has the cluster's version, and `additions`.
 
-    Each node has a pod of each DaemonSet; pods of Deployments and StatefulSets are bound to nodes
-    that suit them.
+    Each of the first nodes has a pod of each DaemonSet; pods of Deployments and StatefulSets are
+    bound to nodes that suit them.
     """
-    joined = [node for node in members if node.role is not Role.PLAIN]
+    joined = [node for node in members if node.role is not Role.PLAIN][: plex.masters + PROMPT]
     found: list[Entry] = []
     for one in (_kubernetes(plex, keys, facts, recording), *additions):
         found += (Entry(key, value) for key, value in one.objects.items())

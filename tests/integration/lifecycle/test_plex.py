@@ -14,6 +14,7 @@ import termios
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from plexctl.model.types import Form
 
@@ -165,6 +166,44 @@ def test_kubelets_show_certificates_of_the_cluster(lifecycle: Lab, cluster: Clus
     arguments = cluster.get("pod", "-n", "kube-system", "kube-apiserver-lifecycle1")
     command = arguments["spec"]["containers"][0]["command"]
     assert "--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt" in command
+
+
+def test_services_work_after_kube_proxy_was_restarted(lifecycle: Lab, cluster: Cluster) -> None:
+    """A new kube-proxy finds the rules of the old one, and recognises them as its own."""
+    selector = ("-n", "kube-system", "-l", "k8s-app=kube-proxy")
+    old = {pod["metadata"]["uid"] for pod in cluster.get("pods", *selector)["items"]}
+    cluster.run("delete", "pods", *selector, "--wait=true")
+
+    def restarted() -> bool:
+        pods = cluster.get("pods", *selector)["items"]
+        ready = [
+            one["status"] == "True"
+            for pod in pods
+            for one in pod["status"].get("conditions", ())
+            if one["type"] == "Ready"
+        ]
+        return len(ready) == len(NODES) and all(ready) and not old & uids(pods)
+
+    def uids(pods: list[dict[str, Any]]) -> set[str]:
+        return {pod["metadata"]["uid"] for pod in pods}
+
+    def synced() -> bool:
+        """The last sync of each node is later than its start: its metrics say so."""
+        metrics = "http://127.0.0.1:10249/metrics"
+        script = f"import urllib.request as u; print(u.urlopen({metrics!r}).read().decode())"
+        return all(
+            "sync_proxy_rules_duration_seconds_count"
+            in host().execute(name, ("python3", "-c", script)).stdout
+            for name in NODES
+        )
+
+    eventually("every node has a new kube-proxy", restarted)
+    eventually("it has written its rules", synced)
+    dns = cluster.get("service", "kube-dns", "-n", "kube-system")["spec"]["clusterIP"]
+    for name in NODES:
+        rules = host().execute(name, ("nft", "list", "map", "ip", "kube-proxy", "service-ips"))
+        assert rules.code == 0, rules
+        assert rules.stdout.count(f"{dns} . ") == 3, rules.stdout  # TCP, UDP and metrics
 
 
 def test_the_audit_log_has_no_bodies(lifecycle: Lab, cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plexctl.depot import components
 from plexctl.depot.pins import load_pins
 from plexctl.errors import ConfigError, PlexError
 
@@ -110,7 +111,9 @@ def test_a_component_may_have_no_release(tmp_path: Path) -> None:
     assert own.versions == ("1.9.6",)
 
 
-def test_a_key_depends_on_what_decides_the_bytes(pins_folder: Path) -> None:
+def test_a_key_depends_on_what_decides_the_bytes(
+    pins_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def keys() -> dict[str, str]:
         release = load_pins(pins_folder, "amd64").release("1.36.3")
         return {name: component.key for name, component in release.components.items()}
@@ -122,6 +125,9 @@ def test_a_key_depends_on_what_decides_the_bytes(pins_folder: Path) -> None:
     (pins_folder / "containerd" / "go.sum").write_text("another")
     changed = {name for name, key in keys().items() if key != before[name]}
     assert changed == {"containerd", "cni-plugins"}  # both are built from this module
+    monkeypatch.setattr(components, "PACKAGES", {"kube-proxy": ("nftables",)})
+    changed |= {name for name, key in keys().items() if key != before[name]}
+    assert changed == {"containerd", "cni-plugins", "images"}  # one of them has packages
     ours, theirs = (load_pins(architecture=arch).keys() for arch in ("amd64", "arm64"))
     assert not ours & theirs
 

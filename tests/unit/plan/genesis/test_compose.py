@@ -20,6 +20,7 @@ from plexctl.model.nodes import nodes
 from plexctl.model.plex import JsonText, Plex
 from plexctl.plan.genesis.addition import Addition
 from plexctl.plan.genesis.compose import (
+    PROMPT,
     compose,
     genesis_file,
     is_born_complete,
@@ -91,6 +92,15 @@ def test_each_node_has_kube_proxy_and_the_first_ones_have_dns(
     annotations = replica_set["metadata"]["annotations"]
     assert annotations["deployment.kubernetes.io/desired-replicas"] == "2"
     assert annotations["deployment.kubernetes.io/max-replicas"] == "3"
+
+
+def test_nodes_that_may_register_late_have_no_pods_yet(
+    demo: Plex, keys: ClusterKeys, facts: HostFacts, recording: Recording
+) -> None:
+    found = objects(replace(demo, workers=64), keys, facts, recording)
+
+    first = {f"demo{number}" for number in range(1, 2 + PROMPT)}
+    assert set(pods(found, "kube-proxy")) == first
 
 
 def test_a_master_alone_has_all_replicas_of_dns(
