@@ -34,7 +34,7 @@ class PlanResult:
     tofu: TofuPlan | None = None  # None: the engine is not OpenTofu
     unreachable: tuple[str, ...] = ()  # the reason for each unreachable host
     unknown: tuple[str, ...] = ()  # nodes on unreachable hosts
-    notes: tuple[str, ...] = ()  # hosts with another time than this machine
+    notes: tuple[str, ...] = ()  # hosts with another time, and scheduled backups to set up
     loss: str = ""  # why the cluster that exists would end; empty: it stays
 
     @property

@@ -27,7 +27,7 @@ from plexctl.workflow.backups.keys import program_configuration
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.images.depot import BACKUP
-from plexctl.workflow.images.tools import tool
+from plexctl.workflow.images.tools import found_tool, tool
 
 SCHEDULED = "backup"
 """Tag of a master: a digest of what it has."""
@@ -55,6 +55,17 @@ def is_scheduled(plex: Plex, states: Mapping[str, HostState]) -> bool:
 def volume(ctx: Context, plex: Plex) -> str:
     """The volume of a host with the backups of `plex`."""
     return f"plex-{plex.name}-backups-{ctx.seed.short_id}"
+
+
+def unset(ctx: Context, plex: Plex, states: Mapping[str, HostState]) -> tuple[str, ...]:
+    """Masters that `up` would set up, or let end their backups. Quick, and calls no host."""
+    found = {one.name: _tag(one, states) for one in masters(plex)}
+    if plex.backup is None:
+        return tuple(name for name, tag in found.items() if tag)
+    program = found_tool(ctx, BACKUP, BACKUP)
+    files = scheduled_files(plex.backup, program_configuration(ctx, plex))
+    wanted = _digest(files, program, str(plex.backup.to)) if program else None
+    return tuple(name for name, tag in found.items() if tag != wanted)
 
 
 def schedule(

@@ -87,7 +87,7 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
     _require_master_host(plan, states)
     states = _marked(ctx, plex, images, states, run)
     changes = difference(ctx, plan, states, options.replace)
-    if not options.lose_cluster:
+    if not (options.lose_cluster or restoring):  # its user has agreed
         loss = lost_cluster(plan, changes, states, Owner(ctx.seed.lab_id, plex.name))
         if loss:
             require_consent(ctx, plex.name, loss)

@@ -58,9 +58,20 @@ def plan(
         tofu,
         unreachable,
         unknown,
-        clock_notes(states.values()),
+        (*_backup_notes(ctx, plex, states), *clock_notes(states.values())),
         loss or "",
     )
+
+
+def _backup_notes(ctx: Context, plex: Plex, states: Mapping[str, HostState]) -> tuple[str, ...]:
+    """What `up` would do about scheduled backups. Few plexes have them."""
+    tagged = any("backup" in one.tags for s in states.values() for one in s.instances.values())
+    if plex.backup is None and not tagged:
+        return ()
+    from plexctl.workflow.backups.schedule import unset
+
+    names = ", ".join(unset(ctx, plex, states))
+    return (f"`up` also sets up the scheduled backups of {names}",) if names else ()
 
 
 def _plan_to_compare(ctx: Context, plex: Plex, names: dict[tuple[str, str], str]) -> Plan:

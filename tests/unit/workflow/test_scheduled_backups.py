@@ -23,10 +23,13 @@ from plexctl.model.schedule import S3Place, Schedule
 from plexctl.model.secret import Secret
 from plexctl.model.settings import Settings
 from plexctl.model.streams import Streams
+from plexctl.provision.read import read_hosts
 from plexctl.workflow.backups import schedule, stored
 from plexctl.workflow.backups.archive import pack
 from plexctl.workflow.backups.keys import FILE, store_key
 from plexctl.workflow.backups.stored import find, list_backups
+from plexctl.workflow.core.prefetch import Here
+from plexctl.workflow.plex import plan as planning
 from plexctl.workflow.plex.verbs import up
 from tests.fake_incus import FakeIncus
 from tests.unit.workflow import test_converge
@@ -90,6 +93,7 @@ def masters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Masters:
     monkeypatch.setattr(FakeIncus, "folders", property(lambda _: found))
     monkeypatch.setattr(schedule, "tool", lambda *_: program)
     monkeypatch.setattr(stored, "found_tool", lambda *_: program)
+    monkeypatch.setattr(schedule, "found_tool", lambda *_: program)
     return found
 
 
@@ -133,6 +137,21 @@ def test_another_schedule_replaces_no_node(lab: Lab, masters: Masters) -> None:
     assert result.changes == ()
     assert len(masters.scripts) == 2
     assert "OnUnitActiveSec=600s" in masters.files["etc/systemd/system/plex-backup.timer"].decode()
+
+
+def test_plan_notes_masters_that_are_to_be_set_up(lab: Lab, masters: Masters) -> None:
+    def notes(wanted: Schedule | None) -> tuple[str, ...]:
+        states = Here().ask(read_hosts, lab.ctx.hosts, ("local", "far"))
+        return planning.plan(lab.ctx, with_schedule(lab, wanted), states).notes
+
+    note = "`up` also sets up the scheduled backups of demo1"
+    run_up(lab, None)
+    assert notes(None) == ()
+    assert notes(FOLDER) == (note,)
+    run_up(lab, FOLDER)
+    assert notes(FOLDER) == ()
+    assert notes(replace(FOLDER, keep=8)) == (note,)
+    assert notes(None) == (note,)
 
 
 def test_a_replaced_master_is_set_up_again(lab: Lab, masters: Masters) -> None:
