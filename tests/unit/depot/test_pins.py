@@ -125,9 +125,9 @@ def test_a_key_depends_on_what_decides_the_bytes(
     (pins_folder / "containerd" / "go.sum").write_text("another")
     changed = {name for name, key in keys().items() if key != before[name]}
     assert changed == {"containerd", "cni-plugins"}  # both are built from this module
-    monkeypatch.setattr(components, "PACKAGES", {"kube-proxy": ("nftables",)})
+    monkeypatch.setattr(components, "PACKAGES", {"argocd": ("git",)})
     changed |= {name for name, key in keys().items() if key != before[name]}
-    assert changed == {"containerd", "cni-plugins", "images"}  # one of them has packages
+    assert changed == {"containerd", "cni-plugins", "argocd"}  # whose image has other packages
     ours, theirs = (load_pins(architecture=arch).keys() for arch in ("amd64", "arm64"))
     assert not ours & theirs
 
