@@ -14,6 +14,7 @@ from plexctl.errors import PlexError
 from plexctl.model.condition import Condition, Observation
 from plexctl.model.events import Reporter
 from plexctl.model.host import Host
+from plexctl.model.kinds import Cni
 from plexctl.model.plex import Node, Plex, Role
 
 API, NODES, DNS = 120.0, 180.0, 120.0
@@ -75,11 +76,14 @@ class ClusterConditions:
         )
 
     def nodes_ready(self) -> Condition:
-        """All nodes of the plex that have joined the cluster are Ready."""
+        """All nodes of the plex that have joined the cluster are Ready.
+
+        With `cni: none` they are registered: they become Ready when the user installs a plugin.
+        """
         members = [node for node in self.nodes if node.role is not Role.PLAIN]
         restarts = self._restarts()
         return Condition(
-            f"all {len(members)} nodes of {self.plex.name} are Ready",
+            f"all {len(members)} nodes of {self.plex.name} are {self._goal}",
             probe=unless_unreachable(lambda: self._nodes(members, restarts)),
             deadline=NODES + PER_NODE * len(members),
             every=max(0.1, len(members) * NODES_INTERVAL),
@@ -144,7 +148,13 @@ class ClusterConditions:
         """The reason why a node is not Ready; empty if it is Ready."""
         if status and not self._is_current(status):
             return f"{name} has not reported since it was started"
+        if status and self.plex.cni is Cni.NONE:
+            return ""
         return _state(name, status)
+
+    @property
+    def _goal(self) -> str:
+        return "registered" if self.plex.cni is Cni.NONE else "Ready"
 
     def _is_current(self, node: NodeStatus) -> bool:
         """Whether the kubelet has reported since the node was started. Times are whole seconds."""

@@ -170,6 +170,7 @@ def _plex(
         masters=fields.masters,
         workers=fields.workers,
         networks=networks[name],
+        cni=fields.cni,
         domain=fields.domain,
         dns_replicas=fields.dns.replicas or (2 if fields.masters > 1 else 1),
         epoch=fields.epoch,

@@ -33,7 +33,7 @@ from plexctl.config.values.sizes import DISK, MEMORY
 from plexctl.config.values.sources import APP_SOURCE, BRANCH, SEMVER, VERSION
 from plexctl.config.values.urls import CHECKSUM, HTTPS, URL
 from plexctl.model.gitops import GitopsEngine, SourceKind
-from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.kinds import Cni, ProvisionEngine
 from plexctl.model.plex import JsonText, Link, Spread, Taint
 from plexctl.model.types import BaseSource, Form, Size
 
@@ -296,6 +296,12 @@ class PlexFields:
         "lets everyone connect that has a route, such as other plexes; a mapping lists exceptions. "
         "With `link: bridge`, the network of the hosts decides instead. Default: true.",
         None,
+    )
+    cni: Cni = entry(
+        choice(Cni),
+        "What gives pods their network. `static`: plexctl, with routes that are known beforehand. "
+        "`none`: you install a CNI plugin, and nodes become Ready then.",
+        Cni.STATIC,
     )
     domain: str = entry(DOMAIN, "DNS domain of the services.", "cluster.local")
     dns: DnsFields = entry(Record(DnsFields), "DNS of the cluster.", DnsFields())

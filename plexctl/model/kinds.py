@@ -24,3 +24,10 @@ class ProvisionEngine(StrEnum):
 
     DIRECT = "direct"  # plexctl itself
     TOFU = "tofu"  # OpenTofu or Terraform
+
+
+class Cni(StrEnum):
+    """What gives the pods of a plex their network."""
+
+    STATIC = "static"  # point-to-point links and routes that are known beforehand
+    NONE = "none"  # nothing: the user installs a CNI plugin

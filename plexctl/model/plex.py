@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NewType
 
 from plexctl.model.gitops import Gitops
-from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.kinds import Cni, ProvisionEngine
 from plexctl.model.schedule import Schedule
 from plexctl.model.types import NodeType, Size
 
@@ -144,6 +144,7 @@ class Plex:
     allowed: tuple[IPv4Network, ...] | None = ()  # may connect to nodes and pods; None: everyone
     masters: int = 1  # nodes 1 to `masters`; an odd number
     backup: Schedule | None = None  # None: masters save nothing by themselves
+    cni: Cni = Cni.STATIC
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from plexctl.keys.lab import LabKeys
 from plexctl.keys.pki import ClusterKeys
 from plexctl.keys.ssh import client_key, host_key
 from plexctl.model.host_spec import HostFacts
-from plexctl.model.kinds import ProvisionEngine
+from plexctl.model.kinds import Cni, ProvisionEngine
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.plan.boot.files import BootFile, pack, private, text
 from plexctl.plan.boot.node import Keyring, boot_files
@@ -122,8 +122,13 @@ def joining_files(plex: Plex, node: Node, *, hold: bool = False) -> tuple[BootFi
 
 
 def mark(plex: Plex, node: Node) -> BootFile:
-    """What a master adds to its node object, and where the API is if that can move."""
+    """What a master adds to its node object, and what it has to know of the plex.
+
+    That is where the API is if that can move, and whether DNS waits for a CNI plugin of the user.
+    """
     content = kubeadm.control_plane_mark(node)
+    if plex.cni is Cni.NONE:
+        content["network"] = False
     if plex.masters > 1:
         content["endpoint"] = str(plex.networks.endpoint)
         content["quiet"] = quiet(plex)

@@ -13,12 +13,13 @@ from plexctl.model.host_spec import HostFacts
 from plexctl.model.plex import Node, Plex, Role
 from plexctl.model.secret import Secret
 from plexctl.plan.boot.files import BootFile, folder, link, private, text
+from plexctl.plan.cni.choice import cni_of
 from plexctl.plan.documents import dump, merge
 from plexctl.plan.kubernetes import coredns, kubeadm
 from plexctl.plan.kubernetes.kubeconfig import kubeconfig, kubelet_kubeconfig
 from plexctl.plan.kubernetes.static_pods import static_pods
 from plexctl.plan.network.endpoint import endpoint_files
-from plexctl.plan.network.files import Neighbour, network_files, pod_network_files
+from plexctl.plan.network.files import Neighbour, network_files
 
 KUBERNETES = "/etc/kubernetes"
 MANIFESTS = f"{KUBERNETES}/manifests"
@@ -64,7 +65,7 @@ def boot_files(
     if node.role is Role.PLAIN:
         return files
     files += mirrors
-    files += (*pod_network_files(plex, node), *_kubelet_files(plex, node, keys.cluster, facts))
+    files += (*cni_of(plex).files(plex, node), *_kubelet_files(plex, node, keys.cluster, facts))
     if node.role is Role.MASTER:
         files += _master_files(plex, node, keys.cluster, facts, images, joins)
     return files

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.nodes import node
 from plexctl.model.plex import Node, Plex, Taint
+from plexctl.plan.cni.choice import cni_of
 from plexctl.plan.documents import Document, merge
 
 API_PORT = 6443
@@ -93,7 +94,6 @@ API_SERVER = ControlPlaneComponent(
 # check that once, and check again only after a second.
 CONTROLLER_MANAGER = ControlPlaneComponent(
     (
-        # The pod network of a node depends on its number, not on the order of registration.
         ("allocate-node-cidrs", "false"),
         ("kube-api-burst", "400"),
         ("kube-api-qps", "200"),
@@ -124,6 +124,8 @@ ELECTION = (
     ("leader-elect-renew-deadline", "4s"),
     ("leader-elect-retry-period", "1s"),
 )
+
+NODE_RANGES = (("allocate-node-cidrs", "true"),)
 
 # With several masters the service `kubernetes` leads to the endpoint of the plex, which moves in a
 # second. API servers that register themselves would leave the address of a lost one for 15 s.
@@ -230,6 +232,10 @@ def cluster_configuration(plex: Plex) -> Document:
         "scheduler": _component(SCHEDULER),
         "etcd": {"local": _component(ETCD)},
     }
+    if cni_of(plex).allocates:
+        own["controllerManager"] |= _joined(
+            own["controllerManager"], {"extraArgs": _arguments(NODE_RANGES)}
+        )
     if plex.masters > 1:
         _set_for_several(own)
     if not plex.durable:

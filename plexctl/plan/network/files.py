@@ -1,4 +1,4 @@
-"""Addresses, routes, names and pod networking of a node, as files.
+"""Addresses, routes and names of a node, as files.
 
 A node has routes to every node that its plex can ever have, so that scaling changes no file of the
 nodes that exist.
@@ -6,18 +6,15 @@ nodes that exist.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from plexctl.model.nodes import FIRST_ADDRESS, capacity, gateway, node_name, pod_network
 from plexctl.model.plex import Node, Plex, Role
-from plexctl.plan.boot.files import BootFile, private, text
-from plexctl.plan.network.links import mtu
+from plexctl.plan.boot.files import BootFile, text
+from plexctl.plan.cni.choice import cni_of
 from plexctl.plan.resources.profile import NIC
-
-CNI_CONFIG = "/etc/cni/net.d/10-plex.conflist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +57,6 @@ def machine_files(
     )
 
 
-def pod_network_files(plex: Plex, node: Node) -> tuple[BootFile, ...]:
-    return (
-        text("/etc/plexctl/nat.nft", masquerade(plex, node)),
-        private(CNI_CONFIG, cni(node, mtu(plex)).encode()),  # CIS 1.1.9
-    )
-
-
 def hosts(others: tuple[Neighbour, ...]) -> str:
     return "\n".join(("127.0.0.1 localhost", *(other.host for other in others))) + "\n"
 
@@ -78,6 +68,7 @@ def ip_batch(
 
     A node has no route to its own pods here: each pod has an interface of its own.
     """
+    others = others if cni_of(plex).routed else ()
     routes = (other.route for other in others if other.index != node.index)
     own = link_lines(node.address, gateway(plex, node).ip)
     endpoint = () if joins else endpoint_lines(plex, node)
@@ -99,45 +90,3 @@ def link_lines(address: IPv4Interface, gateway: IPv4Address) -> tuple[str, ...]:
         f"address replace {address} dev {NIC}",
         f"route replace default via {gateway}",
     )
-
-
-def masquerade(plex: Plex, node: Node) -> str:
-    """Rules for nft: packets of pods leave the plex with the address of their node.
-
-    That includes packets to the gateway, which may have no route to pods, but not packets between
-    pods and nodes.
-    """
-    pods, nodes = plex.networks.pods, plex.networks.nodes
-    return f"""\
-table ip plexctl
-delete table ip plexctl
-table ip plexctl {{
-  chain postrouting {{
-    type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {node.pods} ip daddr {gateway(plex, node).ip} masquerade
-    ip saddr {node.pods} ip daddr != {{ {pods}, {nodes} }} masquerade
-  }}
-}}
-"""
-
-
-def cni(node: Node, size: int | None) -> str:
-    """Point-to-point pod links with addresses of the node's own /24.
-
-    There is no bridge, so a pod reaches itself and its neighbours through a service without
-    br_netfilter. `size` is the MTU in bytes; None: the default.
-    """
-    links = {
-        "type": "ptp",
-        "ipMasq": False,
-        **({"mtu": size} if size else {}),
-        "ipam": {
-            "type": "host-local",
-            "dataDir": "/run/cni-ipam",
-            "ranges": [[{"subnet": str(node.pods)}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
-        },
-    }
-    ports = {"type": "portmap", "backend": "nftables", "capabilities": {"portMappings": True}}
-    document = {"cniVersion": "1.0.0", "name": "plex", "plugins": [links, ports]}
-    return json.dumps(document, indent=2) + "\n"

@@ -126,10 +126,10 @@ def converge(ctx: Context, plex: Plex, run: Run, options: ConvergeOptions) -> Up
             waits.until_api_answers()
             delivery.install(kube, run, new=new)
         if options.wait:
-            waits.until_ready(changes, new=begins(plan, changes))
+            can_run = waits.until_ready(changes, new=begins(plan, changes))
             if restoring:
                 restoring.until_complete(waits.seconds)
-            apps = waits.until_delivered(delivery) if delivery else None
+            apps = waits.until_delivered(delivery) if delivery and can_run else None
         _schedule_backups(ctx, plan, changes, states, waits, run)
     raise_if_unreachable(ctx, plan.nodes)
     return UpResult(

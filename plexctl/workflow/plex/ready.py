@@ -11,6 +11,7 @@ from plexctl.clients.kube.client import Kube
 from plexctl.model.apps import Apps
 from plexctl.model.condition import Condition, wait
 from plexctl.model.events import Outcome
+from plexctl.model.kinds import Cni
 from plexctl.model.plex import Node, Role
 from plexctl.plan.plan import Plan
 from plexctl.provision.change import Change
@@ -18,6 +19,7 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.run import Run
 from plexctl.workflow.core.unreachable import on_reachable_hosts
 from plexctl.workflow.gitops.delivery import Delivery
+from plexctl.workflow.plex.drain import name_list
 from plexctl.workflow.plex.leave import delete_left_nodes
 from plexctl.workflow.plex.repair import repair_members
 
@@ -42,13 +44,16 @@ class ClusterWaits:
         if "api" not in self.seconds:
             self._wait(self.api_answers(), "api")
 
-    def until_ready(self, changes: Sequence[Change], *, new: bool) -> None:
+    def until_ready(self, changes: Sequence[Change], *, new: bool) -> bool:
         """Wait until all nodes are Ready and DNS answers; a plex without a cluster has no waits.
 
         `new`: the cluster begins in this run, and has what the plex says.
+
+        Returns whether apps can run. With `cni: none` nodes may wait for the user's plugin: the run
+        notes that, and waits for nothing that needs it.
         """
         if all(node.role is Role.PLAIN for node in self.plan.nodes):
-            return
+            return False
         self.until_api_answers()
         delete_left_nodes(changes, self.kube, self.run)
         if self.plan.plex.masters > 1 and not new:
@@ -57,7 +62,13 @@ class ClusterWaits:
             wait(shaped(self.plan.plex, self.kube))
         repair_members(self._members(), self.kube, self.ctx.hosts, self.run, changes)
         self._wait(self._conditions().nodes_ready(), "nodes")
+        if self.plan.plex.cni is Cni.NONE:
+            waiting = [node.name for node in self.kube.nodes() if not node.ready]
+            if waiting:
+                self.run.note(f"install a CNI plugin: {name_list(waiting)} become Ready then")
+                return False
         self._wait(self._conditions().dns_answers(self._asking(changes)), "dns")
+        return True
 
     def until_delivered(self, delivery: Delivery) -> Apps:
         """Wait until the apps of the plex are delivered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ import pytest
 from plexctl.bootstrap.wait import REPORT, ClusterConditions
 from plexctl.clients.kube.client import NodeStatus
 from plexctl.model.command import CommandResult
+from plexctl.model.condition import Observation
+from plexctl.model.kinds import Cni
 from plexctl.model.nodes import nodes
 from tests.null_reporter import NullReporter
 
@@ -90,3 +93,29 @@ def test_a_node_that_has_not_reported_since_it_was_started_is_the_late_one() -> 
 
 def _report(name: str, argv: tuple[str, ...]) -> CommandResult:
     return CommandResult(argv, 0, f"kubelet of {name} is active\n", "")
+
+
+@dataclass
+class Registered:
+    """An API whose nodes have no network for pods yet."""
+
+    names: tuple[str, ...]
+
+    def nodes(self) -> list[NodeStatus]:
+        return [
+            NodeStatus(name, False, "network not ready", "v1", (), False) for name in self.names
+        ]
+
+
+def test_nodes_without_a_plugin_are_complete_once_they_are_registered() -> None:
+    def observed(cni: Cni, *names: str) -> Observation:
+        kube = cast(Any, Registered(names))
+        plex = replace(DEMO, cni=cni)
+        conditions = ClusterConditions(plex, nodes(plex), kube, {}, NullReporter())
+        return conditions.nodes_ready().probe()
+
+    every = [node.name for node in nodes(DEMO)]
+    assert observed(Cni.NONE, *every).holds
+    assert not observed(Cni.STATIC, *every).holds
+    late = observed(Cni.NONE, *every[:-1])
+    assert (late.holds, late.what) == (False, f"{every[-1]} is not registered")
