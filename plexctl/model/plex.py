@@ -16,6 +16,9 @@ from plexctl.model.types import NodeType, Size
 JsonText = NewType("JsonText", str)
 """Canonical JSON (sorted keys) of settings that plexctl passes on unread."""
 
+API_PORT = 6443
+"""The port of API servers."""
+
 ENDPOINT = 10
 """The API of a plex has this number in the network of the nodes; below are gateways of hosts."""
 

@@ -6,9 +6,8 @@ is lost would stay for 15 s, and each third call of a pod would fail.
 
 from __future__ import annotations
 
-from plexctl.model.plex import Plex
+from plexctl.model.plex import API_PORT, Plex
 from plexctl.plan.documents import Document
-from plexctl.plan.kubernetes.kubeadm import API_PORT
 
 ENDPOINTS = "/registry/services/endpoints/default/kubernetes"
 SLICE = "/registry/endpointslices/default/kubernetes"

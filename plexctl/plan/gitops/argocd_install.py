@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from plexctl.model.gitops import Gitops
-from plexctl.model.plex import Plex
+from plexctl.model.plex import API_PORT, Plex
 from plexctl.model.secret import Secret
 from plexctl.plan.documents import Document
 from plexctl.plan.gitops import overlay
-from plexctl.plan.kubernetes.kubeadm import API_PORT
 
 NAMESPACE = "argocd"
 PART_OF = {"app.kubernetes.io/part-of": "argocd", "app.kubernetes.io/managed-by": "plexctl"}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from plexctl.model.plex import Plex
+from plexctl.model.plex import API_PORT, Plex
 from plexctl.plan.documents import Document
 from plexctl.plan.gitops import overlay
 from plexctl.plan.gitops.overlay import Overlay
-from plexctl.plan.kubernetes.kubeadm import API_PORT
 
 NAMESPACE = "flux-system"
 LABELS = {"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/managed-by": "plexctl"}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from plexctl.model.nodes import MASTER_TAINT, masters
-from plexctl.model.plex import Plex
+from plexctl.model.plex import API_PORT, Plex
 from plexctl.plan.documents import Document
-from plexctl.plan.kubernetes import kubeadm
 from plexctl.plan.kubernetes.quiet import quiet
 
 
@@ -16,7 +15,7 @@ def patch(plex: Plex) -> Document:
     CoreDNS calls the API at the endpoint of the plex. At the service's address it would wait for
     kube-proxy, and then for its own next attempt.
     """
-    api = {"HOST": str(plex.networks.endpoint), "PORT": str(kubeadm.API_PORT)}
+    api = {"HOST": str(plex.networks.endpoint), "PORT": str(API_PORT)}
     container = {
         "name": "coredns",
         "env": [

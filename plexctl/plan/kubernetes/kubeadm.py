@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.nodes import node
-from plexctl.model.plex import Node, Plex, Taint
+from plexctl.model.plex import API_PORT, Node, Plex, Taint
 from plexctl.plan.cni.choice import cni_of
 from plexctl.plan.documents import Document, merge
 
-API_PORT = 6443
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 PKI = "/etc/kubernetes/pki"
 CA_VALIDITY = "175200h0m0s"

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from plexctl.model.nodes import masters
-from plexctl.model.plex import Node, Plex
+from plexctl.model.plex import API_PORT, Node, Plex
 from plexctl.plan.documents import Document
 from plexctl.plan.kubernetes.differences import flex_volumes
-from plexctl.plan.kubernetes.kubeadm import API_PORT, PKI, cluster_configuration, master
+from plexctl.plan.kubernetes.kubeadm import PKI, cluster_configuration, master
 from plexctl.plan.kubernetes.probes import liveness, readiness, startup
 
 ETCD = f"{PKI}/etcd"

@@ -9,9 +9,8 @@ from ipaddress import IPv4Interface
 
 from plexctl.model.host_spec import HostSpec
 from plexctl.model.lab_id import short
-from plexctl.model.plex import Link, Plex
+from plexctl.model.plex import API_PORT, Link, Plex
 from plexctl.model.settings import settings
-from plexctl.plan.kubernetes.kubeadm import API_PORT
 from plexctl.plan.resources.types import ACLS, Forward, Network, Owner
 
 BRIDGE_PREFIX = "plex-"

@@ -7,12 +7,11 @@ from typing import Protocol
 
 from plexctl.model.host_spec import HostFacts
 from plexctl.model.kinds import HostKind
-from plexctl.model.plex import Node, Plex, Role
+from plexctl.model.plex import API_PORT, Node, Plex, Role
 from plexctl.model.resources import Key
 from plexctl.model.types import Form, NodeType
 from plexctl.plan.boot.cloudinit import meta_data, network_config, user_data
 from plexctl.plan.boot.seed import seed_iso
-from plexctl.plan.kubernetes.kubeadm import API_PORT
 from plexctl.plan.network.links import Site
 from plexctl.plan.resources.incus import machine, machine_profile
 from plexctl.plan.resources.profile import shared_disk
