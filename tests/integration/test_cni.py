@@ -13,7 +13,7 @@ PLEX = "barestory"
 FILE = """\
 workers: 1
 cni: none
-networks: {nodes: 10.108.1.0/24, pods: 10.247.0.0/16, services: 10.108.16.0/20}
+networks: {nodes: 10.119.7.0/24, pods: 10.217.0.0/16, services: 10.119.48.0/20}
 """
 NODES = (f"{PLEX}1", f"{PLEX}2")
 
