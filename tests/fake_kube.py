@@ -30,6 +30,7 @@ class FakeKube(Kube):
         self.unanswered_probes = 0  # calls that are not answered before the API answers
         self.registering: dict[str, int] = {}  # node -> lists of nodes before it registers
         self.reported: datetime | None = None  # by all kubelets; None: just now
+        self.renewed: dict[str, datetime] = {}  # leases, by node
         self.patches: list[dict[str, Any]] = []  # of `patch_lists`
         self._hosts = hosts
         self.cordoned: dict[str, bool] = {}  # node -> whether plexctl has cordoned it
@@ -63,6 +64,9 @@ class FakeKube(Kube):
             for name in sorted((running - late) | self.ghosts)
             if name in self.ghosts or self._deleted.get(name) != self._kubelet(name)
         )
+
+    def renewals(self) -> dict[str, datetime]:
+        return self.renewed
 
     def delete_node(self, name: str) -> None:
         self.calls.append(("delete_node", name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from plexctl.bootstrap.dns import DnsQueries
@@ -120,7 +120,7 @@ class ClusterConditions:
 
     def _nodes(self, members: Sequence[Node], restarts: Restarts) -> Observation:
         # Of a cluster that was away, the API has the old states until kubelets report new ones.
-        found = {node.name: node for node in self.kube.nodes()}
+        found = {node.name: node for node in self._reported()}
         for name, status in found.items():
             self._mark(name, "registered")
             if status.ready and self._is_current(status):
@@ -142,6 +142,23 @@ class ClusterConditions:
         # A node that joins later, and an upgrade, need what kubeadm creates after its addons.
         return Observation(
             self.kube.read(KUBEADM_LAST) is not None, "kubeadm still runs on the master"
+        )
+
+    def _reported(self) -> tuple[NodeStatus, ...]:
+        """The nodes, with the time of the last sign of each kubelet.
+
+        A kubelet whose node was Ready before reports that again only every 10 s, but renews its
+        lease as soon as the API answers.
+        """
+        found = self.kube.nodes()
+        if all(map(self._is_current, found)):
+            return found
+        renewed = self.kube.renewals()
+        return tuple(
+            replace(one, reported=max(filter(None, (one.reported, renewed.get(one.name)))))
+            if one.name in renewed
+            else one
+            for one in found
         )
 
     def _state(self, name: str, status: NodeStatus | None) -> str:
@@ -170,7 +187,7 @@ class ClusterConditions:
 
     def _not_ready(self, members: Sequence[Node]) -> list[Node]:
         try:
-            found = self.kube.nodes()
+            found = self._reported()
             ready = {node.name for node in found if node.ready and self._is_current(node)}
         except PlexError:
             ready = set()

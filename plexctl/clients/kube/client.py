@@ -51,6 +51,9 @@ class NodeStatus:
     reported: datetime | None = None  # when its kubelet has last reported whether it is Ready
 
 
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A Pod object, as far as plexctl needs it."""
@@ -88,6 +91,12 @@ class Kube:
 
     def nodes(self) -> tuple[NodeStatus, ...]:
         return tuple(map(_node, self._call("GET", "/api/v1/nodes").json()["items"]))
+
+    def renewals(self) -> dict[str, datetime]:
+        """When the kubelet of each node has last renewed its lease."""
+        found = (self.read(LEASES) or {}).get("items", ())
+        times = {one["metadata"]["name"]: time_of(one["spec"].get("renewTime")) for one in found}
+        return {name: time for name, time in times.items() if time}
 
     def delete_node(self, name: str) -> None:
         """Delete a Node object, unless it is gone already."""

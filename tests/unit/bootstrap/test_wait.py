@@ -73,6 +73,7 @@ def test_a_node_that_has_not_reported_since_it_was_started_is_the_late_one() -> 
     """The API still calls it Ready, as it was before."""
     started = datetime(2026, 11, 30, 9, tzinfo=UTC)
     first, second = nodes(DEMO)[:2]
+    renewed = {second.name: started - timedelta(days=30)}
     statuses = [
         NodeStatus(node.name, True, "", "v1", (), False, reported=started + late)
         for node, late in ((first, timedelta(seconds=5)), (second, -timedelta(days=30)))
@@ -80,7 +81,7 @@ def test_a_node_that_has_not_reported_since_it_was_started_is_the_late_one() -> 
     conditions = ClusterConditions(
         DEMO,
         (first, second),
-        cast(Any, SimpleNamespace(nodes=lambda: statuses)),
+        cast(Any, SimpleNamespace(nodes=lambda: tuple(statuses), renewals=lambda: renewed)),
         cast(Any, {first.host: SimpleNamespace(execute=_report)}),
         NullReporter(),
         since={node.name: started for node in (first, second)},
@@ -89,6 +90,10 @@ def test_a_node_that_has_not_reported_since_it_was_started_is_the_late_one() -> 
     assert condition.explain() == (f"{second.name}: kubelet of {second.name} is active",)
     assert callable(condition.hint)
     assert f"plexctl logs {second.name}" in str(condition.hint())
+    assert not condition.probe().holds
+
+    renewed[second.name] = started + timedelta(seconds=1)
+    assert condition.probe().holds, "its kubelet runs, and will report only later"
 
 
 def _report(name: str, argv: tuple[str, ...]) -> CommandResult:

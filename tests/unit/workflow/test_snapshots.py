@@ -158,6 +158,9 @@ def test_nodes_count_as_ready_once_their_kubelets_have_reported_again(
     assert "demo1 has not reported since it was started" in failed.value.details[0]
     assert unfinished_work(plex.ctx.plex_folder("demo")) is None, "the disks are of one instant"
 
+    plex.kube.renewed = dict.fromkeys(statuses(plex), datetime.now(UTC) + timedelta(seconds=60))
+    run_restore(plex)
+
 
 def test_a_name_that_exists_is_refused_and_nothing_stands_still(plex: Lab) -> None:
     run_save(plex)
