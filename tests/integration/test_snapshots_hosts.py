@@ -48,7 +48,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NestedH
     """The machine that is the host `far` first, and the one that replaces it."""
     addresses = (IPv4Interface("198.18.77.31/24"), IPv4Interface("198.18.77.32/24"))
     first, other = (
-        NestedHost(tmp_path_factory.mktemp("machine"), f"plextest-pair{number}", address)
+        NestedHost(tmp_path_factory.mktemp("machine"), f"plextest-twin{number}", address)
         for number, address in enumerate(addresses)
     )
     with first, other:
