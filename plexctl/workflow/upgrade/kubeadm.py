@@ -19,6 +19,7 @@ from plexctl.model.host import Host
 
 PROXY = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"
 PROXY_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kube-proxy"
+PODS = "/api/v1/namespaces/kube-system/pods"
 PROXY_PODS = "k8s-app=kube-proxy"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
@@ -67,10 +68,14 @@ def set_proxy_image(kube: Kube, image: str) -> bool:
     return kube.patch(PROXY, change)
 
 
-def renew_proxy(kube: Kube, node: str) -> None:
-    """Let kube-proxy of a new node have a new pod: the old one's image is not there."""
-    for pod in kube.pods(node=node, selector=PROXY_PODS):
-        kube.delete(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
+def renew_proxy(kube: Kube, node: str, image: str) -> None:
+    """Let a new node have a pod of kube-proxy with `image`: it lacks the image of the old pod."""
+    found = kube.read(
+        PODS, params={"fieldSelector": f"spec.nodeName={node}", "labelSelector": PROXY_PODS}
+    )
+    for pod in (found or {}).get("items", ()):
+        if any(one["image"] != image for one in pod["spec"]["containers"]):
+            kube.delete(f"{PODS}/{pod['metadata']['name']}")
 
 
 def complete_proxy(kube: Kube, host: Host, master: str) -> None:

@@ -170,9 +170,9 @@ class Roll:
     def _proxy(self, name: str) -> None:
         """Let kube-proxy of a new master have the new image."""
         image = self.inputs.control_plane_images.get(PROXY)
-        if image and set_proxy_image(self.kube, image):
-            self.phases.run.note(f"kube-proxy of each node changes to {image} with its node")
-        renew_proxy(self.kube, name)
+        if image:
+            set_proxy_image(self.kube, image)
+            renew_proxy(self.kube, name, image)
 
     def _until_ready(self, nodes: Sequence[Node], since: Mapping[str, datetime]) -> None:
         """Wait until new nodes are Ready. Their objects may be those of the old ones."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from plexctl.bootstrap.etcd import Etcd
-from plexctl.clients.kube.client import Kube, NodeStatus, Pod
+from plexctl.clients.kube.client import Kube, NodeStatus
 from plexctl.config.load import load_lab
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.events import Phased
@@ -46,24 +46,25 @@ class Cluster(FakeKube):
     networking: dict[str, str] = {}  # noqa: RUF012 - tests set it on an object
 
     def nodes(self) -> tuple[NodeStatus, ...]:
+        if any(host.names("snapshots.restore") for host in self._hosts.values()):
+            self._deleted.clear()  # etcd has the Node objects again
         found = [replace(one, version=self.version) for one in super().nodes()]
         return tuple(
             replace(one, ready=False, message="it starts") if one.name == self.late else one
             for one in found
         )
 
-    def pods(self, *, node: str = "", selector: str = "") -> tuple[Pod, ...]:
-        if not selector:
-            return ()
-        return (Pod("kube-system", f"kube-proxy-{node}", node, "Running", True, "DaemonSet"),)
-
     def read(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
         if path == "/version":
             return {"gitVersion": self.version}
         if path.endswith("kubeadm-config"):
             return {"data": {"ClusterConfiguration": f"networking: {self.networking}"}}
+        containers = [{"name": "kube-proxy", "image": self.proxy_image}]
+        if path == "/api/v1/namespaces/kube-system/pods":
+            node = (params or {})["fieldSelector"].removeprefix("spec.nodeName=")
+            pod = {"metadata": {"name": f"kube-proxy-{node}"}, "spec": {"containers": containers}}
+            return {"items": [pod]}
         if path == DAEMON_SET:
-            containers = [{"name": "kube-proxy", "image": self.proxy_image}]
             return {"spec": {"template": {"spec": {"containers": containers}}}}
         if path.endswith("configmaps/kube-proxy"):
             return {"data": {"config.conf": "mode: nftables"}}
@@ -75,10 +76,6 @@ class Cluster(FakeKube):
 
     def delete(self, path: str) -> None:
         self.calls.append(("delete", path.rpartition("/")[2]))
-
-    def forget_deletions(self) -> None:
-        """As if etcd was restored."""
-        self._deleted.clear()
 
     def text(self, path: str) -> str:
         return self.metrics
@@ -273,7 +270,6 @@ def test_a_node_that_never_becomes_ready_brings_everything_back(
             cluster(plex).late = "demo3"
         if call == "keeper.bring_back":
             cluster(plex).late = ""
-            cluster(plex).forget_deletions()
 
     plex.local.before = before
     with pytest.raises(PlexError, match="everything is as before: timed out") as failed:
