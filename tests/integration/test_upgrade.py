@@ -44,13 +44,13 @@ PAUSE = {
 
 
 def workload(kind: str, name: str, **spec: Any) -> dict[str, Any]:
-    """A workload whose pods may run on every node, so that one is left while a node is away."""
+    """A workload whose pods may run on masters too: there they are while a worker is away."""
     labels = {"app": name}
     template = {
         "metadata": {"labels": labels},
         "spec": {
             "containers": [PAUSE],
-            "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
+            "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
             "terminationGracePeriodSeconds": 0,
         },
     }
