@@ -18,7 +18,13 @@ def backups(result: BackupsResult) -> str:
     if not result.backups:
         return f"{result.plex}: no backups in {result.to} yet"
     rows = [(row.name, age(row.age), size(row.size)) for row in result.backups]
-    return table(("BACKUP", "AGE", "SIZE"), rows)
+    text = table(("BACKUP", "AGE", "SIZE"), rows)
+    if result.late:
+        text += (
+            f"\n\nthe last one is old: `plexctl logs {result.plex}1 -u plex-backup`"
+            " says why, if the nodes run"
+        )
+    return text
 
 
 def key(result: BackupKeyResult) -> str:

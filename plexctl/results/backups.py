@@ -33,6 +33,7 @@ class BackupsResult:
     plex: str
     to: str  # where they are: a folder of the masters, or s3://bucket/prefix
     backups: tuple[BackupRow, ...]  # the oldest first
+    late: bool  # whether the last one is older than twice the time between two
 
 
 @dataclass(frozen=True, slots=True)

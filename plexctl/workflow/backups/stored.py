@@ -58,7 +58,8 @@ def list_backups(ctx: Context, plex: Plex, *, now: datetime | None = None) -> Ba
     assert plex.backup is not None, plex.name
     to = plex.backup.to
     shown = f"s3://{to.bucket}/{to.prefix}".rstrip("/") if isinstance(to, S3Place) else to
-    return BackupsResult(plex.name, shown, rows)
+    late = bool(rows) and rows[-1].age > 2 * plex.backup.every
+    return BackupsResult(plex.name, shown, rows, late)
 
 
 def find(ctx: Context, plex: Plex, chosen: str) -> Backup:

@@ -125,8 +125,10 @@ KEYS: Sequence[tuple[Any, str]] = (
         "plex file created kubernetes size seconds{all} run",
     ),
     (
-        BackupsResult("demo", "/srv/backups", (BackupRow("a", "2026-11-30T09:00:00+00:00", 1, 2),)),
-        "plex to backups[name created age size]",
+        BackupsResult(
+            "demo", "/srv/backups", (BackupRow("a", "2026-11-30T09:00:00+00:00", 1, 2),), False
+        ),
+        "plex to backups[name created age size] late",
     ),
     (BackupKeyResult("demo", Path("a.age"), True), "plex file changed"),
     (SnapshotDeleteResult("demo", "before", ("demo1",)), "plex snapshot nodes[]"),

@@ -254,6 +254,8 @@ def test_backups_are_listed_with_their_age(lab: Lab, written: Plex) -> None:
 
     assert [(row.name, row.age) for row in found.backups] == [(NAMES[0], 7200), (NAMES[1], 3600)]
     assert found.to == "/srv/backups"
+    assert not found.late
+    assert list_backups(lab.ctx, written, now=datetime(2026, 12, 1, tzinfo=UTC)).late
 
 
 def test_the_latest_and_a_named_one_are_found(lab: Lab, written: Plex, tmp_path: Path) -> None:
