@@ -11,7 +11,12 @@ from typing import Any
 from pylxd.exceptions import NotFound
 
 from plexctl.clients.incus.connection import IncusConnection
+from plexctl.clients.incus.instances import IncusInstances
 from plexctl.model.settings import Settings
+
+FREE = ("mount", "--make-slave", "/dev/.incus-mounts")
+"""The server mounts a volume in this folder of a running container, and moves it to its path.
+Linux moves nothing out of a mount that is shared, and systemd shares all of them."""
 
 EXPORT = "plexctl"
 """The name of an export, which lives for one call."""
@@ -23,8 +28,9 @@ PLACE = "backup/volume/"
 class IncusFolders:
     """Volumes as folders (see `model.folders.Folders`)."""
 
-    def __init__(self, connection: IncusConnection) -> None:
+    def __init__(self, connection: IncusConnection, instances: IncusInstances) -> None:
         self._connection = connection
+        self._instances = instances
 
     def attach(self, instance: str, volume: str, path: str, tags: Settings) -> None:
         pool = self._connection.spec.pool
@@ -38,6 +44,7 @@ class IncusFolders:
             device = {"type": "disk", "pool": pool, "source": volume, "path": path}
             node = self._connection.api.instances[instance]
             if node.get().json()["metadata"]["devices"].get(volume) != device:
+                self._instances.execute(instance, FREE)
                 self._connection.finish(node.patch(json={"devices": {volume: device}}), 60)
 
     def read(self, volume: str) -> Mapping[str, bytes]:

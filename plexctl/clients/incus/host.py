@@ -84,7 +84,7 @@ class IncusHost:
     def folders(self) -> Folders:
         from plexctl.clients.incus.folders import IncusFolders  # `up` needs none
 
-        return IncusFolders(self.connection)
+        return IncusFolders(self.connection, self.instances)
 
     @property
     def keeper(self) -> Keeper:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def _script(ctx: Context, node: Node, script: str, stdin: bytes) -> None:
     """Run a script on a node. What it reads may have secrets."""
     out, err = io.BytesIO(), io.BytesIO()
     with memory_file(stdin) as file:
+        os.lseek(file, 0, os.SEEK_SET)
         streams = Streams(file, out, err)
         code = ctx.hosts[node.host].run(node.name, ("sh", "-ec", script), streams, timeout=TIMEOUT)
     if code:
