@@ -30,7 +30,7 @@ from .support import (
     typed,
 )
 
-PLEX = "backupstory"
+PLEX = "savestory"
 MASTER, WORKER, OTHER = (f"{PLEX}{number}" for number in (1, 2, 3))
 FILE = """\
 workers: {workers}
