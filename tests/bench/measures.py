@@ -28,6 +28,8 @@ DNS = Measure("dns", "1+2: DNS answers a pod")
 DNS_PROCESSOR = Measure("dns-processor", "  processor time until then", "core-s", 1, of="dns")
 WORKER = Measure("replace-worker", "replace of a worker: Ready")
 MASTER = Measure("replace-master", "replace of the master: all Ready")
+UPGRADE = Measure("upgrade", "1+2: upgrade, all nodes replaced")
+AWAY = Measure("upgrade-away", "  the API away", of=UPGRADE.name)
 APPS = Measure("apps", "1+2 with Flux synced: its app answers")
 PUSH = Measure("push", "flux push: the change is live")
 SAVE = Measure("snapshot-save", "snapshot save of the same")
@@ -50,6 +52,8 @@ MEASURES = (
     DNS_PROCESSOR,
     WORKER,
     MASTER,
+    UPGRADE,
+    AWAY,
     *OF_APPS,
     PLAN,
     BAKE,

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from plexctl.clients.process import run
 from tests.bench import machine
-from tests.bench.measures import CONTAINER, DNS, DNS_PROCESSOR, MASTER, WORKER, brought_up
+from tests.bench.measures import (
+    AWAY,
+    CONTAINER,
+    DNS,
+    DNS_PROCESSOR,
+    MASTER,
+    UPGRADE,
+    WORKER,
+    brought_up,
+)
 from tests.bench.observe import Observed
 from tests.bench.results import Record
 from tests.bench.side import Side
@@ -19,6 +31,8 @@ Act = Callable[[Side, Record], None]
 TIMES = 3
 """How often a command that takes no time is called in one round."""
 SETTLED = 180.0
+UPGRADING = 300.0
+"""Seconds that an upgrade may take."""
 IDLE = 60.0
 """Seconds that a big cluster has to come to rest, and that it is then looked at."""
 
@@ -98,6 +112,25 @@ def ask(measure: Measure, *words: str) -> Step:
             record.add(measure, side.timed(*words))
 
     return Step((measure,), act, floor=False)
+
+
+def _upgrade(side: Side, record: Record) -> None:
+    """All nodes get another size: that replaces them. The file is as before afterwards."""
+    machine.rest()
+    file = Path(side.program[-1]) / "clusters" / side.cluster.name / "plex.yaml"
+    before = file.read_text()
+    file.write_text(f"{before}groups:\n  - {{nodes: 1-3, size: {{memory: 3000MiB}}}}\n")
+    began = time.monotonic()
+    try:
+        words = (*side.program, "upgrade", side.cluster.name, "--json", "-q")
+        done = run(words, timeout=UPGRADING, env=side.environment)
+    finally:
+        file.write_text(before)
+    record.add(UPGRADE, time.monotonic() - began)
+    record.add(AWAY, json.loads(done.stdout)["seconds"]["away"])
+
+
+ROLL = Step((UPGRADE, AWAY), _upgrade, floor=False)
 
 
 def idle(measure: Measure) -> Step:

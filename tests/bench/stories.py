@@ -34,6 +34,7 @@ from tests.bench.stats import FLOOR, PLEXCTL, Measure
 from tests.bench.steps import (
     REPLACE_MASTER,
     REPLACE_WORKER,
+    ROLL,
     TIMES,
     Step,
     ask,
@@ -92,7 +93,11 @@ class Alone:
 
 # To measure one thing more: a Measure in `measures`, and a step of a story here.
 STORIES = (
-    Story(2, (up(2, pods=True), REPLACE_WORKER, REPLACE_MASTER, ask(PLAN, "plan", PLEX)), 2.5),
+    Story(
+        2,
+        (up(2, pods=True), REPLACE_WORKER, REPLACE_MASTER, ask(PLAN, "plan", PLEX), ROLL),
+        3,
+    ),
     Story(16, (up(16),), 3),
     Story(2, (unmeasured_up(), scale(SCALE, 18)), 3, most=18),
     Story(

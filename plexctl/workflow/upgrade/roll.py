@@ -177,7 +177,8 @@ class Roll:
     def _until_ready(self, nodes: Sequence[Node], since: Mapping[str, datetime]) -> None:
         """Wait until new nodes are Ready. Their objects may be those of the old ones."""
         conditions = self._conditions(nodes, since)
-        with self.phases.run.step(f"wait until {_names(nodes)} are Ready"):
+        verb = "is" if len(nodes) == 1 else "are"
+        with self.phases.run.step(f"wait until {_names(nodes)} {verb} Ready"):
             wait(conditions.nodes_ready())
 
     def _conditions(
