@@ -245,7 +245,8 @@ class Masters:
         found = {one.name: one for one in self.plan.nodes if one.role is Role.MASTER}
         for state in self.states.values():
             for name, one in state.instances.items():
-                if BORN in one.tags and one.status == RUNNING:
+                ours = self.plan.instances[0].owner.owns(one.tags)
+                if ours and BORN in one.tags and one.status == RUNNING:
                     found.setdefault(name, self._node(name))
         return Etcd(self.plan.plex.name, tuple(found.values()), self.ctx.hosts)
 

@@ -269,3 +269,13 @@ def test_a_node_object_that_outlives_its_machine_is_deleted_at_the_end(
     assert "no node is drained" in lab.notes[0]
     assert lab.notes[1].startswith("demo3 is deleted, and was still registered")
     assert lab.kube.calls == [("delete_node", "demo3")]
+
+
+def test_masters_of_another_plex_on_the_host_are_not_asked(lab: Lab, control: Control) -> None:
+    bring_up(lab, control, 3, 2)
+    held = lab.local.instances.held
+    tags = {**held["demo1"].tags, "plex": "demo-east"}
+    held["demo-east1"] = replace(held["demo1"], name="demo-east1", tags=tags)
+    demo = replace(lab.ctx.lab.plexes["demo"], masters=3, dns_replicas=2)
+    replace_nodes(lab.ctx, demo, ["demo2"])
+    assert sorted(control.members) == ["demo1", "demo2", "demo3"]
