@@ -19,8 +19,8 @@ from plexctl.model.nodes import FIRST_ADDRESS
 from plexctl.model.plex import Link, Spread
 from plexctl.model.types import BaseSource, Form
 
-MOST_HOSTS = 9
-"""Hosts of one plex: each has an address below that of the first node."""
+MOST_HOSTS = 8
+"""Hosts of one plex: each has an address below the one for services and that of the API."""
 
 LONGEST_SPREAD = 8
 """Characters in the name of a plex on several hosts: names of interfaces contain it."""

@@ -89,13 +89,12 @@ def facts(plex: Plex, gitops: Gitops, registry: Registry | None) -> dict[str, st
 def balanced(plex: Plex) -> str:
     """Addresses for services of type LoadBalancer: "10.64.42.3-10.64.42.9".
 
-    Each host of a plex may have a gateway address, from .1 on. With nine hosts, the most there can
-    be, .10 is left: the first node has .11.
+    Each host of a plex may have a gateway address, from .1 on. With eight hosts, the most there can
+    be, .9 is left: the API has .10.
     """
     gateways = {plex.networks.gateway(place) for place in range(len(plex.hosts))}
     first = max(BALANCED[0], 1 + len(gateways))
-    last = max(BALANCED[1], first)
-    return f"{plex.networks.nodes[first]}-{plex.networks.nodes[last]}"
+    return f"{plex.networks.nodes[first]}-{plex.networks.nodes[BALANCED[1]]}"
 
 
 def source(plex: Plex, gitops: Gitops, registry: Registry | None, keys: SourceKeys) -> Document:
