@@ -1,6 +1,6 @@
 """A cluster is saved to a file, lost with its nodes, and created again from the file.
 
-With `PLEXCTL_KILLS`, which `bin/test soak` sets, also with three masters.
+With `PLEXCTL_KILLS`, which `bin/test soak` sets, also with three masters, and to a bucket.
 """
 
 from __future__ import annotations
@@ -212,6 +212,7 @@ def test_masters_write_to_a_volume_that_outlives_them(story: Story) -> None:
     assert story.backups()[-1] not in names, "the new master writes, too"
 
 
+@pytest.mark.skipif(not SOAK, reason="PLEXCTL_KILLS is not set")
 def test_masters_write_to_a_bucket(story: Story, tmp_path_factory: pytest.TempPathFactory) -> None:
     program = s3_server.build(tmp_path_factory.mktemp("bin"))
     folder = tmp_path_factory.mktemp("s3")
