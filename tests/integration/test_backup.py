@@ -5,6 +5,7 @@ With `PLEXCTL_KILLS`, which `bin/test soak` sets, also with three masters, and t
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -62,7 +63,8 @@ class Story:
         return {one["metadata"]["name"] for one in self.cluster.get("nodes")["items"]}
 
     def revision(self) -> int:
-        return int(self.cluster.get("namespaces")["metadata"]["resourceVersion"])
+        listed = json.loads(self.cluster.run("get", "--raw", "/api/v1/namespaces"))
+        return int(listed["metadata"]["resourceVersion"])
 
     def running(self) -> int:
         status = self.cluster.get("deployment", "web", "-n", "kept")["status"]
