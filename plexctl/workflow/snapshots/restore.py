@@ -22,6 +22,7 @@ from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.plex.access import write_access_files
 from plexctl.workflow.plex.engines import settle_plex
 from plexctl.workflow.plex.status import node_rows
+from plexctl.workflow.snapshots.controllers import Controllers
 from plexctl.workflow.snapshots.members import (
     Member,
     Members,
@@ -108,9 +109,15 @@ def bring_back(
     since = _now(members)
     with cluster(plex, ctx.seed) as kube:
         waits = _Waits(ctx, members, kube, run, since)
+        controllers = Controllers.of(members)
         with phases.phase("start", f"start {len(members.all)} nodes"):
-            _start(ctx, members, waits, run)
-        phases.end()  # all nodes are of one instant again, and run
+            _start(members, waits, controllers, run)
+        try:
+            waits.until_first_look()
+        finally:
+            with phases.phase("controllers", "start the controllers"):
+                controllers.release()
+            phases.end()  # all nodes are of one instant again, and run
         write_access_files(ctx, plex)
         return seconds | waits.until_back()
 
@@ -130,7 +137,7 @@ def _now(members: Members) -> dict[str, datetime]:
     return {one.name: now + timedelta(seconds=offsets[one.host.name]) for one in members.all}
 
 
-def _start(ctx: Context, members: Members, waits: _Waits, run: Run) -> None:
+def _start(members: Members, waits: _Waits, controllers: Controllers, run: Run) -> None:
     """Start the master, then as many workers as hosts have processors, and the others once the API
     answers: as many starts at once would keep the API from coming up.
     """
@@ -139,6 +146,7 @@ def _start(ctx: Context, members: Members, waits: _Waits, run: Run) -> None:
         run.mark(member.name, "starting")
         member.host.start(member.name)
         run.mark(member.name, "started")
+        controllers.hold(member)
 
     masters = {node.name for node in members.planned() if node.role is Role.MASTER}
     first = members.named(masters)
@@ -162,9 +170,10 @@ class _Waits:
         run: Run,
         since: Mapping[str, datetime],
     ) -> None:
-        self._plex, self._run, self._kube, self._since = members.plex, run, kube, since
+        self._plex, self._run = members.plex, run
         self._nodes: tuple[Node, ...] = members.planned()
         self._seconds: dict[str, float] = {}
+        self._pods = ReturningPods(kube, since)
         self._conditions = ClusterConditions(
             members.plex, self._nodes, kube, ctx.hosts, run, since=since
         )
@@ -173,22 +182,32 @@ class _Waits:
         if "api" not in self._seconds:
             self._wait(self._conditions.api_answers(), "api")
 
+    def until_first_look(self) -> None:
+        """Wait until the API answers, and see which pods are to come back.
+
+        No controller has seen yet that nodes were away.
+        """
+        if self._members:
+            self.until_api_answers()
+            self._pods.condition(self._plex.name).probe()
+
     def until_back(self) -> dict[str, float]:
         """Wait until all nodes are Ready, DNS answers on each, and all pods are Ready again."""
-        members = [node for node in self._nodes if node.role is not Role.PLAIN]
-        if not members:
+        if not (members := self._members):
             return self._seconds
-        self.until_api_answers()
-        pods = ReturningPods(self._kube, self._since)
-        condition = pods.condition(self._plex.name)
-        condition.probe()  # before controllers see that nodes were away
+        pods = self._pods
         self._wait(self._conditions.nodes_ready(), "nodes")
         self._wait(self._conditions.dns_answers(members), "dns")
         try:
-            self._wait(condition, "pods")
+            self._wait(pods.condition(self._plex.name), "pods")
         except TimedOutError:
             self._run.note(f"pods are not Ready yet: {', '.join(pods.left[:6])}")
         return self._seconds
+
+    @property
+    def _members(self) -> list[Node]:
+        """The nodes of the cluster."""
+        return [node for node in self._nodes if node.role is not Role.PLAIN]
 
     def _wait(self, condition: Condition, name: str) -> None:
         with self._run.step(condition.title) as step:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from plexctl.bootstrap import wait as waits
-from plexctl.clients.kube.client import Kube
+from plexctl.clients.kube.client import Kube, NodeStatus
 from plexctl.errors import PlexError, UsageError
 from plexctl.model.events import Phased
 from plexctl.provision.change import Action
@@ -19,6 +21,7 @@ from plexctl.workflow.core.phases import FILE, Work, unfinished_work
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.plex.verbs import destroy
 from plexctl.workflow.snapshots import restore as restoring
+from plexctl.workflow.snapshots.controllers import HOLD, RELEASE
 from plexctl.workflow.snapshots.restore import restore
 from plexctl.workflow.snapshots.save import copying_hosts, save
 from plexctl.workflow.snapshots.verbs import delete, list_snapshots
@@ -143,6 +146,79 @@ def test_the_master_starts_first(plex: Lab) -> None:
     run_restore(plex)
     assert order[0] == "demo1"
     assert sorted(order) == ["demo1", "demo2", "demo3"]
+
+
+def controllers(lab: Lab) -> list[str]:
+    """What became of the manifests of controllers on masters."""
+    words = {" ".join(HOLD): "held", " ".join(RELEASE): "released"}
+    return [words[one] for one in lab.local.instances.scripts if one in words]
+
+
+def test_controllers_start_once_the_api_answers(plex: Lab) -> None:
+    run_save(plex)
+    looks: list[list[str]] = []
+    plex.kube.unanswered_probes = 1
+    real = plex.kube.nodes
+
+    def nodes() -> tuple[NodeStatus, ...]:
+        looks.append(controllers(plex))
+        return real()
+
+    plex.kube.nodes = nodes  # type: ignore[method-assign]
+    run_restore(plex)
+    assert looks[:2] == [["held"], ["held"]], "the API does not answer, and then it does"
+    assert controllers(plex) == ["held", "released"]
+    assert not any(" ".join(HOLD) == one for one in plex.far.instances.scripts), "a worker"
+
+
+def test_controllers_start_even_if_the_api_never_answers(
+    plex: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_save(plex)
+    monkeypatch.setattr(waits, "API", 0.05)
+    plex.kube.unanswered_probes = 10**6
+    with pytest.raises(PlexError, match="the API of demo answers"):
+        run_restore(plex)
+    assert controllers(plex) == ["held", "released"]
+    assert unfinished_work(plex.ctx.plex_folder("demo")) is None
+
+
+def test_the_next_run_brings_a_plex_back_whose_controllers_are_still_held(
+    plex: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_save(plex)
+
+    def killed(_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("plexctl.workflow.snapshots.controllers.Controllers.release", killed)
+        with pytest.raises(Killed):
+            run_restore(plex)
+    assert controllers(plex) == ["held"]
+    assert plex.up().changes == ()
+    assert controllers(plex)[-1] == "released"
+    assert unfinished_work(plex.ctx.plex_folder("demo")) is None
+
+
+def test_moving_manifests_may_be_repeated(tmp_path: Path) -> None:
+    def run(argv: tuple[str, ...]) -> None:
+        words = [w.replace("/etc/", f"{tmp_path}/etc/") for w in argv]
+        subprocess.run(words, check=True, timeout=20)
+
+    live = tmp_path / "etc/kubernetes/manifests"
+    held = tmp_path / "etc/plexctl/manifests"
+    live.mkdir(parents=True)
+    for name in ("etcd", "kube-scheduler", "kube-controller-manager"):
+        (live / f"{name}.yaml").touch()
+    run(RELEASE)
+    for _ in range(2):
+        run(HOLD)
+        assert [one.name for one in live.iterdir()] == ["etcd.yaml"]
+        assert len(list(held.iterdir())) == 2
+    for _ in range(2):
+        run(RELEASE)
+        assert len(list(live.iterdir())) == 3
 
 
 def test_nodes_count_as_ready_once_their_kubelets_have_reported_again(
