@@ -62,20 +62,27 @@ class HttpSession:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
     ) -> Answer:
         """Call once. Raises one of ERRORS if no answer comes, or only a part of one.
 
-        `timeout` is in seconds: to connect, and between two pieces of the answer.
+        `timeout` is in seconds: to connect, and between two pieces of the answer. A `repeatable`
+        call is made again if a connection of earlier calls turns out to have ended.
         """
         target = quote(path, safe=SAFE) + (f"?{urlencode(params)}" if params else "")
-        connection = self._connection(timeout[0])
+        connection, used = self._connection(timeout[0])
         try:
             connection.sock.settimeout(timeout[1])
             connection.request(method, target, body, dict(headers or {}))
             with connection.getresponse() as response:
                 answer = Answer(response.status, response.reason, response.headers, response.read())
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if repeatable and used and _has_ended(error):
+                self.close()  # the others lead to the same end
+                return self.call(
+                    method, path, timeout=timeout, params=params, body=body, headers=headers
+                )
             raise
         if connection.sock is not None:  # the server keeps it open
             self._idle.append(connection)
@@ -86,12 +93,13 @@ class HttpSession:
         while self._idle:
             self._idle.pop().close()
 
-    def _connection(self, seconds: float) -> Connection:
+    def _connection(self, seconds: float) -> tuple[Connection, bool]:
+        """A connection, and whether an earlier call has used it."""
         while idle := self._unused():
             if not _ended(idle.sock):
-                return idle
+                return idle, True
             idle.close()
-        return self._connect(seconds)
+        return self._connect(seconds), False
 
     def _unused(self) -> Connection | None:
         try:
@@ -147,6 +155,13 @@ def _established(connection: Connection) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _has_ended(error: BaseException) -> bool:
+    """Whether an error says that the other end has closed the connection, or never had it."""
+    import ssl
+
+    return isinstance(error, ConnectionError | ssl.SSLEOFError)
 
 
 def _ended(connected: socket.socket) -> bool:

@@ -55,12 +55,14 @@ class Lab:
     def timed(self, *words: str, says: str, also: Mapping[str, str]) -> float:
         return timed(self.words(*words), {**self.environment, **also}, says)
 
-    def plexctl(self, workers: int) -> Side:
-        """The plex is to have so many workers when it comes up."""
+    def plexctl(self, workers: int, masters: int = 1) -> Side:
+        """The plex is to have so many workers and masters when it comes up."""
         file = self.root / "clusters" / PLEX / "plex.yaml"
-        content = file.read_text()
-        file.write_text(re.sub(r"(?m)^workers: \d+$", f"workers: {workers}", content))
-        cluster = Cluster(PLEX, self.kubeconfig, self._folder(PLEX), workers)
+        content = re.sub(r"(?m)^masters: \d+\n", "", file.read_text())
+        several = f"masters: {masters}\n" if masters > 1 else ""
+        size = f"{several}workers: {workers}"
+        file.write_text(re.sub(r"(?m)^workers: \d+$", size, content))
+        cluster = Cluster(PLEX, self.kubeconfig, self._folder(PLEX), workers, masters)
         return Side(
             PLEXCTL,
             cluster,

@@ -36,6 +36,10 @@ SAVE = Measure("snapshot-save", "snapshot save of the same")
 FROZEN = Measure("snapshot-frozen", "  its nodes frozen", of=SAVE.name)
 RESTORE = Measure("snapshot-restore", "snapshot restore of the same: its app answers")
 OF_APPS = (APPS, PUSH, SAVE, FROZEN, RESTORE)
+SEVERAL = Measure("masters", "3+2: all nodes Ready")
+LOST = Measure("masters-lost", "3+2: the API is away when the master at its address is killed")
+ONE_OF_SEVERAL = Measure("masters-replace", "3+2: replace of the master at that address: Ready")
+REPLACED = Measure("masters-replaced", "  the API is away meanwhile", of=ONE_OF_SEVERAL.name)
 PLAN = Measure("plan", "plan, nothing to do")
 BAKE = Measure("bake", "bake, nothing to do")
 HELP = Measure("help", "plexctl --help")
@@ -54,6 +58,10 @@ MEASURES = (
     MASTER,
     UPGRADE,
     AWAY,
+    SEVERAL,
+    LOST,
+    ONE_OF_SEVERAL,
+    REPLACED,
     *OF_APPS,
     PLAN,
     BAKE,

@@ -44,15 +44,20 @@ class Cluster:
     kubeconfig: Path
     folder: Path  # for keys and logs
     workers: int  # that it is to have
+    masters: int = 1
     _api: Api | None = None
 
     @property
     def nodes(self) -> frozenset[str]:
-        return frozenset(f"{self.name}{number}" for number in range(1, 2 + self.workers))
+        return frozenset(f"{self.name}{number}" for number in range(1, 1 + self.size))
 
     @property
     def last(self) -> str:
-        return f"{self.name}{1 + self.workers}"
+        return f"{self.name}{self.size}"
+
+    @property
+    def size(self) -> int:
+        return self.masters + self.workers
 
     @property
     def look(self) -> float:

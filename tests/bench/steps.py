@@ -8,28 +8,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from plexctl.clients.process import run
+from plexctl.errors import PlexError
+from plexctl.model.condition import Condition, Observation, wait
 from tests.bench import machine
+from tests.bench.away import Away
 from tests.bench.measures import (
     AWAY,
     CONTAINER,
     DNS,
     DNS_PROCESSOR,
+    LOST,
     MASTER,
+    ONE_OF_SEVERAL,
+    REPLACED,
+    SEVERAL,
     UPGRADE,
     WORKER,
     brought_up,
 )
 from tests.bench.observe import Observed
 from tests.bench.results import Record
-from tests.bench.side import Side
+from tests.bench.side import ASKING, Side
 from tests.bench.stats import Measure
 
 Act = Callable[[Side, Record], None]
 
 TIMES = 3
 """How often a command that takes no time is called in one round."""
+LOOK, GONE, HEALTHY = 2.0, 10.0, 120.0
+"""Seconds before a master is killed, after it, and until all masters are healthy."""
 SETTLED = 180.0
 UPGRADING = 300.0
 """Seconds that an upgrade may take."""
@@ -91,6 +101,49 @@ def _replace_master(side: Side, record: Record) -> None:
     record.add(MASTER, side.until_ready(side.replace_master, old))
 
 
+def _up_with_several(side: Side, record: Record) -> None:
+    record.add(SEVERAL, side.until_ready(side.up))
+
+
+def _lose_master(side: Side, record: Record) -> None:
+    master = _at_the_address(side)
+    machine.rest()
+    with Away(side.cluster.kubeconfig, side.cluster.folder) as away:
+        time.sleep(LOOK)
+        run(("incus", "stop", "--force", master), timeout=ASKING)
+        time.sleep(GONE)
+    record.add(LOST, away.seconds)
+    side.until_ready(side.up)
+
+
+def _replace_one_of_several(side: Side, record: Record) -> None:
+    master = _at_the_address(side)
+    old = frozenset({side.cluster.ready()[master]})
+    with Away(side.cluster.kubeconfig, side.cluster.folder) as away:
+        words = (*side.program, "replace", master, "-y", "-q")
+        record.add(ONE_OF_SEVERAL, side.until_ready(words, old))
+    record.add(REPLACED, away.seconds)
+
+
+def _at_the_address(side: Side) -> str:
+    """The master at the address of the API, once all are healthy."""
+
+    def healthy() -> Observation:
+        try:
+            done = run((*side.program, "status", "--json"), timeout=ASKING, env=side.environment)
+        except PlexError as error:  # it is not healthy yet
+            return Observation(False, error.summary)
+        status.update(json.loads(done.stdout))
+        return Observation(status["healthy"] and bool(status["endpoint"]), status["etcd"])
+
+    status: dict[str, Any] = {}
+    wait(Condition("all masters are healthy", healthy, HEALTHY, every=1.0))
+    return str(status["endpoint"])
+
+
+SEVERAL_UP = Step((SEVERAL,), _up_with_several, floor=False)
+LOSE_MASTER = Step((LOST,), _lose_master, floor=False)
+REPLACE_ONE_OF_SEVERAL = Step((ONE_OF_SEVERAL, REPLACED), _replace_one_of_several, floor=False)
 REPLACE_WORKER = Step((WORKER,), _replace_worker)
 REPLACE_MASTER = Step((MASTER,), _replace_master)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from plexctl.errors import PlexError
 from tests.bench import machine, room
@@ -32,9 +33,12 @@ from tests.bench.results import Results
 from tests.bench.side import Side
 from tests.bench.stats import FLOOR, PLEXCTL, Measure
 from tests.bench.steps import (
+    LOSE_MASTER,
     REPLACE_MASTER,
+    REPLACE_ONE_OF_SEVERAL,
     REPLACE_WORKER,
     ROLL,
+    SEVERAL_UP,
     TIMES,
     Step,
     ask,
@@ -54,6 +58,7 @@ class Story:
     minutes: float  # of one round, both sides, on two processors: told, not waited for
     floor: bool = True
     most: int = 0  # workers that it ever has, if more than in the beginning
+    masters: int = 1
 
     @property
     def big(self) -> bool:
@@ -61,8 +66,8 @@ class Story:
 
     @property
     def nodes(self) -> int:
-        """That it has at most, with the master."""
-        return 1 + max(self.workers, self.most)
+        """That it has at most, with the masters."""
+        return self.masters + max(self.workers, self.most)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -98,6 +103,7 @@ STORIES = (
         (up(2, pods=True), REPLACE_WORKER, REPLACE_MASTER, ask(PLAN, "plan", PLEX), ROLL),
         3,
     ),
+    Story(2, (SEVERAL_UP, LOSE_MASTER, REPLACE_ONE_OF_SEVERAL), 2, floor=False, masters=3),
     Story(16, (up(16),), 3),
     Story(2, (unmeasured_up(), scale(SCALE, 18)), 3, most=18),
     Story(
@@ -145,7 +151,8 @@ def minutes_of_big() -> str:
 
 def play(story: Story, lab: Lab, results: Results, turn: int) -> None:
     """The story on plexctl, and then on the floor. Both are gone afterwards."""
-    for name, made in ((PLEXCTL, lab.plexctl), (FLOOR, lab.floor)):
+    makers = ((PLEXCTL, partial(lab.plexctl, masters=story.masters)), (FLOOR, lab.floor))
+    for name, made in makers:
         steps = story.wanted(results, name)
         if not steps:
             continue

@@ -27,7 +27,7 @@ ECHO = "example.test/echo:1"
 LANES = {
     "gitops": ("flux", "flux_hosts"),
     "engines": ("engines",),
-    "hosts": ("hosts", "host_add"),
+    "hosts": ("hosts", "host_add", "ha_hosts"),
     "lifecycle": ("groups", "mistakes", "plays", "plex", "plex_changes", "wheel"),
     "host": ("host", "host_proxmox"),
     "engines_killed": ("engines_killed",),

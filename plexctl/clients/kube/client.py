@@ -248,6 +248,8 @@ class Kube:
                 params=params,
                 body=None if body is None else json.dumps(body).encode(),
                 headers=sent | (headers or {}),
+                # The address of the API moves between masters. Every call may be made again.
+                repeatable=True,
             )
         except ERRORS as error:
             raise unreachable(self._server, error) from error

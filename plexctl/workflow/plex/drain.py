@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from plexctl.clients.kube.client import Kube, NodeStatus, Pod, UnreachableError
+from plexctl.clients.kube.client import CertificateError, Kube, NodeStatus, Pod, UnreachableError
 from plexctl.errors import UsageError
 from plexctl.model.condition import Condition, Observation, wait
 from plexctl.model.events import Step
@@ -69,6 +69,14 @@ def _evict_pods(kube: Kube, node: str) -> None:
     """Evict the pods of a cordoned node, and wait until they are gone."""
 
     def probe() -> Observation:
+        try:
+            return evicted()
+        except CertificateError:
+            raise
+        except UnreachableError as error:  # for a moment, while its address moves
+            return Observation(False, error.summary)
+
+    def evicted() -> Observation:
         left = [pod for pod in kube.pods(node=node) if _must_leave(pod)]
         for pod in left:
             kube.evict(pod)

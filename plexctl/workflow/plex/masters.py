@@ -73,10 +73,14 @@ class Masters:
         # New masters first: no member leaves before another one has come.
         for change in sorted(joining, key=self._is_member):
             self._join(change)
+        becoming = [change for change in leaving if change.resource is not None]
         if leaving:
             self._leave(leaving)
+            # Other workers may leave next: their pods need a place.
+            self._apply(becoming)
+            self._until_ready([change.name for change in becoming])
         self._shape()
-        done = {change.key for change in (*first, *joining)}
+        done = {change.key for change in (*first, *joining, *becoming)}
         return tuple(change for change in changes if change.key not in done)
 
     def _join(self, change: Change) -> None:
@@ -151,11 +155,14 @@ class Masters:
                 self.run.note(f"DNS may be away for a moment: {error.details[0]}")
         self._drain(leaving)
         with self.run.step(f"remove {', '.join(names)} from etcd") as step:
+            # The master that stays has the address before the others give it up.
+            if plex.masters == 1:
+                self._work.take(self.plan.nodes[0])
             for change in leaving:
                 if self._runs(change):
                     self._execute(change.name, ("systemctl", "disable", "--now", "keepalived"))
             if plex.masters == 1:
-                self._work.take(self.plan.nodes[0])
+                self._work.take(self.plan.nodes[0])  # the others have announced it once more
             etcd = self._etcd()
             for name in names:
                 etcd = etcd.without(name)

@@ -28,6 +28,18 @@ def test_the_plex_has_as_many_workers_as_the_story(lab: Lab) -> None:
     assert side.scale(18)[-6:] == ("scale", PLEX, "--workers", "18", "-y", "-q")
 
 
+def test_the_plex_has_as_many_masters_as_the_story(lab: Lab) -> None:
+    several = lab.plexctl(2, masters=3)
+
+    file = lab.root / "clusters" / PLEX / "plex.yaml"
+    assert "\nmasters: 3\nworkers: 2\n" in file.read_text()
+    assert len(several.cluster.nodes) == 5
+    assert several.cluster.last == f"{PLEX}5"
+
+    lab.plexctl(2)
+    assert "masters" not in file.read_text()
+
+
 def test_the_floor_has_as_many(lab: Lab) -> None:
     side = lab.floor(64)
 

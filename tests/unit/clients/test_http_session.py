@@ -78,6 +78,47 @@ def test_a_connection_that_the_server_has_closed_is_replaced(
     assert len(connected) == 2
 
 
+def broken(error: Exception) -> Any:
+    def request(*_: object, **__: object) -> None:
+        raise error
+
+    return request
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), http.client.RemoteDisconnected("closed"), ssl.SSLEOFError()]
+)
+def test_a_call_that_may_be_repeated_is_if_its_server_has_moved(
+    server: Server, connected: list[object], error: Exception
+) -> None:
+    """The address of an API moves between masters: the new owner knows no old connection."""
+    session = session_with(server)
+    get(session)
+    session._idle[0].request = broken(error)  # type: ignore[method-assign]
+    assert get(session, repeatable=True)["a"] == 1
+    assert len(connected) == 2
+
+    session._idle[0].request = broken(error)  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        get(session)
+
+
+def test_a_server_that_ends_a_new_connection_is_not_called_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_with(server)
+    calls: list[object] = []
+
+    def request(*_: object, **__: object) -> None:
+        calls.append(None)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(http.client.HTTPConnection, "request", request)
+    with pytest.raises(ConnectionResetError):
+        get(session, repeatable=True)
+    assert len(calls) == 1
+
+
 def test_an_answer_that_breaks_off_is_an_error_and_ends_its_connection(
     server: Server, connected: list[object]
 ) -> None:

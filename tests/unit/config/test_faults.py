@@ -107,6 +107,10 @@ def test_bytes_that_are_not_text_are_reported_with_their_line(tmp_path: Path) ->
             "1 masters: must be 1, 3 or 5, not 2 (etcd needs more than half of its members: an "
             "even number survives no more losses)",
         ),
+        (
+            "workers: 1\nmasters: 3\nengine: tofu",
+            "2 masters: cannot be 3 with `engine: tofu`, which cannot replace one of several",
+        ),
         ("workers: -1", "1 workers: must be between 0 and 4095, not -1"),
         ("workers: true", "1 workers: must be a whole number, not true"),
         ("epoch: 1.5", "1 epoch: must be a whole number, not 1.5"),

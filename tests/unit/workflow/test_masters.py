@@ -146,12 +146,35 @@ def test_the_only_master_gets_all_work_when_the_others_leave(lab: Lab, control: 
         ("add", "demo1"),
         ("promote", "demo1"),
         ("take", "demo1"),
+        ("take", "demo1"),
         ("remove", "demo3"),
         ("remove", "demo2"),
         # Its controllers were held back: they elect no leader with those that have left.
         ("work", "demo1"),
     ]
     assert [one["spec"]["replicas"] for one in lab.kube.patches] == [2, 1]
+
+
+def test_masters_that_become_workers_are_there_before_other_workers_leave(
+    lab: Lab, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pods of those that leave need a place: a PodDisruptionBudget may insist on it."""
+    bring_up(lab, control, 3, 2)
+    order: list[Call] = []
+    delete_node = lab.kube.delete_node
+
+    def deleted(name: str) -> None:
+        order.append(("leaves", name))
+        delete_node(name)
+
+    monkeypatch.setattr(lab.kube, "delete_node", deleted)
+    for host in (lab.local, lab.far):
+        host.before = lambda call, name: order.append((call.split(".")[-1], name))
+
+    shape(lab, 1, 2)
+
+    begins = [order.index(("start", name)) for name in ("demo2", "demo3")]
+    assert max(begins) < min(order.index(("leaves", name)) for name in ("demo4", "demo5"))
 
 
 def test_the_first_master_hands_its_work_over_before_it_is_replaced(
