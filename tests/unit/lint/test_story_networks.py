@@ -13,7 +13,9 @@ from plexctl.config.networks import default_networks, each
 STORIES = Path(__file__).parents[2] / "integration"
 WRITTEN = re.compile(r"\b(?:network|nodes|pods|services): (\d+\.\d+\.\d+\.\d+/\d+)")
 NAMED = re.compile(
-    r'"init", (?:"--gitops", )?"(\w+)"|^(?:PLEX|MANY|ONE, TWO) = ("\w+"(?:, "\w+")*)$', re.MULTILINE
+    r'(?<!"kubeadm", )"init", (?:"--gitops", )?"(\w+)"'
+    r'|^(?:PLEX|MANY|ONE, TWO) = ("\w+"(?:, "\w+")*)$',
+    re.MULTILINE,
 )
 
 
