@@ -13,6 +13,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import yaml
+
 from plexctl.clients.kube.client import Kube
 from plexctl.errors import PlexError
 from plexctl.model.host import Host
@@ -91,6 +93,15 @@ def complete_proxy(kube: Kube, host: Host, master: str) -> None:
 
 
 def _proxy_settings(kube: Kube) -> object:
-    """The contents of kube-proxy's ConfigMap; None if there is none."""
+    """What kube-proxy's ConfigMap says, however that is written; None if there is none."""
     found = kube.read(PROXY_CONFIG)
-    return found.get("data") if found else None
+    if not found:
+        return None
+    return {key: _settings(text) for key, text in (found.get("data") or {}).items()}
+
+
+def _settings(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

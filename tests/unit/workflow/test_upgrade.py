@@ -41,6 +41,7 @@ class Cluster(FakeKube):
 
     version = "v1.36.3"
     metrics = ""
+    proxy_configs = ["mode: 'nftables'", 'mode: "nftables"']  # noqa: RUF012 - before, after
     late = ""  # a node that is not Ready
     proxy_image = "registry.k8s.io/kube-proxy:v1.36.3"
     networking: dict[str, str] = {}  # noqa: RUF012 - tests set it on an object
@@ -67,7 +68,9 @@ class Cluster(FakeKube):
         if path == DAEMON_SET:
             return {"spec": {"template": {"spec": {"containers": containers}}}}
         if path.endswith("configmaps/kube-proxy"):
-            return {"data": {"config.conf": "mode: nftables"}}
+            text = self.proxy_configs.pop(0)
+            self.proxy_configs.append(text)
+            return {"data": {"config.conf": text}, "metadata": {"resourceVersion": "7"}}
         return {}
 
     def patch(self, path: str, change: dict[str, Any]) -> bool:
@@ -199,6 +202,16 @@ def test_kubeadm_runs_on_the_new_master(plex: Lab) -> None:
     phases = [one.partition("phase ")[2].partition(" --config")[0] for one in scripts]
     assert phases == ["upload-config all", "addon coredns", "bootstrap-token", "addon kube-proxy"]
     assert all(one.endswith(">/dev/null") for one in scripts), "the output has a token"
+
+
+@pytest.mark.parametrize(("after", "restarts"), [("mode: nftables\n", 0), ("mode: ipvs", 1)])
+def test_kube_proxy_starts_again_only_if_its_settings_differ(
+    plex: Lab, after: str, restarts: int
+) -> None:
+    """kubeadm writes the same settings in other quotes."""
+    cluster(plex).proxy_configs = ["mode: 'nftables'", after, after]
+    run(plex)
+    assert plex.kube.calls.count(("patch", "kube-proxy")) == restarts
 
 
 def test_only_what_has_changed_is_replaced(plex: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
