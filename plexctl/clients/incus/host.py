@@ -72,7 +72,7 @@ class IncusHost:
     def snapshots(self) -> Snapshots:
         from plexctl.clients.incus.snapshots import IncusSnapshots  # `up` needs none
 
-        return IncusSnapshots(self.connection, self.instances, self.facts().cgroup)
+        return IncusSnapshots(self.connection, self.instances)
 
     @property
     def disk_copies(self) -> Disks:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plexctl.clients.incus.connection import IncusConnection
-from plexctl.clients.incus.freezer import freeze_itself
 from plexctl.clients.incus.instances import IncusInstances
 from plexctl.clients.incus.observed import tags_of
 from plexctl.errors import PlexError
@@ -21,11 +20,9 @@ COPYING = 1800.0
 class IncusSnapshots:
     """Snapshots (see `model.snapshots.Snapshots`)."""
 
-    def __init__(self, connection: IncusConnection, instances: IncusInstances, cgroup: int) -> None:
-        """`cgroup` is the version of control groups of the host."""
+    def __init__(self, connection: IncusConnection, instances: IncusInstances) -> None:
         self._connection = connection
         self._instances = instances
-        self._cgroup = cgroup
 
     def storage(self) -> Storage:
         pool = self._connection.spec.pool
@@ -44,19 +41,14 @@ class IncusSnapshots:
         return tuple(sorted(filter(None, found), key=lambda one: one.created))
 
     def freeze(self, instance: str) -> None:
-        if self._cgroup == 1:
-            freeze_itself(self._connection, instance)
         self._change(instance, "freeze", "frozen")
 
     def thaw(self, instance: str) -> None:
         try:
             self._change(instance, "unfreeze", "thawed")
         except PlexError as error:
-            if "already running" not in str(error):
+            if "already running" not in str(error):  # it is not frozen (any more)
                 raise
-            if self._cgroup == 1:  # it may have frozen itself without the server's knowledge
-                self._change(instance, "freeze", "frozen")
-                self._change(instance, "unfreeze", "thawed")
 
     def _change(self, instance: str, action: str, done: str) -> None:
         with self._connection.failing_as(f"instance {instance} cannot be {done}"):
