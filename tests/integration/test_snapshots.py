@@ -244,6 +244,7 @@ def test_a_changed_or_foreign_file_is_refused_and_nothing_is_created(
 
 
 def test_the_next_run_undoes_a_killed_import(story: Story) -> None:
+    story.lab.run("destroy", PLEX, "-y")
     choice = random.Random(SEED)
     print(f"PLEXCTL_KILLS_SEED={SEED}")
     for _ in range(KILLS):
