@@ -146,8 +146,10 @@ class Story:
             time.sleep(0.02)
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err + out
-        if not at_work or (process.returncode == 0 and kill.part > 0.5):
+        if not at_work or process.returncode == 0:
+            # The machine is less busy than when the verb was measured.
             assert process.returncode == 0, err
+            self.durations[words] = min(self.durations[words], instant)
             return
         self.met += 1
         number = kill.signals[0]
