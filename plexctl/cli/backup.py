@@ -41,7 +41,7 @@ def backup(
 
 
 def list_(context: typer.Context, plex: PlexArgument = None, json: Json = False) -> None:
-    """List the backups that the masters of a plex write by themselves."""
+    """List the backups that masters write by themselves."""
     with lab(context, quiet=True) as ctx:
         result = stored.list_backups(ctx, find_plex(ctx, plex))
     answer(result, backups_text.backups, json)

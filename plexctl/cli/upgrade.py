@@ -11,9 +11,8 @@ from plexctl.cli.session import find_plex, lab
 from plexctl.cli.terminal import answer, confirm, end
 from plexctl.errors import ExitCode
 from plexctl.render import upgrade_text
-from plexctl.workflow.snapshots.save import copying_hosts
-from plexctl.workflow.upgrade.upgrade import UpgradeOptions
-from plexctl.workflow.upgrade.upgrade import upgrade as run_upgrade
+from plexctl.workflow.snapshots import save as saving
+from plexctl.workflow.upgrade import upgrade as upgrading
 
 
 def upgrade(
@@ -43,7 +42,7 @@ def upgrade(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Replace the nodes of a plex one after another, and keep the state of its cluster.
+    """Replace the nodes of a plex, and keep its cluster's state.
 
     It goes to another version of Kubernetes, or applies whatever has changed in the files. Masters
     come first, then the workers, which are drained. If anything fails, the plex is as before again.
@@ -52,11 +51,11 @@ def upgrade(
     """
     with lab(context, quiet=quiet, verbose=verbose, yes=yes) as ctx:
         chosen = find_plex(ctx, plex)
-        for loss in copying_hosts(ctx, chosen):
+        for loss in saving.copying_hosts(ctx, chosen):
             confirm(loss, yes)
-        options = UpgradeOptions(
+        options = upgrading.UpgradeOptions(
             to=to, parallel=parallel, drain=not no_drain, agreed=yes, rollback=not no_rollback
         )
-        result = run_upgrade(ctx, chosen, options)
+        result = upgrading.upgrade(ctx, chosen, options)
     answer(result, upgrade_text.upgrade, json)
     end(ExitCode.FAILED if result.apps and result.apps.failures else ExitCode.DONE)

@@ -39,7 +39,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
         "scale": Verb("plexctl.cli.plexes:scale", "Change the number of workers of a plex."),
         "upgrade": Verb(
             "plexctl.cli.upgrade:upgrade",
-            "Replace the nodes of a plex one after another, and keep the state of its cluster.",
+            "Replace the nodes of a plex, and keep its cluster's state.",
         ),
         "status": Verb("plexctl.cli.status:status", "Show the state of a plex and its nodes."),
         "timeline": Verb(
@@ -93,7 +93,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb | CommandGroup]] = {
             {
                 "list": Verb(
                     "plexctl.cli.backup:list_",
-                    "List the backups that the masters of a plex write by themselves.",
+                    "List the backups that masters write by themselves.",
                 ),
                 "key": Verb("plexctl.cli.backup:key", "Store the keys of the bucket for backups."),
             },
