@@ -35,6 +35,14 @@ def container_baking_host(hosts: Mapping[str, HostSpec], spec: HostSpec) -> str:
     return local[0]
 
 
+def container_host(hosts: Mapping[str, HostSpec], spec: HostSpec) -> HostSpec:
+    """The Incus server that can run the image of containers on `spec`: where it was baked.
+
+    PlexError if there is none.
+    """
+    return spec if spec.kind is HostKind.INCUS else hosts[container_baking_host(hosts, spec)]
+
+
 def temporary_folder(work: Path, host: str) -> Path:
     """A folder that exists while a bake on `host` is under way, and after it was interrupted."""
     return work / host / "tmp"

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from plexctl.bake.place import container_baking_host
+from plexctl.bake.place import container_host
 from plexctl.bake.roles import role_digests
 from plexctl.depot.users import DAY, GRACE
 from plexctl.errors import PlexError
 from plexctl.model.files import write_atomic
-from plexctl.model.kinds import HostKind, ProvisionEngine
+from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.nodes import node
 from plexctl.model.plex import Node, Plex
 from plexctl.model.types import Form, NodeType
@@ -174,9 +174,8 @@ def _places(ctx: Context, master: Node) -> Iterator[Place]:
     hosts, image = ctx.lab.hosts, (master.host, master.type.name)
     if master.type.base.form is not Form.CONTAINER:
         return
-    spec = hosts[master.host]
-    if spec.kind is HostKind.PROXMOX:  # its image was baked on another host, for its kernel
-        spec = hosts[container_baking_host(hosts, spec)]
+    spec = container_host(hosts, hosts[master.host])
+    if spec.name != master.host:  # the image was baked there, for the kernel of the master's host
         ours, theirs = (ctx.hosts[one].facts() for one in (spec.name, master.host))
         if (ours.cgroup, ours.sys_resource) != (theirs.cgroup, theirs.sys_resource):
             return
