@@ -96,6 +96,41 @@ def test_pods_on_two_nodes_answer_a_third_by_name(
     assert answers == {pod["metadata"]["name"] for pod in pods}
 
 
+KINDS = "configmaps,daemonsets,deployments,replicasets,roles,rolebindings,serviceaccounts,services"
+
+
+def system_objects(cluster: Cluster) -> dict[str, str]:
+    """The UID of each object of KINDS in kube-system."""
+    found = cluster.get(KINDS, "-n", "kube-system")["items"]
+    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["uid"] for one in found}
+
+
+def system_pods(cluster: Cluster) -> set[str]:
+    found = cluster.get("pods", "-n", "kube-system")["items"]
+    return {one["metadata"]["name"] for one in found}
+
+
+def test_kubeadm_and_kubectl_find_nothing_to_create(lifecycle: Lab, cluster: Cluster) -> None:
+    """A cluster that was born complete is one that kubeadm's own addons and `kubectl apply` fit.
+
+    Before `kubeadm upgrade node`, which applies its addons without plexctl's patch of CoreDNS.
+    """
+    objects, pods = system_objects(cluster), system_pods(cluster)
+    kubeadm = ("kubeadm", "init", "phase", "addon", "all", "--config=/etc/plexctl/kubeadm.yaml")
+
+    added = host().execute("lifecycle1", kubeadm, timeout=120)
+
+    assert added.code == 0, added
+    for one in cluster.get("daemonsets,deployments,services", "-n", "kube-system")["items"]:
+        del one["metadata"]["resourceVersion"]  # controllers write the status all the time
+        cluster.run("apply", "-f", "-", stdin=json.dumps(one))
+    assert system_objects(cluster) == objects
+    assert system_pods(cluster) == pods
+    version = cluster.get("node", "lifecycle1")["status"]["nodeInfo"]["kubeletVersion"]
+    planned = host().execute("lifecycle1", ("kubeadm", "upgrade", "plan", version), timeout=120)
+    assert planned.code == 0, planned
+
+
 def test_nodes_are_true_kubeadm_nodes(lifecycle: Lab, cluster: Cluster) -> None:
     incus = host()
 
@@ -114,38 +149,6 @@ def test_nodes_are_true_kubeadm_nodes(lifecycle: Lab, cluster: Cluster) -> None:
     labels = cluster.get("node", "lifecycle1")["metadata"]["labels"]
     assert "node-role.kubernetes.io/control-plane" in labels
     assert cluster.get("cm", "-n", "kube-system", "kubeadm-config")["data"]["ClusterConfiguration"]
-
-
-KINDS = "configmaps,daemonsets,deployments,replicasets,roles,rolebindings,serviceaccounts,services"
-
-
-def system_objects(cluster: Cluster) -> dict[str, str]:
-    """The UID of each object of KINDS in kube-system."""
-    found = cluster.get(KINDS, "-n", "kube-system")["items"]
-    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["uid"] for one in found}
-
-
-def system_pods(cluster: Cluster) -> set[str]:
-    found = cluster.get("pods", "-n", "kube-system")["items"]
-    return {one["metadata"]["name"] for one in found}
-
-
-def test_kubeadm_and_kubectl_find_nothing_to_create(lifecycle: Lab, cluster: Cluster) -> None:
-    """A cluster that was born complete is one that kubeadm's own addons and `kubectl apply` fit."""
-    objects, pods = system_objects(cluster), system_pods(cluster)
-    kubeadm = ("kubeadm", "init", "phase", "addon", "all", "--config=/etc/plexctl/kubeadm.yaml")
-
-    added = host().execute("lifecycle1", kubeadm, timeout=120)
-
-    assert added.code == 0, added
-    for one in cluster.get("daemonsets,deployments,services", "-n", "kube-system")["items"]:
-        del one["metadata"]["resourceVersion"]  # controllers write the status all the time
-        cluster.run("apply", "-f", "-", stdin=json.dumps(one))
-    assert system_objects(cluster) == objects
-    assert system_pods(cluster) == pods
-    version = cluster.get("node", "lifecycle1")["status"]["nodeInfo"]["kubeletVersion"]
-    planned = host().execute("lifecycle1", ("kubeadm", "upgrade", "plan", version), timeout=120)
-    assert planned.code == 0, planned
 
 
 def exec_on(lab: Lab, node: str) -> tuple[str, ...]:
