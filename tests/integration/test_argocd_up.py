@@ -53,7 +53,7 @@ def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitSe
 def test_up_brings_the_apps_that_git_has(
     lab: Lab, server: GitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    answer = lab.run("up", PLEX, timeout=3600)
+    answer = lab.run("up", PLEX, "-y", timeout=3600)  # the image of its nodes has Argo CD now
     assert APP in answer.out
     assert server.served > 0
     kubeconfig = tmp_path_factory.mktemp("kube") / "config"
