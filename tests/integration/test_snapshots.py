@@ -113,8 +113,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def temporary_images() -> list[str]:
-    """Images that exist only while a disk of a node is copied."""
-    return [one.fingerprint for one in host_state().images if COPY in one.properties]
+    """Images that exist only while a disk of a node of this plex is copied."""
+    return [
+        one.fingerprint
+        for one in host_state().images
+        if one.properties.get(COPY, "").endswith(f"-{PLEX}")  # the run that copies
+    ]
 
 
 def statuses() -> dict[str, str]:
