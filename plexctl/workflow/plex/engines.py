@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from plexctl.config.builtin import builtin
-from plexctl.errors import UnreachableHostError
+from plexctl.errors import UnreachableHostError, UsageError
 from plexctl.model.folder import Folder
 from plexctl.model.kinds import ProvisionEngine
 from plexctl.model.secret import Secret
@@ -71,6 +71,20 @@ def settle_plex(ctx: Context, plex: str, run: Run, *, ends: bool = False) -> boo
 
         complete(ctx, ctx.plex_folder(plex), work, plex, run, ends=ends)
     return waited or run.resumes or work is not None
+
+
+def settle_or_refuse(ctx: Context, plex: str, run: Run, purpose: str) -> None:
+    """`settle_plex` before a run of phases of its own, which must not take the place of another's.
+
+    UsageError if a restore from a backup was interrupted: only `up` completes it. `purpose` is what
+    the run is for, as in "refusing to PURPOSE".
+    """
+    settle_plex(ctx, plex, run)
+    if unfinished_work(ctx.plex_folder(plex)):
+        raise UsageError(
+            f"refusing to {purpose}: a restore of the cluster of {plex} was interrupted",
+            hint=f"complete it first: `plexctl up {plex}`",
+        )
 
 
 def state_key(ctx: Context, plex: str) -> str:

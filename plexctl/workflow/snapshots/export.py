@@ -18,7 +18,7 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.phases import Phases, Work
 from plexctl.workflow.core.run import Run, RunStep, start
 from plexctl.workflow.images.recipes import names_of_images
-from plexctl.workflow.plex.engines import settle_plex
+from plexctl.workflow.plex.engines import settle_or_refuse
 from plexctl.workflow.plex.plan import inputs
 from plexctl.workflow.snapshots.archive import ArchiveWriter, new_archive, require_new
 from plexctl.workflow.snapshots.copies import delete_temporary, marks
@@ -38,7 +38,7 @@ def export(
     require_new(file, replace=replace)
     require_containers(plex)
     with start(ctx.lab.state, "export", plex.name, ctx.listener) as run:
-        settle_plex(ctx, plex.name, run)
+        settle_or_refuse(ctx, plex.name, run, "export a snapshot")
         members = require_members(ctx, plex)
         snapshot = require_snapshot(members, name)
         require_complete(members, snapshot)

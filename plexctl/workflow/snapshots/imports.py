@@ -23,7 +23,7 @@ from plexctl.workflow.core.phases import Phases, Work
 from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.images.recipes import UNBAKED
 from plexctl.workflow.plex.converge import plan_on_ready_hosts
-from plexctl.workflow.plex.engines import settle_plex
+from plexctl.workflow.plex.engines import settle_or_refuse
 from plexctl.workflow.plex.plan import difference
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.snapshots.archive import Archive, opened, refusing
@@ -50,7 +50,7 @@ def import_(ctx: Context, file: Path, name: str | None = None) -> SnapshotImport
             require_clock(plex.name)
             _require_same_nodes(file, manifest, files_of(ctx, plex))
             _verify(ctx, plex, archive, run)
-            settle_plex(ctx, plex.name, run)
+            settle_or_refuse(ctx, plex.name, run, "import a snapshot")
             _require_absent(ctx, plex)
             plan, states = plan_on_ready_hosts(ctx, plex, run)
             _require_same_nodes(file, manifest, plan)

@@ -20,7 +20,7 @@ from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.phases import Phases, Work
 from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.plex.access import write_access_files
-from plexctl.workflow.plex.engines import settle_plex
+from plexctl.workflow.plex.engines import settle_or_refuse
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.snapshots.controllers import Controllers
 from plexctl.workflow.snapshots.members import (
@@ -38,7 +38,7 @@ def restore(ctx: Context, plex: Plex, name: str) -> SnapshotRestoreResult:
     """Bring all nodes of `plex` back to the snapshot `name`. What has changed since is lost."""
     with start(ctx.lab.state, "restore", plex.name, ctx.listener) as run:
         require_clock(plex.name)
-        settle_plex(ctx, plex.name, run)
+        settle_or_refuse(ctx, plex.name, run, "restore a snapshot")
         members = require_members(ctx, plex)
         require_host_clocks(plex.name, members.states.values())
         snapshot = require_snapshot(members, name)

@@ -14,7 +14,7 @@ from plexctl.results.snapshots import SnapshotSaveResult
 from plexctl.workflow.core.context import Context
 from plexctl.workflow.core.phases import Phases, Work
 from plexctl.workflow.core.run import Run, start
-from plexctl.workflow.plex.engines import settle_plex
+from plexctl.workflow.plex.engines import settle_or_refuse
 from plexctl.workflow.snapshots.members import (
     Member,
     Members,
@@ -45,7 +45,7 @@ def save(ctx: Context, plex: Plex, name: str | None = None) -> SnapshotSaveResul
     """Take a snapshot of all nodes of `plex`. Its default name is the time."""
     chosen = require_name(name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     with start(ctx.lab.state, "save", plex.name, ctx.listener) as run:
-        settle_plex(ctx, plex.name, run)
+        settle_or_refuse(ctx, plex.name, run, "save a snapshot")
         members = require_members(ctx, plex)
         others = [one.id.name for one in find_snapshots(members)]
         if chosen in others:

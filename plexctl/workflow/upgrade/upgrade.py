@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from plexctl.bootstrap.cluster import cluster
 from plexctl.clients.kube.client import Kube
-from plexctl.errors import PlexError, UsageError
+from plexctl.errors import PlexError
 from plexctl.model.events import Outcome
 from plexctl.model.observed import HostState
 from plexctl.model.plex import Plex
@@ -24,7 +24,7 @@ from plexctl.workflow.core.phases import Phases, Work, unfinished_work
 from plexctl.workflow.core.run import Run, start
 from plexctl.workflow.images.recipes import missing_images, names_of_images
 from plexctl.workflow.plex.converge import ConvergeOptions, converge, states_with_images
-from plexctl.workflow.plex.engines import settle_plex
+from plexctl.workflow.plex.engines import settle_or_refuse
 from plexctl.workflow.plex.plan import inputs
 from plexctl.workflow.snapshots.members import Members, require_members
 from plexctl.workflow.snapshots.save import take, write_disks
@@ -108,15 +108,10 @@ def upgrade_steps(
 def _settled(ctx: Context, plex: Plex, run: Run) -> tuple[Context, Plex]:
     """The lab and the plex after what an earlier run has left is completed or undone."""
     try:
-        settle_plex(ctx, plex.name, run)
+        settle_or_refuse(ctx, plex.name, run, f"upgrade {plex.name}")
     except FilesWentBackError as error:
         run.note(error.summary)
         return reloaded(ctx, plex.name)
-    if unfinished_work(ctx.plex_folder(plex.name)):
-        raise UsageError(
-            f"refusing to upgrade {plex.name}: a restore of its cluster was interrupted",
-            hint=f"complete it first: `plexctl up {plex.name}`",
-        )
     return ctx, plex
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from plexctl.errors import PlexError, UsageError
 from plexctl.model.events import Phased
 from plexctl.provision.change import Action
 from plexctl.results.snapshots import SnapshotRow
-from plexctl.workflow.core.phases import FILE, Work, unfinished_work
+from plexctl.workflow.core.phases import FILE, UP_RESTORE, Work, unfinished_work
 from plexctl.workflow.plex.status import node_rows
 from plexctl.workflow.plex.verbs import destroy
 from plexctl.workflow.snapshots import restore as restoring
@@ -29,6 +30,10 @@ from tests.unit.workflow import test_converge
 from tests.unit.workflow.test_converge import Lab
 
 lab = test_converge.lab
+
+
+READS = {"networks.list", "settle"}
+"""Calls with which every run begins after one that was interrupted. They change nothing."""
 
 
 class Killed(BaseException):
@@ -250,6 +255,24 @@ def test_a_name_that_exists_is_refused_and_nothing_stands_still(plex: Lab) -> No
 def test_a_name_that_hosts_refuse_is_refused_first(plex: Lab, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a snapshot"):
         run_save(plex, name)
+
+
+@pytest.mark.parametrize("run", [run_save, run_restore])
+def test_an_interrupted_restore_of_a_backup_is_not_forgotten(
+    plex: Lab, run: Callable[[Lab], None]
+) -> None:
+    if run is run_restore:
+        run_save(plex)
+    folder = plex.ctx.plex_folder("demo")
+    work = Work(UP_RESTORE, "earlier", "2026-11-30T09:00:00Z", ("demo1",))
+    folder.write(FILE, json.dumps(asdict(work)).encode(), 0o600)
+    plex.forget()
+
+    with pytest.raises(UsageError, match="a restore of the cluster of demo was interrupted"):
+        run(plex)
+
+    assert unfinished_work(folder) == work
+    assert {call for call, _ in plex.local.calls + plex.far.calls} <= READS
 
 
 def test_a_failed_save_thaws_all_nodes_and_leaves_nothing(plex: Lab) -> None:
